@@ -1,0 +1,257 @@
+"""The contract checks pass for honest parts, and every breach is found and explained."""
+
+from array import array
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+
+from townlet_core.dto.action import ActionBatch, PolicyIdentity
+from townlet_core.dto.frame import TownFrame
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.errors import ContractError
+from townlet_core.events.base import Event
+from townlet_core.events.loop import LoopTick
+from townlet_core.ports.telemetry import EmitResult
+from townlet_core.testing import CollectingSink, FakePolicy, FakeWorld, check_policy, check_sink, check_world
+from townlet_core.testing.fakes import readonly
+
+
+@dataclass(frozen=True, slots=True)
+class Nonsense(Event):
+    kind: ClassVar[str] = "nonsense.told"
+    value: float = float("inf")
+
+
+def broken_world(step=None, observe=None, **methods):
+    """A class of worlds that break one promise."""
+
+    class Broken(FakeWorld):
+        def step(self, actions, commands=()):
+            outcome = super().step(actions, commands)
+            return step(outcome) if step else outcome
+
+        def _observe(self):
+            observation = super()._observe()
+            return observe(observation) if observe else observation
+
+    for name, method in methods.items():
+        setattr(Broken, name, method)
+    return Broken
+
+
+def forgetful(self):
+    snapshot = FakeWorld.snapshot(self)
+    return replace(snapshot, parts={"world": {**snapshot.parts["world"], "needs": [[0.5] * 3] * 2}})
+
+
+BORN = iter(range(10**6))
+
+
+def individual(self, seed):
+    return FakeWorld.reset(self, seed + next(BORN))
+
+
+def unmasked(self, actions, commands=()):
+    if max(actions.action.tolist()) > 3:
+        raise IndexError("no such action")
+    return FakeWorld.step(self, actions, commands)
+
+
+def credulous(self, snapshot):
+    if snapshot.identity:
+        return FakeWorld.restore(self, snapshot)
+    return self.reset(0)
+
+
+WORLD_BREACHES = {
+    "shape": (
+        broken_world(observe=lambda o: replace(o, alive=o.mask)),
+        r"alive has shape \(2, 4\), not \(2,\)",
+    ),
+    "dtype": (
+        broken_world(observe=lambda o: replace(o, serial=readonly(array("i", [0, 1]), 2))),
+        "serial has format 'i'",
+    ),
+    "writable": (
+        broken_world(observe=lambda o: replace(o, alive=memoryview(bytearray([1, 1])))),
+        r"alive can be written to; add \.toreadonly",
+    ),
+    "type": (broken_world(observe=lambda o: replace(o, mask=[1])), "mask is a list"),
+    "range": (
+        broken_world(observe=lambda o: replace(o, features=readonly(array("f", [1.5] * 10), 2, 5))),
+        r"feature 'need_hunger' of slot 0 is 1\.5",
+    ),
+    "nan": (
+        broken_world(observe=lambda o: replace(o, features=readonly(array("f", [float("nan")] * 10), 2, 5))),
+        "features lie in",
+    ),
+    "mask": (
+        broken_world(observe=lambda o: replace(o, mask=readonly(array("B", [0] * 8), 2, 4))),
+        "'wait' must always be unmasked",
+    ),
+    "ids": (
+        broken_world(observe=lambda o: replace(o, agent_ids=("a", ""))),
+        "alive is 1, but its agent id",
+    ),
+    "twins": (broken_world(observe=lambda o: replace(o, agent_ids=("a", "a"))), "names an agent twice"),
+    "dead": (
+        broken_world(
+            observe=lambda o: replace(o, alive=readonly(array("B", [1, 0]), 2), agent_ids=("a", ""))
+        ),
+        "slot 1 is dead, so its row must be zero",
+    ),
+    "tick": (broken_world(observe=lambda o: replace(o, tick=0)), "it describes the start of 1"),
+    "alive": (
+        broken_world(step=lambda o: replace(o, summary=replace(o.summary, alive=1))),
+        "summary.alive",
+    ),
+    "reward": (
+        broken_world(step=lambda o: replace(o, reward=readonly(array("f", [float("inf")] * 2), 2))),
+        "reward of tick 0 is not finite",
+    ),
+    "events": (broken_world(step=lambda o: replace(o, events=list(o.events))), "events must be a tuple"),
+    "json": (broken_world(step=lambda o: replace(o, events=(Nonsense(),))), "cannot be spelt as JSON"),
+    "loop": (
+        broken_world(
+            step=lambda o: replace(o, events=(LoopTick(0, 0, 2, 0, 0, {}, {}, 0, 0.0, 0, 0, 0, 0),))
+        ),
+        "is the loop's to tell",
+    ),
+    "frame": (broken_world(frame=lambda _self: TownFrame(99)), r"frame\(\)\.tick is 99"),
+    "null": (
+        broken_world(frame=lambda self: TownFrame(self._state.tick - 1, {"day": None})),
+        r"frame\.clock\.day is null; leave out what is unknown",
+    ),
+    "odd action": (broken_world(), "an action that is masked or out of range fails as an intent"),
+    "random": (broken_world(reset=individual), "a second world with the same seed"),
+    "forgetful": (broken_world(snapshot=forgetful), "some state is missing in it"),
+    "parts": (
+        broken_world(snapshot=lambda self: Snapshot(self._state.tick, {}, {"world": 1, "more": 2})),
+        "has the part 'world' and no other",
+    ),
+    "credulous": (broken_world(restore=credulous), "took a snapshot of another world"),
+}
+WORLD_BREACHES["odd action"][0].step = unmasked
+
+
+def test_an_honest_world_passes():
+    check_world(FakeWorld)
+    check_world(lambda: FakeWorld(1))
+
+
+def test_a_world_in_which_everybody_leaves_passes():
+    check_world(lambda: FakeWorld(empty_from=20))
+
+
+@pytest.mark.parametrize(("world", "message"), WORLD_BREACHES.values(), ids=WORLD_BREACHES)
+def test_a_breach_of_the_worlds_contract_is_found(world, message):
+    with pytest.raises(ContractError, match=message):
+        check_world(world, ticks=12)
+
+
+def broken_policy(**methods):
+    return type("BrokenPolicy", (FakePolicy,), methods)
+
+
+def deciding(change):
+    """A policy whose decisions are changed on the way out."""
+
+    def decide(self, observation):
+        decision = FakePolicy.decide(self, observation)
+        return replace(decision, actions=change(decision.actions))
+
+    return broken_policy(decide=decide)
+
+
+def int16(*values):
+    return readonly(array("h", values), len(values))
+
+
+POLICY_BREACHES = {
+    "masked": (deciding(lambda a: replace(a, action=int16(1, 1))), "got 'eat' at tick [0-9]+, masked there"),
+    "unknown": (deciding(lambda a: replace(a, action=int16(9, 9))), "got action 9; there are 4"),
+    "shape": (deciding(lambda a: replace(a, action=int16(0))), "actions.action has shape"),
+    "dtype": (deciding(lambda a: ActionBatch(a.action, a.action)), "actions.target has format 'h'"),
+    "goal": (
+        deciding(lambda a: replace(a, context=replace(a.context, goal=readonly(array("i", [5, 5]), 2)))),
+        "has goal 5; the world has 1 fields",
+    ),
+    "random": (
+        broken_policy(begin=lambda self, spec, seed: FakePolicy.begin(self, spec, seed + next(BORN))),
+        "a second policy with the same seed",
+    ),
+    "forgetful": (
+        broken_policy(export_state=lambda self: [0] * len(self._turns)),
+        "what it remembers belongs in SupportsState",
+    ),
+    "anonymous": (broken_policy(identity=PolicyIdentity("", "")), "identity.name is empty"),
+}
+
+
+def test_an_honest_policy_passes():
+    check_policy(FakePolicy)
+    check_policy(FakePolicy, lambda: FakeWorld(5))
+
+
+@pytest.mark.parametrize(("policy", "message"), POLICY_BREACHES.values(), ids=POLICY_BREACHES)
+def test_a_breach_of_the_policys_contract_is_found(policy, message):
+    with pytest.raises(ContractError, match=message):
+        check_policy(policy)
+
+
+def broken_sink(**methods):
+    return type("BrokenSink", (CollectingSink,), methods)
+
+
+def counting(change):
+    """A sink whose counters are changed on the way out."""
+    return broken_sink(status=lambda self: change(CollectingSink.status(self)))
+
+
+def raising(_self, _message):
+    raise OSError("disk full")
+
+
+def swallowing(self, message):
+    result = CollectingSink.emit(self, message)
+    return EmitResult("accepted") if result.reason == "not_json" else result
+
+
+def reopened(self, deadline_seconds):
+    status = CollectingSink.stop(self, deadline_seconds)
+    return replace(status, state="healthy")
+
+
+def restless(self, deadline_seconds):
+    status = CollectingSink.stop(self, deadline_seconds)
+    self._offered += 1
+    self._rejected["late"] = self._rejected.get("late", 0) + 1
+    return status
+
+
+SINK_BREACHES = {
+    "raises": (broken_sink(emit=raising), "emit raised OSError: disk full"),
+    "answers nothing": (broken_sink(emit=lambda _self, _message: None), "emit answered None"),
+    "odd answer": (broken_sink(emit=lambda _self, _message: EmitResult("lost")), "emit answered 'lost'"),
+    "nan": (broken_sink(emit=swallowing), "holding NaN"),
+    "offered": (
+        counting(lambda s: replace(s, offered=s.offered + 1)),
+        "offered is 1, but emit was called 0 times",
+    ),
+    "emitted": (counting(lambda s: replace(s, emitted=s.emitted + 1)), "is not emitted 1"),
+    "lost": (counting(lambda s: replace(s, delivered=0)), "emitted 1 is not delivered 0"),
+    "name": (counting(lambda s: replace(s, name="")), "name is empty"),
+    "open": (broken_sink(stop=reopened), "state after stop"),
+    "restless": (broken_sink(stop=restless), r"a second stop\(\) changed the counters"),
+}
+
+
+def test_an_honest_sink_passes():
+    check_sink(CollectingSink)
+
+
+@pytest.mark.parametrize(("sink", "message"), SINK_BREACHES.values(), ids=SINK_BREACHES)
+def test_a_breach_of_the_sinks_contract_is_found(sink, message):
+    with pytest.raises(ContractError, match=message):
+        check_sink(sink)

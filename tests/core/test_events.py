@@ -1,0 +1,160 @@
+"""The registry knows every kind; its schema does not change unnoticed."""
+
+import importlib
+import json
+import pkgutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import jsonschema
+import pytest
+
+from townlet_core import events
+from townlet_core.events.base import Event
+from townlet_core.events.lifecycle import LifecycleMoved
+from townlet_core.events.queue import QueueJoin, RivalryEntry, RivalryEvents
+from townlet_core.events.reference import events_markdown
+from townlet_core.events.schema import (
+    CORE_EVENTS,
+    RESERVED_KINDS,
+    SCHEMA_VERSION,
+    EventRegistry,
+    event_data,
+    is_diagnostic,
+    schema_id,
+)
+from townlet_core.jsonvalue import canonical_json
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = Path(__file__).parent / "golden" / f"events-{SCHEMA_VERSION}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class BakeryOpened(Event):
+    """A bakery opened its doors."""
+
+    kind: ClassVar[str] = "bakery.opened"
+    breads: int
+
+
+def event_classes() -> set[type[Event]]:
+    """Every event class that a module of the package defines."""
+    modules = [
+        importlib.import_module(found.name)
+        for found in pkgutil.iter_modules(events.__path__, f"{events.__name__}.")
+    ]
+    values = [value for module in modules for value in vars(module).values()]
+    return {value for value in values if isinstance(value, type) and issubclass(value, Event)} - {Event}
+
+
+def test_every_event_class_is_registered():
+    assert set(CORE_EVENTS.classes.values()) == event_classes()
+
+
+def test_no_kind_is_both_registered_and_reserved():
+    assert CORE_EVENTS.classes.keys() & RESERVED_KINDS == set()
+
+
+def test_diagnostics_are_the_machinery_and_nothing_of_the_town():
+    kinds = {*CORE_EVENTS.classes, *RESERVED_KINDS}
+    assert {kind for kind in kinds if is_diagnostic(kind)} == {
+        "loop.failure",
+        "loop.health",
+        "plugin.refused",
+        "plugin.rejected",
+        "telemetry.loss",
+    }
+
+
+def test_the_schema_changes_only_on_purpose():
+    """New kinds and new optional fields: write the golden file anew. All else: raise SCHEMA_VERSION first."""
+    current = json.loads(canonical_json(CORE_EVENTS.json_schema()))
+    assert current == json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+def test_the_reference_page_is_the_one_that_the_registry_writes():
+    page = ROOT / "docs" / "reference" / "events.md"
+    assert page.read_text(encoding="utf-8") == events_markdown(CORE_EVENTS)
+
+
+def test_every_event_tells_what_it_means():
+    undocumented = [kind for kind in CORE_EVENTS.classes if not CORE_EVENTS.data_schema(kind)["description"]]
+    assert undocumented == []
+
+
+@pytest.mark.parametrize(
+    ("event", "data"),
+    [
+        (
+            QueueJoin("a", "o", "u", 1),
+            {"agent_id": "a", "object_id": "o", "affordance_id": "u", "position": 1},
+        ),
+        (
+            LifecycleMoved("a", (1, 2), (3, 4), "displaced"),
+            {"agent_id": "a", "from": [1, 2], "to": [3, 4], "reason": "displaced"},
+        ),
+        (
+            RivalryEvents((RivalryEntry("a", "b", "jostle", 0.75),)),
+            {"events": [{"actor": "a", "rival": "b", "reason": "jostle", "intensity": 0.75}]},
+        ),
+    ],
+)
+def test_an_events_data_obeys_its_schema(event, data):
+    spelt = json.loads(canonical_json(event_data(event)))
+    assert spelt == data
+    document = json.loads(canonical_json(CORE_EVENTS.json_schema()))
+    jsonschema.Draft202012Validator.check_schema(document)
+    schema = document["$defs"][event.kind]
+    assert schema["$id"] == schema_id(event.kind)
+    jsonschema.Draft202012Validator(schema).validate(spelt)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate({**spelt, next(iter(spelt)): {"not": "this"}})
+
+
+def test_a_plugins_kinds_are_added_under_its_own_name():
+    registry = CORE_EVENTS.extended("bakery", [BakeryOpened])
+    assert registry.classes["bakery.opened"] is BakeryOpened
+    assert "bakery.opened" not in CORE_EVENTS.classes
+    assert "bakery.opened" in events_markdown(registry)
+
+
+def test_a_plugin_takes_no_name_but_its_own():
+    with pytest.raises(ValueError, match=r"must be called 'brewery\.<name>'"):
+        CORE_EVENTS.extended("brewery", [BakeryOpened])
+
+
+def test_a_plugin_takes_no_family_of_ours():
+    @dataclass(frozen=True, slots=True)
+    class Gossip(Event):
+        """Reserved for the social rules."""
+
+        kind: ClassVar[str] = "social.gossip"
+
+    with pytest.raises(ValueError, match="family that is ours"):
+        CORE_EVENTS.extended("social", [Gossip])
+
+
+def test_one_kind_has_one_class():
+    with pytest.raises(ValueError, match=r"'bakery\.opened' is claimed twice"):
+        EventRegistry([BakeryOpened, BakeryOpened])
+
+
+def test_an_event_that_can_be_changed_is_refused():
+    class Loose(Event):
+        kind: ClassVar[str] = "bakery.loose"
+
+    with pytest.raises(ValueError, match="frozen=True"):
+        EventRegistry([Loose])
+
+
+def test_a_field_that_has_no_schema_is_refused():
+    @dataclass(frozen=True, slots=True)
+    class Odd(Event):
+        """Holds a set."""
+
+        kind: ClassVar[str] = "bakery.odd"
+        things: frozenset[str]
+
+    with pytest.raises(ValueError, match="cannot be typed"):
+        EventRegistry([Odd]).json_schema()

@@ -1,0 +1,124 @@
+"""A simulation taken up from a snapshot goes on as if it had never been put down."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from townlet_core.dispatch import EventDispatcher, SinkRoute
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.errors import LoopFailedError, SnapshotError
+from townlet_core.events.base import Fact
+from townlet_core.jsonvalue import canonical_json
+from townlet_core.loop import RunIdentity, SimulationLoop
+from townlet_core.observers.kpis import KpiObserver
+from townlet_core.testing import CollectingSink, FakePolicy, FakeWorld
+
+RUN = RunIdentity(seed=2**64 - 1, snapshot={"sim_digest": "abc"})
+
+
+def build(sink=None, *, run=RUN, digest=True, agents=3):
+    dispatcher = EventDispatcher([SinkRoute("sink", sink)] if sink else [])
+    parts = {"dispatcher": dispatcher, "observers": [KpiObserver()], "digest": digest}
+    return SimulationLoop(FakeWorld(agents), FakePolicy(), run, **parts)
+
+
+def stored(snapshot):
+    """Send a snapshot through JSON text, as a file does."""
+    parts = json.loads(canonical_json(snapshot.parts))
+    return Snapshot(snapshot.tick, dict(snapshot.identity), parts, snapshot.schema_version)
+
+
+def facts_in(sink):
+    return [message for message in sink.messages if isinstance(message, Fact)]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 19, 20, 33, 60])
+def test_a_resumed_run_equals_an_unbroken_one_at_any_cut(cut):
+    whole, first, rest = CollectingSink(), CollectingSink(), CollectingSink()
+    unbroken, before, after = build(whole), build(first), build(rest)
+    summary = unbroken.run_for(60)
+    before.run_for(cut)
+    after.restore(stored(before.snapshot()))
+    resumed = after.run_for(60 - cut)
+    assert facts_in(first) + facts_in(rest) == facts_in(whole)
+    assert resumed.digest == summary.digest
+    assert resumed.kpis == summary.kpis
+    assert resumed.population == summary.population
+
+
+def test_a_loop_can_be_taken_back():
+    loop = build()
+    loop.run_for(10)
+    early = stored(loop.snapshot())
+    late = [loop.run_for(10).digest]
+    loop.restore(early)
+    assert loop.tick == 10
+    late.append(loop.run_for(10).digest)
+    assert late[0] == late[1]
+
+
+def snapshot_of(**changes):
+    loop = build()
+    loop.run_for(5)
+    snapshot = stored(loop.snapshot())
+    parts = {**snapshot.parts, **changes.pop("parts", {})}
+    parts = {name: part for name, part in parts.items() if part is not ...}
+    return replace(snapshot, parts=parts, **changes)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "code", "message"),
+    [
+        (snapshot_of(schema_version=99), "snapshot_schema", "schema version 99; this version reads 1"),
+        (snapshot_of(identity={"sim_digest": "other"}), "snapshot_identity", "sim_digest is other"),
+        (snapshot_of(identity={"sim_digest": "abc"}), "snapshot_identity", "no fake world of 3 slots"),
+        (snapshot_of(parts={"policy": ...}), "snapshot_corrupt", "lacks the part policy"),
+        (snapshot_of(parts={"observers.kpis": ...}), "snapshot_corrupt", "lacks the part observers.kpis"),
+        (snapshot_of(parts={"loop": {"seed": 7}}), "snapshot_corrupt", "part 'loop' is damaged"),
+        (snapshot_of(parts={"world": {"tick": 5}}), "snapshot_corrupt", "part 'world' is damaged"),
+    ],
+)
+def test_a_snapshot_that_does_not_fit_is_refused_and_changes_nothing(snapshot, code, message):
+    loop = build()
+    loop.run_for(3)
+    digest = loop.digest
+    with pytest.raises(SnapshotError, match=message) as refused:
+        loop.restore(snapshot)
+    assert refused.value.code == code
+    assert (loop.tick, loop.digest) == (3, digest)
+    unbroken = build()
+    unbroken.run_for(5)
+    assert loop.run_for(2).digest == unbroken.digest
+
+
+def test_another_seed_is_refused():
+    with pytest.raises(SnapshotError, match="a resumed run keeps its seed"):
+        build(run=replace(RUN, seed=1)).restore(snapshot_of())
+
+
+def test_a_digest_is_not_made_up():
+    loop = build(digest=False)
+    loop.run_for(5)
+    snapshot = stored(loop.snapshot())
+    with pytest.raises(SnapshotError, match="holds no digest"):
+        build().restore(snapshot)
+    resumed = build(digest=False)
+    resumed.restore(snapshot)
+    assert resumed.run_for(5).digest is None
+
+
+def test_a_part_that_does_not_know_its_state_leaves_a_loop_that_refuses_to_go_on():
+    loop = build()
+    with pytest.raises(SnapshotError, match="the state of 'kpis' is damaged"):
+        loop.restore(snapshot_of(parts={"observers.kpis": {"agent_ticks": 1}}))
+    with pytest.raises(LoopFailedError, match="half restored"):
+        loop.step()
+
+
+def test_the_observers_state_must_be_of_this_town():
+    smaller = build(agents=1)
+    smaller.run_for(1)
+    kpis = stored(smaller.snapshot()).parts["observers.kpis"]
+    with pytest.raises(SnapshotError, match="not one of 3 slots"):
+        build().restore(snapshot_of(parts={"observers.kpis": kpis}))

@@ -1,0 +1,279 @@
+"""A town of three rooms and a hall, made by hand: everything a policy sees, and every number can be set.
+
+Columns 0..15, rows 0..4; ``a`` home, ``y`` gym, ``p`` park, ``w`` cafe (which also sells ingredients)::
+
+    ################
+    #FaaS#Ry...#Cww#
+    #aaaa+yy...+www#
+    #BaaW#.pNp.#wwX#
+    ################
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from townlet_adapters.kernels.fields import flood
+from townlet_core.dto.observation import ObservationBatch, TownAtlas, TownView
+from townlet_core.dto.spec import WorldSpec
+
+ROWS = (
+    "################",
+    "#FaaS#Ry...#Cww#",
+    "#aaaa+yy...+www#",
+    "#BaaW#.pNp.#wwX#",
+    "################",
+)
+HEIGHT, WIDTH = len(ROWS), len(ROWS[0])
+TYPES = ("fridge", "stove", "bed", "shower", "checkout", "counter", "bench", "rack")
+SYMBOLS = "FSBWXCNR"
+PLACES = "aypw"
+KINDS = ("home", "gym", "park", "cafe")
+ITEMS = ("meal", "ingredients", "shower", "session")
+PRICES = {
+    "home": (400, 150, 200, -1),
+    "gym": (-1, -1, -1, 100),
+    "park": (-1, -1, -1, -1),
+    "cafe": (450, 150, -1, -1),
+}
+HOMES = ((2, 2), (3, 2), (2, 3), (3, 3))
+
+
+class Affordance(NamedTuple):
+    """A line of the core manifest; each charge is (inventory, stock, price) by item."""
+
+    name: str
+    type: str
+    duration: int
+    need: tuple[float, float, float]
+    gain: tuple[int, int]
+    charges: tuple[tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]], ...]
+
+
+FREE = ((0, 0), (0, 0), (0, 0, 0, 0))
+MANIFEST = (
+    Affordance("eat_meal", "fridge", 15, (0.40, 0, 0.05), (0, 0),
+               (((1, 0), (0, 0), (0, 0, 0, 0)), ((0, 0), (1, 0), (1, 0, 0, 0)))),
+    Affordance("cook_meal", "stove", 40, (0.10, 0, -0.05), (1, 0),
+               (((0, 1), (0, 0), (0, 0, 0, 0)), ((0, 0), (0, 1), (0, 1, 0, 0)))),
+    Affordance("use_shower", "shower", 30, (0, 0.45, -0.03), (0, 0), (((0, 0), (0, 0), (0, 0, 1, 0)),)),
+    Affordance("rest_sleep", "bed", 60, (0, 0, 0.80), (0, 0), (FREE,)),
+    Affordance("buy_groceries", "checkout", 10, (0, 0, 0), (0, 2), (((0, 0), (0, 2), (0, 2, 0, 0)),)),
+    Affordance("buy_meal", "counter", 20, (0.45, 0, 0.05), (0, 0), (((0, 0), (1, 0), (1, 0, 0, 0)),)),
+    Affordance("relax", "bench", 20, (0, 0, 0.03), (0, 0), (FREE,)),
+    Affordance("work_out", "rack", 45, (-0.05, -0.10, 0.15), (0, 0), (((0, 0), (0, 0), (0, 0, 0, 1)),)),
+)  # fmt: skip
+VERBS = ("wait", "move_north", "move_south", "move_east", "move_west", "leave", "talk")
+STEPS = ((0, -1), (0, 1), (1, 0), (-1, 0))
+ACTIONS = VERBS + tuple(f"use:{affordance.name}" for affordance in MANIFEST)
+OBJECTS = tuple(
+    (symbol, x, y) for y, row in enumerate(ROWS) for x, symbol in enumerate(row) if symbol in SYMBOLS
+)
+BARISTA, NIGHT_WATCH = 0, 1
+JOBS = ((3, 480, 640), (0, 1380, 120))
+"""Place, start and end of each job; the second shift wraps midnight."""
+
+
+def is_passable(x, y):
+    return 0 <= x < WIDTH and 0 <= y < HEIGHT and ROWS[y][x] in "." + "+" + PLACES
+
+
+def place_of(x, y):
+    """Name the place of a tile, and of an object by its neighbours."""
+    if ROWS[y][x] in PLACES:
+        return PLACES.index(ROWS[y][x])
+    if ROWS[y][x] in SYMBOLS:
+        return next(PLACES.index(ROWS[y + dy][x + dx]) for dx, dy in STEPS if ROWS[y + dy][x + dx] in PLACES)
+    return -1
+
+
+def reach_of(x, y):
+    around = [(x + dx, y + dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    return [(u, v) for u, v in around if is_passable(u, v) and place_of(u, v) == place_of(x, y)]
+
+
+def field_to(goals, passable):
+    field = np.full((HEIGHT, WIDTH), 255, dtype=np.uint8)
+    frontier = np.zeros(HEIGHT * WIDTH, dtype=np.int32)
+    for k, (x, y) in enumerate(goals):
+        field[y, x] = 0
+        frontier[k] = y * WIDTH + x
+    flood(passable, field, frontier, len(goals))
+    return field
+
+
+def seal(values, dtype):
+    return np.ascontiguousarray(values, dtype=dtype).data.toreadonly()
+
+
+def make_atlas():
+    tiles = [[(x, y) for x in range(WIDTH)] for y in range(HEIGHT)]
+    passable = np.array([[is_passable(*tile) for tile in row] for row in tiles], dtype=np.uint8)
+    place_at = [[place_of(*tile) if is_passable(*tile) else -1 for tile in row] for row in tiles]
+    places = [[(x, y) for row in tiles for x, y in row if place_at[y][x] == p] for p in range(len(PLACES))]
+    goals = [reach_of(x, y) for _, x, y in OBJECTS] + places + [[home] for home in HOMES]
+    fields = np.array([field_to(goal, passable) for goal in goals])
+    object_type = [SYMBOLS.index(symbol) for symbol, _, _ in OBJECTS]
+    nearest = np.full((len(TYPES), HEIGHT, WIDTH, 8), -1, dtype=np.int32)
+    for kind in range(len(TYPES)):
+        of_kind = [o for o, found in enumerate(object_type) if found == kind]
+        for y, x in np.argwhere(passable):
+            ranked = sorted(of_kind, key=lambda o: (fields[o, y, x], o))[:8]
+            nearest[kind, y, x, : len(ranked)] = ranked
+    alternatives = max(len(affordance.charges) for affordance in MANIFEST)
+    charges = [
+        affordance.charges + (FREE,) * (alternatives - len(affordance.charges)) for affordance in MANIFEST
+    ]
+    return TownAtlas(
+        affordance_names=tuple(affordance.name for affordance in MANIFEST),
+        first_use=len(VERBS),
+        object_types=TYPES,
+        place_kinds=KINDS,
+        passable=seal(passable, np.uint8),
+        place_at=seal(place_at, np.int32),
+        fields=seal(fields, np.uint8),
+        nearest=seal(nearest, np.int32),
+        object_type=seal(object_type, np.int32),
+        object_place=seal([place_of(x, y) for _, x, y in OBJECTS], np.int32),
+        object_xy=seal([(x, y) for _, x, y in OBJECTS], np.int32),
+        affordance_type=seal([TYPES.index(affordance.type) for affordance in MANIFEST], np.int32),
+        affordance_duration=seal([affordance.duration for affordance in MANIFEST], np.int32),
+        affordance_need=seal([affordance.need for affordance in MANIFEST], np.float64),
+        affordance_yield=seal([affordance.gain for affordance in MANIFEST], np.int32),
+        charge_count=seal([len(affordance.charges) for affordance in MANIFEST], np.int32),
+        charge_inventory=seal([[charge[0] for charge in row] for row in charges], np.int32),
+        charge_stock=seal([[charge[1] for charge in row] for row in charges], np.int32),
+        charge_price=seal([[charge[2] for charge in row] for row in charges], np.int32),
+        job_place=seal([place for place, _, _ in JOBS], np.int32),
+        job_start=seal([start for _, start, _ in JOBS], np.int32),
+        job_end=seal([end for _, _, end in JOBS], np.int32),
+    )
+
+
+class SmallTown:
+    """Four slots, of which ``residents`` are alive; every column is a numpy array that a test may write."""
+
+    SLOTS = 4
+
+    def __init__(self, residents=1):
+        objects = len(OBJECTS)
+        slots = self.SLOTS
+        self.atlas = make_atlas()
+        self.spec = WorldSpec(
+            world="small",
+            layout_version=1,
+            capacity=slots,
+            action_names=ACTIONS,
+            feature_names=(),
+            fields=tuple(f"f{n}" for n in range(objects + len(PLACES) + len(HOMES))),
+        )
+        self.alive = np.array([i < residents for i in range(slots)], dtype=np.uint8)
+        self.serial = np.arange(slots, dtype=np.int64)
+        self.mask = np.zeros((slots, len(ACTIONS)), dtype=np.uint8)
+        self.xy = np.array(HOMES, dtype=np.int32)
+        self.needs = np.full((slots, 3), 0.9)
+        self.wallet = np.full(slots, 6000, dtype=np.int64)
+        self.inventory = np.zeros((slots, 2), dtype=np.int32)
+        self.job = np.full(slots, -1, dtype=np.int32)
+        self.home_field = np.arange(objects + len(PLACES), objects + len(PLACES) + slots, dtype=np.int32)
+        self.extroversion = np.full(slots, -1.0)
+        self.departure_lead = np.full(slots, 20, dtype=np.int32)
+        self.claim_object = np.full(slots, -1, dtype=np.int32)
+        self.claim_affordance = np.full(slots, -1, dtype=np.int32)
+        self.claim_stage = np.zeros(slots, dtype=np.int8)
+        self.blocked = np.zeros(slots, dtype=np.int32)
+        self.ctx_reset = np.zeros(slots, dtype=np.uint8)
+        self.cooldown = np.zeros((slots, objects), dtype=np.int64)
+        self.option = np.full(slots, -1, dtype=np.int8)
+        self.goal = np.full(slots, -1, dtype=np.int32)
+        self.commit_remaining = np.zeros(slots, dtype=np.int16)
+        self.occupants = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+        self.object_open = np.ones(objects, dtype=np.uint8)
+        self.object_powered = np.ones(objects, dtype=np.uint8)
+        self.object_holder = np.full(objects, -1, dtype=np.int32)
+        self.object_queue = np.zeros(objects, dtype=np.int32)
+        self.object_wait = np.zeros(objects, dtype=np.int32)
+        self.object_stock = np.full((objects, 2), 8, dtype=np.int32)
+        self.object_price = np.array(
+            [PRICES[KINDS[place_of(x, y)]] for _, x, y in OBJECTS], dtype=np.int64
+        )
+        columns = TownView.__dataclass_fields__.keys() - {"atlas"}
+        self.view = TownView(
+            atlas=self.atlas, **{name: getattr(self, name).data.toreadonly() for name in columns}
+        )
+        self._seals = [a.data.toreadonly() for a in (self.mask, self.alive, self.serial)]
+
+    @staticmethod
+    def object(symbol):
+        """Number of the object with a symbol of the map."""
+        return [found for found, _, _ in OBJECTS].index(symbol)
+
+    @staticmethod
+    def action(name):
+        return ACTIONS.index(name)
+
+    def claim(self, i, symbol, affordance, stage):
+        self.claim_object[i] = self.object(symbol)
+        self.claim_affordance[i] = self.atlas.affordance_names.index(affordance)
+        self.claim_stage[i] = stage
+
+    def allowed(self, i):
+        """The mask of a resident but for conditions and charges."""
+        if not self.alive[i]:
+            return {"wait"}
+        x, y = (int(v) for v in self.xy[i])
+        stage = self.claim_stage[i]
+        names = {"wait"}
+        if stage != 3:
+            names |= {
+                verb for verb, (dx, dy) in zip(VERBS[1:5], STEPS, strict=True) if is_passable(x + dx, y + dy)
+            }
+        if stage != 0:
+            names.add("leave")
+        for a, affordance in enumerate(MANIFEST):
+            for o, (symbol, ox, oy) in enumerate(OBJECTS):
+                if TYPES[SYMBOLS.index(symbol)] != affordance.type or (x, y) not in reach_of(ox, oy):
+                    continue
+                fits = self.object_open[o] and self.object_powered[o]
+                if fits if stage == 0 else (self.claim_object[i], self.claim_affordance[i]) == (o, a):
+                    names.add(f"use:{affordance.name}")
+        return names
+
+    def observe(self, tick):
+        """Bring mask and occupants up to date with the columns, and show them."""
+        self.occupants[:] = 0
+        for i in np.flatnonzero(self.alive):
+            self.occupants[self.xy[i, 1], self.xy[i, 0]] += 1
+        for i in range(self.SLOTS):
+            self.mask[i] = [name in self.allowed(i) for name in ACTIONS]
+        mask, alive, serial = self._seals
+        return ObservationBatch(
+            tick=tick,
+            map=mask,
+            features=mask,
+            mask=mask,
+            alive=alive,
+            serial=serial,
+            agent_ids=tuple(f"a{i:05}" if self.alive[i] else "" for i in range(self.SLOTS)),
+            view=self.view,
+        )
+
+    def remember(self, decision):
+        """Hand the policy's context back, as a world does."""
+        context = decision.actions.context
+        self.option[:] = np.asarray(context.option)
+        self.goal[:] = np.asarray(context.goal)
+        self.commit_remaining[:] = np.asarray(context.commit_remaining)
+
+
+@pytest.fixture
+def town():
+    """The small town with one resident at home, well fed, washed and rested."""
+    return SmallTown()
+
+
+@pytest.fixture
+def crowd():
+    """The small town with four residents."""
+    return SmallTown(residents=4)

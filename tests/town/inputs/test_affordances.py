@@ -1,0 +1,218 @@
+"""From the text of a manifest to typed affordances."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from townlet_adapters.documents import parse_document
+from townlet_adapters.validation import validate
+from townlet_adapters.worlds.town.affordances import (
+    NAME_TYPES,
+    Constant,
+    Manifest,
+    ManifestText,
+    Name,
+    parse_condition,
+    read_manifest,
+)
+from townlet_adapters.worlds.town.codes import OPERATORS
+from townlet_adapters.worlds.town.options import TownOptions
+from townlet_adapters.worlds.town.plan import load_town
+from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.vocabulary import OBJECT_TYPES
+from townlet_core.errors import ConfigError
+
+FRIDGE = OBJECT_TYPES["fridge"]
+ONE = "- id: nap\n  object_type: bed\n  duration: 60\n"
+
+
+def read(text: str) -> Manifest:
+    document = parse_document(text, "m.yaml")
+    return read_manifest(validate(document, ManifestText).root, document, "")
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    return str(caught.value.problems[0])
+
+
+def test_the_core_manifest_is_that_of_the_rules():
+    manifest = load_town(TownOptions(), Path()).affordances
+    assert manifest.checksum == hashlib.sha256(shipped_file("manifest").read_bytes()).hexdigest()
+    rows = [(each.id, each.object_type, each.duration, len(each.charge)) for each in manifest.affordances]
+    assert rows == [
+        ("eat_meal", "fridge", 15, 2),
+        ("cook_meal", "stove", 40, 2),
+        ("use_shower", "shower", 30, 1),
+        ("rest_sleep", "bed", 60, 1),
+        ("buy_groceries", "checkout", 10, 1),
+        ("buy_meal", "counter", 20, 1),
+        ("relax", "bench", 20, 1),
+        ("work_out", "rack", 45, 1),
+    ]
+    assert all(each.enabled for each in manifest.affordances)
+    eat, cook, *_, relax, work_out = manifest.affordances
+    assert eat.preconditions[0].text == "hunger < 0.95"
+    assert eat.tags == ("meal",)
+    assert (eat.charge[0].inventory, eat.charge[0].stock, eat.charge[0].price) == ({"meal": 1}, {}, {})
+    assert (eat.charge[1].inventory, eat.charge[1].stock, eat.charge[1].price) == (
+        {},
+        {"meal": 1},
+        {"meal": 1},
+    )
+    assert eat.effects.need == {"hunger": 0.40, "energy": 0.05}
+    assert cook.effects.inventory == {"meal": 1}
+    assert relax.effects.relation == {"trust": 0.0, "familiarity": 0.03, "rivalry": 0.0}
+    assert relax.charge[0].price == {}
+    assert work_out.effects.need == {"energy": 0.15, "hygiene": -0.10, "hunger": -0.05}
+
+
+def test_an_affordance_without_charge_and_effects_is_free_and_does_nothing():
+    (nap,) = read(ONE).affordances
+    assert [dict(charge.price) for charge in nap.charge] == [{}]
+    assert (nap.effects.money, dict(nap.effects.need), nap.preconditions) == (0, {}, ())
+
+
+BROKEN = {
+    ONE + ONE: "m.yaml:4: [1].id: a double id 'nap', first of entry 0; give every affordance its own id",
+    ONE + "  colour: red\n": "m.yaml:4: [0].colour: unknown key; ",
+    ONE.replace("60", "601"): "m.yaml:3: [0].duration: 601; a whole number from 1 up to 600",
+    ONE.replace("60", "1.5"): "m.yaml:3: [0].duration: 1.5; a whole number from 1 up to 600",
+    ONE.replace("bed", "beds"): 'm.yaml:2: [0].object_type: "beds"; ',
+    ONE.replace("nap", "Nap!"): 'm.yaml:1: [0].id: "Nap!"; ',
+    "[]": "m.yaml:1: ",
+    "a: 1": "m.yaml:1: ",
+    "- 5": "m.yaml:1: [0]: 5; ",
+    "".join(ONE.replace("nap", f"nap_{i}") for i in range(57)): "m.yaml:1: ",
+    ONE + "  preconditions: [hungry < 1]\n": (
+        "m.yaml:4: [0].preconditions[0]: 'hungry < 1': unknown name 'hungry'; did you mean 'hunger'? "
+    ),
+    ONE + "  preconditions:\n  - energy < 1\n  - stock.meal > 0\n": (
+        "m.yaml:6: [0].preconditions[1]: 'stock.meal > 0': a bed has no stock of meal; "
+    ),
+    ONE + "  charge:\n  - {inventory:soup: 1}\n": (
+        "m.yaml:5: [0].charge[0].inventory:soup: unknown charge 'inventory:soup'; "
+    ),
+    ONE + "  charge:\n  - {stock:meal: 1}\n": (
+        "m.yaml:5: [0].charge[0].stock:meal: a bed has no stock of meal; "
+    ),
+    ONE + "  charge:\n  - {inventory:meal: 5}\n": (
+        "m.yaml:5: [0].charge[0].inventory:meal: 5; allowed: a whole number from 1 to 4"
+    ),
+    ONE + "  charge:\n  - {price:shower: 0}\n": (
+        "m.yaml:5: [0].charge[0].price:shower: 0; allowed: a whole number from 1 to 100"
+    ),
+    ONE + "  charge:\n  - {price:shower: 0.5}\n": "m.yaml:5: [0].charge[0].price:shower: 0.5; a whole number",
+    ONE + "  charge: []\n": "m.yaml:4: [0].charge: ",
+    ONE + "  effects: {need:joy: 1}\n": "m.yaml:4: [0].effects.need:joy: unknown effect 'need:joy'; ",
+    ONE + "  effects: {need:energy: 2}\n": "m.yaml:4: [0].effects.need:energy: 2.0; allowed: a number from",
+    ONE + "  effects: {stock:meal: 1}\n": "m.yaml:4: [0].effects.stock:meal: a bed has no stock of meal; ",
+    ONE + "  effects: {inventory:meal: 1.5}\n": (
+        "m.yaml:4: [0].effects.inventory:meal: 1.5; allowed: a whole number from -4 to 4"
+    ),
+    ONE + "  effects: {money: -1}\n": "m.yaml:4: [0].effects.money: -1.0; allowed: a whole number from 0 to",
+    ONE
+    + "  effects: {money: {trust: 1}}\n": "m.yaml:4: [0].effects.money: a mapping; allowed: a whole number",
+    ONE + "  effects: {need:energy: {trust: 1}}\n": "m.yaml:4: [0].effects.need:energy: a mapping; allowed: ",
+    ONE + "  effects: {relation:nearby: 1}\n": (
+        "m.yaml:4: [0].effects.relation:nearby: 1.0; allowed: a mapping with trust, familiarity and rivalry"
+    ),
+    ONE
+    + "  effects: {relation:nearby: {love: 1}}\n": "m.yaml:4: [0].effects.relation:nearby.love: unknown key",
+    ONE + "  effects: {relation:all: {}}\n": (
+        "m.yaml:4: [0].effects.relation:all: unknown effect 'relation:all'; did you mean 'relation:nearby'? "
+    ),
+    ONE + "  hooks:\n    before: [bakery]\n": (
+        "m.yaml:5: [0].hooks.before[0]: the hook 'bakery'; no affordance hooks are available yet, "
+        "so plugins.hooks lists none: leave hooks out"
+    ),
+    ONE + "  hooks: {during: [x]}\n": "m.yaml:4: [0].hooks.during: unknown key; ",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
+def test_a_broken_manifest_does_not_load_and_says_where_and_what_is_allowed(text: str):
+    assert complaint(text).startswith(BROKEN[text])
+
+
+def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_text():
+    with pytest.raises(ConfigError) as caught:
+        read(ONE + "  preconditions: [x, y]\n" + ONE + "  effects: {z: 1}\n")
+    assert [problem.line for problem in caught.value.problems] == [4, 4, 5, 8]
+
+
+@pytest.mark.parametrize(
+    ("text", "lhs", "op", "rhs"),
+    [
+        ("hunger<0.95", "hunger", "<", Constant(0.95, "number", 0.95)),
+        (" wallet  >=  price ", "wallet", ">=", Name("price", "number")),
+        ("lateness_counter != 2", "lateness_counter", "!=", Constant(2.0, "number", 2.0)),
+        ("tod > -1e2", "tod", ">", Constant(-100.0, "number", -100.0)),
+        ("stock.meal <= inventory.meal", "stock.meal", "<=", Name("inventory.meal", "number")),
+        ("occupied == false", "occupied", "==", Constant(value=False, type="bool", code=0.0)),
+        ("at_home != on_shift", "at_home", "!=", Name("on_shift", "bool")),
+        ("shift_state == 'grace'", "shift_state", "==", Constant("grace", "shift_state", 2.0)),
+        ('place_kind != "cafe"', "place_kind", "!=", Constant("cafe", "place_kind", 3.0)),
+        ('profile == "stoic"', "profile", "==", Constant("stoic", "profile", 3.0)),
+    ],
+)
+def test_a_precondition_compares_a_name_with_a_value_of_its_type(text, lhs, op, rhs):
+    condition = parse_condition(text, FRIDGE)
+    assert (condition.lhs, condition.op, condition.rhs) == (Name(lhs, NAME_TYPES[lhs]), op, rhs)
+    assert condition.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "allowed"),
+    [
+        ("hunger", "not a comparison", "NAME OP VALUE with OP one of == != < <= > >="),
+        ("", "not a comparison", "NAME OP VALUE"),
+        ("0.5 < hunger", "not a comparison", "NAME OP VALUE"),
+        ("hunger =< 1", "not a comparison", "NAME OP VALUE"),
+        (
+            "hunger < 1 and energy < 1",
+            "the value 1 and energy < 1",
+            "a number, true, false, a quoted text or a name",
+        ),
+        ("hunger < 1e999", "1e999, which a double cannot hold", "a finite number"),
+        ("hunger < energi", "unknown name 'energi'", "did you mean 'energy'?"),
+        ("stock.ingredients > 0", "a fridge has no stock of ingredients", "known: meal"),
+        ("hunger == true", "hunger is a number, true is true or false", "two sides of one type"),
+        ("hunger == 'low'", "hunger is a number, 'low' is text", "one type"),
+        ("closed == 0", "closed is true or false, 0 is a number", "two sides of one type"),
+        ("closed < true", "< between true or false and another", "== !="),
+        ("profile >= 'stoic'", ">= between a text (profile) and another", "== !="),
+        ("profile == 'stoik'", "profile is never 'stoik'", "did you mean 'stoic'?"),
+        (
+            "profile == place_kind",
+            "profile is a text (profile), place_kind is a text",
+            "two sides of one type",
+        ),
+    ],
+)
+def test_a_wrong_precondition_says_what_is_allowed(text, found, allowed):
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        parse_condition(text, FRIDGE)
+    assert caught.value.args[0].startswith(found)
+    assert allowed in caught.value.args[1]
+
+
+words = st.sampled_from([*NAME_TYPES, *OPERATORS, "true", "'stoic'", "1", "-0.5", ".", "'", " "])
+
+
+@given(
+    st.text(max_size=40) | st.lists(words, max_size=5).map(" ".join), st.sampled_from(sorted(OBJECT_TYPES))
+)
+def test_any_text_is_a_precondition_or_refused_with_found_and_allowed(text, kind):
+    try:
+        condition = parse_condition(text, OBJECT_TYPES[kind])
+    except ValueError as error:
+        found, allowed = error.args
+        complete = bool(found) and bool(allowed)
+    else:
+        complete = condition.lhs.type == condition.rhs.type
+    assert complete

@@ -1,0 +1,1 @@
+"""The outside: the town, policies, telemetry, config and the ways in."""

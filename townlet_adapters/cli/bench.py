@@ -1,0 +1,8 @@
+"""``townlet bench``."""
+
+import click
+
+
+@click.command("bench")
+def command() -> None:
+    """Measure the speed."""

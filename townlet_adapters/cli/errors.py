@@ -1,0 +1,68 @@
+"""Where errors become exit codes and lines on standard error; the one place that does."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+import click
+
+from townlet_core.errors import (
+    ConfigError,
+    ContractError,
+    EmptyTownError,
+    LoopFailedError,
+    MissingExtraError,
+    NoRunFolderError,
+    OutputError,
+    PluginError,
+    PolicyError,
+    SnapshotError,
+    TownletError,
+    UnknownNameError,
+    WorldError,
+)
+
+DONE = 0
+FAILED = 1
+WRONG_INPUT = 2
+PLUGIN = 3
+INTERRUPTED = 130
+
+EXIT_CODES: Mapping[type[TownletError], int] = MappingProxyType(
+    {
+        ConfigError: WRONG_INPUT,
+        UnknownNameError: WRONG_INPUT,
+        PluginError: PLUGIN,
+        SnapshotError: WRONG_INPUT,
+        OutputError: WRONG_INPUT,
+        NoRunFolderError: WRONG_INPUT,
+        MissingExtraError: WRONG_INPUT,
+        ContractError: FAILED,
+        WorldError: FAILED,
+        PolicyError: FAILED,
+        LoopFailedError: FAILED,
+        EmptyTownError: FAILED,
+    }
+)
+"""Exit code of every kind of error."""
+
+
+def exit_code(error: TownletError) -> int:
+    """Tell the exit code of an error; the nearest class above it in the tree decides."""
+    return next((EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES), FAILED)
+
+
+def lines_of(error: TownletError) -> Iterator[str]:
+    """Spell an error, one line for each problem."""
+    if isinstance(error, ConfigError):
+        yield from map(str, error.problems)
+    elif isinstance(error, SnapshotError):
+        yield f"error: {error} ({error.code})"
+    else:
+        yield f"error: {error}"
+
+
+def usage_line(error: click.ClickException) -> str:
+    """Spell wrong usage as one line with the way to help."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context is not None else "townlet"
+    return f"{command}: {' '.join(error.format_message().split())} (see {command} --help)"

@@ -1,0 +1,101 @@
+"""The program ``townlet``: finds a command, runs it, and turns what went wrong into an exit code."""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+import click
+
+from townlet_adapters.cli import errors
+from townlet_core.errors import TownletError
+
+
+class Entry(NamedTuple):
+    """Where a command lives, and its line in the list of commands."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "run": Entry("townlet_adapters.cli.run", "Run a town."),
+        "warmup": Entry("townlet_adapters.cli.warmup", "Compile the town's kernels now."),
+        "config": Entry("townlet_adapters.cli.config", "Check, show and describe configs."),
+        "schema": Entry("townlet_adapters.cli.schema", "Describe what a run sends."),
+        "plugins": Entry("townlet_adapters.cli.plugins", "Tell which plugins are installed."),
+        "snapshot": Entry("townlet_adapters.cli.snapshot", "Look into snapshot files."),
+        "bench": Entry("townlet_adapters.cli.bench", "Measure the speed on this machine."),
+    }
+)
+"""Every command; its module, which has it under the name ``command``, is imported only when it is used."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name, and imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = importlib.import_module(entry.module).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="townlet", message="%(prog)s %(version)s")
+def townlet() -> None:
+    """Townlet: a small town of residents with needs, jobs and queues.
+
+    \b
+    Examples:
+      townlet run                                   a day in the default town
+      townlet run configs/hamlet.yaml --ticks 2880  two days in a smaller one
+      townlet config check my.yaml                  is this config right?
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: what follows the program's name; by default, what the process was given.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        code = townlet.main(arguments, prog_name="townlet", standalone_mode=False)
+        sys.stdout.flush()
+    except TownletError as error:
+        for line in errors.lines_of(error):
+            click.echo(line, err=True)
+        return errors.exit_code(error)
+    except click.ClickException as error:
+        click.echo(errors.usage_line(error), err=True)
+        return errors.WRONG_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return errors.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left; what Python would flush at exit must go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.FAILED
+    return code if isinstance(code, int) else errors.DONE

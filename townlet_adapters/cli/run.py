@@ -1,0 +1,208 @@
+"""``townlet run``."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from townlet_adapters.cli import errors
+from townlet_adapters.cli.console import configure_logs, note, stderr_console, stdout_console
+from townlet_adapters.cli.options import OVERRIDES, to_overrides
+from townlet_adapters.cli.progress import progress_bar
+from townlet_adapters.cli.signals import Interrupts, interrupts
+from townlet_adapters.cli.story import tell
+from townlet_adapters.composition import OpenRun, Output, RunRequest, open_run
+from townlet_adapters.config.model import MAX_SEED
+from townlet_adapters.config.resolve import SinkRequest
+from townlet_adapters.config.source import Override, find_config
+from townlet_adapters.storage.atomic import write_json
+from townlet_core.errors import EmptyTownError, OutputError
+from townlet_core.summary import RunSummary
+
+TICKS_OF_A_DAY = 1440
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is told when a run has ended, and where.
+
+    Attributes:
+        quiet: whether nothing but the digest is told.
+        digest: whether the digest was asked for.
+        file: file for the summary as JSON, or None.
+    """
+
+    quiet: bool
+    digest: bool
+    file: Path | None
+
+
+@click.command("run")
+@click.argument("config", required=False, metavar="[CONFIG]")
+@click.option(
+    "--ticks",
+    type=click.IntRange(min=1),
+    default=TICKS_OF_A_DAY,
+    show_default=True,
+    metavar="N",
+    help="Number of ticks to execute; 1440 are a day.",
+)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="S", help="Seed instead of the config's.")
+@click.option("--policy", metavar="NAME", help="Who decides, instead of the config's policy.")
+@click.option(
+    "--sink",
+    "sinks",
+    multiple=True,
+    metavar="NAME[=TARGET]",
+    help="Where messages go, instead of the config's sinks; can be repeated.",
+)
+@click.option(
+    "--speed", type=click.Choice(["max", "1x", "10x", "100x"]), help="Pace; 1x is four ticks a second."
+)
+@OVERRIDES
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Run folder; runs/<utc>-<name>-s<seed> by default.",
+)
+@click.option("--no-out", is_flag=True, help="Keep no run folder.")
+@click.option(
+    "--snapshot-every", type=click.IntRange(min=1), metavar="N", help="Ticks between two snapshots."
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="SNAPSHOT",
+    help="Go on from a snapshot file, or from the newest valid one in a folder.",
+)
+@click.option("--digest", is_flag=True, help="Keep the digest of all facts even without a run folder.")
+@click.option(
+    "--json-summary", type=click.Path(path_type=Path), metavar="FILE", help="Write the summary as JSON."
+)
+@click.option("--quiet", is_flag=True, help="Tell nothing but errors, and the digest if it was asked for.")
+def command(  # noqa: PLR0913 - one parameter for each option
+    config: str | None,
+    *,
+    ticks: int,
+    seed: int | None,
+    policy: str | None,
+    sinks: tuple[str, ...],
+    speed: str | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    no_out: bool,
+    snapshot_every: int | None,
+    resume: Path | None,
+    digest: bool,
+    json_summary: Path | None,
+    quiet: bool,
+) -> int:
+    """Run a town.
+
+    CONFIG is a YAML file; configs/NAME.yaml finds a shipped one. Without it the default town runs, or the one
+    in the snapshot that is resumed.
+
+    \b
+    Examples:
+      townlet run --ticks 2880 --seed 3
+      townlet run configs/hamlet.yaml --policy random --set world.options.population.target=5
+      townlet run --sink stdout --no-out | head
+      townlet run --snapshot-every 500 --out runs/mine
+      townlet run --resume runs/mine --ticks 500
+    """
+    if no_out and out is not None:
+        raise click.UsageError("--out and --no-out exclude each other")
+    if no_out and snapshot_every is not None:
+        raise click.UsageError("--snapshot-every keeps snapshots in the run folder; leave --no-out out")
+    configure_logs()
+    request = RunRequest(
+        config=find_config(config) if config is not None else None,
+        seed=seed,
+        policy=policy,
+        overrides=(
+            *to_overrides(overrides),
+            *_override(("runner", "speed"), speed, "--speed"),
+            *_override(("runner", "snapshot_every"), snapshot_every, "--snapshot-every"),
+        ),
+        sinks=tuple(map(_sink, sinks)) or None,
+        output=Output(keep=not no_out, path=out),
+        resume=resume,
+        digest=digest,
+        notify=note,
+    )
+    return _run(request, ticks, Report(quiet, digest, json_summary))
+
+
+def _run(request: RunRequest, ticks: int, report: Report) -> int:
+    """Open, run, drain, tell."""
+    _check_writable(report.file)
+    with ExitStack() as stack:
+        signals = stack.enter_context(interrupts())
+        run = stack.enter_context(open_run(request))
+        empty: EmptyTownError | None = None
+        try:
+            summary = _live(run, signals, ticks, quiet=report.quiet)
+        except EmptyTownError as error:
+            summary, empty = error.summary, error
+        if (
+            summary.interrupted
+            and run.config.run.runner.snapshot_every is not None
+            and run.folder is not None
+        ):
+            run.save_snapshot()
+        summary = replace(summary, sinks=run.drain())
+        _keep(run, summary, report.file)
+        _tell(run, summary, report)
+    if empty is not None:
+        raise empty
+    return errors.INTERRUPTED if summary.interrupted else errors.DONE
+
+
+def _live(run: OpenRun, signals: Interrupts, ticks: int, *, quiet: bool) -> RunSummary:
+    """Execute the ticks."""
+    signals.stop(run.loop)
+    if quiet:
+        return run.loop.run_for(ticks)
+    with progress_bar(stderr_console(), run.loop.dispatcher, ticks):
+        return run.loop.run_for(ticks)
+
+
+def _keep(run: OpenRun, summary: RunSummary, file: Path | None) -> None:
+    """Write the summary wherever it is wanted."""
+    if run.folder is not None:
+        write_json(run.folder.summary, summary.to_json())
+    if file is not None:
+        write_json(file, summary.to_json())
+
+
+def _tell(run: OpenRun, summary: RunSummary, report: Report) -> None:
+    """Tell a person; standard output stays clean when a sink writes there."""
+    taken = any(choice.part.name == "stdout" for choice in run.config.sinks)
+    if report.quiet:
+        if report.digest:
+            click.echo(summary.digest, err=taken)
+        return
+    folder = run.folder.path if run.folder is not None else None
+    tell(stderr_console() if taken else stdout_console(), run.config.run.name, summary, folder)
+
+
+def _override(path: tuple[str, ...], value: str | int | None, origin: str) -> tuple[Override, ...]:
+    return () if value is None else (Override(path, value, origin),)
+
+
+def _sink(text: str) -> SinkRequest:
+    name, equals, target = text.partition("=")
+    if not name or (equals and not target):
+        raise click.UsageError(f"--sink {text}: give NAME or NAME=TARGET, as in file=events.ndjson")
+    return SinkRequest(name, target if equals else None)
+
+
+def _check_writable(file: Path | None) -> None:
+    """Find out before the run that its summary cannot be written after it."""
+    if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK | os.X_OK)):
+        raise OutputError(
+            f"{file}: cannot be written; name a file in a folder that can be with --json-summary"
+        )

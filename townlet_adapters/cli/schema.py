@@ -1,0 +1,53 @@
+"""``townlet schema``: events."""
+
+import json
+
+import click
+
+from townlet_adapters.telemetry.envelope import envelope_schema, event_type
+from townlet_adapters.telemetry.streams import state_schemas
+from townlet_core.events.schema import CORE_EVENTS, schema_id
+from townlet_core.jsonvalue import JsonObject
+
+
+@click.group("schema")
+def command() -> None:
+    """Describe what a run sends.
+
+    \b
+    Example:
+      townlet schema events > events.schema.json
+    """
+
+
+@command.command("events")
+def events() -> None:
+    """Print the JSON Schema (2020-12) of a line of a file: envelope, every event, and the state messages.
+
+    \b
+    Example:
+      townlet schema events > events.schema.json
+    """
+    click.echo(json.dumps(message_schema(), indent=2, ensure_ascii=False))
+
+
+def message_schema() -> JsonObject:
+    """Describe every message: an envelope, with the data that its type promises."""
+    states = state_schemas()
+    kinds = {kind: CORE_EVENTS.data_schema(kind) for kind in CORE_EVENTS.classes} | states
+    envelope = envelope_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:townlet:messages:1",
+        "title": "One message of a Townlet run",
+        "allOf": [{"$ref": envelope["$id"]}, *(_promise(kind) for kind in sorted(kinds))],
+        "$defs": {"envelope": envelope, **dict(sorted(kinds.items()))},
+    }
+
+
+def _promise(kind: str) -> JsonObject:
+    """Tie the data to the type."""
+    return {
+        "if": {"properties": {"type": {"const": event_type(kind)}}},
+        "then": {"properties": {"data": {"$ref": schema_id(kind)}}},
+    }

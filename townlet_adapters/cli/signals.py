@@ -1,0 +1,50 @@
+"""Two interrupts: the first ends the run in good order, the second at once."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from townlet_adapters.cli.errors import INTERRUPTED
+from townlet_core.loop import SimulationLoop
+
+_FIRST = b"townlet: stopping after this tick; interrupt again to stop at once\n"
+
+
+class Interrupts:
+    """What SIGINT and SIGTERM do; before a loop is known they raise ``KeyboardInterrupt``."""
+
+    def __init__(self) -> None:
+        """Start without a loop and without an interrupt."""
+        self._loop: SimulationLoop | None = None
+        self._count = 0
+
+    def stop(self, loop: SimulationLoop) -> None:
+        """From now on, let the first interrupt finish the tick of this loop."""
+        self._loop = loop
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Take one signal."""
+        del number, frame
+        self._count += 1
+        if self._count > 1:
+            # Nothing may hold this up: no handler, no thread, no buffer.
+            os._exit(INTERRUPTED)
+        if self._loop is None:
+            raise KeyboardInterrupt
+        self._loop.request_stop()
+        # Not through a stream: the signal may have come while that stream was being written.
+        os.write(2, _FIRST)
+
+
+@contextmanager
+def interrupts() -> Iterator[Interrupts]:
+    """Take SIGINT and SIGTERM over for a while."""
+    handler = Interrupts()
+    before = {number: signal.signal(number, handler.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield handler
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)

@@ -1,0 +1,189 @@
+"""What a run config may say: every key, its type and its default."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+MAX_SEED = 2**64 - 1
+
+Speed = Literal["max", "1x", "10x", "100x"]
+
+
+class Section(BaseModel):
+    """A part of a config: immutable, no unknown keys, nothing of its content in errors."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+
+class Part(Section):
+    """What is used, and how it is set."""
+
+    use: Annotated[str, Field(min_length=1)]
+    """name of a provider, as `townlet plugins list` shows it"""
+
+    # Secrets may arrive here, so no representation shows it.
+    options: Annotated[dict[str, JsonValue], Field(default_factory=dict, repr=False)]
+    """the provider's options; each provider has its own"""
+
+
+class StreamSection(Section):
+    """How state travels beside the facts."""
+
+    mode: Literal["off", "snapshot"] = "off"
+    """`off` sends no state; `snapshot` sends the whole frame"""
+
+    every: Annotated[int, Field(ge=1)] = 60
+    """a frame is sent on ticks that this number divides"""
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _say_what_is_not_there_yet(cls, mode: object) -> object:
+        if mode in {"diff", "channels"}:
+            raise ValueError("not available in this version; allowed: off, snapshot")
+        return mode
+
+    @property
+    def state_every(self) -> int:
+        """Ticks from one frame to the next, 0 for no frames at all."""
+        return self.every if self.mode == "snapshot" else 0
+
+
+class SinkPart(Part):
+    """One place that messages go."""
+
+    stream: StreamSection | None = None
+    """how state travels to this sink; null for what `telemetry.stream` says"""
+
+
+class TelemetrySection(Section):
+    """Where messages go."""
+
+    stream: StreamSection = StreamSection()
+    """how state travels beside the facts"""
+
+    sinks: tuple[SinkPart, ...] = (SinkPart(use="file", options={}),)
+    """where messages go; `events.ndjson` in the run folder when left out, nowhere with `[]`"""
+
+
+class PluginsSection(Section):
+    """Which third-party plugins may come in: none, in this version."""
+
+    allow: tuple[JsonValue, ...] = ()
+    """third-party plugins that may be loaded; must be empty in this version"""
+
+    hooks: tuple[JsonValue, ...] = ()
+    """affordance hooks to activate; must be empty in this version"""
+
+
+class RunnerSection(Section):
+    """How the run is driven; none of it changes what happens in town."""
+
+    speed: Speed = "max"
+    """ticks per real time: `max` as fast as possible, `1x` four ticks a second, `10x`, `100x`"""
+
+    snapshot_every: Annotated[int, Field(ge=1)] | None = None
+    """ticks between snapshots, null for none"""
+
+    snapshot_retain: Annotated[int, Field(ge=1)] = 3
+    """how many snapshots are kept"""
+
+    on_failure_snapshot: bool = True
+    """whether a failing run saves what it can, as `failure-<tick>.json.gz`"""
+
+
+class HistoriesSection(Section):
+    """How much of the latest facts is remembered in the process."""
+
+    queue_ticks: Annotated[int, Field(ge=1, le=1440)] = 120
+    """ticks for which facts of queues are kept"""
+
+    rivalry_events: Annotated[int, Field(ge=1, le=100_000)] = 120
+    """number of digests of conflicts that are kept"""
+
+    policy_facts: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    """number of facts of policies that are kept, the newest of each kind and resident"""
+
+
+class UseNamesSection(Section):
+    """Which affordances count as what."""
+
+    meals: tuple[str, ...] = ("eat_meal", "buy_meal")
+    """eating, anywhere"""
+
+    cafe_meals: tuple[str, ...] = ("buy_meal",)
+    """those of them that are eaten at the cafe"""
+
+    cooking: tuple[str, ...] = ("cook_meal",)
+    """making a meal"""
+
+    showers: tuple[str, ...] = ("use_shower",)
+    """washing"""
+
+    sleeps: tuple[str, ...] = ("rest_sleep",)
+    """sleeping"""
+
+
+class NeedLimitsSection(Section):
+    """Where a need becomes worth telling."""
+
+    well: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """a resident is well while every need is above this"""
+
+    starving: Annotated[float, Field(ge=0, le=1)] = 0.15
+    """hunger at or below this counts towards starvation"""
+
+    starving_ticks: Annotated[int, Field(ge=1)] = 30
+    """ticks in a row after which it is a starvation incident"""
+
+
+class KpisSection(Section):
+    """The numbers by which a town is judged."""
+
+    names: UseNamesSection = UseNamesSection()
+    """which affordances count as what"""
+
+    limits: NeedLimitsSection = NeedLimitsSection()
+    """where a need becomes worth telling"""
+
+
+class ObserversSection(Section):
+    """What watches the town and adds to its facts."""
+
+    kpis: KpisSection = KpisSection()
+    """the numbers by which a town is judged"""
+
+    histories: HistoriesSection = HistoriesSection()
+    """how much of the latest facts is remembered in the process"""
+
+
+class RunConfig(Section):
+    """A run: a world, who decides in it, and where its messages go."""
+
+    townlet: Literal[1]
+    """version of this format"""
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "run"
+    """name of the run; part of the run folder's name"""
+
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
+    """what all randomness of the run comes from"""
+
+    world: Part
+    """the world"""
+
+    policy: Part
+    """who decides"""
+
+    telemetry: TelemetrySection = TelemetrySection()
+    """where messages go"""
+
+    plugins: PluginsSection = PluginsSection()
+    """which third-party plugins may come in: none, in this version"""
+
+    observers: ObserversSection = ObserversSection()
+    """what watches the town and adds to its facts"""
+
+    runner: RunnerSection = RunnerSection()
+    """how the run is driven; none of it changes what happens in town"""

@@ -1,0 +1,304 @@
+"""From a config's text to parts that are known to be valid, and the digests they are known by.
+
+Two passes: the config's own keys first, then the options of each part by the model of whoever ``use`` names.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from townlet_adapters.config.environment import Substituted, substitute
+from townlet_adapters.config.model import Part, RunConfig, StreamSection
+from townlet_adapters.config.source import Override, Source, with_overrides
+from townlet_adapters.documents import Document, KeyPath, read_key
+from townlet_adapters.validation import nearest, validate
+from townlet_core.errors import ConfigError, PluginError, UnknownNameError
+from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
+from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
+from townlet_plugins.catalogue import BUILTIN, Catalogue
+from townlet_plugins.factory import BuildContext, OptionsModel, PartFactory, Prepared
+
+ModelT = TypeVar("ModelT", bound=OptionsModel)
+ProductT = TypeVar("ProductT")
+
+WORLD: KeyPath = ("world",)
+POLICY: KeyPath = ("policy",)
+SINKS: KeyPath = ("telemetry", "sinks")
+DEFAULT_SINK = "file"
+"""What a run with a folder and without sinks writes to."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkRequest:
+    """One ``--sink NAME[=TARGET]``.
+
+    Attributes:
+        name: the sink.
+        target: where to, or None for the sink's default.
+    """
+
+    name: str
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SinkChoice:
+    """One sink of a run.
+
+    Attributes:
+        part: its valid options.
+        stream: how state travels to it.
+        path: where it stands in the config.
+    """
+
+    part: Prepared[TelemetrySinkProtocol]
+    stream: StreamSection
+    path: KeyPath
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedConfig:
+    """A config that was found valid, each part ready to be built.
+
+    Attributes:
+        run: the config's own keys.
+        world: the world.
+        policy: who decides.
+        sinks: where messages go.
+        shown: the whole config with every default filled in, what the environment says left out.
+        simulation: the sections that decide what happens in town: seed, world, policy, observers.
+        config_digest: digest of ``shown``.
+        sim_digest: digest of ``simulation``.
+    """
+
+    run: RunConfig
+    world: Prepared[WorldPort]
+    policy: Prepared[PolicyPort]
+    sinks: tuple[SinkChoice, ...]
+    shown: JsonObject
+    simulation: JsonObject
+    config_digest: str
+    sim_digest: str
+    source: Source
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the config start."""
+        return self.source.folder
+
+    def build(self, part: Prepared[ProductT], path: KeyPath, context: BuildContext) -> ProductT:
+        """Build a part that stands at ``path``.
+
+        Raises:
+            ConfigError: when its options cannot work, with file, line and key of this config.
+        """
+        with self.source.blame(), _located(self.source.document, (*path, "options")):
+            return part.build(context)
+
+
+def with_policy(source: Source, name: str) -> Source:
+    """Let another policy decide; its options are the configured ones only if it is the configured one."""
+    match source.document.value:
+        case {"policy": {"use": use}} if use == name:
+            return source
+    override = Override(POLICY, {"use": name}, "--policy")
+    return with_overrides(source.written, source.folder, (*source.overrides, override))
+
+
+def resolve(
+    source: Source, catalogue: Catalogue, sinks: Sequence[SinkRequest] | None = None
+) -> ResolvedConfig:
+    """Validate a config in both passes.
+
+    Args:
+        source: the text.
+        catalogue: what it may name.
+        sinks: what to use instead of the configured sinks.
+
+    Raises:
+        ConfigError: with every problem of the pass that found one.
+        PluginError: when it names a plugin that may not be loaded.
+    """
+    if sinks is not None:
+        source = _with_sinks(source, catalogue, sinks)
+    with source.blame():
+        raw = _completed(source.document)
+        substituted = substitute(raw)
+        run = validate(raw, RunConfig)
+        _refuse_plugins(run)
+        parts = _Parts(substituted, catalogue, source.folder)
+        world = parts.prepare(catalogue.worlds, run.world, WORLD)
+        policy = parts.prepare(catalogue.policies, run.policy, POLICY)
+        chosen = tuple(parts.sink(run, number) for number in range(len(run.telemetry.sinks)))
+    return _resolved(source, substituted, run, world=world, policy=policy, sinks=chosen)
+
+
+def digest_of(value: JsonValue) -> str:
+    """Digest a value by its canonical JSON, in hex."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+@contextmanager
+def _located(document: Document, path: KeyPath) -> Iterator[None]:
+    """Place problems whose key starts at ``path``; those with a file of their own stay as they are."""
+    try:
+        yield
+    except ConfigError as error:
+        placed = [
+            problem
+            if problem.file
+            else document.problem((*path, *read_key(problem.key)), problem.found, problem.allowed)
+            for problem in error.problems
+        ]
+        raise type(error)(*placed) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _OptionsAt:
+    """Validates the options at one place of a config; a ``Validate``."""
+
+    substituted: Substituted
+    path: KeyPath
+
+    def __call__(self, model: type[ModelT]) -> ModelT:
+        try:
+            return validate(self.substituted.document, model, self.path)
+        except ConfigError as error:
+            raise type(error)(*map(self.substituted.unveil, error.problems)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The second pass: looks a name up and has its options validated."""
+
+    substituted: Substituted
+    catalogue: Catalogue
+    folder: Path
+
+    def prepare(
+        self, factories: Mapping[str, PartFactory[ProductT]], part: Part, path: KeyPath
+    ) -> Prepared[ProductT]:
+        factory = self._find(factories, part.use, (*path, "use"))
+        options = (*path, "options")
+        with _located(self.substituted.document, options):
+            return factory.prepare(_OptionsAt(self.substituted, options), self.folder)
+
+    def sink(self, run: RunConfig, number: int) -> SinkChoice:
+        section, path = run.telemetry.sinks[number], (*SINKS, number)
+        prepared = self.prepare(self.catalogue.sinks, section, path)
+        return SinkChoice(prepared, section.stream or run.telemetry.stream, path)
+
+    def _find(
+        self, factories: Mapping[str, PartFactory[ProductT]], name: str, path: KeyPath
+    ) -> PartFactory[ProductT]:
+        factory = factories.get(name)
+        if factory is not None:
+            return factory
+        for row in self.catalogue.rows:
+            if row.state != BUILTIN and row.entry_point == name:
+                raise PluginError(f"'{name}' of {row.distribution} {row.version} is {row.state}")
+        allowed = nearest(name, factories)
+        raise UnknownNameError(
+            self.substituted.document.problem(path, f"'{name}', which nothing offers", allowed)
+        )
+
+
+def _with_sinks(source: Source, catalogue: Catalogue, requests: Sequence[SinkRequest]) -> Source:
+    """Replace the configured sinks by those of the command line."""
+    sections: list[JsonValue] = []
+    for request in requests:
+        factory = catalogue.sinks.get(request.name)
+        options: dict[str, JsonValue] = {}
+        if request.target is not None and factory is not None:
+            if not factory.target:
+                found, allowed = (
+                    f"{request.name}={request.target}",
+                    f"{request.name} alone; it takes no target",
+                )
+                problem = replace(source.document.problem(SINKS, found, allowed), file="--sink", line=None)
+                raise ConfigError(problem)
+            options[factory.target] = request.target
+        sections.append({"use": request.name, "options": options})
+    override = Override(SINKS, sections, "--sink")
+    return with_overrides(source.written, source.folder, (*source.overrides, override))
+
+
+def _completed(document: Document) -> Document:
+    """Write out what the second pass looks for: the default sinks, and ``options`` of every part."""
+    value = document.value
+    if isinstance(value, Mapping):
+        telemetry = value.get("telemetry") or {}
+        if isinstance(telemetry, Mapping) and telemetry.get("sinks") is None:
+            value = {**value, "telemetry": {**telemetry, "sinks": [{"use": DEFAULT_SINK}]}}
+    for path in (WORLD, POLICY, *_sink_paths(value)):
+        value = _with_options(value, path)
+    return replace(document, value=value)
+
+
+def _sink_paths(value: JsonValue) -> list[KeyPath]:
+    match value:
+        case {"telemetry": {"sinks": list(sinks)}}:
+            return [(*SINKS, number) for number in range(len(sinks))]
+    return []
+
+
+def _with_options(value: JsonValue, path: KeyPath) -> JsonValue:
+    """Copy a value in which the part at ``path`` has options; what is none stays as it is."""
+    if isinstance(value, list) and path:
+        return [_with_options(item, path[1:]) if at == path[0] else item for at, item in enumerate(value)]
+    if isinstance(value, Mapping) and path:
+        return {key: _with_options(item, path[1:]) if key == path[0] else item for key, item in value.items()}
+    if isinstance(value, Mapping) and value.get("options") is None:
+        return {**value, "options": {}}
+    return value
+
+
+def _refuse_plugins(run: RunConfig) -> None:
+    """Refuse third parties until their loading exists."""
+    for key, named in (("allow", run.plugins.allow), ("hooks", run.plugins.hooks)):
+        if named:
+            raise PluginError(
+                f"plugins.{key} names {canonical_json(named[0]).decode()}, but third-party plugins cannot be "
+                f"loaded by this version; leave plugins.{key} empty"
+            )
+
+
+def _resolved(  # noqa: PLR0913 - the parts of a config
+    source: Source,
+    substituted: Substituted,
+    run: RunConfig,
+    *,
+    world: Prepared[WorldPort],
+    policy: Prepared[PolicyPort],
+    sinks: tuple[SinkChoice, ...],
+) -> ResolvedConfig:
+    """Fill in every default and take the digests."""
+    shown: dict[str, JsonValue] = run.model_dump(mode="json")
+    shown["world"] = {"use": world.name, "options": world.options}
+    shown["policy"] = {"use": policy.name, "options": policy.options}
+    shown["telemetry"] = {
+        "stream": run.telemetry.stream.model_dump(mode="json"),
+        "sinks": [
+            {
+                "use": sink.part.name,
+                "stream": sink.stream.model_dump(mode="json"),
+                "options": substituted.written(sink.part.options, (*sink.path, "options")),
+            }
+            for sink in sinks
+        ],
+    }
+    simulation = {key: shown[key] for key in ("seed", "world", "policy", "observers")}
+    return ResolvedConfig(
+        run=run,
+        world=world,
+        policy=policy,
+        sinks=sinks,
+        shown=shown,
+        simulation=simulation,
+        config_digest=digest_of(shown),
+        sim_digest=digest_of(simulation),
+        source=source,
+    )

@@ -1,0 +1,64 @@
+"""A run config as JSON Schema, with the options of everything that is installed."""
+
+import json
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from townlet_adapters.config.model import RunConfig
+from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_plugins.catalogue import Catalogue
+from townlet_plugins.factory import PartFactory
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def config_schema(catalogue: Catalogue) -> dict[str, JsonValue]:
+    """Describe what a config may say, ``options`` by what ``use`` names."""
+    schema: dict[str, JsonValue] = dict(RunConfig.model_json_schema())
+    definitions = _objects(schema, "$defs")
+    sink = definitions.pop("SinkPart")
+    definitions.pop("Part")
+    worlds = _choices("world", catalogue.worlds.values(), definitions)
+    policies = _choices("policy", catalogue.policies.values(), definitions)
+    stream = {"stream": _objects(sink, "properties")["stream"]}
+    definitions["SinkPart"] = _choices("sink", catalogue.sinks.values(), definitions, stream)
+    properties = {**_objects(schema, "properties"), "world": worlds, "policy": policies}
+    return {"$schema": _DIALECT, **schema, "properties": properties, "$defs": definitions}
+
+
+def _objects(schema: JsonObject, key: str) -> dict[str, JsonObject]:
+    """Give the named schemas under a keyword of a schema."""
+    found = schema.get(key, {})
+    named = found if isinstance(found, Mapping) else {}
+    return {name: value for name, value in named.items() if isinstance(value, Mapping)}
+
+
+def _choices(
+    kind: str,
+    factories: Iterable[PartFactory[object]],
+    definitions: dict[str, JsonObject],
+    extra: JsonObject = MappingProxyType({}),
+) -> JsonObject:
+    """Describe a part as one of what is installed."""
+    branches: list[JsonValue] = []
+    for factory in factories:
+        name = f"{kind}.{factory.name}"
+        options = _embed(factory.options.model_json_schema(), name, definitions)
+        branches.append(
+            {
+                "type": "object",
+                "description": factory.summary,
+                "properties": {"use": {"const": factory.name}, "options": options, **extra},
+                "required": ["use"],
+                "additionalProperties": False,
+            }
+        )
+    return {"oneOf": branches}
+
+
+def _embed(schema: JsonObject, name: str, definitions: dict[str, JsonObject]) -> JsonObject:
+    """Move a schema and its own definitions among ours, under names that cannot collide."""
+    moved: JsonObject = json.loads(json.dumps(schema).replace('"#/$defs/', f'"#/$defs/{name}.'))
+    definitions |= {f"{name}.{key}": value for key, value in _objects(moved, "$defs").items()}
+    definitions[name] = {key: value for key, value in moved.items() if key != "$defs"}
+    return {"$ref": f"#/$defs/{name}"}

@@ -1,0 +1,183 @@
+"""A config as it was given: a document, and what the command line put in its place."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from townlet_adapters.documents import Document, KeyPath, parse_document, read_document, read_key, spell_key
+from townlet_core.errors import ConfigError, Problem
+from townlet_core.jsonvalue import JsonValue
+
+SHIPPED = Path(__file__).resolve().parent / "shipped"
+"""The configs that come with the package."""
+
+DEFAULT_CONFIG = "town"
+"""The shipped config of a run that names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One value that replaces what a config says.
+
+    Attributes:
+        path: where it stands.
+        value: what stands there now.
+        origin: option of the command line that it came from.
+    """
+
+    path: KeyPath
+    value: JsonValue
+    origin: str
+
+    @classmethod
+    def of(cls, key: str, value: JsonValue) -> Self:
+        """Replace the value at a dotted key.
+
+        Raises:
+            ConfigError: when the key is none.
+        """
+        try:
+            return cls(read_key(key), value, "overrides")
+        except ValueError as error:
+            raise ConfigError(
+                Problem("", repr(key), "a key path such as world.options.town", "overrides")
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a config's values came from.
+
+    Attributes:
+        document: all of them, overrides applied.
+        written: the text without the overrides.
+        overrides: what was replaced, in order.
+        folder: where relative paths of the config start.
+    """
+
+    document: Document
+    written: Document
+    overrides: tuple[Override, ...]
+    folder: Path
+
+    @contextmanager
+    def blame(self) -> Iterator[None]:
+        """Send problems with an overridden value to the option that it came from.
+
+        Raises:
+            ConfigError: instead of the one raised inside, problems placed anew.
+        """
+        try:
+            yield
+        except ConfigError as error:
+            problems = [self._placed(problem) for problem in error.problems]
+            raise type(error)(*problems) from error
+
+    def _placed(self, problem: Problem) -> Problem:
+        if problem.file != self.document.file:
+            return problem
+        path = read_key(problem.key)
+        for override in reversed(self.overrides):
+            inside = path[: len(override.path)] == override.path
+            around = override.path[: len(path)] == path and not _stands(self.written, path)
+            if inside or around:
+                return replace(problem, file=override.origin, line=None)
+        return problem
+
+
+def find_config(name: str) -> Path:
+    """Find a config file: the path itself, or the shipped one of ``configs/NAME.yaml``.
+
+    Raises:
+        ConfigError: when there is neither.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    if path.suffix == ".yaml" and path.parent == Path("configs"):
+        shipped = SHIPPED / path.name
+        if shipped.exists():
+            return shipped
+    names = ", ".join(sorted(f"configs/{entry.name}" for entry in SHIPPED.glob("*.yaml")))
+    found = "there is no such file"
+    raise ConfigError(Problem("", found, f"name a YAML file or a shipped one: {names}", name))
+
+
+def default_config() -> Path:
+    """Name the config of a run that names none."""
+    return SHIPPED / f"{DEFAULT_CONFIG}.yaml"
+
+
+def read_source(path: Path, overrides: Sequence[Override] = ()) -> Source:
+    """Read a config file and apply overrides.
+
+    Raises:
+        ConfigError: when it cannot be read, is no YAML, or cannot be overridden so.
+    """
+    return with_overrides(read_document(path), path.parent, overrides)
+
+
+def with_overrides(written: Document, folder: Path, overrides: Sequence[Override] = ()) -> Source:
+    """Apply overrides to a document.
+
+    Raises:
+        ConfigError: when the document is no mapping, or an override stands below a value.
+    """
+    if not isinstance(written.value, Mapping):
+        raise ConfigError(written.problem((), "not a config", "a mapping: townlet: 1, seed: 7, world: ..."))
+    value: JsonValue = written.value
+    for override in overrides:
+        value = _replaced(value, override, 0)
+    document = Document(value, written.file, written.lines)
+    return Source(document, written, tuple(overrides), folder)
+
+
+def parse_override(text: str) -> Override:
+    """Read the argument of ``--set``: ``key.path=value``, the value in YAML.
+
+    Raises:
+        ConfigError: when it is not of this form.
+    """
+    key, equals, value = text.partition("=")
+    try:
+        path = read_key(key)
+    except ValueError:
+        path = ()
+    if not equals or not path:
+        raise ConfigError(
+            Problem("", repr(text), "key.path=value, as in world.options.town=hamlet_24", "--set")
+        )
+    try:
+        return Override(path, parse_document(value, "--set").value, "--set")
+    except ConfigError as error:
+        raise ConfigError(*(replace(problem, key=key, line=None) for problem in error.problems)) from error
+
+
+def _replaced(value: JsonValue, override: Override, depth: int) -> JsonValue:
+    """Copy a value with one part of it replaced; sections on the way are made, list items are not."""
+    if depth == len(override.path):
+        return override.value
+    step = override.path[depth]
+    if isinstance(step, str) and (value is None or isinstance(value, Mapping)):
+        members = value or {}
+        return {**members, step: _replaced(members.get(step), override, depth + 1)}
+    if isinstance(step, int) and isinstance(value, list) and step < len(value):
+        return [_replaced(item, override, depth + 1) if at == step else item for at, item in enumerate(value)]
+    around = spell_key(override.path[:depth])
+    if isinstance(step, int):
+        count = len(value) if isinstance(value, list) else 0
+        found, allowed = f"'{around}' has {count} items", "give the whole list, as in key=[a, b]"
+    else:
+        found, allowed = f"'{around}' holds a value", "a value has no keys below it"
+    raise ConfigError(Problem(spell_key(override.path), found, allowed, override.origin))
+
+
+def _stands(written: Document, path: KeyPath) -> bool:
+    """Tell whether a text has a part at ``path``."""
+    try:
+        written.child(path)
+    except KeyError:
+        return False
+    return True

@@ -1,0 +1,290 @@
+"""YAML texts as plain values that remember where they were written.
+
+A config, a map and a manifest are read the same way: bytes -> YAML events -> one JSON value and a line for
+every part of it. What YAML can do beyond that (anchors, tags, several documents, guesses such as ``no`` for
+false) is refused or stays text, so a file means what it seems to mean and costs no more than its size.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import NoReturn, TypeAlias
+
+import yaml
+from yaml.cyaml import CSafeLoader
+
+from townlet_core.errors import ConfigError, Problem
+from townlet_core.jsonvalue import JsonValue
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""Where a part stands in a document: names of keys and indices of items, from the top."""
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 32
+
+_PLAIN_KEY = re.compile(r"[^\W\d][\w@/:-]*")
+_KEY_STEP = re.compile(r'\.?([^\W\d][\w@/:-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
+
+_WORDS: Mapping[str, bool | None] = MappingProxyType(
+    {
+        **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+        **dict.fromkeys(("true", "True", "TRUE"), True),
+        **dict.fromkeys(("false", "False", "FALSE"), False),
+    }
+)
+# A leading zero would be octal to one reader and decimal to the next: such a scalar stays text.
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+# Sign and digits of the longest 64-bit number; beyond it Python need not even try.
+_LONGEST_INTEGER = 21
+
+
+def spell_key(path: KeyPath) -> str:
+    """Spell a path as people write it: ``telemetry.sinks[0].options``, ``prices["home.meal"]``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _PLAIN_KEY.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{json.dumps(step, ensure_ascii=False)}]"
+    return text
+
+
+def read_key(key: str) -> KeyPath:
+    """Read a path that ``spell_key`` wrote.
+
+    Raises:
+        ValueError: when the text is no such path.
+    """
+    path: list[str | int] = []
+    position = 0
+    while position < len(key):
+        step = _KEY_STEP.match(key, position)
+        if step is None:
+            raise ValueError(f"{key!r} is not a path of keys: name.name[0].name")
+        name, index, quoted = step.groups()
+        path.append(
+            name if name is not None else int(index) if index is not None else str(json.loads(quoted))
+        )
+        position = step.end()
+    return tuple(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A value and where each part of it was written.
+
+    Attributes:
+        value: the content; mappings and lists of the document belong to it and are not to be changed.
+        file: where it came from, as it is to be shown: a path or a name such as ``--set``.
+        lines: line from 1 of each part, by its path; a part without an entry stands where its parent does.
+        at: path of this value in a larger document; the keys of problems start with it.
+    """
+
+    value: JsonValue
+    file: str
+    lines: Mapping[KeyPath, int] = field(default_factory=lambda: MappingProxyType({}))
+    at: KeyPath = ()
+
+    def line_of(self, path: KeyPath) -> int | None:
+        """Tell the line of a part or of the nearest part around it; None when no line is known."""
+        for length in range(len(path), -1, -1):
+            line = self.lines.get(path[:length])
+            if line is not None:
+                return line
+        return None
+
+    def problem(self, path: KeyPath, found: str, allowed: str) -> Problem:
+        """Describe something wrong with the part at ``path``."""
+        return Problem(spell_key((*self.at, *path)), found, allowed, self.file, self.line_of(path))
+
+    def locate(self, problem: Problem) -> Problem:
+        """Place a problem whose key starts at this value; one with a file of its own stays as it is."""
+        if problem.file:
+            return problem
+        return self.problem(read_key(problem.key), problem.found, problem.allowed)
+
+    def child(self, path: KeyPath) -> "Document":
+        """Cut out the part at ``path``: its paths start there, the keys of its problems at the top as before.
+
+        Raises:
+            KeyError: when there is no such part.
+        """
+        value = self.value
+        for step in path:
+            if isinstance(value, Mapping) and isinstance(step, str) and step in value:
+                value = value[step]
+                continue
+            if isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
+                value = value[step]
+                continue
+            raise KeyError(spell_key(path))
+        depth = len(path)
+        lines = {known[depth:]: line for known, line in self.lines.items() if known[:depth] == path}
+        return Document(value, self.file, MappingProxyType(lines), (*self.at, *path))
+
+
+def read_document(path: Path) -> Document:
+    """Read a file.
+
+    Raises:
+        ConfigError: when it is missing, unreadable or ``parse_document`` refuses it.
+    """
+    return parse_document(read_text(path), str(path))
+
+
+def read_text(path: Path) -> bytes:
+    """Read a file's bytes, no more than one beyond what ``parse_document`` takes.
+
+    Raises:
+        ConfigError: when it is missing or unreadable.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        found = f"cannot read the file: {reason}"
+        raise ConfigError(Problem("", found, "name a YAML file", str(path))) from error
+
+
+def parse_document(text: str | bytes, file: str) -> Document:
+    """Read one YAML document.
+
+    Allowed are mappings with text keys, lists, and scalars: null, true, false, decimal whole numbers of 64
+    bits, finite decimal numbers and text. ``no``, ``on``, ``22:22``, dates and ``0x10`` are text.
+
+    Args:
+        text: the document; bytes are UTF-8.
+        file: its name in messages.
+
+    Raises:
+        ConfigError: when the text is larger than ``MAX_BYTES``, nests deeper than ``MAX_DEPTH``, is not YAML,
+            holds more than one document, an anchor, alias or tag, a key that is double or not text, or a
+            number out of range; with file and line.
+    """
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if len(data) > MAX_BYTES:
+        raise ConfigError(Problem("", f"larger than {MAX_BYTES} bytes", "at most 1 MiB is read", file, 1))
+    try:
+        data.decode("utf-8")
+        return _Reader(file).document(yaml.parse(data, Loader=CSafeLoader))
+    except UnicodeDecodeError as error:
+        line, found, allowed = _line_at(data, error.start), "not UTF-8 text", "write the file in UTF-8"
+        raise ConfigError(Problem("", found, allowed, file, line)) from error
+    except yaml.reader.ReaderError as error:
+        line = _line_at(data, error.position)
+        raise ConfigError(Problem("", "a character that YAML forbids", "remove it", file, line)) from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        # The end of a text is seen on the line after its last one.
+        at = min(mark.line + 1, len(data.splitlines())) if mark is not None else None
+        found = f"not YAML: {error.problem or error.context}"
+        raise ConfigError(Problem("", found, "mind indentation, quotes and brackets", file, at)) from error
+
+
+def _line_of(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 1
+
+
+def _line_at(data: bytes, position: int) -> int:
+    return data.count(b"\n", 0, position) + 1
+
+
+class _Reader:
+    """Builds a value and its lines from parser events, in one pass and at most ``MAX_DEPTH`` calls deep."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._lines: dict[KeyPath, int] = {}
+
+    def document(self, events: Iterator[yaml.Event]) -> Document:
+        value: JsonValue = None
+        seen = False
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if seen:
+                    self._refuse((), event, "a second document", "one document to a file")
+                seen = True
+                value = self._value(next(events), (), events)
+        return Document(value, self._file, MappingProxyType(self._lines))
+
+    def _value(self, event: yaml.Event, path: KeyPath, events: Iterator[yaml.Event]) -> JsonValue:
+        """Build what starts with ``event``, taking the events that belong to it."""
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse(
+                path, event, f"an alias (*{event.anchor})", "write the value out; aliases are not read"
+            )
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # noqa: S101 - the parser's grammar
+        if event.anchor is not None:
+            self._refuse(path, event, f"an anchor (&{event.anchor})", "leave it out; anchors are not read")
+        if event.tag is not None:
+            self._refuse(path, event, f"a tag ({event.tag})", "leave it out; tags are not read")
+        self._lines.setdefault(path, _line_of(event))
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path)
+        if len(path) >= MAX_DEPTH:
+            self._refuse(path, event, "too deep nesting", f"at most {MAX_DEPTH} levels are read")
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(path, events)
+        return self._mapping(path, events)
+
+    def _sequence(self, path: KeyPath, events: Iterator[yaml.Event]) -> JsonValue:
+        items: list[JsonValue] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            items.append(self._value(event, (*path, len(items)), events))
+        return items
+
+    def _mapping(self, path: KeyPath, events: Iterator[yaml.Event]) -> JsonValue:
+        members: dict[str, JsonValue] = {}
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            key = self._key(event, path)
+            if key in members:
+                first = self._lines[*path, key]
+                self._refuse(
+                    (*path, key), event, f"a double key (first on line {first})", "keep one of the two"
+                )
+            self._lines[*path, key] = _line_of(event)
+            members[key] = self._value(next(events), (*path, key), events)
+        return members
+
+    def _key(self, event: yaml.Event, path: KeyPath) -> str:
+        if not isinstance(event, yaml.ScalarEvent) or event.anchor is not None or event.tag is not None:
+            allowed = "keys are text without anchors, aliases or tags"
+            self._refuse(path, event, "a key that is not plain text", allowed)
+        key = self._scalar(event, path)
+        if not isinstance(key, str):
+            found = f"the key {event.value}, which is not text"
+            self._refuse(path, event, found, f'write it in quotes: "{event.value}"')
+        return key
+
+    def _scalar(self, event: yaml.ScalarEvent, path: KeyPath) -> JsonValue:
+        text = event.value
+        if not event.implicit[0]:
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INTEGER.fullmatch(text):
+            number = int(text) if len(text) <= _LONGEST_INTEGER else 2**64
+            if -(2**63) <= number < 2**64:
+                return number
+            self._refuse(path, event, "a whole number that 64 bits cannot hold", "from -2^63 to 2^64 - 1")
+        if _FLOAT.fullmatch(text):
+            real = float(text)
+            if math.isfinite(real):
+                return real
+            self._refuse(path, event, f"{text}, which a double cannot hold", "a finite number")
+        if _NOT_FINITE.fullmatch(text):
+            self._refuse(path, event, text, "a finite number")
+        return text
+
+    def _refuse(self, path: KeyPath, event: yaml.Event, found: str, allowed: str) -> NoReturn:
+        line = _line_of(event)
+        raise ConfigError(Problem(spell_key(path), found, allowed, self._file, line))

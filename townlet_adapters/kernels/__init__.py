@@ -1,0 +1,1 @@
+"""Compiled helpers without rules; every family may import them, they import no family."""

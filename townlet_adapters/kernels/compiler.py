@@ -1,0 +1,128 @@
+"""The one decorator for compiled code, and where compiled code is kept.
+
+numba's own cache looks at the file of the outermost function only: after an edit or an upgrade of a
+callee in another module it would run stale code. So compiled code is kept in a folder named by the
+digest of every source a kernel can reach (ADR 0008).
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+import numpy as np
+from numba import types
+from numba.core.dispatcher import Dispatcher
+from platformdirs import user_cache_path
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INTERPRETED = bool(numba.config.DISABLE_JIT)
+"""True when ``NUMBA_DISABLE_JIT=1`` runs the kernels as plain Python."""
+
+_ADAPTERS = Path(__file__).resolve().parent.parent
+_SOURCES = ("kernels", "worlds/town", "policies")
+_KEPT_GENERATIONS = 4
+
+
+def sources_digest() -> str:
+    """Digest every Python source that a kernel can reach."""
+    digest = hashlib.sha256()
+    for folder in _SOURCES:
+        for path in sorted((_ADAPTERS / folder).rglob("*.py")):
+            digest.update(path.relative_to(_ADAPTERS).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def cache_path() -> Path:
+    """Name the folder of this generation's compiled code; ``NUMBA_CACHE_DIR`` moves its parent."""
+    configured = os.environ.get("NUMBA_CACHE_DIR")
+    root = Path(configured) if configured else user_cache_path("townlet", appauthor=False) / "kernels"
+    return root / sources_digest()
+
+
+def _prepare() -> bool:
+    """Create the folder and drop old generations; False when this machine keeps nothing for us."""
+    path = cache_path()
+    try:
+        if not path.is_dir():
+            path.mkdir(parents=True)
+            generations = sorted(
+                (entry for entry in path.parent.iterdir() if entry.is_dir() and len(entry.name) == 16),
+                key=lambda entry: entry.stat().st_mtime,
+            )
+            for old in generations[:-_KEPT_GENERATIONS]:
+                shutil.rmtree(old, ignore_errors=True)
+        writable = os.access(path, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        logging.getLogger(__name__).warning(
+            "compiled kernels cannot be kept in %s: every start compiles anew; "
+            "set NUMBA_CACHE_DIR to a folder that can be written",
+            path,
+        )
+        return False
+    numba.config.CACHE_DIR = str(path)
+    return True
+
+
+_CACHE = not INTERPRETED and _prepare()
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that only other kernels call; same bytes as interpreted, no fast-math.
+
+    It gets no way in from Python, which would be half of its time to compile, and is kept only as part of
+    the entry kernels that call it.
+    """
+    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def _compile(function: Callable[P, R], **options: bool) -> Callable[P, R]:
+    compiled = numba.njit(error_model="numpy", **options)(function)
+    if not INTERPRETED:
+        _compile_once(compiled)
+    return cast("Callable[P, R]", compiled)
+
+
+def _compile_once(dispatcher: Dispatcher) -> None:
+    """Compile a kernel for the types of its arguments, not for the values of its literal ones.
+
+    numba makes a version of a callee for every constant that is passed to it: forty of ``journal.write``,
+    and of all its callers' callers. That doubles the time to compile and gains nothing that inlining
+    does not give.
+    """
+    by_value = dispatcher.get_call_template
+
+    def by_type(args: tuple[types.Type, ...], kws: dict[str, types.Type]) -> object:
+        plain = {name: types.unliteral(each) for name, each in kws.items()}
+        return by_value(tuple(types.unliteral(each) for each in args), plain)
+
+    dispatcher.get_call_template = by_type
+
+
+def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that Python calls.
+
+    Interpreted, it silences numpy's overflow warning: the 64-bit arithmetic of the draws wraps on purpose.
+    """
+    if not INTERPRETED:
+        return _compile(function, cache=_CACHE, no_cfunc_wrapper=True)
+
+    def interpreted(*args: P.args, **kwargs: P.kwargs) -> R:
+        with np.errstate(over="ignore"):
+            return function(*args, **kwargs)
+
+    return interpreted
+
+
+def compiled_before() -> bool:
+    """Tell whether an earlier process left compiled code of this generation."""
+    return _CACHE and any(cache_path().rglob("*.nbi"))

@@ -1,0 +1,1 @@
+"""The policies we ship; each enters through the door, like anybody else's."""

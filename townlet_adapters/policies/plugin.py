@@ -1,0 +1,47 @@
+"""The policies we ship. Cheap to import: only building one brings compiled code."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_core.ports import PolicyPort
+from townlet_plugins import hookimpl
+from townlet_plugins.factory import BuildContext, Factory, PartFactory
+
+
+class RandomOptions(BaseModel):
+    """The random policy takes no options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _build_scripted(options: ScriptedOptions, _context: BuildContext) -> PolicyPort:
+    from townlet_adapters.policies.scripted.policy import ScriptedPolicy  # noqa: PLC0415 - brings numba
+
+    return ScriptedPolicy(options)
+
+
+def _build_random(_options: RandomOptions, _context: BuildContext) -> PolicyPort:
+    from townlet_adapters.policies.random import RandomPolicy  # noqa: PLC0415 - brings numba
+
+    return RandomPolicy()
+
+
+@hookimpl
+def townlet_policies() -> Sequence[PartFactory[PolicyPort]]:
+    """Offer ``scripted`` and ``random``."""
+    return (
+        Factory(
+            name="scripted",
+            options=ScriptedOptions,
+            build=_build_scripted,
+            summary="residents who plan: eat, wash, sleep, work, shop and rest by fixed rules",
+        ),
+        Factory(
+            name="random",
+            options=RandomOptions,
+            build=_build_random,
+            summary="residents who pick any allowed action, all equally likely",
+        ),
+    )

@@ -1,0 +1,260 @@
+"""What the compiled rules read and write.
+
+``Columns`` wraps the observation's memory without copying it. The rules themselves read ``Scene``, where a
+resident is one record: ``gather`` fills it at the start of a decision, ``scatter`` writes the answer back.
+
+Notation of the shapes: N slots, A affordances, O objects, J jobs, F fields, T object types, L charge
+alternatives, I price items, H x W tiles.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.records import Record, Records, record
+from townlet_core.dto.observation import ObservationBatch, TownView
+
+NONE = -1
+"""No option, no object, no claim, no job."""
+
+# Options (DOMAIN section 17.1); the numbers are those of observations and contexts.
+GET_FED, GET_CLEAN, REST, GO_TO_WORK, SHOP, SOCIALISE, AVOID_RIVAL, IDLE = 0, 1, 2, 3, 4, 5, 6, 7
+# Needs; options 0, 1 and 2 serve the needs of the same number.
+HUNGER, HYGIENE, ENERGY = 0, 1, 2
+NEEDS = 3
+MEAL, INGREDIENTS = 0, 1
+ITEMS = 2
+# Stages of a claim.
+NO_CLAIM, QUEUED, HELD, RUNNING = 0, 1, 2, 3
+# The fixed verbs that the rules use; steps are MOVE_NORTH + direction.
+WAIT, MOVE_NORTH, LEAVE = 0, 1, 5
+DAY = 1440
+HOUR = 60
+
+USE = record(
+    ("type", "i8"),
+    ("duration", "i8"),
+    ("extra", "i8"),
+    ("serves", "i8"),
+    ("alternatives", "i8"),
+)
+"""One affordance; ``extra`` is what planning adds to its cost, ``serves`` has one bit per purpose."""
+
+CHARGE = record(("inventory", "i8", (ITEMS,)), ("stock", "i8", (ITEMS,)))
+"""One way to pay for an affordance, but for the price."""
+
+JOB = record(
+    ("field", "i8"),
+    ("start", "i8"),
+    ("length", "i8"),
+    ("first_tile", "i8"),
+    ("last_tile", "i8"),
+)
+"""One job: the field that leads to its workplace, its shift, and the workplace's rows of ``Chart.tiles``."""
+
+RESIDENT = record(
+    ("serial", "i8"),
+    ("wallet", "i8"),
+    ("mask", "u8"),
+    ("need", "f8", (NEEDS,)),
+    ("extroversion", "f8"),
+    ("slot", "i8"),
+    ("x", "i8"),
+    ("y", "i8"),
+    ("inventory", "i8", (ITEMS,)),
+    ("job", "i8"),
+    ("home_field", "i8"),
+    ("lead", "i8"),
+    ("blocked", "i8"),
+    ("claim_object", "i8"),
+    ("claim_affordance", "i8"),
+    ("claim_stage", "i8"),
+    # The context: as it was handed back, then as it will be.
+    ("option", "i8"),
+    ("goal", "i8"),
+    ("commit", "i8"),
+    ("action", "i8"),
+    ("bound_to", "i8"),
+)
+"""One living resident; ``mask`` has one bit per action, ``bound_to`` is the one object plans may use, -1 any.
+
+Integers are 64 bits wide throughout: a kernel is compiled once for each combination of its arguments' types.
+"""
+
+THING = record(("wait", "i8"), ("stock", "i8", (ITEMS,)), ("usable", "?"))
+"""One object; ``usable`` says that it is open and has its utilities."""
+
+
+class Chart(NamedTuple):
+    """What stays true for a whole run: what follows from the world's atlas (``chart.py``), and the options.
+
+    Attributes:
+        fields: uint8[F, H, W], steps to the goal of each field.
+        nearest: int32[T, H, W, 8], nearest objects of a type.
+        uses: USE[A].
+        charges: CHARGE[A, L].
+        charge_price: int32[A, L, I], units paid for.
+        jobs: JOB[J].
+        commute: uint8[O, J], steps from an object's reach to a workplace, 255 unreachable.
+        tiles: int32[...], flat indices of the passable tiles of each place, place by place.
+        first_use: action number of affordance 0.
+        seed: the run's seed, uint64.
+        commit_ticks: option ``commit_ticks``.
+        critical: option ``critical``.
+        threshold: option ``threshold``.
+    """
+
+    fields: npt.NDArray[np.uint8]
+    nearest: npt.NDArray[np.int32]
+    uses: Records
+    charges: Records
+    charge_price: npt.NDArray[np.int32]
+    jobs: Records
+    commute: npt.NDArray[np.uint8]
+    tiles: npt.NDArray[np.int32]
+    first_use: int
+    seed: np.uint64
+    commit_ticks: int
+    critical: float
+    threshold: float
+
+
+class Columns(NamedTuple):
+    """The columns of the observation and of ``TownView`` that the rules read; the world owns the memory."""
+
+    alive: npt.NDArray[np.uint8]
+    serial: npt.NDArray[np.int64]
+    mask: npt.NDArray[np.uint8]
+    xy: npt.NDArray[np.int32]
+    needs: npt.NDArray[np.float64]
+    wallet: npt.NDArray[np.int64]
+    inventory: npt.NDArray[np.int32]
+    job: npt.NDArray[np.int32]
+    home_field: npt.NDArray[np.int32]
+    extroversion: npt.NDArray[np.float64]
+    departure_lead: npt.NDArray[np.int32]
+    claim_object: npt.NDArray[np.int32]
+    claim_affordance: npt.NDArray[np.int32]
+    claim_stage: npt.NDArray[np.int8]
+    blocked: npt.NDArray[np.int32]
+    cooldown: npt.NDArray[np.int64]
+    option: npt.NDArray[np.int8]
+    goal: npt.NDArray[np.int32]
+    commit_remaining: npt.NDArray[np.int16]
+    occupants: npt.NDArray[np.uint8]
+    object_open: npt.NDArray[np.uint8]
+    object_powered: npt.NDArray[np.uint8]
+    object_wait: npt.NDArray[np.int32]
+    object_stock: npt.NDArray[np.int32]
+    object_price: npt.NDArray[np.int64]
+
+
+class Scene(NamedTuple):
+    """One instant, as the rules see it.
+
+    Attributes:
+        tick: the tick to act in.
+        living: number of living residents.
+        things: THING[O].
+        prices: int64[O, I], mills for a unit of each price item, -1 where there is none.
+        cooldown: int64[N, O].
+        occupants: uint8[H, W], residents on each tile.
+    """
+
+    tick: int
+    living: int
+    things: Records
+    prices: npt.NDArray[np.int64]
+    cooldown: npt.NDArray[np.int64]
+    occupants: npt.NDArray[np.uint8]
+
+
+def look(observation: ObservationBatch, view: TownView) -> Columns:
+    """Wrap the columns of an observation without copying them."""
+    return Columns(
+        alive=np.asarray(observation.alive),
+        serial=np.asarray(observation.serial),
+        mask=np.asarray(observation.mask),
+        xy=np.asarray(view.xy),
+        needs=np.asarray(view.needs),
+        wallet=np.asarray(view.wallet),
+        inventory=np.asarray(view.inventory),
+        job=np.asarray(view.job),
+        home_field=np.asarray(view.home_field),
+        extroversion=np.asarray(view.extroversion),
+        departure_lead=np.asarray(view.departure_lead),
+        claim_object=np.asarray(view.claim_object),
+        claim_affordance=np.asarray(view.claim_affordance),
+        claim_stage=np.asarray(view.claim_stage),
+        blocked=np.asarray(view.blocked),
+        cooldown=np.asarray(view.cooldown),
+        option=np.asarray(view.option),
+        goal=np.asarray(view.goal),
+        commit_remaining=np.asarray(view.commit_remaining),
+        occupants=np.asarray(view.occupants),
+        object_open=np.asarray(view.object_open),
+        object_powered=np.asarray(view.object_powered),
+        object_wait=np.asarray(view.object_wait),
+        object_stock=np.asarray(view.object_stock),
+        object_price=np.asarray(view.object_price),
+    )
+
+
+@kernel
+def gather_resident(c: Columns, i: int, r: Record) -> None:
+    """Fill a resident's record from its slot."""
+    r.slot = i
+    r.serial = c.serial[i]
+    r.wallet = c.wallet[i]
+    r.extroversion = c.extroversion[i]
+    r.x = c.xy[i, 0]
+    r.y = c.xy[i, 1]
+    r.job = c.job[i]
+    r.home_field = c.home_field[i]
+    r.lead = c.departure_lead[i]
+    r.blocked = c.blocked[i]
+    r.claim_object = c.claim_object[i]
+    r.claim_affordance = c.claim_affordance[i]
+    r.claim_stage = c.claim_stage[i]
+    r.option = c.option[i]
+    r.goal = c.goal[i]
+    r.commit = c.commit_remaining[i]
+    r.bound_to = NONE
+    for n in range(NEEDS):
+        r.need[n] = c.needs[i, n]
+    for item in range(ITEMS):
+        r.inventory[item] = c.inventory[i, item]
+    mask = np.uint64(0)
+    for action in range(c.mask.shape[1]):
+        if c.mask[i, action] != 0:
+            mask |= np.uint64(1) << np.uint64(action)
+    r.mask = mask
+
+
+@kernel
+def gather_things(c: Columns, things: Records) -> None:
+    """Fill the records of all objects."""
+    for o in range(things.shape[0]):
+        thing = things[o]
+        thing.usable = c.object_open[o] != 0 and c.object_powered[o] != 0
+        thing.wait = c.object_wait[o]
+        for item in range(ITEMS):
+            thing.stock[item] = c.object_stock[o, item]
+
+
+@kernel
+def count_living(alive: npt.NDArray[np.uint8]) -> int:
+    """Count the living residents."""
+    living = 0
+    for i in range(alive.shape[0]):
+        if alive[i] != 0:
+            living += 1
+    return living
+
+
+@kernel
+def allows(r: Record, action: int) -> bool:
+    """Tell whether a resident's mask has an action."""
+    return bool((r.mask >> np.uint64(action)) & np.uint64(1) != 0)

@@ -1,0 +1,124 @@
+"""How a resident carries out its option, one action a tick (DOMAIN section 17.1)."""
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.draws import POLICY, integer
+from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE
+from townlet_adapters.kernels.records import Record
+from townlet_adapters.policies.scripted.columns import (
+    HELD,
+    MOVE_NORTH,
+    WAIT,
+    Chart,
+    Scene,
+    allows,
+)
+from townlet_adapters.policies.scripted.planning import steps
+
+PATIENCE = 2
+"""Blocked moves after which a resident pushes on instead of stepping aside."""
+STROLL = 3
+"""Index of the draw that picks the tile to stroll to."""
+
+
+@kernel
+def opens_a_way(c: Chart, s: Scene, field: int, x: int, y: int) -> bool:
+    """Tell whether a free tile nearer to the goal lies beside a tile."""
+    height, width = s.occupants.shape
+    here = c.fields[field, y, x]
+    for d in range(4):
+        nx = x + DX[d]
+        ny = y + DY[d]
+        inside = 0 <= nx < width and 0 <= ny < height
+        if inside and c.fields[field, ny, nx] < here and s.occupants[ny, nx] == 0:
+            return True
+    return False
+
+
+@kernel
+def walk(c: Chart, s: Scene, r: Record, field: int) -> int:
+    """Take a step down a field; waits at the goal and where there is no way.
+
+    A free nearer tile first. Else, before patience ends, a free tile as near as this one; only if the way
+    goes on from there, or two residents could step to and fro for ever. Else push into the occupied tile:
+    after three blocks the world lets the resident through.
+    """
+    here = steps(c, r, field)
+    if here == 0 or here >= UNREACHABLE:
+        return WAIT
+    push = WAIT
+    aside = WAIT
+    for d in range(4):
+        if not allows(r, MOVE_NORTH + d):
+            continue
+        x = r.x + DX[d]
+        y = r.y + DY[d]
+        there = c.fields[field, y, x]
+        if there < here:
+            if s.occupants[y, x] == 0:
+                return MOVE_NORTH + d
+            if push == WAIT:
+                push = MOVE_NORTH + d
+        elif there == here and aside == WAIT and s.occupants[y, x] == 0 and opens_a_way(c, s, field, x, y):
+            aside = MOVE_NORTH + d
+    if aside != WAIT and r.blocked < PATIENCE:
+        return aside
+    return push
+
+
+@kernel
+def go_home(c: Chart, s: Scene, r: Record) -> int:
+    """Walk home; beside a home tile that is taken is home enough, and nobody is pushed for it."""
+    if steps(c, r, r.home_field) > 1:
+        return walk(c, s, r, r.home_field)
+    for d in range(4):
+        if not allows(r, MOVE_NORTH + d):
+            continue
+        x = r.x + DX[d]
+        y = r.y + DY[d]
+        if c.fields[r.home_field, y, x] == 0 and s.occupants[y, x] == 0:
+            return MOVE_NORTH + d
+    return WAIT
+
+
+@kernel
+def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
+    """Walk within the workplace towards the tile drawn at the last choice; never out, never pushing."""
+    job = c.jobs[r.job]
+    row = integer(job.first_tile, job.last_tile, c.seed, POLICY, chosen_at, r.serial, STROLL)
+    width = s.occupants.shape[1]
+    to_x = c.tiles[row] % width
+    to_y = c.tiles[row] // width
+    here = abs(to_x - r.x) + abs(to_y - r.y)
+    for d in range(4):
+        if not allows(r, MOVE_NORTH + d):
+            continue
+        x = r.x + DX[d]
+        y = r.y + DY[d]
+        nearer = abs(to_x - x) + abs(to_y - y) < here
+        if nearer and c.fields[job.field, y, x] == 0 and s.occupants[y, x] == 0:
+            return MOVE_NORTH + d
+    return WAIT
+
+
+@kernel
+def work(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
+    """Walk to the workplace; inside, stroll."""
+    if steps(c, r, c.jobs[r.job].field) == 0:
+        return stroll(c, s, r, chosen_at)
+    return walk(c, s, r, c.jobs[r.job].field)
+
+
+@kernel
+def use(c: Chart, s: Scene, r: Record, o: int, a: int) -> int:
+    """Walk to an object; in its reach, use it."""
+    if steps(c, r, o) > 0:
+        return walk(c, s, r, o)
+    return c.first_use + a if allows(r, c.first_use + a) else WAIT
+
+
+@kernel
+def pursue_claim(c: Chart, s: Scene, r: Record) -> int:
+    """Wait in the queue; once the object is held, use it."""
+    if r.claim_stage != HELD:
+        return WAIT
+    return use(c, s, r, r.claim_object, r.claim_affordance)

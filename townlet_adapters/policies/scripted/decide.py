@@ -1,0 +1,163 @@
+"""One decision for every resident: keep the option or choose anew, then act (DOMAIN section 17.1)."""
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.kernels.compiler import entry_kernel, kernel
+from townlet_adapters.kernels.records import Record, Records
+from townlet_adapters.policies.scripted.columns import (
+    GO_TO_WORK,
+    IDLE,
+    LEAVE,
+    NEEDS,
+    NO_CLAIM,
+    NONE,
+    RUNNING,
+    SHOP,
+    SOCIALISE,
+    WAIT,
+    Chart,
+    Columns,
+    Scene,
+    count_living,
+    gather_resident,
+    gather_things,
+)
+from townlet_adapters.policies.scripted.controllers import go_home, pursue_claim, use, work
+from townlet_adapters.policies.scripted.planning import plan
+from townlet_adapters.policies.scripted.rules import (
+    NO_CHOICE,
+    Choice,
+    choose,
+    critical_choice,
+    work_calls,
+)
+
+
+@kernel
+def adopt(c: Chart, r: Record, option: int, o: int, commit: int) -> None:
+    """Write an option, the field it leads down and its commitment into a resident's context."""
+    r.option = option
+    r.commit = commit
+    r.goal = o
+    if option == GO_TO_WORK:
+        r.goal = c.jobs[r.job].field
+    elif option == IDLE:
+        r.goal = r.home_field
+
+
+@kernel
+def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
+    """Keep a committed option: with its object if that can still be used, else with another.
+
+    Released, with the option -1, when nothing is left to be done for it.
+    """
+    if r.option == IDLE:
+        return IDLE, NONE, NONE
+    if r.option == GO_TO_WORK:
+        return (GO_TO_WORK, NONE, NONE) if work_calls(c, s, r) else NO_CHOICE
+    if not (0 <= r.option < NEEDS or SHOP <= r.option <= SOCIALISE):
+        return NO_CHOICE
+    o, a = NONE, NONE
+    if 0 <= r.goal < s.things.shape[0]:
+        r.bound_to = r.goal
+        _, o, a = plan(c, s, r, r.option)
+        r.bound_to = NONE
+    if o < 0:
+        _, o, a = plan(c, s, r, r.option)
+    return (r.option, o, a) if o >= 0 else NO_CHOICE
+
+
+@kernel
+def keep_or_leave_claim(c: Chart, s: Scene, r: Record) -> None:
+    """Stay with a queued or held claim unless work or another critical need calls.
+
+    Commitment ends with the claim, however it ends: 0 ticks of it are left meanwhile.
+    """
+    calls, _, _ = critical_choice(c, s, r)
+    if calls < 0 and work_calls(c, s, r):
+        calls = GO_TO_WORK
+    if r.option != NONE and (calls < 0 or calls == r.option):
+        r.action = pursue_claim(c, s, r)
+        r.goal = r.claim_object
+        r.commit = 0
+        return
+    option, o, _ = choose(c, s, r)
+    r.action = LEAVE
+    adopt(c, r, option, o, c.commit_ticks - 1)
+
+
+@kernel
+def act(c: Chart, s: Scene, r: Record) -> None:
+    """Decide for a resident without a claim."""
+    left = int(r.commit)
+    choice = NO_CHOICE
+    if r.option != NONE and left > 0:
+        critical, _, _ = critical_choice(c, s, r)
+        if critical < 0 or critical == r.option:
+            choice = carried_on(c, s, r)
+    if choice[0] == NONE:
+        choice = choose(c, s, r)
+        left = c.commit_ticks
+    option, o, a = choice
+    if option == GO_TO_WORK:
+        r.action = work(c, s, r, max(s.tick + left - c.commit_ticks, 0))
+    elif option == IDLE:
+        r.action = go_home(c, s, r)
+    else:
+        r.action = use(c, s, r, o, a)
+    adopt(c, r, option, o, left - 1)
+
+
+@kernel
+def decide_one(c: Chart, s: Scene, r: Record) -> None:
+    """Write the action and the context of one living resident into its record."""
+    if r.claim_stage == RUNNING:
+        r.action = WAIT
+        r.goal = r.claim_object
+        r.commit = 0
+    elif r.claim_stage != NO_CLAIM:
+        keep_or_leave_claim(c, s, r)
+    else:
+        act(c, s, r)
+
+
+@entry_kernel
+def decide_all(
+    c: Chart,
+    columns: Columns,
+    tick: int,
+    residents: Records,
+    things: Records,
+    action: npt.NDArray[np.int16],
+    option: npt.NDArray[np.int8],
+    goal: npt.NDArray[np.int32],
+    commit_remaining: npt.NDArray[np.int16],
+) -> None:
+    """Write the intent and the context of every slot.
+
+    Args:
+        c: the town.
+        columns: what the observation shows.
+        tick: the tick to act in.
+        residents: RESIDENT[N], room to work in.
+        things: THING[O], room to work in.
+        action: int16[N], written.
+        option: int8[N], written.
+        goal: int32[N], written.
+        commit_remaining: int16[N], written.
+    """
+    gather_things(columns, things)
+    living = count_living(columns.alive)
+    s = Scene(tick, living, things, columns.object_price, columns.cooldown, columns.occupants)
+    for i in range(columns.alive.shape[0]):
+        r = residents[i]
+        if columns.alive[i] == 0:
+            r.action, r.option, r.goal, r.commit = WAIT, NONE, NONE, 0
+        else:
+            gather_resident(columns, i, r)
+            decide_one(c, s, r)
+        action[i] = r.action
+        option[i] = r.option
+        goal[i] = r.goal
+        commit_remaining[i] = r.commit

@@ -1,0 +1,154 @@
+"""The scripted policy behind the policy port."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from townlet_adapters.kernels.records import Records
+from townlet_adapters.policies.identity import identify
+from townlet_adapters.policies.scripted.chart import chart_of
+from townlet_adapters.policies.scripted.columns import DAY, NONE, RESIDENT, THING, Chart, Columns, look
+from townlet_adapters.policies.scripted.decide import decide_all
+from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_core.dto.action import ActionBatch, Decision, PolicyContext, PolicyIdentity
+from townlet_core.dto.observation import ObservationBatch, TownView
+from townlet_core.dto.spec import WorldSpec
+from townlet_core.errors import ConfigError, PolicyError, Problem
+
+RULES_VERSION = 1
+"""Raised by hand whenever the same input would give another answer."""
+VERBS = ("wait", "move_north", "move_south", "move_east", "move_west", "leave")
+"""The first actions of every world that this policy can act in."""
+
+
+class ScriptedPolicy:
+    """Residents who follow DOMAIN sections 17.1 to 17.3.
+
+    Keeps nothing between ticks: option, goal and commitment ride on the context that the world hands back.
+    """
+
+    def __init__(self, options: ScriptedOptions) -> None:
+        self._options = options
+        self._run: _Run | None = None
+
+    @property
+    def identity(self) -> PolicyIdentity:
+        """Who decides."""
+        return identify("scripted", RULES_VERSION, self._options.model_dump(mode="json"))
+
+    def begin(self, spec: WorldSpec, seed: int) -> None:
+        """Prepare for a run.
+
+        Raises:
+            ConfigError: when the world's actions, days or navigation fields are not those of a town.
+        """
+        problem = _misfit(spec)
+        if problem is not None:
+            raise ConfigError(
+                Problem(
+                    key="policy.use",
+                    found=f"'scripted' cannot act in the world '{spec.world}': {problem}",
+                    allowed="use the world 'town', or a policy that acts in any world, such as 'random'",
+                )
+            )
+        self._run = _Run(self._options, spec.capacity, seed)
+
+    def decide(self, observation: ObservationBatch) -> Decision:
+        """Choose one intent per slot.
+
+        Raises:
+            PolicyError: when there was no ``begin`` before, or the world sent no view to plan on.
+        """
+        if self._run is None:
+            raise PolicyError("scripted: decide was called before begin", tick=observation.tick)
+        if observation.view is None:
+            raise PolicyError(
+                "scripted: the observation brings no view to plan on (ObservationBatch.view is None); "
+                "use a world that offers one, such as 'town', or a policy that needs none, such as 'random'",
+                tick=observation.tick,
+            )
+        return self._run.decide(observation, observation.view)
+
+    def end(self) -> None:
+        """Release the buffers; may be called again."""
+        self._run = None
+
+
+def _misfit(spec: WorldSpec) -> str | None:
+    """Say what keeps this policy from acting in such a world."""
+    if spec.action_names[: len(VERBS)] != VERBS:
+        return f"its first actions are {', '.join(spec.action_names[: len(VERBS)])}, not {', '.join(VERBS)}"
+    if not spec.fields:
+        return "it offers no navigation fields to walk along"
+    if spec.ticks_per_day != DAY:
+        return f"its days have {spec.ticks_per_day} ticks, not {DAY}"
+    return None
+
+
+class _Run:
+    """The buffers of one run; the views of them that leave the policy are made once."""
+
+    def __init__(self, options: ScriptedOptions, capacity: int, seed: int) -> None:
+        self._options = options
+        self._seed = seed
+        self._residents: Records = np.zeros(capacity, dtype=RESIDENT)
+        self._action = np.zeros(capacity, dtype=np.int16)
+        self._option = np.full(capacity, NONE, dtype=np.int8)
+        self._goal = np.full(capacity, NONE, dtype=np.int32)
+        self._commit = np.zeros(capacity, dtype=np.int16)
+        # Every object in reach that can be used will do: the world knows which one is free first.
+        target = np.full(capacity, -1, dtype=np.int32)
+        context = PolicyContext(
+            self._option.data.toreadonly(), self._goal.data.toreadonly(), self._commit.data.toreadonly()
+        )
+        self._decision = Decision(
+            ActionBatch(self._action.data.toreadonly(), target.data.toreadonly(), context)
+        )
+        self._memory: _Memory | None = None
+
+    def decide(self, observation: ObservationBatch, view: TownView) -> Decision:
+        memory = self._memory
+        if memory is None or not memory.is_of(observation, view):
+            memory = self._memory = self._wrap(observation, view)
+        decide_all(
+            memory.chart,
+            memory.columns,
+            observation.tick,
+            self._residents,
+            memory.things,
+            self._action,
+            self._option,
+            self._goal,
+            self._commit,
+        )
+        return self._decision
+
+    def _wrap(self, observation: ObservationBatch, view: TownView) -> "_Memory":
+        before = self._memory
+        if before is not None and before.view.atlas is view.atlas:
+            chart = before.chart
+        else:
+            chart = chart_of(view.atlas, self._options, self._seed)
+        things: Records = np.zeros(len(view.object_open), dtype=THING)
+        return _Memory(view, observation, chart, look(observation, view), things)
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """Arrays over an observation's memory, and the objects that stand for that memory."""
+
+    view: TownView
+    observation: ObservationBatch
+    chart: Chart
+    columns: Columns
+    things: Records
+
+    def is_of(self, observation: ObservationBatch, view: TownView) -> bool:
+        """Tell whether another observation lies in the same memory: then nothing is wrapped anew."""
+        mine = self.observation
+        return (
+            view is self.view
+            and observation.mask is mine.mask
+            and observation.alive is mine.alive
+            and observation.serial is mine.serial
+        )

@@ -1,0 +1,151 @@
+"""Which option a resident chooses: the first rule that matches (DOMAIN section 17.3).
+
+Rule 3 (step aside from an avoided resident) and the invitations of rule 7 wait for relations between
+residents: while nobody can talk or be avoided, their conditions never hold.
+"""
+
+from typing import TypeAlias
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.draws import POLICY, unit
+from townlet_adapters.kernels.fields import UNREACHABLE
+from townlet_adapters.kernels.records import Record
+from townlet_adapters.policies.scripted.columns import (
+    DAY,
+    ENERGY,
+    GO_TO_WORK,
+    HOUR,
+    IDLE,
+    INGREDIENTS,
+    MEAL,
+    NEEDS,
+    NONE,
+    REST,
+    SHOP,
+    SOCIALISE,
+    Chart,
+    Scene,
+)
+from townlet_adapters.policies.scripted.planning import plan, steps, ticks_to_shift
+
+Choice: TypeAlias = tuple[int, int, int]
+"""Option, and the object and affordance it is carried out with (-1 where it takes none)."""
+NO_CHOICE = (NONE, NONE, NONE)
+
+BEFORE_SHIFT = 180
+"""A resident prepares for its shift in this many ticks before it."""
+PREPARED = 0.20
+"""How much more of each need a resident wants when it goes to work."""
+NIGHT_FROM, NIGHT_TO, NIGHT_ENERGY = 1320, 360, 0.6
+ERRANDS_FROM, ERRANDS_TO = 480, 1260
+FREE_TIME = (REST, SHOP, SOCIALISE)
+"""The options of rules 5, 6 and 7, in this order."""
+SHOP_BELOW, SHOP_MONEY = 5000, 1000
+SOCIABLE_HOUR = 0
+"""Index of the draw that decides whether this hour is a sociable one."""
+SHY, SOCIABLE, SOCIABLE_PER_EXTROVERSION = -0.2, 0.4, 0.3
+
+
+@kernel
+def lowest_need(r: Record, below: float, tried: int) -> int:
+    """Name the lowest need below a level, the first of equals; -1 when there is none.
+
+    Args:
+        r: the resident.
+        below: the level.
+        tried: one bit for each need that is passed over.
+    """
+    lowest = NONE
+    for n in range(NEEDS):
+        low = r.need[n] < below and tried & (1 << n) == 0
+        if low and (lowest < 0 or r.need[n] < r.need[lowest]):
+            lowest = n
+    return lowest
+
+
+@kernel
+def critical_choice(c: Chart, s: Scene, r: Record) -> Choice:
+    """Rule 1: the lowest need is critical, and something can be done about it."""
+    need = lowest_need(r, c.critical, 0)
+    if need >= 0:
+        _, o, a = plan(c, s, r, need)
+        if o >= 0:
+            return need, o, a
+    return NO_CHOICE
+
+
+@kernel
+def work_calls(c: Chart, s: Scene, r: Record) -> bool:
+    """Rule 2, the mask of go_to_work: it is time to set out, and the shift is not over."""
+    if r.job == NONE:
+        return False
+    job = c.jobs[r.job]
+    path = steps(c, r, job.field)
+    if path >= UNREACHABLE:
+        return False
+    ahead = r.lead + path
+    return bool((s.tick - job.start + ahead) % DAY < job.length + ahead)
+
+
+@kernel
+def need_choice(c: Chart, s: Scene, r: Record) -> Choice:
+    """Rule 4: a need is low, and something can be done about it; the lowest first."""
+    threshold = c.threshold
+    if 0 <= ticks_to_shift(c, s, r) <= BEFORE_SHIFT:
+        threshold += PREPARED
+    tried = 0
+    need = lowest_need(r, threshold, tried)
+    while need >= 0:
+        _, o, a = plan(c, s, r, need)
+        if o >= 0:
+            return need, o, a
+        tried |= 1 << need
+        need = lowest_need(r, threshold, tried)
+    return NO_CHOICE
+
+
+@kernel
+def wants_to_shop(r: Record) -> bool:
+    """The mask of shop but for the plan: nothing to eat at hand, little money, yet enough for ingredients."""
+    if r.inventory[MEAL] > 0 or r.wallet >= SHOP_BELOW:
+        return False
+    return bool(r.inventory[INGREDIENTS] > 0 or r.wallet >= SHOP_MONEY)
+
+
+@kernel
+def feels_sociable(c: Chart, s: Scene, r: Record) -> bool:
+    """Rule 7: somebody else lives here, and this is an hour for company."""
+    if s.living <= 1 or r.extroversion < SHY:
+        return False
+    chance = SOCIABLE + SOCIABLE_PER_EXTROVERSION * r.extroversion
+    return bool(unit(c.seed, POLICY, s.tick // HOUR, r.serial, SOCIABLE_HOUR) < chance)
+
+
+@kernel
+def feels_like(c: Chart, s: Scene, r: Record, option: int) -> bool:
+    """Rules 5, 6 and 7 but for their plans: the night's rest, the day's errands, company."""
+    time = s.tick % DAY
+    if option == REST:
+        return bool((time >= NIGHT_FROM or time < NIGHT_TO) and r.need[ENERGY] < NIGHT_ENERGY)
+    if not ERRANDS_FROM <= time < ERRANDS_TO:
+        return False
+    return wants_to_shop(r) if option == SHOP else feels_sociable(c, s, r)
+
+
+@kernel
+def choose(c: Chart, s: Scene, r: Record) -> Choice:
+    """Choose an option and what it is carried out with."""
+    choice = critical_choice(c, s, r)
+    if choice[0] != NONE:
+        return choice
+    if work_calls(c, s, r):
+        return GO_TO_WORK, NONE, NONE
+    choice = need_choice(c, s, r)
+    if choice[0] != NONE:
+        return choice
+    for option in FREE_TIME:
+        if feels_like(c, s, r, option):
+            _, o, a = plan(c, s, r, option)
+            if o != NONE:
+                return option, o, a
+    return IDLE, NONE, NONE

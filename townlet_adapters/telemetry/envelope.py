@@ -1,0 +1,239 @@
+"""Messages as CloudEvents 1.0 in structured JSON, one line each; pure functions.
+
+An envelope is made in two steps, since its number is known only once it has a place in the buffer:
+``prepare`` does all the work, ``seal`` puts the number in front.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import quote
+
+import orjson
+
+from townlet_adapters.telemetry.buffer import Shedding
+from townlet_adapters.telemetry.streams import STATE_FRAME, frame_data
+from townlet_core.dto.frame import StateFrame
+from townlet_core.events.base import Fact
+from townlet_core.events.schema import event_data, schema_id
+from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.ports.telemetry import Message
+
+MAX_EVENT_BYTES: Final = 1 << 20
+MAX_DEPTH: Final = 32
+MAX_INTEGER: Final = 2**53 - 1
+LINE_START: Final = b'{"specversion":"1.0",'
+"""How every line begins; what a crash left behind is recognised by it."""
+
+Refusal: TypeAlias = Literal[
+    "not_finite", "integer_range", "not_unicode", "too_deep", "too_large", "not_json"
+]
+"""Why a message cannot be carried: a NaN or infinity; an integer beyond 2**53 - 1; text with a lone
+surrogate; more than 32 levels; more than 1 MiB; anything else that is not JSON."""
+
+_OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_ENVELOPE_DEPTH = 1
+_BRACES = bytes.maketrans(b"[]", b"{}")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_REFUSALS: Final[tuple[tuple[str, Refusal], ...]] = (
+    ("53-bit", "integer_range"),
+    ("64-bit", "integer_range"),
+    ("surrogates", "not_unicode"),
+    ("Recursion", "too_deep"),
+    ("recursion", "too_deep"),
+)
+
+
+class EnvelopeError(Exception):
+    """A message cannot be carried.
+
+    Attributes:
+        reason: why.
+    """
+
+    def __init__(self, reason: Refusal) -> None:
+        """Keep the reason."""
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Record(NamedTuple):
+    """A message as the envelope needs it.
+
+    Attributes:
+        kind: the event's kind, or that of the state message.
+        tick: the executed tick.
+        seq: run-wide number of a fact, None for everything else.
+        data: the payload.
+        shedding: what may be given up for what.
+    """
+
+    kind: str
+    tick: int
+    seq: int | None
+    data: JsonObject
+    shedding: Shedding
+
+
+def source_urn(run_id: str, producer: int) -> str:
+    """Name the producer number ``producer`` of a run; one sequence belongs to one source."""
+    return f"urn:townlet:run:{quote(run_id, safe='')}:p{producer}"
+
+
+def record_of(message: Message) -> Record:
+    """Take a message apart; ``data`` of a fact is the very value that the run's digest covers."""
+    if isinstance(message, Fact):
+        kind = message.event.kind
+        return Record(kind, message.tick, message.seq, event_data(message.event), _shedding(kind))
+    if isinstance(message, StateFrame):
+        return Record(STATE_FRAME, message.tick, None, frame_data(message.frame), Shedding.BULK)
+    kind = message.event.kind
+    return Record(kind, message.tick, None, event_data(message.event), _shedding(kind))
+
+
+def prepare(record: Record, source: str, wall: float) -> bytes:
+    """Spell everything of an envelope but its number.
+
+    Args:
+        record: what to send.
+        source: who sends it, from ``source_urn``.
+        wall: seconds since 1970, for people.
+
+    Raises:
+        EnvelopeError: when the record cannot be carried.
+    """
+    data = _spell(record.data)
+    head = _head(source, record.kind)
+    stamp = _stamp(int(wall * 1_000_000))
+    if record.seq is None:
+        body = b'%b%b","tick":%d,"data":%b}\n' % (head, stamp, record.tick, data)
+    else:
+        body = b'%b%b","tick":%d,"seq":%d,"data":%b}\n' % (head, stamp, record.tick, record.seq, data)
+    if len(body) + _NUMBER_BYTES > MAX_EVENT_BYTES:
+        raise EnvelopeError("too_large")
+    return body
+
+
+def seal(body: bytes, sequence: int) -> bytes:
+    """Put its number in front of what ``prepare`` made: a whole line, newline included."""
+    return b'{"specversion":"1.0","id":"%020d","sequence":"%020d",%b' % (sequence, sequence, body)
+
+
+_NUMBER_BYTES = len(seal(b"", 0))
+
+
+def _spell(data: JsonObject) -> bytes:
+    try:
+        spelled = orjson.dumps(data, default=_plain, option=_OPTIONS)
+    except TypeError as error:
+        raise EnvelopeError(_reason(str(error))) from error
+    except RecursionError as error:
+        raise EnvelopeError("too_deep") from error
+    # orjson writes NaN and infinity as null and has a depth limit of its own. Most events have no null and
+    # few brackets, so the bytes rule out both; where they do not, a closer look is taken.
+    if b"null" in spelled:
+        _require_finite(data)
+    room = MAX_DEPTH - _ENVELOPE_DEPTH
+    if spelled.count(b"{") + spelled.count(b"[") > room and _depth(spelled) > room:
+        raise EnvelopeError("too_deep")
+    return spelled
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _reason(message: str) -> Refusal:
+    return next((reason for sign, reason in _REFUSALS if sign in message), "not_json")
+
+
+def _require_finite(value: JsonValue) -> None:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise EnvelopeError("not_finite")
+    elif not isinstance(value, str | int | None):
+        for member in value.values() if isinstance(value, Mapping) else value:
+            _require_finite(member)
+
+
+def _depth(spelled: bytes) -> int:
+    """Count the levels of a JSON text: take the innermost brackets away until there are none."""
+    # Without escaped quotes and backslashes, every second piece between quotes lies outside of any text.
+    outside = spelled.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]
+    brackets = b"".join(outside).translate(_BRACES, _NO_BRACKETS)
+    levels = 0
+    while brackets:
+        brackets = brackets.replace(b"{}", b"")
+        levels += 1
+    return levels
+
+
+@lru_cache(maxsize=4096)
+def _head(source: str, kind: str) -> bytes:
+    fields = {
+        "source": source,
+        "type": event_type(kind),
+        "datacontenttype": "application/json",
+        "dataschema": schema_id(kind),
+    }
+    return orjson.dumps(fields)[1:-1] + b',"time":"'
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> bytes:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode("ascii")
+
+
+def _stamp(microseconds: int) -> bytes:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return b"%b.%06dZ" % (_second(seconds), rest)
+
+
+@lru_cache(maxsize=4096)
+def _shedding(kind: str) -> Shedding:
+    family = kind.partition(".")[0]
+    critical = kind in {"loop.health", "loop.failure"} or family in {"telemetry", "stability", "promotion"}
+    return Shedding.CRITICAL if critical else Shedding.NORMAL
+
+
+def event_type(kind: str) -> str:
+    """The ``type`` of an envelope."""
+    return f"townlet.{kind}"
+
+
+def envelope_schema() -> JsonObject:
+    """JSON Schema (2020-12) of one line of a file.
+
+    The payload is left open, and so are further attributes: a later version of the same major may add some.
+    """
+    properties: dict[str, JsonValue] = {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "pattern": "^[0-9]{20}$", "description": "unique within its source"},
+        "sequence": {"type": "string", "pattern": "^[0-9]{20}$", "description": "contiguous within a source"},
+        "source": {"type": "string", "format": "uri", "pattern": "^urn:townlet:run:.+:p[0-9]+$"},
+        "type": {"type": "string", "pattern": "^townlet\\."},
+        "datacontenttype": {"const": "application/json"},
+        "dataschema": {"type": "string", "format": "uri", "pattern": "^urn:townlet:event:.+:[0-9]+$"},
+        "time": {"type": "string", "format": "date-time", "description": "wall clock, for people only"},
+        "tick": {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER},
+        "seq": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": MAX_INTEGER,
+            "description": "run-wide number of a fact; absent on everything else",
+        },
+        "data": {"type": "object"},
+    }
+    required: Sequence[str] = tuple(name for name in properties if name != "seq")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:townlet:envelope:1",
+        "title": "CloudEvents 1.0 envelope of a Townlet message",
+        "type": "object",
+        "properties": properties,
+        "required": required,
+    }

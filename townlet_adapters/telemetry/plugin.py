@@ -1,0 +1,61 @@
+"""The sinks we ship, through the same door as anybody else's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from townlet_adapters.telemetry.delivery import DeliveringSink
+from townlet_adapters.telemetry.envelope import source_urn
+from townlet_adapters.telemetry.options import FileOptions, StdoutOptions
+from townlet_adapters.telemetry.transports.file import FileTransport
+from townlet_adapters.telemetry.transports.stdout import StdoutTransport
+from townlet_core.errors import NoRunFolderError
+from townlet_core.ports import TelemetrySinkProtocol
+from townlet_plugins import hookimpl
+from townlet_plugins.factory import BuildContext, Factory, PartFactory
+
+
+@hookimpl
+def townlet_sinks() -> Sequence[PartFactory[TelemetrySinkProtocol]]:
+    """Offer ``stdout`` and ``file``."""
+    return (
+        Factory("stdout", StdoutOptions, build_stdout_sink, "one JSON event per line on standard output"),
+        Factory(
+            "file",
+            FileOptions,
+            build_file_sink,
+            "one JSON event per line in a file of the run folder",
+            target="path",
+        ),
+    )
+
+
+def build_stdout_sink(options: StdoutOptions, context: BuildContext) -> DeliveringSink:
+    """Make the sink that writes to standard output."""
+    return DeliveringSink(
+        "stdout",
+        StdoutTransport(),
+        source=source_urn(context.run_id, context.producer),
+        limits=options.limits(),
+    )
+
+
+def build_file_sink(options: FileOptions, context: BuildContext) -> DeliveringSink:
+    """Make the sink that appends to a file.
+
+    Raises:
+        NoRunFolderError: when the path is relative and the run has no folder.
+    """
+    path = Path(options.path)
+    if not path.is_absolute():
+        if context.run_dir is None:
+            raise NoRunFolderError(
+                f"the file sink '{options.path}' is not opened: its path starts in the run folder, "
+                "and this run has none; give an absolute path, or let the run have a folder"
+            )
+        path = context.run_dir / path
+    return DeliveringSink(
+        "file",
+        FileTransport(path),
+        source=source_urn(context.run_id, context.producer),
+        limits=options.limits(),
+    )

@@ -1,0 +1,182 @@
+"""From a document to a typed model; what a model refuses is told with file, line, key and what is allowed."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+import pydantic
+from pydantic_core import ErrorDetails
+
+from townlet_adapters.documents import Document, KeyPath
+from townlet_core.errors import ConfigError, Problem
+from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_plugins.factory import OptionsModel
+
+ModelT = TypeVar("ModelT", bound=OptionsModel)
+
+_LONGEST_VALUE = 60
+
+_TYPE_WORDS = MappingProxyType(
+    {
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "text",
+        "boolean": "true or false",
+        "array": "a list",
+        "object": "a mapping",
+        "null": "null",
+    }
+)
+_BOUNDS = MappingProxyType(
+    {
+        "minimum": " from {}",
+        "exclusiveMinimum": " above {}",
+        "maximum": " up to {}",
+        "exclusiveMaximum": " below {}",
+        "minLength": " of at least {} characters",
+        "maxLength": " of at most {} characters",
+        "minItems": " of at least {} items",
+        "maxItems": " of at most {} items",
+        "minProperties": " of at least {} keys",
+        "maxProperties": " of at most {} keys",
+        "multipleOf": " that {} divides",
+        "pattern": " like {}",
+    }
+)
+
+
+def validate(document: Document, model: type[ModelT], path: KeyPath = ()) -> ModelT:
+    """Turn a document, or the part of it at ``path``, into its typed model.
+
+    Types are strict whatever the model says: "7" is no number. A list may become a tuple.
+
+    Raises:
+        ConfigError: with a problem for every key that is unknown, missing or of a wrong type or range; an
+            unknown key names the nearest known one.
+    """
+    part = document.child(path)
+    try:
+        return model.model_validate_json(_in_order(part.value), strict=True)
+    except pydantic.ValidationError as error:
+        schema = model.model_json_schema()
+        details = error.errors(include_url=False)
+        problems = [_problem_of(each, part, schema) for each in details if not _is_echo(each, details)]
+        problems.sort(key=lambda problem: problem.line or 0)
+        raise ConfigError(*problems) from error
+    except ValueError as error:
+        raise ConfigError(part.problem((), str(error), "")) from error
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say what a wrong name may have meant and what there is: ``did you mean 'a'? known: a, b``."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return (f"did you mean '{near[0]}'? " if near else "") + f"known: {', '.join(names) or 'none'}"
+
+
+def spell_value(value: object) -> str:
+    """Spell a value for a message, shortened to what one line bears."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+def _in_order(value: JsonValue) -> bytes:
+    """Spell a value as JSON with its keys in the order of the text, which counts in maps."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _is_echo(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Tell whether a list is called too short only because pydantic does not count its wrong items."""
+    loc = detail["loc"]
+    wrong_items = any(len(each["loc"]) > len(loc) and each["loc"][: len(loc)] == loc for each in details)
+    return detail["type"] == "too_short" and wrong_items
+
+
+def _problem_of(detail: ErrorDetails, document: Document, schema: JsonObject) -> Problem:
+    """Say what pydantic found in our words: where it stands in the text, and all that is allowed there."""
+    path = _written_path(detail, document.value)
+    kind, message = detail["type"], detail["msg"]
+    if kind == "extra_forbidden":
+        name = str(path[-1])
+        return document.problem(path, "unknown key", nearest(name, _known_keys(schema, path[:-1])))
+    allowed = ", or ".join(dict.fromkeys(_words_for(part) for part in _schemas_at(schema, path))) or message
+    if kind == "missing":
+        return document.problem(path, "this key is missing", allowed)
+    if kind in ("value_error", "assertion_error"):
+        return document.problem(path, spell_value(detail["input"]), str(detail["ctx"]["error"]))
+    return document.problem(path, spell_value(detail["input"]), allowed)
+
+
+def _written_path(detail: ErrorDetails, value: JsonValue) -> KeyPath:
+    """Drop what pydantic adds to a path beside the text's own keys, such as the branch of a union."""
+    path: list[str | int] = []
+    for step in detail["loc"]:
+        if isinstance(value, Mapping) and step in value:
+            value = value[str(step)]
+        elif isinstance(value, list | tuple) and isinstance(step, int):
+            value = value[step] if step < len(value) else None
+        else:
+            continue
+        path.append(step)
+    if detail["type"] == "missing":
+        path.append(detail["loc"][-1])
+    return tuple(path)
+
+
+def _schemas_at(schema: JsonObject, path: KeyPath) -> list[JsonObject]:
+    """Find what a schema says of the part at ``path``: one schema for each branch that has such a part."""
+    found = _branches(schema, schema)
+    for step in path:
+        found = [
+            branch for part in found for inner in _inside(part, step) for branch in _branches(schema, inner)
+        ]
+    return found
+
+
+def _inside(schema: JsonObject, step: str | int) -> list[JsonObject]:
+    inner: JsonValue = None
+    if isinstance(step, int):
+        inner = schema.get("items")
+    else:
+        properties = schema.get("properties")
+        if isinstance(properties, Mapping):
+            inner = properties.get(step)
+        if inner is None:
+            inner = schema.get("additionalProperties")
+    return [inner] if isinstance(inner, Mapping) else []
+
+
+def _branches(root: JsonObject, schema: JsonObject) -> list[JsonObject]:
+    """Resolve references and unions of a schema."""
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        definitions = root.get("$defs")
+        target = definitions.get(reference.rpartition("/")[2]) if isinstance(definitions, Mapping) else None
+        return _branches(root, target) if isinstance(target, Mapping) else []
+    union = schema.get("anyOf") or schema.get("oneOf")
+    if isinstance(union, list):
+        return [branch for part in union if isinstance(part, Mapping) for branch in _branches(root, part)]
+    return [schema]
+
+
+def _known_keys(schema: JsonObject, path: KeyPath) -> list[str]:
+    keys: list[str] = []
+    for part in _schemas_at(schema, path):
+        properties = part.get("properties")
+        keys += properties if isinstance(properties, Mapping) else ()
+    return keys
+
+
+def _words_for(schema: JsonObject) -> str:
+    """Say in words what a schema allows."""
+    if isinstance(values := schema.get("enum"), list):
+        return "one of " + ", ".join(spell_value(value) for value in values)
+    if "const" in schema:
+        return spell_value(schema["const"])
+    word = _TYPE_WORDS.get(str(schema.get("type")), "another value")
+    for key, between in _BOUNDS.items():
+        if key in schema:
+            word += between.format(spell_value(schema[key]))
+    return word

@@ -1,0 +1,1 @@
+"""Worlds: what can stand behind the world port."""

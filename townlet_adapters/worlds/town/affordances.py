@@ -1,0 +1,403 @@
+"""From the text of a manifest to affordances whose every name is known and every comparison typed."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import Field, RootModel
+
+from townlet_adapters.documents import Document, KeyPath
+from townlet_adapters.validation import nearest
+from townlet_adapters.worlds.town.codes import (
+    INVENTORY_LIMITS,
+    ITEMS,
+    MAX_AFFORDANCES,
+    NEEDS,
+    OPERATORS,
+    PRECONDITION_NAMES,
+    SHIFT_STATES,
+)
+from townlet_adapters.worlds.town.options import MAX_MILLS, AffordanceText, TieEffect
+from townlet_adapters.worlds.town.vocabulary import (
+    OBJECT_TYPES,
+    PLACE_KINDS,
+    PRICED_ITEMS,
+    PROFILES,
+    ObjectType,
+    ObjectTypeName,
+)
+from townlet_core.errors import ConfigError, Problem
+
+NUMBER: Final = "number"
+BOOL: Final = "bool"
+_TEXT_VALUES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"place_kind": PLACE_KINDS, "shift_state": SHIFT_STATES, "profile": PROFILES}
+)
+_BOOL_NAMES: Final = frozenset(
+    {"power_on", "water_on", "closed", "occupied", "on_shift", "has_job", "at_home"}
+)
+NAME_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        name: BOOL if name in _BOOL_NAMES else name if name in _TEXT_VALUES else NUMBER
+        for name in PRECONDITION_NAMES
+    }
+)
+"""Type of each name that a precondition may use: a number, a bool, or, for text, the name itself."""
+MOST_PRICED: Final = 100
+_EQUALITY: Final = ("==", "!=")
+
+_COMPARISON: Final = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(==|!=|<=|>=|<|>)\s*(.*\S)\s*", re.ASCII)
+_NUMBER: Final = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
+_QUOTED: Final = re.compile(r"\"([^\"]*)\"|'([^']*)'")
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name that a precondition reads when it is checked.
+
+    Attributes:
+        name: one of ``PRECONDITION_NAMES``.
+        type: its entry in ``NAME_TYPES``.
+    """
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A value written in a precondition.
+
+    Attributes:
+        value: the number, bool or text.
+        type: as in ``NAME_TYPES``; a text has the type of the name that it is compared with.
+        code: the value as the number that kernels compare: bools are 0 and 1, texts their place in the list
+            of their type.
+    """
+
+    value: float | bool | str
+    type: str
+    code: float
+
+
+Operand: TypeAlias = Name | Constant
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A comparison of two operands of one type.
+
+    Attributes:
+        lhs: left side.
+        op: one of ``OPERATORS``; bools and texts are only compared for equality.
+        rhs: right side.
+        text: as it was written.
+    """
+
+    lhs: Name
+    op: str
+    rhs: Operand
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One way to pay for a use; all three maps empty is free.
+
+    Attributes:
+        inventory: item -> number taken from the resident.
+        stock: item -> number taken from the object.
+        price: priced item -> quantity bought.
+    """
+
+    inventory: Mapping[str, int]
+    stock: Mapping[str, int]
+    price: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a finished use does, in this order.
+
+    Attributes:
+        need: need -> what is added to it.
+        stock: item -> what is added to the object's stock.
+        inventory: item -> what is added to the resident's.
+        money: mills that the treasury pays.
+        relation: part of a tie -> what is added to it between the resident and those nearby.
+    """
+
+    need: Mapping[str, float]
+    stock: Mapping[str, int]
+    inventory: Mapping[str, int]
+    money: int
+    relation: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Affordance:
+    """Something that can be done with a type of object.
+
+    Attributes:
+        id: its name.
+        object_type: type of the objects that offer it.
+        duration: ticks of a use.
+        preconditions: all of them must hold.
+        charge: ways to pay, the first payable one is taken.
+        effects: what a finished use does.
+        tags: `meal` marks a meal that can be shared.
+        enabled: whether the config lets residents use it; it keeps its action number if not.
+    """
+
+    id: str
+    object_type: ObjectTypeName
+    duration: int
+    preconditions: tuple[Condition, ...]
+    charge: tuple[Charge, ...]
+    effects: Effects
+    tags: tuple[str, ...]
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All affordances, in the order of their action numbers.
+
+    Attributes:
+        checksum: SHA-256 in hex of the manifest file, or of the canonical JSON of an inline list.
+        affordances: in manifest order.
+    """
+
+    checksum: str
+    affordances: tuple[Affordance, ...]
+
+
+class ManifestText(
+    RootModel[Annotated[tuple[AffordanceText, ...], Field(min_length=1, max_length=MAX_AFFORDANCES)]]
+):
+    """A manifest: a list of affordances."""
+
+
+def read_manifest(texts: tuple[AffordanceText, ...], document: Document, checksum: str) -> Manifest:
+    """Read a manifest.
+
+    Args:
+        texts: its entries.
+        document: where they were written, for messages.
+        checksum: SHA-256 in hex of the text.
+
+    Raises:
+        ConfigError: with all that is wrong; file, line and key where the document has them.
+    """
+    reader = _Reader(document)
+    affordances = tuple(reader.affordance(index, text) for index, text in enumerate(texts))
+    first: dict[str, int] = {}
+    for index, text in enumerate(texts):
+        if first.setdefault(text.id, index) != index:
+            found = f"a double id '{text.id}', first of entry {first[text.id]}"
+            reader.problems.append(document.problem((index, "id"), found, "give every affordance its own id"))
+    if reader.problems:
+        raise ConfigError(*sorted(reader.problems, key=lambda problem: problem.line or 0))
+    return Manifest(checksum, affordances)
+
+
+def parse_condition(text: str, object_type: ObjectType) -> Condition:
+    """Read a precondition ``NAME OP VALUE``.
+
+    Args:
+        text: what was written.
+        object_type: type of the objects that it will be checked at.
+
+    Raises:
+        ValueError: with two arguments: what was found and what is allowed.
+    """
+    parts = _COMPARISON.fullmatch(text)
+    if parts is None:
+        allowed = f"allowed: NAME OP VALUE with OP one of {' '.join(OPERATORS)}"
+        raise ValueError("not a comparison", allowed)
+    lhs = _read_name(parts[1], object_type)
+    rhs = _read_value(parts[3], lhs, object_type)
+    if rhs.type != lhs.type:
+        raise ValueError(
+            f"{lhs.name} is {_spell_type(lhs.type)}, {parts[3]} is {_spell_type(rhs.type)}",
+            "allowed: two sides of one type",
+        )
+    if lhs.type != NUMBER and parts[2] not in _EQUALITY:
+        raise ValueError(
+            f"{parts[2]} between {_spell_type(lhs.type)} and another", f"allowed: {' '.join(_EQUALITY)}"
+        )
+    return Condition(lhs, parts[2], rhs, text)
+
+
+def _read_name(name: str, object_type: ObjectType) -> Name:
+    if name not in NAME_TYPES:
+        raise ValueError(f"unknown name '{name}'", nearest(name, NAME_TYPES))
+    base, _, item = name.partition(".")
+    if base == "stock" and item not in object_type.stock:
+        raise ValueError(*_no_stock(object_type, item))
+    return Name(name, NAME_TYPES[name])
+
+
+def _read_value(text: str, lhs: Name, object_type: ObjectType) -> Operand:
+    if _NUMBER.fullmatch(text):
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError(f"{text}, which a double cannot hold", "allowed: a finite number")
+        return Constant(number, NUMBER, number)
+    if text in ("true", "false"):
+        return Constant(text == "true", BOOL, float(text == "true"))
+    quoted = _QUOTED.fullmatch(text)
+    if quoted is not None:
+        return _read_text(quoted[1] if quoted[1] is not None else quoted[2], lhs)
+    if _NAME.fullmatch(text):
+        return _read_name(text, object_type)
+    raise ValueError(f"the value {text}", "allowed: a number, true, false, a quoted text or a name")
+
+
+def _read_text(text: str, lhs: Name) -> Constant:
+    values = _TEXT_VALUES.get(lhs.type)
+    if values is None:
+        raise ValueError(f"{lhs.name} is {_spell_type(lhs.type)}, '{text}' is text", "allowed: one type")
+    if text not in values:
+        raise ValueError(f"{lhs.name} is never '{text}'", nearest(text, values))
+    return Constant(text, lhs.type, float(values.index(text)))
+
+
+def _spell_type(name: str) -> str:
+    return {NUMBER: "a number", BOOL: "true or false"}.get(name, f"a text ({name})")
+
+
+def _no_stock(object_type: ObjectType, item: str) -> tuple[str, str]:
+    return f"a {object_type.name} has no stock of {item}", nearest(item, object_type.stock)
+
+
+class _Reader:
+    """Reads entries and collects what is wrong with them."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self.problems: list[Problem] = []
+
+    def affordance(self, index: int, text: AffordanceText) -> Affordance:
+        """Read one entry."""
+        kind = OBJECT_TYPES[text.object_type]
+        self._check_hooks(index, text)
+        charge = tuple(
+            self._charge((index, "charge", number), alternative, kind)
+            for number, alternative in enumerate(text.charge)
+        )
+        return Affordance(
+            id=text.id,
+            object_type=text.object_type,
+            duration=text.duration,
+            preconditions=tuple(self._conditions(index, text.preconditions, kind)),
+            charge=charge,
+            effects=self._effects((index, "effects"), text.effects, kind),
+            tags=text.tags,
+        )
+
+    def _refuse(self, path: KeyPath, found: str, allowed: str) -> None:
+        self.problems.append(self._document.problem(path, found, allowed))
+
+    def _check_hooks(self, index: int, text: AffordanceText) -> None:
+        stages = {"before": text.hooks.before, "after": text.hooks.after, "failed": text.hooks.failed}
+        for stage, names in stages.items():
+            for number, name in enumerate(names):
+                allowed = (
+                    "no affordance hooks are available yet, so plugins.hooks lists none: leave hooks out"
+                )
+                self._refuse((index, "hooks", stage, number), f"the hook '{name}'", allowed)
+
+    def _conditions(self, index: int, texts: tuple[str, ...], kind: ObjectType) -> Iterator[Condition]:
+        for number, text in enumerate(texts):
+            try:
+                yield parse_condition(text, kind)
+            except ValueError as error:
+                found, allowed = error.args
+                self._refuse((index, "preconditions", number), f"'{text}': {found}", allowed)
+
+    def _charge(self, path: KeyPath, alternative: Mapping[str, int], kind: ObjectType) -> Charge:
+        taken: dict[str, dict[str, int]] = {"inventory": {}, "stock": {}, "price": {}}
+        known = [f"inventory:{item}" for item in ITEMS] + [f"stock:{item}" for item in kind.stock]
+        known += [f"price:{item}" for item in PRICED_ITEMS]
+        for key, number in alternative.items():
+            base, _, item = key.partition(":")
+            if not self._knows((*path, key), key, known, kind, "charge"):
+                continue
+            most = {"inventory": _inventory_limit(item), "stock": kind.stock.get(item, 0)}.get(
+                base, MOST_PRICED
+            )
+            if not 1 <= number <= most:
+                self._refuse((*path, key), str(number), f"allowed: a whole number from 1 to {most}")
+            taken[base][item] = number
+        return Charge(*(MappingProxyType(taken[base]) for base in ("inventory", "stock", "price")))
+
+    def _effects(self, path: KeyPath, effects: Mapping[str, float | TieEffect], kind: ObjectType) -> Effects:
+        need: dict[str, float] = {}
+        counted: dict[str, dict[str, int]] = {"stock": {}, "inventory": {}}
+        money, relation = 0, dict[str, float]()
+        known = [f"need:{need}" for need in NEEDS] + [f"stock:{item}" for item in kind.stock]
+        known += [f"inventory:{item}" for item in ITEMS] + ["money", "relation:nearby"]
+        for key, value in effects.items():
+            at = (*path, key)
+            base, _, item = key.partition(":")
+            if not self._knows(at, key, known, kind, "effect"):
+                continue
+            if base == "relation":
+                relation = self._relation(at, value)
+            elif base == "need":
+                need[item] = self._real(at, value)
+            elif base == "money":
+                money = self._whole(at, value, 0, MAX_MILLS)
+            else:
+                most = kind.stock[item] if base == "stock" else _inventory_limit(item)
+                counted[base][item] = self._whole(at, value, -most, most)
+        return Effects(
+            need=MappingProxyType(need),
+            stock=MappingProxyType(counted["stock"]),
+            inventory=MappingProxyType(counted["inventory"]),
+            money=money,
+            relation=MappingProxyType(relation),
+        )
+
+    def _knows(self, path: KeyPath, key: str, known: list[str], kind: ObjectType, word: str) -> bool:
+        if key in known:
+            return True
+        base, _, item = key.partition(":")
+        if base == "stock" and item in ITEMS:
+            self._refuse(path, *_no_stock(kind, item))
+        else:
+            self._refuse(path, f"unknown {word} '{key}'", nearest(key, known))
+        return False
+
+    def _relation(self, path: KeyPath, value: float | TieEffect) -> dict[str, float]:
+        if isinstance(value, TieEffect):
+            return {
+                "trust": value.trust,
+                "familiarity": value.familiarity,
+                "rivalry": value.rivalry,
+            }
+        self._refuse(path, str(value), "allowed: a mapping with trust, familiarity and rivalry")
+        return {}
+
+    def _real(self, path: KeyPath, value: float | TieEffect) -> float:
+        if isinstance(value, TieEffect) or not -1 <= value <= 1:
+            found = "a mapping" if isinstance(value, TieEffect) else str(value)
+            self._refuse(path, found, "allowed: a number from -1 to 1")
+            return 0.0
+        return value
+
+    def _whole(self, path: KeyPath, value: float | TieEffect, least: int, most: int) -> int:
+        if isinstance(value, TieEffect) or value != math.floor(value) or not least <= value <= most:
+            found = "a mapping" if isinstance(value, TieEffect) else str(value)
+            self._refuse(path, found, f"allowed: a whole number from {least} to {most}")
+            return 0
+        return int(value)
+
+
+def _inventory_limit(item: str) -> int:
+    return INVENTORY_LIMITS[ITEMS.index(item)] if item in ITEMS else 0

@@ -1,0 +1,97 @@
+"""Numbers that kernels use for names; ``decode.py`` gives the names back."""
+
+from typing import Final
+
+# Needs, inventory and stock, in the order of every array that holds them.
+HUNGER, HYGIENE, ENERGY = 0, 1, 2
+NEEDS: Final = ("hunger", "hygiene", "energy")
+MEAL, INGREDIENTS = 0, 1
+ITEMS: Final = ("meal", "ingredients")
+INVENTORY_LIMITS: Final = (4, 6)
+POWER, WATER = 0, 1
+UTILITIES: Final = ("power", "water")
+
+TICKS_PER_DAY: Final = 1440
+
+# Fixed verbs (DOMAIN section 6.1); ``use:`` actions follow in manifest order.
+WAIT, MOVE_NORTH, MOVE_SOUTH, MOVE_EAST, MOVE_WEST, LEAVE, TALK, FIRST_USE = 0, 1, 2, 3, 4, 5, 6, 7
+VERBS: Final = ("wait", "move_north", "move_south", "move_east", "move_west", "leave", "talk")
+MAX_AFFORDANCES: Final = 56
+"""The mask of a resident is one 64-bit word."""
+
+# Results of an intent (DOMAIN section 6.3), then the reasons for which a running use fails (section 8.4).
+OK, QUEUED, WAITING, RUNNING = 0, 1, 2, 3
+INVALID, BAD_TARGET, BLOCKED, NO_CLAIM, TOO_FAR, BUSY = 4, 5, 6, 7, 8, 9
+CLOSED, COOLDOWN, UTILITY_OFF, PRECONDITION_FAILED, INVENTORY_FULL = 10, 11, 12, 13, 14
+INSUFFICIENT_ITEMS, INSUFFICIENT_STOCK, INSUFFICIENT_FUNDS = 15, 16, 17
+UTILITY_LOST, LEFT, INTERRUPTED, TIMEOUT = 18, 19, 20, 21
+REASONS: Final = (
+    "ok", "queued", "waiting", "running",
+    "invalid", "bad_target", "blocked", "no_claim", "too_far", "busy",
+    "closed", "cooldown", "utility_off", "precondition_failed", "inventory_full",
+    "insufficient_items", "insufficient_stock", "insufficient_funds",
+    "utility_lost", "left", "interrupted", "timeout",
+)  # fmt: skip
+LAST_SUCCESS: Final = RUNNING
+
+# Stages of a claim.
+NO_STAGE, STAGE_QUEUED, STAGE_HELD, STAGE_RUNNING = 0, 1, 2, 3
+STAGES: Final = ("none", "queued", "held", "running")
+
+# States of a shift (DOMAIN section 10.2).
+PRE_SHIFT, AWAIT_START, GRACE, ON_TIME, LATE, ABSENT, POST_SHIFT = 0, 1, 2, 3, 4, 5, 6
+SHIFT_STATES: Final = ("pre_shift", "await_start", "grace", "on_time", "late", "absent", "post_shift")
+
+# Kinds of conflict (DOMAIN section 9.3).
+GHOST_STEP, JOSTLE, IMPATIENCE = 0, 1, 2
+CONFLICTS: Final = ("ghost_step", "jostle", "waiting")
+
+# Kinds of money flow (DOMAIN section 3).
+FLOW_GRANT, FLOW_PURCHASE, FLOW_REFUND, FLOW_WAGE, FLOW_FINE, FLOW_RENT, FLOW_BONUS, FLOW_SWEEP = range(8)
+FLOWS: Final = ("grant", "purchase", "refund", "wage", "fine", "rent", "bonus", "sweep")
+
+# Statuses of a review, reasons of being hired and of being moved.
+REVIEW_QUEUED, REVIEW_REFUSED, REVIEW_WITHDRAWN = 0, 1, 2
+REVIEWS: Final = ("queued", "refused", "withdrawn")
+HIRED_START, HIRED_BOARD = 0, 1
+HIRINGS: Final = ("start", "board")
+MOVED_TELEPORT, MOVED_DISPLACED = 0, 1
+MOVES: Final = ("teleport", "displaced")
+
+# Rows of the event buffer.
+(
+    EV_START, EV_FINISH, EV_FAIL,
+    EV_JOIN, EV_GRANT, EV_LEAVE, EV_CONFLICT, EV_HANDOVER,
+    EV_ARRIVED, EV_LATE_START, EV_ABSENT, EV_DEPARTED, EV_HELPED, EV_COVERED, EV_SHIFT_END,
+    EV_REVIEW, EV_JOB_LOSS, EV_HIRED,
+    EV_RESTOCK, EV_RENT, EV_DAY,
+    EV_ARRIVE, EV_MOVED,
+) = range(23)  # fmt: skip
+
+# Interventions: what a test or, later, the console does to a town in phase 1.
+TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT = 0, 1, 2, 3
+
+# Names that preconditions may read (DOMAIN section 8.1); items follow their base.
+(
+    NAME_HUNGER, NAME_HYGIENE, NAME_ENERGY,
+    NAME_WALLET, NAME_PRICE, NAME_LATENESS_COUNTER, NAME_ATTENDANCE_RATIO, NAME_RENT_OWED,
+    NAME_TOD, NAME_DAY, NAME_QUEUE_LENGTH,
+    NAME_INVENTORY_MEAL, NAME_INVENTORY_INGREDIENTS, NAME_STOCK_MEAL, NAME_STOCK_INGREDIENTS,
+    NAME_POWER_ON, NAME_WATER_ON, NAME_CLOSED, NAME_OCCUPIED, NAME_ON_SHIFT, NAME_HAS_JOB, NAME_AT_HOME,
+    NAME_PLACE_KIND, NAME_SHIFT_STATE, NAME_PROFILE,
+) = range(25)  # fmt: skip
+PRECONDITION_NAMES: Final = (
+    "hunger", "hygiene", "energy",
+    "wallet", "price", "lateness_counter", "attendance_ratio", "rent_owed", "tod", "day", "queue_length",
+    "inventory.meal", "inventory.ingredients", "stock.meal", "stock.ingredients",
+    "power_on", "water_on", "closed", "occupied", "on_shift", "has_job", "at_home",
+    "place_kind", "shift_state", "profile",
+)  # fmt: skip
+OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE = 0, 1, 2, 3, 4, 5
+OPERATORS: Final = ("==", "!=", "<", "<=", ">", ">=")
+
+MAX_STAMPS: Final = 8
+"""Absences in seven days: at most one per shift, and one shift per day, both ends included."""
+MAX_ATTENDANCE_WINDOW: Final = 14
+ABSENCE_MEMORY: Final = 7 * TICKS_PER_DAY
+NOBODY: Final = -1

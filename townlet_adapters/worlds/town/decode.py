@@ -1,0 +1,319 @@
+"""State and journal rows -> core events and frames: numbers become names."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from townlet_adapters.worlds.town import codes, layout
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.state import EVENT, Journal, Record, TownState
+from townlet_core.dto.frame import TownFrame
+from townlet_core.events import affordance, economy, employment, lifecycle, queue
+from townlet_core.events.base import Event
+from townlet_core.jsonvalue import JsonObject, JsonValue
+
+
+class Row(NamedTuple):
+    """One journal row as plain numbers; fields as in ``state.EVENT``."""
+
+    agent: int
+    other: int
+    a: int
+    b: int
+    c: int
+    value: float
+    kind: int
+    reason: int
+    object: int
+    affordance: int
+
+
+assert Row._fields == EVENT.names, "a row is read by position"
+
+_DAYLIGHT = (360, 1260)
+_MERGED = frozenset({codes.EV_HELPED, codes.EV_COVERED})
+
+
+def agent_id(serial: int) -> str:
+    """Spell the id of the resident with a serial."""
+    return f"a{serial:05d}"
+
+
+class Decoder:
+    """Gives names to one town of a batch."""
+
+    def __init__(self, model: TownModel) -> None:
+        """Prepare the names of a model."""
+        self._model = model
+        self._effects = tuple(dict(effects) for effects in model.effects)
+        self._decode: Mapping[int, Callable[[Row, TownState, int], Event]] = {
+            codes.EV_START: self._start,
+            codes.EV_FINISH: self._finish,
+            codes.EV_FAIL: self._fail,
+            codes.EV_JOIN: self._join,
+            codes.EV_GRANT: self._grant,
+            codes.EV_LEAVE: self._leave,
+            codes.EV_CONFLICT: self._conflict,
+            codes.EV_HANDOVER: self._handover,
+            codes.EV_ARRIVED: self._arrived,
+            codes.EV_LATE_START: self._late_start,
+            codes.EV_ABSENT: self._absent,
+            codes.EV_DEPARTED: self._departed,
+            codes.EV_SHIFT_END: self._shift_end,
+            codes.EV_REVIEW: self._review,
+            codes.EV_JOB_LOSS: self._job_loss,
+            codes.EV_HIRED: self._hired,
+            codes.EV_RESTOCK: self._restock,
+            codes.EV_RENT: self._rent,
+            codes.EV_DAY: self._day,
+            codes.EV_ARRIVE: self._arrive,
+            codes.EV_MOVED: self._moved,
+        }
+
+    def events(self, state: TownState, journal: Journal, b: int) -> tuple[Event, ...]:
+        """Decode the last tick of town b, in order; ``rivalry.events`` closes a tick with conflicts."""
+        count = int(journal.count[b])
+        if count == 0:
+            return ()
+        events: list[Event] = []
+        merged: list[Row] = []
+        for values in journal.rows[b, :count].tolist():
+            row = Row(*values)
+            if merged and (row.kind, row.agent) != (merged[0].kind, merged[0].agent):
+                events.append(self._colleagues(merged))
+                merged = []
+            if row.kind in _MERGED:
+                merged.append(row)
+            else:
+                events.append(self._decode[row.kind](row, state, b))
+        if merged:
+            events.append(self._colleagues(merged))
+        conflicts = tuple(
+            queue.RivalryEntry(event.actor, event.rival, event.reason, event.intensity)
+            for event in events
+            if isinstance(event, queue.QueueConflict)
+        )
+        if conflicts:
+            events.append(queue.RivalryEvents(conflicts))
+        return tuple(events)
+
+    def _object(self, row: Row) -> str:
+        return self._model.object_ids[row.object]
+
+    def _affordance(self, row: Row) -> str:
+        return self._model.affordance_ids[row.affordance]
+
+    def _job(self, row: Row) -> str:
+        return self._model.job_ids[row.a]
+
+    def _position(self, flat: int) -> tuple[int, int]:
+        width = self._model.width
+        return flat % width, flat // width
+
+    def _start(self, row: Row, state: TownState, b: int) -> Event:
+        return affordance.AffordanceStart(
+            agent_id(row.agent), self._object(row), self._affordance(row), row.a, row.b, row.c
+        )
+
+    def _finish(self, row: Row, state: TownState, b: int) -> Event:
+        effects = self._effects[row.affordance]
+        return affordance.AffordanceFinish(
+            agent_id(row.agent), self._object(row), self._affordance(row), effects
+        )
+
+    def _fail(self, row: Row, state: TownState, b: int) -> Event:
+        return affordance.AffordanceFail(
+            agent_id(row.agent),
+            self._object(row),
+            self._affordance(row),
+            codes.REASONS[row.reason],
+            None,
+            row.a,
+            row.b,
+        )
+
+    def _join(self, row: Row, state: TownState, b: int) -> Event:
+        return queue.QueueJoin(agent_id(row.agent), self._object(row), self._affordance(row), row.a)
+
+    def _grant(self, row: Row, state: TownState, b: int) -> Event:
+        return queue.QueueGrant(agent_id(row.agent), self._object(row), self._affordance(row), row.a)
+
+    def _leave(self, row: Row, state: TownState, b: int) -> Event:
+        return queue.QueueLeave(agent_id(row.agent), self._object(row), codes.REASONS[row.reason], row.a)
+
+    def _conflict(self, row: Row, state: TownState, b: int) -> Event:
+        where = self._object(row) if row.object >= 0 else None
+        reason = codes.CONFLICTS[row.reason]
+        return queue.QueueConflict(agent_id(row.agent), agent_id(row.other), where, reason, row.a, row.value)
+
+    def _handover(self, row: Row, state: TownState, b: int) -> Event:
+        return queue.QueueHandover(agent_id(row.agent), agent_id(row.other), self._object(row), row.a)
+
+    def _arrived(self, row: Row, state: TownState, b: int) -> Event:
+        shift_state = codes.SHIFT_STATES[row.reason]
+        return employment.EmploymentArrived(agent_id(row.agent), self._job(row), row.b, shift_state)
+
+    def _late_start(self, row: Row, state: TownState, b: int) -> Event:
+        return employment.EmploymentLateStart(agent_id(row.agent), self._job(row), row.b)
+
+    def _absent(self, row: Row, state: TownState, b: int) -> Event:
+        return employment.EmploymentAbsent(agent_id(row.agent), self._job(row), row.b, row.c)
+
+    def _departed(self, row: Row, state: TownState, b: int) -> Event:
+        return employment.EmploymentDepartedEarly(agent_id(row.agent), self._job(row), row.b)
+
+    def _colleagues(self, rows: list[Row]) -> Event:
+        """One event for the rows that name one colleague each."""
+        first = rows[0]
+        coworkers = tuple(agent_id(row.other) for row in rows)
+        if first.kind == codes.EV_HELPED:
+            return employment.EmploymentHelped(agent_id(first.agent), self._job(first), coworkers)
+        return employment.EmploymentShiftCovered(agent_id(first.agent), self._job(first), coworkers)
+
+    def _shift_end(self, row: Row, state: TownState, b: int) -> Event:
+        # The row's object column holds the paid ticks: a shift has no object.
+        return employment.EmploymentShiftEnd(
+            agent_id(row.agent), self._job(row), row.b, row.object, row.value, row.c
+        )
+
+    def _review(self, row: Row, state: TownState, b: int) -> Event:
+        status = codes.REVIEWS[row.reason]
+        return employment.EmploymentReview(agent_id(row.agent), self._job(row), status, row.b)
+
+    def _job_loss(self, row: Row, state: TownState, b: int) -> Event:
+        return employment.EmploymentJobLoss(agent_id(row.agent), self._job(row), "reviewed")
+
+    def _hired(self, row: Row, state: TownState, b: int) -> Event:
+        return employment.EmploymentHired(agent_id(row.agent), self._job(row), codes.HIRINGS[row.reason])
+
+    def _restock(self, row: Row, state: TownState, b: int) -> Event:
+        return economy.EconomyRestock(self._object(row), codes.ITEMS[row.reason], row.a)
+
+    def _rent(self, row: Row, state: TownState, b: int) -> Event:
+        return economy.EconomyRent(agent_id(row.agent), row.a, row.b)
+
+    def _day(self, row: Row, state: TownState, b: int) -> Event:
+        # The day's flows stay in the state until the next tick opens.
+        flows = dict(zip(codes.FLOWS, state.flows[b].tolist(), strict=True))
+        return economy.EconomyDay(row.reason, flows, row.a, row.b, row.c)
+
+    def _arrive(self, row: Row, state: TownState, b: int) -> Event:
+        resident = _fields(state.residents[b, row.a])
+        return lifecycle.LifecycleArrive(
+            agent_id=agent_id(row.agent),
+            serial=row.agent,
+            slot=row.a,
+            name=self.name_of(resident),
+            district=resident["district"],
+            position=self._position(row.b),
+            profile=self._model.profile_names[resident["profile"]],
+            job_id=self._model.job_ids[row.c] if row.c >= 0 else None,
+            wallet=resident["wallet"],
+            reason="start",
+        )
+
+    def _moved(self, row: Row, state: TownState, b: int) -> Event:
+        return lifecycle.LifecycleMoved(
+            agent_id(row.agent), self._position(row.a), self._position(row.b), codes.MOVES[row.reason]
+        )
+
+    def name_of(self, resident: Mapping[str, Any]) -> str:
+        """Spell a resident's display name: the second of a name is ``Ada-2``."""
+        name = self._model.names[resident["name"]]
+        repeat = resident["name_round"]
+        return name if repeat == 0 else f"{name}-{repeat + 1}"
+
+    def frame(self, state: TownState, b: int) -> TownFrame:
+        """Picture town b at the end of its last tick."""
+        tick = int(state.towns["tick"][b]) - 1
+        living = state.roster[b, : int(state.towns["population"][b])].tolist()
+        agents = {i: agent_id(int(state.residents["serial"][b, i])) for i in living}
+        return TownFrame(
+            tick=tick,
+            clock={
+                "day": tick // codes.TICKS_PER_DAY,
+                "tod": tick % codes.TICKS_PER_DAY,
+                "phase": "day" if _DAYLIGHT[0] <= tick % codes.TICKS_PER_DAY < _DAYLIGHT[1] else "night",
+            },
+            agents={agents[i]: self._frame_agent(state, b, i) for i in living},
+            objects={
+                self._model.object_ids[o]: self._frame_object(state, b, o, agents)
+                for o in range(len(self._model.object_ids))
+            },
+            utilities={
+                str(d): {name: bool(on) for name, on in zip(codes.UTILITIES, utility, strict=True)}
+                for d, utility in enumerate(state.districts["utility"][b].tolist())
+            },
+            prices={
+                str(d): dict(zip(self._model.price_keys, prices, strict=True))
+                for d, prices in enumerate(state.price[b].tolist())
+            },
+            employment={
+                job: {"holders": holders, "capacity": capacity}
+                for job, holders, capacity in zip(
+                    self._model.job_ids,
+                    state.job_holders[b].tolist(),
+                    self._model.tables.jobs["capacity"].tolist(),
+                    strict=True,
+                )
+            },
+        )
+
+    def _frame_agent(self, state: TownState, b: int, i: int) -> JsonObject:
+        r = _fields(state.residents[b, i])
+        home = self._model.tables.homes[r["home"]]
+        picture: dict[str, JsonValue] = {
+            "slot": i,
+            "name": self.name_of(r),
+            "pos": [r["x"], r["y"]],
+            "home": [int(home["x"]), int(home["y"])],
+            "needs": dict(zip(codes.NEEDS, map(float, r["need"]), strict=True)),
+            "wallet": r["wallet"],
+            "inventory": dict(zip(codes.ITEMS, map(int, r["inventory"]), strict=True)),
+            "profile": self._model.profile_names[r["profile"]],
+            "shift_state": codes.SHIFT_STATES[r["shift_state"]],
+        }
+        if r["job"] >= 0:
+            picture["job"] = self._model.job_ids[r["job"]]
+        if 0 <= r["option"] < len(layout.OPTIONS):
+            picture["option"] = layout.OPTIONS[r["option"]]
+        if 0 <= r["last_action"] < len(self._model.spec.action_names):
+            picture["action"] = self._model.spec.action_names[r["last_action"]]
+            picture["target"] = r["last_target"]
+        if r["claim_object"] >= 0:
+            picture["claim"] = {
+                "object": self._model.object_ids[r["claim_object"]],
+                "affordance": self._model.affordance_ids[r["claim_affordance"]],
+                "stage": codes.STAGES[r["claim_stage"]],
+            }
+        return picture
+
+    def _frame_object(self, state: TownState, b: int, o: int, agents: Mapping[int, str]) -> JsonObject:
+        live = _fields(state.objects[b, o])
+        placed = self._model.tables.objects[o]
+        picture: dict[str, JsonValue] = {
+            "type": self._model.object_types[int(placed["type"])],
+            "pos": [int(placed["x"]), int(placed["y"])],
+            "queue": [agents[i] for i in state.queue[b, o, : live["queue_length"]].tolist()],
+        }
+        stock = {
+            item: int(left)
+            for item, left, capacity in zip(codes.ITEMS, live["stock"], placed["capacity"], strict=True)
+            if capacity > 0
+        }
+        if stock:
+            picture["stock"] = stock
+        if live["holder"] >= 0:
+            picture["holder"] = agents[live["holder"]]
+        if live["running"]:
+            picture["running"] = {
+                "affordance": self._model.affordance_ids[live["affordance"]],
+                "remaining": live["remaining"],
+            }
+        if live["closed"]:
+            picture["closed"] = True
+        return picture
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    """Give a record's fields as plain Python values, by name."""
+    return dict(zip(record.dtype.names, record.item(), strict=True))

@@ -1,0 +1,427 @@
+"""A town ready to be stepped: its plan compiled to tables, its names, its promises."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.worlds.town import codes, layout, navigation
+from townlet_adapters.worlds.town.affordances import Affordance, Condition, Name
+from townlet_adapters.worlds.town.options import TownOptions
+from townlet_adapters.worlds.town.plan import TownPlan, load_town
+from townlet_adapters.worlds.town.state import Records
+from townlet_adapters.worlds.town.tables import (
+    AFFORDANCE,
+    CHARGE,
+    CONDITION,
+    HOME,
+    JOB,
+    PARAMS,
+    PLACE,
+    PLACED_OBJECT,
+    PROFILE,
+    Tables,
+)
+from townlet_adapters.worlds.town.vocabulary import (
+    FIRST_IMPASSABLE_TILE,
+    OBJECT_TYPES,
+    PLACE_KINDS,
+    PRICED_ITEMS,
+    PROFILES,
+)
+from townlet_core.dto.observation import TownAtlas
+from townlet_core.dto.spec import WorldSpec
+
+DEPARTURE_LEAD = 20
+MAX_LEAD = 240
+
+_PERSONALITIES: Mapping[str, tuple[float, float, float, tuple[float, float, float], float]] = {
+    # extroversion, forgiveness, ambition, need multipliers, work affinity (DOMAIN section 5.3)
+    "balanced": (0.0, 0.0, 0.0, (1.0, 1.0, 1.0), 1.0),
+    "industrious": (-0.2, -0.1, 0.5, (1.0, 1.0, 0.9), 1.4),
+    "socialite": (0.6, 0.1, -0.1, (1.0, 1.1, 1.0), 1.0),
+    "stoic": (-0.3, 0.5, -0.2, (0.95, 1.0, 1.0), 1.0),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TownModel:
+    """Everything that towns of one configuration share; never changes.
+
+    Attributes:
+        plan: the town as it was written.
+        options: the options it was written with.
+        tables: the same for kernels.
+        spec: what the world promises.
+        atlas: the constant part of what a scripted policy plans on.
+        effects: effects of each affordance by effect key, as events tell them.
+        journal_rows: the most rows that one tick can write.
+    """
+
+    plan: TownPlan
+    options: TownOptions
+    tables: Tables
+    spec: WorldSpec
+    atlas: TownAtlas
+    effects: tuple[Mapping[str, float], ...]
+    journal_rows: int
+    object_ids: tuple[str, ...]
+    object_types: tuple[str, ...]
+    affordance_ids: tuple[str, ...]
+    job_ids: tuple[str, ...]
+    price_keys: tuple[str, ...]
+    profile_names: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """Width of the map in tiles."""
+        return self.plan.width
+
+    @property
+    def outcome_history(self) -> int:
+        """How many outcomes a resident remembers."""
+        return self.options.affordances.outcome_history
+
+    @classmethod
+    def build(cls, options: TownOptions | None = None, base_dir: Path | None = None) -> "TownModel":
+        """Load a town and compile it.
+
+        Args:
+            options: the ``world.options`` of a config; the default town when left out.
+            base_dir: folder that relative files in the options start from; the working directory when left out.
+
+        Raises:
+            ConfigError: when map, manifest or options do not make a town.
+        """
+        chosen = options or TownOptions()
+        plan = load_town(chosen, base_dir or Path())
+        tables = _tables(plan, chosen)
+        spec = _spec(plan, chosen, tables)
+        return cls(
+            plan=plan,
+            options=chosen,
+            tables=tables,
+            spec=spec,
+            atlas=_atlas(plan, tables),
+            effects=tuple(_effects(affordance) for affordance in plan.affordances.affordances),
+            journal_rows=_journal_rows(plan, spec.capacity),
+            object_ids=tuple(placed.id for placed in plan.objects),
+            object_types=tuple(OBJECT_TYPES),
+            affordance_ids=tuple(affordance.id for affordance in plan.affordances.affordances),
+            job_ids=tuple(job.id for job in plan.jobs),
+            price_keys=tuple(plan.prices),
+            profile_names=PROFILES,
+            names=plan.names,
+        )
+
+
+def _journal_rows(plan: TownPlan, slots: int) -> int:
+    """Bound the rows of a tick.
+
+    A resident's own doings (coming into being and being hired, one intent with its conflict and grant, being
+    displaced, a shift's events with one row a colleague twice, a review, rent, the job board) and an object's
+    (a stall with its conflict and grant, a time-out with its grant, a finish with hand-over and grant, a lost
+    utility with its grant, two restocks); every waiting resident may grow impatient and be dropped; an
+    intervention moves one resident or closes one object, which dismisses at most everybody.
+    """
+    colleagues = max((job.capacity for job in plan.jobs), default=0)
+    return slots * (24 + 2 * colleagues) + 14 * len(plan.objects) + 16
+
+
+def _effects(affordance: Affordance) -> dict[str, float]:
+    effects = affordance.effects
+    told: dict[str, float] = {f"need:{need}": value for need, value in effects.need.items()}
+    told |= {f"stock:{item}": value for item, value in effects.stock.items()}
+    told |= {f"inventory:{item}": value for item, value in effects.inventory.items()}
+    if effects.money:
+        told["money"] = effects.money
+    return told
+
+
+def _passable(plan: TownPlan) -> npt.NDArray[np.uint8]:
+    passable = (plan.tiles < FIRST_IMPASSABLE_TILE).astype(np.uint8)
+    for placed in plan.objects:
+        passable[placed.y, placed.x] = 0
+    return passable
+
+
+def _params(plan: TownPlan, options: TownOptions) -> Records:
+    params = np.zeros(1, PARAMS)
+    names = layout.feature_names(
+        targets=options.observations.targets, personality=False, friends=0, rivals=0, code=1
+    )
+    with_targets = len(names) - len(layout.SOCIAL_TOTALS)
+    values: dict[str, float | tuple[float, ...]] = {
+        **options.queues.model_dump(),
+        **options.employment.model_dump(exclude={"jobs"}),
+        "start_wallet": options.population.start_wallet,
+        "start_need": options.population.start_need,
+        "rent": options.economy.rent_per_day,
+        "stipend": options.economy.stipend,
+        "need_rate": tuple(getattr(options.needs.decay, need) for need in codes.NEEDS),
+        "population": plan.target,
+        "embedding_slots": plan.embedding_slots,
+        "names": len(plan.names),
+        "margin": options.observations.window // 2,
+        "window": options.observations.window,
+        "targets_at": len(layout.BASE) if options.observations.targets else -1,
+        "personality_at": with_targets if options.observations.personality else -1,
+    }
+    for key, value in values.items():
+        params[0][key] = value
+    return params
+
+
+def _profiles(options: TownOptions) -> Records:
+    profiles = np.zeros(len(PROFILES), PROFILE)
+    features = options.features
+    weights = options.personalities.weights.model_dump()
+    total = sum(weights.values())
+    for row, name in zip(profiles, PROFILES, strict=True):
+        extroversion, forgiveness, ambition, need, work_affinity = _PERSONALITIES[name]
+        bias = min(5.0, max(0.1, work_affinity)) if features.behaviour_biases else 1.0
+        row.extroversion, row.forgiveness, row.ambition = extroversion, forgiveness, ambition
+        row.weight = weights[name] / total
+        row.need[:] = need if features.need_multipliers else (1.0, 1.0, 1.0)
+        row.lead = min(MAX_LEAD, max(0, math.floor(DEPARTURE_LEAD * bias + 0.5)))
+    return profiles
+
+
+def _objects(plan: TownPlan) -> Records:
+    types = list(OBJECT_TYPES)
+    rows = np.zeros(len(plan.objects), PLACED_OBJECT)
+    for row, placed in zip(rows, plan.objects, strict=True):
+        kind = OBJECT_TYPES[placed.type]
+        row.x, row.y, row.type, row.place, row.district = (
+            placed.x,
+            placed.y,
+            types.index(placed.type),
+            placed.place,
+            placed.district,
+        )
+        row.kind = PLACE_KINDS.index(plan.places[placed.place].kind)
+        row.needs[:] = [utility in kind.utilities for utility in codes.UTILITIES]
+        row.capacity[:] = [kind.stock.get(item, 0) for item in codes.ITEMS]
+    return rows
+
+
+def _places(plan: TownPlan) -> Records:
+    rows = np.zeros(len(plan.places), PLACE)
+    ys, xs = np.nonzero(plan.place_at >= 0)
+    owner = plan.place_at[ys, xs]
+    for place, row in enumerate(rows):
+        own = owner == place
+        row.x = (xs[own].min() + xs[own].max()) / 2
+        row.y = (ys[own].min() + ys[own].max()) / 2
+        row.kind = PLACE_KINDS.index(plan.places[place].kind)
+        row.till = plan.places[place].has_till
+    return rows
+
+
+def _homes(plan: TownPlan) -> Records:
+    return np.array([(h.x, h.y, h.place, h.district) for h in plan.home_tiles], HOME)
+
+
+def _jobs(plan: TownPlan) -> Records:
+    ranked = sorted(job.id for job in plan.jobs)
+    rows = np.zeros(len(plan.jobs), JOB)
+    for row, job in zip(rows, plan.jobs, strict=True):
+        row.wage, row.late_fine, row.place, row.start = job.wage, job.late_fine, job.place, job.start
+        row.length = (job.end - job.start) % codes.TICKS_PER_DAY
+        row.capacity, row.district, row.rank = job.capacity, job.district, ranked.index(job.id)
+    return rows
+
+
+def _affordances(plan: TownPlan) -> tuple[Records, Records, npt.NDArray[np.int64], Records]:
+    """Compile the manifest: affordances, charges, priced quantities, conditions."""
+    specs = plan.affordances.affordances
+    types = list(OBJECT_TYPES)
+    most = max(len(spec.charge) for spec in specs)
+    rows = np.zeros(len(specs), AFFORDANCE)
+    charges = np.zeros((len(specs), most), CHARGE)
+    priced = np.zeros((len(specs), most, len(PRICED_ITEMS)), np.int64)
+    conditions: list[tuple[float, float, int, int, int]] = []
+    for a, spec in enumerate(specs):
+        row = rows[a]
+        row.money = spec.effects.money
+        row.need[:] = [spec.effects.need.get(need, 0.0) for need in codes.NEEDS]
+        row.stock[:] = [spec.effects.stock.get(item, 0) for item in codes.ITEMS]
+        row.inventory[:] = [spec.effects.inventory.get(item, 0) for item in codes.ITEMS]
+        row.type = types.index(spec.object_type)
+        row.duration = spec.duration
+        row.alternatives = len(spec.charge)
+        row.first_condition = len(conditions)
+        row.conditions = len(spec.preconditions)
+        conditions += [_condition(condition) for condition in spec.preconditions]
+        for alternative, charge in enumerate(spec.charge):
+            charges[a, alternative].inventory[:] = [charge.inventory.get(item, 0) for item in codes.ITEMS]
+            charges[a, alternative].stock[:] = [charge.stock.get(item, 0) for item in codes.ITEMS]
+            charges[a, alternative].priced = bool(charge.price)
+            priced[a, alternative] = [charge.price.get(item, 0) for item in PRICED_ITEMS]
+    return rows, charges, priced, np.array(conditions, CONDITION)
+
+
+def _condition(condition: Condition) -> tuple[float, float, int, int, int]:
+    left = codes.PRECONDITION_NAMES.index(condition.lhs.name)
+    op = codes.OPERATORS.index(condition.op)
+    if isinstance(condition.rhs, Name):
+        return 0.0, 0.0, left, codes.PRECONDITION_NAMES.index(condition.rhs.name), op
+    return 0.0, condition.rhs.code, left, -1, op
+
+
+def _rows(groups: list[list[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Lay lists end to end: row k is ``flat[start[k]:start[k + 1]]``."""
+    start = np.zeros(len(groups) + 1, np.int64)
+    np.cumsum([len(group) for group in groups], out=start[1:])
+    return start, np.array([item for group in groups for item in group], np.int64)
+
+
+def _reach(plan: TownPlan) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    groups: list[list[int]] = [[] for _ in range(plan.width * plan.height)]
+    for o, placed in enumerate(plan.objects):
+        for x, y in placed.reach:
+            groups[y * plan.width + x].append(o)
+    return _rows(groups)
+
+
+def _object_marks(plan: TownPlan, margin: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Mark objects on the padded grid, and count them in the window around every tile."""
+    side = 2 * margin + 1
+    mark = np.zeros((plan.height + 2 * margin, plan.width + 2 * margin), np.uint8)
+    for placed in plan.objects:
+        mark[placed.y + margin, placed.x + margin] = 1
+    windows = np.lib.stride_tricks.sliding_window_view(mark, (side, side))
+    near = windows.sum(axis=(2, 3), dtype=np.int64) / (side * side)
+    return mark, near.astype(np.float32)
+
+
+def _price_key(plan: TownPlan) -> npt.NDArray[np.int64]:
+    keys = list(plan.prices)
+    return np.array(
+        [
+            [keys.index(f"{kind}.{item}") if f"{kind}.{item}" in plan.prices else -1 for item in PRICED_ITEMS]
+            for kind in PLACE_KINDS
+        ],
+        np.int64,
+    )
+
+
+def _name_profile(plan: TownPlan, options: TownOptions) -> npt.NDArray[np.int64]:
+    """Lay out the profiles that display names call for; row k is for the names spelt with ``-<k + 1>``."""
+    called = {}
+    for display_name, profile in options.personalities.overrides.items():
+        name, _, repeat = display_name.partition("-")
+        called[int(repeat or 1) - 1, plan.names.index(name)] = PROFILES.index(profile)
+    table = np.full((1 + max((k for k, _ in called), default=0), len(plan.names)), -1, np.int64)
+    for where, profile_number in called.items():
+        table[where] = profile_number
+    return table
+
+
+def _tables(plan: TownPlan, options: TownOptions) -> Tables:
+    passable = _passable(plan)
+    params = _params(plan, options)
+    objects = _objects(plan)
+    fields = navigation.distance_fields(
+        plan.objects, len(plan.places), plan.home_tiles, passable, plan.place_at
+    )
+    object_type = objects["type"].astype(np.int32)
+    nearest = navigation.nearest_objects(object_type, len(OBJECT_TYPES), fields)
+    object_xy = np.stack([objects["x"], objects["y"]], axis=1).astype(np.int32)
+    reach_start, reach = _reach(plan)
+    mark, near = _object_marks(plan, int(params[0].margin))
+    affordances, charges, priced, conditions = _affordances(plan)
+    enabled = [a for a, spec in enumerate(plan.affordances.affordances) if spec.enabled]
+    use_start, uses = _rows(
+        [[a for a in enabled if affordances[a].type == kind] for kind in range(len(OBJECT_TYPES))]
+    )
+    wave = [2 * math.pi * tod / codes.TICKS_PER_DAY for tod in range(codes.TICKS_PER_DAY)]
+    return Tables(
+        params=params,
+        passable=passable,
+        place_at=np.ascontiguousarray(plan.place_at, np.int32),
+        fields=fields,
+        nearest=nearest,
+        reach_start=reach_start,
+        reach=reach,
+        target_block=navigation.target_block(tuple(OBJECT_TYPES), object_xy, nearest, fields),
+        object_mark=mark,
+        objects_near=near,
+        objects=objects,
+        places=_places(plan),
+        homes=_homes(plan),
+        jobs=_jobs(plan),
+        profiles=_profiles(options),
+        affordances=affordances,
+        charges=charges,
+        charge_price=priced,
+        price_key=_price_key(plan),
+        conditions=conditions,
+        use_start=use_start,
+        uses=uses,
+        name_profile=_name_profile(plan, options),
+        start_price=np.array([list(plan.prices.values())] * plan.districts, np.int64),
+        time_wave=np.array([(math.sin(angle), math.cos(angle)) for angle in wave]),
+    )
+
+
+def _spec(plan: TownPlan, options: TownOptions, tables: Tables) -> WorldSpec:
+    seen = options.observations
+    return WorldSpec(
+        world="town",
+        layout_version=layout.LAYOUT_VERSION,
+        capacity=plan.capacity,
+        action_names=(*codes.VERBS, *(f"use:{spec.id}" for spec in plan.affordances.affordances)),
+        feature_names=layout.feature_names(
+            targets=seen.targets,
+            personality=seen.personality,
+            friends=seen.top_friends,
+            rivals=seen.top_rivals,
+            code=seen.identity_dim,
+        ),
+        variant=seen.variant,
+        map_channels=layout.HYBRID_CHANNELS,
+        map_window=seen.window,
+        fields=(
+            *(placed.id for placed in plan.objects),
+            *(place.id for place in plan.places),
+            *(f"home@{home.x},{home.y}" for home in plan.home_tiles),
+        ),
+        ticks_per_day=codes.TICKS_PER_DAY,
+    )
+
+
+def _read_only(array: npt.NDArray[np.generic]) -> memoryview:
+    return memoryview(np.ascontiguousarray(array)).toreadonly()
+
+
+def _atlas(plan: TownPlan, t: Tables) -> TownAtlas:
+    int32 = np.int32
+    return TownAtlas(
+        affordance_names=tuple(spec.id for spec in plan.affordances.affordances),
+        first_use=codes.FIRST_USE,
+        object_types=tuple(OBJECT_TYPES),
+        place_kinds=tuple(place.kind for place in plan.places),
+        passable=_read_only(t.passable),
+        place_at=_read_only(t.place_at),
+        fields=_read_only(t.fields),
+        nearest=_read_only(t.nearest),
+        object_type=_read_only(t.objects["type"].astype(int32)),
+        object_place=_read_only(t.objects["place"].astype(int32)),
+        object_xy=_read_only(np.stack([t.objects["x"], t.objects["y"]], axis=1).astype(int32)),
+        affordance_type=_read_only(t.affordances["type"].astype(int32)),
+        affordance_duration=_read_only(t.affordances["duration"].astype(int32)),
+        affordance_need=_read_only(t.affordances["need"]),
+        affordance_yield=_read_only(t.affordances["inventory"].astype(int32)),
+        charge_count=_read_only(t.affordances["alternatives"].astype(int32)),
+        charge_inventory=_read_only(t.charges["inventory"].astype(int32)),
+        charge_stock=_read_only(t.charges["stock"].astype(int32)),
+        charge_price=_read_only(t.charge_price.astype(int32)),
+        job_place=_read_only(t.jobs["place"].astype(int32)),
+        job_start=_read_only(t.jobs["start"].astype(int32)),
+        job_end=_read_only(((t.jobs["start"] + t.jobs["length"]) % codes.TICKS_PER_DAY).astype(int32)),
+    )

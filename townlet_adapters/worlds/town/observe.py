@@ -1,0 +1,348 @@
+"""What every resident sees (DOMAIN section 16): the window around it, its features, its mask."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE
+from townlet_adapters.worlds.town import layout
+from townlet_adapters.worlds.town.codes import (
+    ABSENT,
+    FIRST_USE,
+    INVENTORY_LIMITS,
+    LAST_SUCCESS,
+    LATE,
+    LEAVE,
+    MOVE_NORTH,
+    MOVE_WEST,
+    NO_STAGE,
+    OK,
+    ON_TIME,
+    POST_SHIFT,
+    STAGE_HELD,
+    STAGE_QUEUED,
+    STAGE_RUNNING,
+    TALK,
+    TICKS_PER_DAY,
+    WAIT,
+)
+from townlet_adapters.worlds.town.state import Record, TownState
+from townlet_adapters.worlds.town.systems import affordances, employment, preconditions, queues
+from townlet_adapters.worlds.town.tables import Tables
+
+_ONE = np.uint64(1)
+_HALF_DAY = TICKS_PER_DAY // 2
+
+
+class TownArrays(NamedTuple):
+    """What a step writes for learners: contiguous arrays that the caller owns and may share.
+
+    Sizes: B towns, N slots, C channels, K x K window, F features, A actions. Rows of dead slots are zero,
+    but for ``wait`` in the mask. ``reward``, ``terminated`` and ``truncated`` stay zero until residents
+    are rewarded and can leave.
+
+    Attributes:
+        map: uint8[B, N, C, K, K].
+        features: float32[B, N, F].
+        mask: uint8[B, N, A].
+        reward: float32[B, N].
+        terminated: uint8[B, N].
+        truncated: uint8[B, N].
+        alive: uint8[B, N].
+        serial: int64[B, N].
+    """
+
+    map: npt.NDArray[np.uint8]
+    features: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.uint8]
+    reward: npt.NDArray[np.float32]
+    terminated: npt.NDArray[np.uint8]
+    truncated: npt.NDArray[np.uint8]
+    alive: npt.NDArray[np.uint8]
+    serial: npt.NDArray[np.int64]
+
+
+@kernel
+def usable_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
+    """Mask bits of the ``use:`` actions (DOMAIN section 6.1)."""
+    r = s.residents[b, i]
+    bits = np.uint64(0)
+    if r.claim_stage != NO_STAGE:
+        if r.claim_stage == STAGE_RUNNING or affordances.in_reach(t, r.x, r.y, r.claim_object):
+            bits |= _ONE << np.uint64(FIRST_USE + r.claim_affordance)
+        return bits
+    tile = r.y * t.passable.shape[1] + r.x
+    for k in range(t.reach_start[tile], t.reach_start[tile + 1]):
+        o = t.reach[k]
+        kind = t.objects[o].type
+        for u in range(t.use_start[kind], t.use_start[kind + 1]):
+            a = t.uses[u]
+            bit = _ONE << np.uint64(FIRST_USE + a)
+            if (bits & bit) == 0 and affordances.check(t, s, b, i, o, a, now) == OK:
+                bits |= bit
+    return bits
+
+
+@kernel
+def mask_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
+    """One bit for each action that the resident may choose in the coming tick ``now``."""
+    r = s.residents[b, i]
+    bits = _ONE << np.uint64(WAIT)
+    if r.claim_stage != STAGE_RUNNING:
+        height, width = t.passable.shape
+        for d in range(4):
+            x, y = r.x + DX[d], r.y + DY[d]
+            if 0 <= x < width and 0 <= y < height and t.passable[y, x]:
+                bits |= _ONE << np.uint64(MOVE_NORTH + d)
+    if r.claim_stage != NO_STAGE:
+        bits |= _ONE << np.uint64(LEAVE)
+    return bits | usable_bits(t, s, b, i, now)
+
+
+@kernel
+def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, f: np.ndarray) -> None:
+    """Fill the four channels and the features that count what the window holds.
+
+    The state's grids have a margin of half a window, so the window's corner in them is the resident's
+    own position.
+    """
+    side = window.shape[1]
+    half = side // 2
+    others = 0
+    reserved = 0
+    for wy in range(side):
+        for wx in range(side):
+            y, x = r.y + wy, r.x + wx
+            occupied = np.uint8(s.occupant[b, y, x] >= 0)
+            held = s.reserved[b, y, x]
+            window[layout.SELF, wy, wx] = 0
+            window[layout.AGENTS, wy, wx] = occupied
+            window[layout.OBJECTS, wy, wx] = t.object_mark[y, x]
+            window[layout.RESERVATIONS, wy, wx] = held
+            others += occupied
+            reserved += held
+    shared = r.mate >= 0
+    window[layout.SELF, half, half] = 1
+    window[layout.AGENTS, half, half] = shared
+    others -= 1
+    cells = side * side
+    nearest = 1.0
+    if shared:
+        nearest = 0.0
+    elif others > 0:
+        nearest = nearest_in_window(window, half)
+    f[layout.NEAR_AGENTS] = min(1.0, (others + shared) / (cells - 1))
+    f[layout.NEAR_OBJECTS] = t.objects_near[r.y, r.x]
+    f[layout.NEAR_RESERVED] = reserved / cells
+    f[layout.NEAREST_AGENT] = nearest
+
+
+@kernel
+def nearest_in_window(window: np.ndarray, half: int) -> float:
+    """min(1, Euclidean distance * 2 / (K - 1)) to the nearest other agent in the window."""
+    side = window.shape[1]
+    best = 2 * side * side
+    for wy in range(side):
+        for wx in range(side):
+            if window[layout.AGENTS, wy, wx]:
+                square = (wx - half) * (wx - half) + (wy - half) * (wy - half)
+                best = min(best, square)
+    return min(1.0, math.sqrt(best) / half)
+
+
+@kernel
+def describe_job(t: Tables, r: Record, f: np.ndarray, now: int) -> None:
+    """Features of the job and the shift at instant ``now``."""
+    f[layout.ATTENDANCE] = r.attendance
+    f[layout.LATE_TODAY] = min(1.0, r.late_ticks_today / 60)
+    f[layout.LATENESS] = min(1.0, r.lateness_counter / 5)
+    f[layout.ABSENCES] = min(1.0, employment.active_stamps(r, now) / 3) if r.stamps_seen > 0 else 0.0
+    f[layout.WITHHELD] = min(1.0, r.withheld / 5000)
+    employed = r.job >= 0
+    f[layout.HAS_JOB] = employed
+    f[layout.ON_SHIFT] = employed and preconditions.is_on_shift(t, r)
+    f[layout.SHIFT_PRE] = employed and r.shift_state < ON_TIME
+    f[layout.SHIFT_ON_TIME] = employed and r.shift_state == ON_TIME
+    f[layout.SHIFT_LATE] = employed and r.shift_state == LATE
+    f[layout.SHIFT_ABSENT] = employed and r.shift_state == ABSENT
+    f[layout.SHIFT_POST] = employed and r.shift_state == POST_SHIFT
+    f[layout.SHIFT_START_IN] = 0.0
+    f[layout.SHIFT_PROGRESS] = 0.0
+    f[layout.AT_WORK] = 0.0
+    if employed:
+        job = t.jobs[r.job]
+        tod = now % TICKS_PER_DAY
+        until = (job.start - tod + _HALF_DAY) % TICKS_PER_DAY - _HALF_DAY
+        f[layout.SHIFT_START_IN] = until / _HALF_DAY
+        x = (tod - job.start) % TICKS_PER_DAY
+        if x < job.length:
+            f[layout.SHIFT_PROGRESS] = x / job.length
+        f[layout.AT_WORK] = employment.is_at_work(t, r)
+
+
+@kernel
+def describe_last(r: Record, f: np.ndarray) -> None:
+    """Features of the last intent."""
+    last = r.last_action
+    f[layout.LAST_WAIT] = last == WAIT
+    f[layout.LAST_MOVE] = MOVE_NORTH <= last <= MOVE_WEST
+    f[layout.LAST_LEAVE] = last == LEAVE
+    f[layout.LAST_TALK] = last == TALK
+    f[layout.LAST_USE] = last >= FIRST_USE
+    f[layout.LAST_SUCCESS] = last >= 0 and r.last_result <= LAST_SUCCESS
+    f[layout.LAST_DURATION] = min(1.0, r.last_duration / 60)
+
+
+@kernel
+def describe_claim(t: Tables, s: TownState, b: int, i: int, f: np.ndarray) -> None:
+    """Features of the claim."""
+    r = s.residents[b, i]
+    f[layout.HOLDS] = r.claim_stage == STAGE_HELD or r.claim_stage == STAGE_RUNNING
+    f[layout.IN_QUEUE] = r.claim_stage == STAGE_QUEUED
+    f[layout.USING] = r.claim_stage == STAGE_RUNNING
+    f[layout.QUEUE_POSITION] = 0.0
+    f[layout.USE_PROGRESS] = 0.0
+    if r.claim_stage == STAGE_QUEUED:
+        index = queues.index_in_queue(s, b, r.claim_object, i)
+        f[layout.QUEUE_POSITION] = min(1.0, (index + 1) / 8)
+    elif r.claim_stage == STAGE_RUNNING:
+        remaining = s.objects[b, r.claim_object].remaining
+        f[layout.USE_PROGRESS] = 1.0 - remaining / t.affordances[r.claim_affordance].duration
+
+
+@kernel
+def describe_goal(t: Tables, r: Record, f: np.ndarray) -> None:
+    """Features of the policy's context: option, commitment, the way to the goal."""
+    for option in range(len(layout.OPTIONS)):
+        f[layout.OPTION + option] = r.option == option
+    f[layout.COMMIT] = min(1.0, r.commit / layout.COMMIT_SCALE)
+    f[layout.GOAL_DISTANCE] = 1.0
+    for d in range(4):
+        f[layout.HINTS + d] = 0.0
+    if r.goal < 0 or r.goal >= t.fields.shape[0]:
+        return
+    height, width = t.passable.shape
+    here = t.fields[r.goal, r.y, r.x]
+    if here < UNREACHABLE:
+        f[layout.GOAL_DISTANCE] = min(1.0, here / (width + height))
+    for d in range(4):
+        x, y = r.x + DX[d], r.y + DY[d]
+        inside = 0 <= x < width and 0 <= y < height
+        f[layout.HINTS + d] = inside and t.passable[y, x] != 0 and t.fields[r.goal, y, x] < here
+
+
+@kernel
+def price_level(t: Tables, s: TownState, b: int, district: int) -> float:
+    """tanh(mean(price / base) - 1) over all price keys of a district."""
+    keys = s.price.shape[2]
+    total = 0.0
+    for k in range(keys):
+        price, base = s.price[b, district, k], t.start_price[district, k]
+        total += 1.0 if price == base or base == 0 else price / base
+    mean = total / keys
+    return 0.0 if mean == 1.0 else math.tanh(mean - 1.0)
+
+
+@kernel
+def point_at(f: np.ndarray, column: int, dx: float, dy: float, path: int, scale: int) -> None:
+    """Write one target: Euclidean unit vector and min(1, path / (W + H)); (0, 0, 0) when there."""
+    if path == UNREACHABLE:
+        f[column] = 0.0
+        f[column + 1] = 0.0
+        f[column + 2] = 1.0
+        return
+    length = math.sqrt(dx * dx + dy * dy)
+    moving = path > 0 and length > 0.0
+    f[column] = dx / length if moving else 0.0
+    f[column + 1] = dy / length if moving else 0.0
+    f[column + 2] = min(1.0, path / scale)
+
+
+@kernel
+def describe_targets(t: Tables, r: Record, f: np.ndarray) -> None:
+    """The targets block: six kinds of object from the tables, then work and home."""
+    column = t.params[0].targets_at
+    if column < 0:
+        return
+    block = t.target_block.shape[2]
+    for k in range(block):
+        f[column + k] = t.target_block[r.y, r.x, k]
+    height, width = t.passable.shape
+    scale = width + height
+    places = t.objects.shape[0]
+    path, dx, dy = UNREACHABLE, 0.0, 0.0
+    if r.job >= 0:
+        workplace = t.jobs[r.job].place
+        path = np.int64(t.fields[places + workplace, r.y, r.x])
+        dx, dy = t.places[workplace].x - r.x, t.places[workplace].y - r.y
+    point_at(f, column + block, dx, dy, path, scale)
+    home = t.homes[r.home]
+    path = np.int64(t.fields[places + t.places.shape[0] + r.home, r.y, r.x])
+    point_at(f, column + block + 3, float(home.x - r.x), float(home.y - r.y), path, scale)
+
+
+@kernel
+def describe(t: Tables, s: TownState, b: int, i: int, f: np.ndarray, now: int) -> None:
+    """Write every feature of one resident but those of the window; the social block stays zero."""
+    r = s.residents[b, i]
+    for n in range(3):
+        f[n] = r.need[n]
+    f[layout.WALLET] = math.tanh(r.wallet / 5000)
+    f[layout.RENT_OWED] = min(1.0, r.rent_owed / 3)
+    describe_job(t, r, f, now)
+    tod = now % TICKS_PER_DAY
+    f[layout.TIME_SIN] = t.time_wave[tod, 0]
+    f[layout.TIME_COS] = t.time_wave[tod, 1]
+    f[layout.EMBEDDING_SLOT] = r.embedding / t.params[0].embedding_slots
+    f[layout.CTX_RESET] = r.ctx_reset
+    f[layout.EPISODE_PROGRESS] = r.episode_tick / TICKS_PER_DAY
+    describe_last(r, f)
+    describe_claim(t, s, b, i, f)
+    for item in range(2):
+        f[layout.INVENTORY + item] = r.inventory[item] / INVENTORY_LIMITS[item]
+    describe_goal(t, r, f)
+    f[layout.AT_HOME] = t.place_at[r.y, r.x] == t.homes[r.home].place
+    district = s.districts[b, r.district]
+    f[layout.POWER_ON] = district.utility[0]
+    f[layout.WATER_ON] = district.utility[1]
+    f[layout.PRICE_LEVEL] = price_level(t, s, b, r.district)
+    describe_targets(t, r, f)
+    column = t.params[0].personality_at
+    if column >= 0:
+        profile = t.profiles[r.profile]
+        f[column] = profile.extroversion
+        f[column + 1] = profile.forgiveness
+        f[column + 2] = profile.ambition
+
+
+@kernel
+def observe(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
+    """Phase 12: write the observation of instant ``now`` for everybody living."""
+    actions = out.mask.shape[2]
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        r = s.residents[b, i]
+        r.mask = mask_bits(t, s, b, i, now)
+        for a in range(actions):
+            out.mask[b, i, a] = (r.mask >> np.uint64(a)) & _ONE
+        describe(t, s, b, i, out.features[b, i], now)
+        draw_window(t, s, b, r, out.map[b, i], out.features[b, i])
+        out.alive[b, i] = 1
+        out.serial[b, i] = r.serial
+
+
+@kernel
+def blank(out: TownArrays, b: int) -> None:
+    """Empty a town's rows: nobody lives there, and the dead may only wait."""
+    out.map[b] = 0
+    out.features[b] = 0.0
+    out.mask[b] = 0
+    out.mask[b, :, WAIT] = 1
+    out.reward[b] = 0.0
+    out.terminated[b] = 0
+    out.truncated[b] = 0
+    out.alive[b] = 0
+    out.serial[b] = 0

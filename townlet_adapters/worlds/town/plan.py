@@ -1,0 +1,437 @@
+"""From the options of a town to its plan: what is fixed before the first tick, checked together."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.documents import Document, KeyPath, parse_document, read_document, read_text, spell_key
+from townlet_adapters.validation import nearest, validate
+from townlet_adapters.worlds.town.affordances import Manifest, ManifestText, read_manifest
+from townlet_adapters.worlds.town.codes import TICKS_PER_DAY
+from townlet_adapters.worlds.town.names import load_names
+from townlet_adapters.worlds.town.options import GridTown, MapText, TownOptions
+from townlet_adapters.worlds.town.prices import LEAST_PAY, MOST_PAY, base_prices, basket, is_balanced
+from townlet_adapters.worlds.town.shipped import SHIPPED_MANIFESTS, SHIPPED_MAPS, find_file
+from townlet_adapters.worlds.town.townmap import NO_PLACE, District, Spot, read_district
+from townlet_adapters.worlds.town.vocabulary import TILL_KINDS, ObjectTypeName, PlaceKind
+from townlet_core.errors import ConfigError, Problem
+from townlet_core.jsonvalue import canonical_json
+
+RESIDENTS_PER_NORM: Final = 8
+_NORM: Final[Mapping[ObjectTypeName, int]] = {
+    "fridge": 2,
+    "stove": 1,
+    "bed": 3,
+    "shower": 2,
+    "checkout": 1,
+    "bench": 2,
+}
+"""How many objects eight residents need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place.
+
+    Attributes:
+        id: its id; in a grid with the suffix of its district.
+        kind: its kind.
+        has_till: whether purchases and wages go through a till of its own.
+        district: number of its district.
+    """
+
+    id: str
+    kind: PlaceKind
+    has_till: bool
+    district: int
+
+
+@dataclass(frozen=True, slots=True)
+class TownObject:
+    """An object.
+
+    Attributes:
+        id: ``<type>_<n>``, n from 1 for each type, row by row over the whole town.
+        type: its type.
+        x: column.
+        y: row.
+        place: index of its place.
+        district: number of its district.
+        reach: tiles (x, y) from which it can be used, row by row.
+    """
+
+    id: str
+    type: ObjectTypeName
+    x: int
+    y: int
+    place: int
+    district: int
+    reach: tuple[Spot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HomeTile:
+    """A tile where somebody lives: column, row, index of its place, number of its district."""
+
+    x: int
+    y: int
+    place: int
+    district: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job.
+
+    Attributes:
+        id: its id; in a grid with the suffix of its district.
+        place: index of the workplace.
+        start: minute of the day at which the shift starts.
+        end: minute of the day at which it is over; before ``start`` when it passes midnight.
+        wage: mills for each tick.
+        late_fine: mills for a shift that starts late.
+        capacity: how many residents can hold it.
+        district: number of its district.
+    """
+
+    id: str
+    place: int
+    start: int
+    end: int
+    wage: int
+    late_fine: int
+    capacity: int
+    district: int
+
+    @property
+    def length(self) -> int:
+        """Ticks of a shift."""
+        return (self.end - self.start) % TICKS_PER_DAY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TownPlan:
+    """What is fixed about a town before its first tick.
+
+    Attributes:
+        id: name of the map; for a grid with its size.
+        width: tiles from west to east.
+        height: tiles from north to south.
+        tiles: uint8[height, width], codes in the order of ``vocabulary.TILES``; read-only.
+        place_at: int32[height, width], index into ``places``, -1 none; read-only.
+        places: by district, then in file order.
+        objects: row by row over the whole town; the index is the object's number.
+        home_tiles: by (district, y, x).
+        entries: entry tile (x, y) of each district.
+        jobs: by district, then in file order.
+        districts: number of districts.
+        grid_rows: districts from north to south.
+        grid_cols: districts from west to east.
+        target: residents at the start.
+        capacity: slots for residents.
+        embedding_slots: slots of embeddings.
+        town_digest: SHA-256 in hex of the map's content and the grid.
+        prices: base price in mills by price key.
+        affordances: the manifest, with what the config enables.
+        names: names that residents are given.
+        warnings: what the town lacks, as sentences.
+    """
+
+    id: str
+    width: int
+    height: int
+    tiles: npt.NDArray[np.uint8]
+    place_at: npt.NDArray[np.int32]
+    places: tuple[Place, ...]
+    objects: tuple[TownObject, ...]
+    home_tiles: tuple[HomeTile, ...]
+    entries: tuple[Spot, ...]
+    jobs: tuple[Job, ...]
+    districts: int
+    grid_rows: int
+    grid_cols: int
+    target: int
+    capacity: int
+    embedding_slots: int
+    town_digest: str
+    prices: Mapping[str, int]
+    affordances: Manifest
+    names: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def load_town(options: TownOptions, base_dir: Path) -> TownPlan:
+    """Read the map and the manifest that the options name, and check all of it together.
+
+    Args:
+        options: the options of the town.
+        base_dir: folder that relative paths in them start from.
+
+    Raises:
+        ConfigError: for what is wrong in the options with keys relative to them; for what is wrong in a file
+            with that file, its line and keys relative to it.
+    """
+    text, document, rows, cols = _find_map(options, base_dir)
+    district = read_district(text, document)
+    manifest = _find_manifest(options, base_dir)
+    prices = base_prices(options.economy)
+    names = load_names()
+    _stop_on(
+        *_problems_of_overrides(options, district, names),
+        *_problems_of_prices(district, manifest, prices, document),
+    )
+    target, capacity, embedding_slots = _sizes(options, district.agents * rows * cols)
+    warnings = [
+        *_shortages(district, rows * cols, target),
+        *_check_balance(options, district, prices, document),
+    ]
+    grid = _Grid(district, rows, cols, is_grid=isinstance(options.town, GridTown))
+    # The order of places and jobs counts in town, but not in canonical JSON.
+    order = [list(text.kinds), list(text.jobs)]
+    digest = canonical_json({"map": text.model_dump(mode="json"), "order": order, "rows": rows, "cols": cols})
+    return TownPlan(
+        id=grid.town_id,
+        width=grid.width * cols,
+        height=grid.height * rows,
+        tiles=_frozen(np.tile(district.tiles, (rows, cols))),
+        place_at=_frozen(grid.place_at()),
+        places=tuple(grid.places()),
+        objects=grid.objects(),
+        home_tiles=tuple(grid.home_tiles()),
+        entries=tuple(grid.moved(district.entry, number) for number in range(rows * cols)),
+        jobs=tuple(grid.jobs(options)),
+        districts=rows * cols,
+        grid_rows=rows,
+        grid_cols=cols,
+        target=target,
+        capacity=capacity,
+        embedding_slots=embedding_slots,
+        town_digest=hashlib.sha256(digest).hexdigest(),
+        prices=prices,
+        affordances=manifest,
+        names=names,
+        warnings=tuple(warnings),
+    )
+
+
+def _stop_on(*problems: Problem) -> None:
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _find_map(options: TownOptions, base_dir: Path) -> tuple[MapText, Document, int, int]:
+    """Find the district's text, where it was written, and how many rows and columns of it make the town."""
+    source, rows, cols = options.town, 1, 1
+    key: KeyPath = ("town",)
+    if isinstance(source, GridTown):
+        rows, cols = source.grid.rows, source.grid.cols
+        key, source = ("town", "grid", "district"), source.grid.district
+    if isinstance(source, MapText):
+        return source, Document(None, "", at=key), rows, cols
+    document = read_document(find_file(source, SHIPPED_MAPS, base_dir, key))
+    return validate(document, MapText), document, rows, cols
+
+
+def _find_manifest(options: TownOptions, base_dir: Path) -> Manifest:
+    """Read the manifest and mark what the config enables."""
+    source, key = options.affordances.manifest, ("affordances", "manifest")
+    if isinstance(source, str):
+        path = find_file(source, SHIPPED_MANIFESTS, base_dir, key)
+        data = read_text(path)
+        document = parse_document(data, str(path))
+        texts = validate(document, ManifestText).root
+    else:
+        texts, document, data = source, Document(None, "", at=key), b""
+    if not (isinstance(source, str) and source in SHIPPED_MANIFESTS):
+        # Of what it says, not of the bytes: a snapshot holds the texts of a file that may be gone by then.
+        data = canonical_json([text.model_dump(mode="json") for text in texts])
+    manifest = read_manifest(texts, document, hashlib.sha256(data).hexdigest())
+    enabled = options.affordances.enabled
+    if enabled == "all":
+        return manifest
+    known = [affordance.id for affordance in manifest.affordances]
+    _stop_on(
+        *(
+            Problem(f"affordances.enabled[{index}]", f"unknown affordance '{name}'", nearest(name, known))
+            for index, name in enumerate(enabled)
+            if name not in known
+        )
+    )
+    chosen = tuple(replace(each, enabled=each.id in enabled) for each in manifest.affordances)
+    return Manifest(manifest.checksum, chosen)
+
+
+def _problems_of_overrides(
+    options: TownOptions, district: District, names: tuple[str, ...]
+) -> Iterator[Problem]:
+    for name in options.personalities.overrides:
+        # "Ada-2" is the second Ada.
+        if name.partition("-")[0] not in names:
+            key = spell_key(("personalities", "overrides", name))
+            yield Problem(key, f"nobody is ever called '{name}'", nearest(name, names))
+    for job_id in options.employment.jobs:
+        if job_id not in district.jobs:
+            yield Problem(
+                f"employment.jobs.{job_id}", f"unknown job '{job_id}'", nearest(job_id, district.jobs)
+            )
+
+
+def _problems_of_prices(
+    district: District, manifest: Manifest, prices: Mapping[str, int], document: Document
+) -> Iterator[Problem]:
+    """Find what would be sold where it has no price."""
+    for item in district.objects:
+        place, kind = district.places[item.place]
+        for affordance in manifest.affordances:
+            if not affordance.enabled or affordance.object_type != item.type:
+                continue
+            asked = {f"{kind}.{priced}" for charge in affordance.charge for priced in charge.price}
+            for key in sorted(asked - prices.keys()):
+                where = f"the {item.type} at ({item.x}, {item.y}) in {place}"
+                found = f"{affordance.id} at {where} asks for the price {key}, which is missing"
+                yield document.problem(
+                    ("rows", item.y), found, f"prices there are: {', '.join(sorted(prices))}"
+                )
+
+
+def _sizes(options: TownOptions, designed_for: int) -> tuple[int, int, int]:
+    """Settle the residents at the start, the slots for residents and the embedding slots."""
+    population = options.population
+    target = population.target if population.target is not None else designed_for
+    capacity = population.capacity if population.capacity is not None else math.ceil(target * 5 / 4)
+    slots = options.embeddings.max_slots
+    if capacity < target:
+        raise ConfigError(
+            Problem("population.capacity", str(capacity), f"allowed: at least population.target, {target}")
+        )
+    if slots is not None and slots < capacity:
+        allowed = f"allowed: at least population.capacity, {capacity}"
+        raise ConfigError(Problem("embeddings.max_slots", str(slots), allowed))
+    return target, capacity, slots if slots is not None else max(64, 2 * capacity)
+
+
+def _shortages(district: District, districts: int, residents: int) -> Iterator[str]:
+    """Compare what the town has with what its residents need, by the rule of eight."""
+    counts = Counter(item.type for item in district.objects)
+    for kind, norm in _NORM.items():
+        needed, there = math.ceil(norm * residents / RESIDENTS_PER_NORM), counts[kind] * districts
+        if there < needed:
+            yield f"{residents} residents need {needed} of type {kind}; the town has {there}"
+    homes = len(district.homes) * districts
+    if homes < residents:
+        yield f"{residents} residents need {residents} home tiles; the town has {homes}"
+    work = sum(job.capacity for job in district.jobs.values()) * districts
+    needed = residents + residents // RESIDENTS_PER_NORM
+    if work < needed:
+        yield f"{residents} residents need jobs for {needed}, vacancies included; the town has {work}"
+
+
+def _check_balance(
+    options: TownOptions, district: District, prices: Mapping[str, int], document: Document
+) -> list[str]:
+    """Compare what each job pays with what a day costs; gives warnings, or raises, as the config says."""
+    policy = options.economy.balance_check
+    cost = basket(options.economy.rent_per_day, prices)
+    problems: list[Problem] = []
+    for job_id, job in district.jobs.items():
+        length = (job.end - job.start) % TICKS_PER_DAY
+        if policy == "off" or is_balanced(job.wage, length, cost):
+            continue
+        pay = job.wage * length
+        found = f"a shift pays {pay}, a day costs {float(cost):.0f} at this rent and these prices"
+        least, most = math.ceil(LEAST_PAY * cost), math.floor(MOST_PAY * cost)
+        allowed = f"allowed: {least} to {most} a shift, or set economy.balance_check to warn or off"
+        problems.append(document.problem(("jobs", job_id, "wage"), found, allowed))
+    if policy == "error":
+        _stop_on(*problems)
+    return [str(problem) for problem in problems]
+
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+
+
+def _frozen(array: npt.NDArray[ScalarT]) -> npt.NDArray[ScalarT]:
+    array.flags.writeable = False
+    return array
+
+
+class _Grid:
+    """A district, repeated; numbers of districts run row by row."""
+
+    def __init__(self, district: District, rows: int, cols: int, *, is_grid: bool) -> None:
+        self._district = district
+        self._rows, self._cols, self._is_grid = rows, cols, is_grid
+        self.height, self.width = district.tiles.shape
+        self.town_id = f"{district.id}_{rows}x{cols}" if is_grid else district.id
+
+    def _suffix(self, number: int) -> str:
+        return f"@r{number // self._cols}c{number % self._cols}" if self._is_grid else ""
+
+    def _place(self, place: int, number: int) -> int:
+        return number * len(self._district.places) + place
+
+    def moved(self, spot: Spot, number: int) -> Spot:
+        """Find a spot of the map in a district."""
+        x, y = spot
+        return x + number % self._cols * self.width, y + number // self._cols * self.height
+
+    def place_at(self) -> npt.NDArray[np.int32]:
+        """Number the places of all districts through."""
+        whole = np.tile(self._district.place_at, (self._rows, self._cols))
+        numbers = np.arange(self._rows * self._cols, dtype=np.int32).reshape(self._rows, self._cols)
+        first = numbers.repeat(self.height, axis=0).repeat(self.width, axis=1) * len(self._district.places)
+        return np.where(whole == NO_PLACE, np.int32(NO_PLACE), whole + first).astype(np.int32)
+
+    def places(self) -> Iterator[Place]:
+        """Give the places."""
+        for number in range(self._rows * self._cols):
+            for place, kind in self._district.places:
+                yield Place(place + self._suffix(number), kind, kind in TILL_KINDS, number)
+
+    def objects(self) -> tuple[TownObject, ...]:
+        """Give the objects, numbered row by row over the whole town."""
+        unnamed: list[TownObject] = []
+        for number in range(self._rows * self._cols):
+            for item in self._district.objects:
+                x, y = self.moved((item.x, item.y), number)
+                reach = tuple(self.moved(spot, number) for spot in item.reach)
+                place = self._place(item.place, number)
+                unnamed.append(TownObject("", item.type, x, y, place, number, reach))
+        unnamed.sort(key=lambda each: (each.y, each.x))
+        counts: Counter[str] = Counter()
+        named: list[TownObject] = []
+        for each in unnamed:
+            counts[each.type] += 1
+            named.append(replace(each, id=f"{each.type}_{counts[each.type]}"))
+        return tuple(named)
+
+    def home_tiles(self) -> Iterator[HomeTile]:
+        """Give the home tiles."""
+        for number in range(self._rows * self._cols):
+            for x, y in self._district.homes:
+                place = self._place(int(self._district.place_at[y, x]), number)
+                yield HomeTile(*self.moved((x, y), number), place, number)
+
+    def jobs(self, options: TownOptions) -> Iterator[Job]:
+        """Give the jobs, with what the config changes about them."""
+        changed = options.employment.jobs
+        index = {place: number for number, (place, _) in enumerate(self._district.places)}
+        for number in range(self._rows * self._cols):
+            for job_id, job in self._district.jobs.items():
+                yield Job(
+                    id=job_id + self._suffix(number),
+                    place=self._place(index[job.place], number),
+                    start=job.start,
+                    end=job.end,
+                    wage=job.wage,
+                    late_fine=changed[job_id].late_fine if job_id in changed else job.late_fine,
+                    capacity=job.capacity,
+                    district=number,
+                )

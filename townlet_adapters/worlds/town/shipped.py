@@ -1,0 +1,45 @@
+"""The files that come with the town, and how a config points to a file of its own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from townlet_adapters.documents import KeyPath, spell_key
+from townlet_adapters.validation import nearest
+from townlet_core.errors import ConfigError, Problem
+
+_DATA: Final = Path(__file__).parent / "data"
+
+SHIPPED_MAPS: Final[Mapping[str, str]] = MappingProxyType({"town_48": "town_48", "hamlet_24": "hamlet_24"})
+"""What a config calls a shipped map -> its file."""
+SHIPPED_MANIFESTS: Final[Mapping[str, str]] = MappingProxyType({"core": "manifest"})
+"""What a config calls a shipped manifest -> its file."""
+
+
+def shipped_file(name: str) -> Path:
+    """Find a shipped file by its name without suffix."""
+    return _DATA / f"{name}.yaml"
+
+
+def find_file(name: str, shipped: Mapping[str, str], base_dir: Path, key: KeyPath) -> Path:
+    """Find the file that a config means: a shipped one by its name, else a path.
+
+    Args:
+        name: what the config says.
+        shipped: names of shipped files.
+        base_dir: folder that a relative path starts from.
+        key: where the config says it.
+
+    Raises:
+        ConfigError: when there is no such file.
+    """
+    if name in shipped:
+        return shipped_file(shipped[name])
+    path = base_dir / name
+    if not path.is_file():
+        found = f"'{name}' is neither a shipped name nor a file ({path})"
+        raise ConfigError(
+            Problem(spell_key(key), found, f"{nearest(name, shipped)}, or the path of a YAML file")
+        )
+    return path

@@ -1,0 +1,135 @@
+"""TownState <-> the part ``world`` of a snapshot: plain arrays as base64 text, no pickle."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.state import EVENT, Journal, TownState
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.errors import SnapshotError
+from townlet_core.jsonvalue import JsonObject, JsonValue
+
+_PENDING = "pending"
+"""Events of the reset that no step has told yet."""
+
+
+def _layout(array: npt.NDArray[np.generic]) -> str:
+    """Spell an array's type: a record's fields with their offsets, or one letter."""
+    dtype = array.dtype
+    if dtype.names is None:
+        return dtype.str
+    fields = dtype.fields or {}
+    return ",".join(
+        f"{name}:{fields[name][0].base.str}{list(fields[name][0].shape)}@{fields[name][1]}"
+        for name in dtype.names
+    )
+
+
+def encode_array(array: npt.NDArray[np.generic]) -> JsonObject:
+    """Write an array with its type and shape."""
+    data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+    return {"dtype": _layout(array), "shape": list(array.shape), "data": data}
+
+
+def decode_array(name: str, value: JsonValue, like: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Read an array of the type and rank of ``like``; the first axis may differ only for ``pending``.
+
+    Raises:
+        SnapshotError: when type, shape or size do not fit.
+    """
+    if not isinstance(value, Mapping):
+        raise SnapshotError("snapshot_corrupt", f"world.{name} is no array")
+    shape, data = value.get("shape"), value.get("data")
+    if value.get("dtype") != _layout(like):
+        raise SnapshotError("snapshot_schema", f"world.{name} was written by another version of the town")
+    if shape != list(like.shape):
+        raise SnapshotError("snapshot_config", f"world.{name} has shape {shape}, this town {list(like.shape)}")
+    try:
+        raw = base64.b64decode(data if isinstance(data, str) else "", validate=True)
+    except binascii.Error as error:
+        raise SnapshotError("snapshot_corrupt", f"world.{name} is not base64") from error
+    if len(raw) != like.nbytes:
+        raise SnapshotError("snapshot_corrupt", f"world.{name} holds {len(raw)} bytes, not {like.nbytes}")
+    return np.frombuffer(raw, like.dtype).reshape(like.shape)
+
+
+def identity_of(model: TownModel) -> dict[str, str]:
+    """Tell what must agree before a town may be restored."""
+    return {
+        "town_digest": model.plan.town_digest,
+        "manifest_digest": model.plan.affordances.checksum,
+        "layout_version": str(model.spec.layout_version),
+        "variant": model.spec.variant,
+    }
+
+
+def save_town(model: TownModel, state: TownState, journal: Journal, *, pending: bool) -> Snapshot:
+    """Write a batch of one, and the events of its reset while nobody has been told them."""
+    part: dict[str, JsonValue] = {
+        name: encode_array(array) for name, array in zip(TownState._fields, state, strict=True)
+    }
+    rows = journal.rows[0, : int(journal.count[0]) if pending else 0]
+    part[_PENDING] = encode_array(rows)
+    return Snapshot(tick=int(state.towns["tick"][0]), identity=identity_of(model), parts={"world": part})
+
+
+def load_town(model: TownModel, snapshot: Snapshot, state: TownState, journal: Journal) -> bool:
+    """Verify a snapshot whole, then overwrite a batch of one; True when the reset's events are pending.
+
+    Raises:
+        SnapshotError: when it belongs to another town or is damaged; nothing was changed then.
+    """
+    for key, expected in identity_of(model).items():
+        found = snapshot.identity.get(key)
+        if found != expected:
+            raise SnapshotError("snapshot_config", f"the snapshot's {key} is {found}, this town's {expected}")
+    part = snapshot.parts.get("world")
+    if not isinstance(part, Mapping):
+        raise SnapshotError("snapshot_corrupt", "the snapshot has no part 'world'")
+    arrays = [
+        decode_array(name, part.get(name), array)
+        for name, array in zip(TownState._fields, state, strict=True)
+    ]
+    rows = _pending_rows(part.get(_PENDING), journal)
+    _verify(state, arrays)
+    for target, array in zip(state, arrays, strict=True):
+        target[...] = array
+    journal.count[0] = len(rows)
+    journal.rows[0, : len(rows)] = rows
+    return len(rows) > 0
+
+
+def _pending_rows(value: JsonValue, journal: Journal) -> npt.NDArray[np.generic]:
+    shape = value.get("shape") if isinstance(value, Mapping) else None
+    count = shape[0] if isinstance(shape, list) and len(shape) == 1 else None
+    if not isinstance(count, int) or not 0 <= count <= journal.rows.shape[1]:
+        raise SnapshotError("snapshot_corrupt", f"world.{_PENDING} has no sensible length")
+    return decode_array(_PENDING, value, np.zeros(count, EVENT))
+
+
+def _verify(state: TownState, arrays: list[npt.NDArray[np.generic]]) -> None:
+    """Check the numbers that kernels use as indices, so that a forged state cannot reach past an array."""
+    saved = TownState(*arrays)  # type: ignore[arg-type]  # each array was decoded to the type of its field
+    slots, objects = state.residents.shape[1], state.objects.shape[1]
+    population = int(saved.towns["population"][0])
+    living = saved.residents[0, saved.roster[0, :population]] if 0 <= population <= slots else None
+    checks = {
+        "population": living is not None,
+        "roster": bool(((saved.roster >= 0) & (saved.roster < slots)).all()),
+        "queue": bool(((saved.queue >= 0) & (saved.queue < slots)).all()),
+        "queue length": bool(
+            ((saved.objects["queue_length"] >= 0) & (saved.objects["queue_length"] <= slots)).all()
+        ),
+        "holder": bool(((saved.objects["holder"] >= -1) & (saved.objects["holder"] < slots)).all()),
+        "claim": bool(
+            ((saved.residents["claim_object"] >= -1) & (saved.residents["claim_object"] < objects)).all()
+        ),
+        "occupant": bool(((saved.occupant >= -1) & (saved.occupant < slots)).all()),
+    }
+    for what, holds in checks.items():
+        if not holds:
+            raise SnapshotError("snapshot_corrupt", f"world: {what} is out of range")

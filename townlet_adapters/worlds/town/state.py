@@ -1,0 +1,210 @@
+"""Everything that changes while a town lives, as arrays of records with a leading town axis.
+
+Records rather than one array per field: a resident is one pointer in a kernel, its fields lie together
+in memory, and a kernel takes a handful of arrays instead of a hundred (ADR 0007). Whole numbers have 64 bits
+throughout: numba compiles a kernel once for each type of argument.
+"""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.worlds.town import codes
+
+Record: TypeAlias = Any
+"""One row of an array of records, inside kernels only: numpy's stubs cannot type its fields."""
+Records: TypeAlias = npt.NDArray[np.void]
+
+
+def record(*fields: tuple[str, str] | tuple[str, str, tuple[int, ...]]) -> np.dtype[np.void]:
+    """Make an aligned record type whose fields can be read as attributes, compiled or not."""
+    plain = np.dtype(list(fields), align=True)
+    return np.dtype((np.record, plain))
+
+
+RESIDENT = record(
+    ("serial", "i8"),
+    ("birth", "i8"),
+    ("wallet", "i8"),
+    ("rent_owed", "i8"),
+    ("need", "f8", (3,)),
+    ("inventory", "i8", (2,)),
+    # Where it stands and lives; ``mate`` is the slot that shares its tile after a ghost step.
+    ("x", "i8"),
+    ("y", "i8"),
+    ("mate", "i8"),
+    ("blocked", "i8"),
+    ("home", "i8"),
+    ("district", "i8"),
+    ("profile", "i8"),
+    ("name", "i8"),
+    ("name_round", "i8"),
+    ("embedding", "i8"),
+    ("episode_tick", "i8"),
+    # The claim (DOMAIN section 9): object, affordance, stage, since when, ticks out of reach.
+    ("claim_object", "i8"),
+    ("claim_affordance", "i8"),
+    ("claim_stage", "i8"),
+    ("drop", "i8"),
+    ("joined", "i8"),
+    # The last intent and what became of it; the mask given with the last observation, one bit an action.
+    ("mask", "u8"),
+    ("outcomes", "i8"),
+    ("last_duration", "i8"),
+    ("last_action", "i8"),
+    ("last_target", "i8"),
+    ("last_result", "i8"),
+    # The policy's context, handed back in the next observation.
+    ("option", "i8"),
+    ("goal", "i8"),
+    ("commit", "i8"),
+    # The job and the shift (DOMAIN section 10); ``first_x`` is the offset of the first presence, -1 before.
+    ("job", "i8"),
+    ("shift_state", "i8"),
+    ("first_x", "i8"),
+    ("on_time_ticks", "i8"),
+    ("paid_ticks", "i8"),
+    ("late_ticks_today", "i8"),
+    ("last_present", "i8"),
+    ("withheld", "i8"),
+    ("lateness_counter", "i8"),
+    ("review_since", "i8"),
+    ("lost_job_day", "i8"),
+    ("attendance", "f8"),
+    ("samples_seen", "i8"),
+    ("samples", "f8", (codes.MAX_ATTENDANCE_WINDOW,)),
+    ("stamps_seen", "i8"),
+    ("stamps", "i8", (codes.MAX_STAMPS,)),
+    ("alive", "?"),
+    ("ghost", "?"),
+    ("moved", "?"),
+    ("ctx_reset", "?"),
+    ("skip_shift", "?"),
+    ("absent_stamped", "?"),
+    ("late_started", "?"),
+    ("review_refused", "?"),
+)
+"""One slot. A dead slot is all zero."""
+
+OBJECT = record(
+    ("paid", "i8"),
+    ("started", "i8"),
+    ("granted", "i8"),
+    ("eta", "i8"),
+    ("last_handover", "i8"),
+    ("stock", "i8", (2,)),
+    ("holder", "i8"),
+    ("affordance", "i8"),
+    ("remaining", "i8"),
+    ("alternative", "i8"),
+    ("stall", "i8"),
+    ("queue_length", "i8"),
+    ("running", "?"),
+    ("closed", "?"),
+)
+"""One object: who holds it, how long the running use still takes, who is charged what."""
+
+TOWN = record(
+    ("seed", "u8"),
+    ("tick", "i8"),
+    ("next_serial", "i8"),
+    ("treasury", "i8"),
+    ("population", "i8"),
+    ("embeddings", "i8"),
+)
+"""The town itself; ``tick`` is the number of finished ticks."""
+
+DISTRICT = record(("losses_today", "i8"), ("reviews", "i8"), ("utility", "u1", (2,)))
+"""One district: job losses of the day, pending reviews, (power, water) on or off."""
+
+OUTCOME = record(("tick", "i8"), ("affordance", "i8"), ("object", "i8"), ("reason", "i8"), ("duration", "i8"))
+"""One line of a resident's outcome history."""
+
+
+class TownState(NamedTuple):
+    """The whole state of B towns with N slots, O objects, P places, J jobs, D districts, A actions.
+
+    Sizes Hp, Wp are the map's with a margin of half the observation window on every side, so that a
+    window is copied without looking for the map's edge.
+
+    Attributes:
+        towns: TOWN[B].
+        districts: DISTRICT[B, D].
+        residents: RESIDENT[B, N].
+        objects: OBJECT[B, O].
+        roster: int64[B, N], living slots in the order of their serials.
+        queue: int64[B, O, N], slots waiting, the next one first.
+        cooldown: int64[B, N, O], tick until which the pair may not start a new use (exclusive).
+        outcomes: OUTCOME[B, N, R], ring of the last outcomes.
+        occupant: int16[B, Hp, Wp], a slot standing there, -1 none.
+        reserved: uint8[B, Hp, Wp], 1 on objects with a holder.
+        tills: int64[B, P], mills.
+        price: int64[B, D, K], mills by price key.
+        flows: int64[B, kinds], mills moved today.
+        job_holders: int64[B, J].
+    """
+
+    towns: Records
+    districts: Records
+    residents: Records
+    objects: Records
+    roster: npt.NDArray[np.int64]
+    queue: npt.NDArray[np.int64]
+    cooldown: npt.NDArray[np.int64]
+    outcomes: Records
+    occupant: npt.NDArray[np.int16]
+    reserved: npt.NDArray[np.uint8]
+    tills: npt.NDArray[np.int64]
+    price: npt.NDArray[np.int64]
+    flows: npt.NDArray[np.int64]
+    job_holders: npt.NDArray[np.int64]
+
+
+EVENT = record(
+    ("agent", "i8"),
+    ("other", "i8"),
+    ("a", "i8"),
+    ("b", "i8"),
+    ("c", "i8"),
+    ("value", "f8"),
+    ("kind", "i8"),
+    ("reason", "i8"),
+    ("object", "i8"),
+    ("affordance", "i8"),
+)
+"""One row of the event buffer; agents are serials, the rest depends on the kind (``decode.py``)."""
+
+
+class Journal(NamedTuple):
+    """What a tick leaves behind for whoever wants to read it; cleared when the next tick opens.
+
+    Attributes:
+        rows: EVENT[B, capacity]; capacity 0 switches the journal off.
+        count: int32[B], rows written; more than the capacity is an internal error.
+        actions: int32[B, A], executed intents.
+        failures: int32[B, reasons], failed intents.
+    """
+
+    rows: Records
+    count: npt.NDArray[np.int32]
+    actions: npt.NDArray[np.int32]
+    failures: npt.NDArray[np.int32]
+
+
+class Scratch(NamedTuple):
+    """Room for one town's work within a phase; carries nothing from call to call.
+
+    Attributes:
+        order: int64[N].
+        keys: uint64[N].
+        visited: int64[H * W], holds ``stamp[0]`` where the running search was.
+        frontier: int64[H * W].
+        stamp: int64[1].
+    """
+
+    order: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint64]
+    visited: npt.NDArray[np.int64]
+    frontier: npt.NDArray[np.int64]
+    stamp: npt.NDArray[np.int64]

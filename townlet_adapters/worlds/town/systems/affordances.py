@@ -1,0 +1,326 @@
+"""The life of a use: checks, charge, progress, completion, failure (DOMAIN sections 6.2 and 8)."""
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.worlds.town.codes import (
+    BAD_TARGET,
+    BUSY,
+    CLOSED,
+    COOLDOWN,
+    EV_FAIL,
+    EV_FINISH,
+    EV_START,
+    INSUFFICIENT_FUNDS,
+    INSUFFICIENT_ITEMS,
+    INSUFFICIENT_STOCK,
+    INVENTORY_FULL,
+    INVENTORY_LIMITS,
+    ITEMS,
+    NEEDS,
+    OK,
+    PRECONDITION_FAILED,
+    QUEUED,
+    RUNNING,
+    STAGE_HELD,
+    STAGE_QUEUED,
+    STAGE_RUNNING,
+    TOO_FAR,
+    UTILITY_LOST,
+    UTILITY_OFF,
+    WAITING,
+)
+from townlet_adapters.worlds.town.state import Journal, TownState
+from townlet_adapters.worlds.town.systems import economy, journal, preconditions, queues
+from townlet_adapters.worlds.town.tables import Tables
+
+_ITEMS = len(ITEMS)
+_NEEDS = len(NEEDS)
+
+
+@kernel
+def in_reach(t: Tables, x: int, y: int, o: int) -> bool:
+    """Tell whether a tile is within one step (diagonals too) of an object and in the same place."""
+    placed = t.objects[o]
+    return abs(placed.x - x) <= 1 and abs(placed.y - y) <= 1 and t.place_at[y, x] == placed.place
+
+
+@kernel
+def money_due(t: Tables, s: TownState, b: int, o: int, a: int, alternative: int) -> int:
+    """Price of one charge alternative at an object, in mills."""
+    if not t.charges[a, alternative].priced:
+        return 0
+    placed = t.objects[o]
+    due = 0
+    for item in range(t.charge_price.shape[2]):
+        quantity = t.charge_price[a, alternative, item]
+        if quantity > 0:
+            due += quantity * s.price[b, placed.district, t.price_key[placed.kind, item]]
+    return due
+
+
+@kernel
+def shortage(t: Tables, s: TownState, b: int, i: int, o: int, a: int, alternative: int) -> int:
+    """Say what one charge alternative lacks: items, then stock, then funds; OK when it is payable."""
+    charge = t.charges[a, alternative]
+    r = s.residents[b, i]
+    for item in range(_ITEMS):
+        if r.inventory[item] < charge.inventory[item]:
+            return INSUFFICIENT_ITEMS
+    for item in range(_ITEMS):
+        if s.objects[b, o].stock[item] < charge.stock[item]:
+            return INSUFFICIENT_STOCK
+    if r.wallet < money_due(t, s, b, o, a, alternative):
+        return INSUFFICIENT_FUNDS
+    return OK
+
+
+@kernel
+def payable(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> int:
+    """Number of the first payable alternative; the negated lack of the last one when none is."""
+    lack = OK
+    for alternative in range(t.affordances[a].alternatives):
+        lack = shortage(t, s, b, i, o, a, alternative)
+        if lack == OK:
+            return alternative
+    return -lack
+
+
+@kernel
+def fits(t: Tables, s: TownState, b: int, i: int, a: int) -> bool:
+    """Tell whether what the use produces fits the inventory."""
+    r = s.residents[b, i]
+    for item in range(_ITEMS):
+        gained = t.affordances[a].inventory[item]
+        if gained > 0 and r.inventory[item] + gained > INVENTORY_LIMITS[item]:
+            return False
+    return True
+
+
+@kernel
+def check(t: Tables, s: TownState, b: int, i: int, o: int, a: int, now: int) -> int:
+    """Find the first thing that forbids a use, in the order of DOMAIN section 6.3; OK when nothing does."""
+    if s.objects[b, o].closed:
+        return CLOSED
+    if s.cooldown[b, i, o] > now:
+        return COOLDOWN
+    if not queues.is_working(t, s, b, o):
+        return UTILITY_OFF
+    alternative = payable(t, s, b, i, o, a)
+    if t.affordances[a].conditions > 0:
+        priced = alternative if alternative >= 0 else t.affordances[a].alternatives - 1
+        due = money_due(t, s, b, o, a, priced)
+        if not preconditions.hold_true(t, s, b, i, o, a, due, now):
+            return PRECONDITION_FAILED
+    if not fits(t, s, b, i, a):
+        return INVENTORY_FULL
+    return OK if alternative >= 0 else -alternative
+
+
+@kernel
+def start(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, now: int) -> None:
+    """Charge the holder and let the use run; ``check`` has said OK."""
+    alternative = payable(t, s, b, i, o, a)
+    charge = t.charges[a, alternative]
+    due = money_due(t, s, b, o, a, alternative)
+    r = s.residents[b, i]
+    used = s.objects[b, o]
+    for item in range(_ITEMS):
+        r.inventory[item] -= charge.inventory[item]
+        used.stock[item] -= charge.stock[item]
+    if due > 0:
+        economy.purchase(t, s, b, i, t.objects[o].place, due)
+    used.running = True
+    used.affordance = a
+    used.alternative = alternative
+    used.paid = due
+    used.started = now
+    used.remaining = t.affordances[a].duration
+    r.claim_stage = STAGE_RUNNING
+    journal.write(j, b, EV_START, r.serial, o, a, 0, used.remaining, due, alternative)
+
+
+@kernel
+def refuse(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, reason: int) -> int:
+    """Tell a use that could not start; returns the reason."""
+    journal.write(j, b, EV_FAIL, s.residents[b, i].serial, o, a, reason, 0, 0, 0)
+    return reason
+
+
+@kernel
+def start_held(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> int:
+    """Begin what the resident holds; a failed check gives up the claim."""
+    r = s.residents[b, i]
+    o, a = r.claim_object, r.claim_affordance
+    if not queues.is_working(t, s, b, o):
+        return WAITING
+    reason = check(t, s, b, i, o, a, now)
+    if reason != OK:
+        refuse(t, s, j, b, i, o, a, reason)
+        queues.release(t, s, j, b, o, now, False)
+        return reason
+    start(t, s, j, b, i, o, a, now)
+    return OK
+
+
+@kernel
+def continue_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, target: int, now: int) -> int:
+    """``use`` by a resident that has a claim on this affordance."""
+    r = s.residents[b, i]
+    if target >= 0 and target != r.claim_object:
+        return BUSY
+    if r.claim_stage == STAGE_RUNNING:
+        return RUNNING
+    if not in_reach(t, r.x, r.y, r.claim_object):
+        return TOO_FAR
+    if r.claim_stage == STAGE_QUEUED:
+        return QUEUED
+    return start_held(t, s, j, b, i, now)
+
+
+@kernel
+def choose_object(t: Tables, s: TownState, b: int, i: int, a: int, now: int) -> int:
+    """The world's choice among the objects in reach: usable, free, shortest wait, lowest number.
+
+    Where none is usable, the first of the type in reach, so that the failure can be named; -1 for none.
+    """
+    r = s.residents[b, i]
+    tile = r.y * t.passable.shape[1] + r.x
+    fallback, best = -1, -1
+    best_busy, best_wait = 0, 0
+    for k in range(t.reach_start[tile], t.reach_start[tile + 1]):
+        o = t.reach[k]
+        if t.objects[o].type != t.affordances[a].type:
+            continue
+        if fallback < 0:
+            fallback = o
+        if check(t, s, b, i, o, a, now) != OK:
+            continue
+        busy = 1 if s.objects[b, o].holder >= 0 or s.objects[b, o].queue_length > 0 else 0
+        wait = queues.expected_wait(t, s, b, o)
+        if best < 0 or busy < best_busy or (busy == best_busy and wait < best_wait):
+            best, best_busy, best_wait = o, busy, wait
+    return best if best >= 0 else fallback
+
+
+@kernel
+def begin_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, target: int, now: int) -> int:
+    """``use`` by a resident without a claim: start at once where nobody is, join the queue elsewhere."""
+    r = s.residents[b, i]
+    o = target
+    if target >= 0:
+        if target >= t.objects.shape[0] or t.objects[target].type != t.affordances[a].type:
+            return BAD_TARGET
+        if not in_reach(t, r.x, r.y, target):
+            return TOO_FAR
+    else:
+        o = choose_object(t, s, b, i, a, now)
+        if o < 0:
+            return TOO_FAR
+    reason = check(t, s, b, i, o, a, now)
+    if reason != OK:
+        return refuse(t, s, j, b, i, o, a, reason)
+    if s.objects[b, o].holder >= 0 or s.objects[b, o].queue_length > 0:
+        queues.join(t, s, j, b, i, o, a, now)
+        return QUEUED
+    r.claim_object = o
+    r.claim_affordance = a
+    r.joined = now
+    queues.hold(t, s, b, o, i, now)
+    start(t, s, j, b, i, o, a, now)
+    return OK
+
+
+@kernel
+def use(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, target: int, now: int) -> int:
+    """Resolve ``use:<id>`` and return its result (DOMAIN section 6.2)."""
+    r = s.residents[b, i]
+    if r.claim_object < 0:
+        return begin_claim(t, s, j, b, i, a, target, now)
+    if r.claim_affordance != a:
+        return BUSY
+    return continue_claim(t, s, j, b, i, target, now)
+
+
+@kernel
+def remember(s: TownState, b: int, i: int, o: int, a: int, reason: int, now: int, duration: int) -> None:
+    """Keep one outcome; the ring holds the last R of them, and only this line trims it."""
+    r = s.residents[b, i]
+    size = s.outcomes.shape[2]
+    if size == 0:
+        return
+    line = s.outcomes[b, i, r.outcomes % size]
+    line.tick = now
+    line.object = o
+    line.affordance = a
+    line.reason = reason
+    line.duration = duration
+    r.outcomes += 1
+
+
+@kernel
+def fail(t: Tables, s: TownState, j: Journal, b: int, o: int, reason: int, now: int) -> None:
+    """End a running use without effects: exactly what was charged is given back, the object released."""
+    used = s.objects[b, o]
+    i, a = used.holder, used.affordance
+    r = s.residents[b, i]
+    charge = t.charges[a, used.alternative]
+    for item in range(_ITEMS):
+        r.inventory[item] += charge.inventory[item]
+        used.stock[item] = min(t.objects[o].capacity[item], used.stock[item] + charge.stock[item])
+    if used.paid > 0:
+        economy.refund(t, s, b, i, t.objects[o].place, used.paid)
+    progress = t.affordances[a].duration - used.remaining
+    journal.write(j, b, EV_FAIL, r.serial, o, a, reason, progress, used.paid, 0)
+    remember(s, b, i, o, a, reason, now, progress)
+    queues.release(t, s, j, b, o, now, False)
+
+
+@kernel
+def apply_effects(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> None:
+    """Needs, stock, inventory, money, in this order (DOMAIN section 8.3)."""
+    effects = t.affordances[a]
+    r = s.residents[b, i]
+    used = s.objects[b, o]
+    for n in range(_NEEDS):
+        r.need[n] = min(1.0, max(0.0, r.need[n] + effects.need[n]))
+    for item in range(_ITEMS):
+        capacity = t.objects[o].capacity[item]
+        used.stock[item] = min(capacity, max(0, used.stock[item] + effects.stock[item]))
+        held = r.inventory[item] + effects.inventory[item]
+        r.inventory[item] = min(INVENTORY_LIMITS[item], max(0, held))
+    if effects.money > 0:
+        economy.bonus(s, b, i, effects.money)
+
+
+@kernel
+def progress_uses(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
+    """Phase 5b: a use of d ticks that started in tick t ends in t + d - 1."""
+    for o in range(t.objects.shape[0]):
+        used = s.objects[b, o]
+        if not used.running:
+            continue
+        used.remaining -= 1
+        if used.remaining > 0:
+            continue
+        i, a = used.holder, used.affordance
+        apply_effects(t, s, b, i, o, a)
+        journal.write(j, b, EV_FINISH, s.residents[b, i].serial, o, a, OK, 0, 0, 0)
+        remember(s, b, i, o, a, OK, now, t.affordances[a].duration)
+        queues.release(t, s, j, b, o, now, True)
+
+
+@kernel
+def fail_where_utility_is_off(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
+    """Phase 3: what runs on an object that stopped working fails; its queue stays."""
+    for o in range(t.objects.shape[0]):
+        if s.objects[b, o].running and not queues.is_working(t, s, b, o):
+            fail(t, s, j, b, o, UTILITY_LOST, now)
+
+
+@kernel
+def give_up_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, reason: int, now: int) -> None:
+    """End whatever claim a resident has: a running use fails, a place or hold is left."""
+    r = s.residents[b, i]
+    if r.claim_stage == STAGE_RUNNING:
+        fail(t, s, j, b, r.claim_object, reason, now)
+    elif r.claim_stage == STAGE_QUEUED or r.claim_stage == STAGE_HELD:
+        queues.give_up(t, s, j, b, i, reason, now)

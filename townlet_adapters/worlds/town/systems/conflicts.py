@@ -1,0 +1,33 @@
+"""Getting in each other's way (DOMAIN section 9.3); ties that remember it come with society."""
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.worlds.town.codes import EV_CONFLICT, GHOST_STEP, JOSTLE
+from townlet_adapters.worlds.town.state import Journal, TownState
+from townlet_adapters.worlds.town.systems import journal
+
+GHOST_STEP_BOOST = 1.5
+JOSTLE_BOOST = 0.75
+WAITING_BOOST = 0.4
+
+
+@kernel
+def intensity(reason: int, queue_length: int) -> float:
+    """clamp(boost + 0.25 * max(q - 1, 0), 0.1, 5); a jostle has no queue."""
+    boost = WAITING_BOOST
+    if reason == GHOST_STEP:
+        boost = GHOST_STEP_BOOST
+    elif reason == JOSTLE:
+        boost = JOSTLE_BOOST
+    return min(5.0, max(0.1, boost + 0.25 * max(queue_length - 1, 0)))
+
+
+@kernel
+def conflict(
+    s: TownState, j: Journal, b: int, actor: int, rival: int, obj: int, reason: int, queue_length: int
+) -> None:
+    """Tell a conflict between two residents, named by serial."""
+    journal.write(j, b, EV_CONFLICT, actor, obj, -1, reason, queue_length, 0, 0)
+    if journal.is_kept(j, b):
+        row = journal.last(j, b)
+        row.other = rival
+        row.value = intensity(reason, queue_length)

@@ -1,0 +1,142 @@
+"""Money in double entry (DOMAIN sections 3 and 11): every flow leaves one account and enters another."""
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.worlds.town.codes import (
+    EV_DAY,
+    EV_RENT,
+    EV_RESTOCK,
+    FLOW_BONUS,
+    FLOW_FINE,
+    FLOW_GRANT,
+    FLOW_PURCHASE,
+    FLOW_REFUND,
+    FLOW_RENT,
+    FLOW_SWEEP,
+    FLOW_WAGE,
+    ITEMS,
+    NOBODY,
+)
+from townlet_adapters.worlds.town.state import Journal, TownState
+from townlet_adapters.worlds.town.systems import journal
+from townlet_adapters.worlds.town.tables import Tables
+
+_ITEMS = len(ITEMS)
+
+
+@kernel
+def credit_place(t: Tables, s: TownState, b: int, place: int, amount: int) -> None:
+    """Enter an amount (negative: take it) at a place's till, or at the treasury where it has none."""
+    if place >= 0 and t.places[place].till:
+        s.tills[b, place] += amount
+    else:
+        s.towns[b].treasury += amount
+
+
+@kernel
+def grant(s: TownState, b: int, i: int, amount: int) -> None:
+    """treasury -> wallet."""
+    s.towns[b].treasury -= amount
+    s.residents[b, i].wallet += amount
+    s.flows[b, FLOW_GRANT] += amount
+
+
+@kernel
+def bonus(s: TownState, b: int, i: int, amount: int) -> None:
+    """treasury -> wallet, for a completed use that pays."""
+    s.towns[b].treasury -= amount
+    s.residents[b, i].wallet += amount
+    s.flows[b, FLOW_BONUS] += amount
+
+
+@kernel
+def purchase(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> None:
+    """wallet -> payee; the caller has checked that the wallet holds the amount."""
+    s.residents[b, i].wallet -= amount
+    credit_place(t, s, b, place, amount)
+    s.flows[b, FLOW_PURCHASE] += amount
+
+
+@kernel
+def refund(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> None:
+    """payee -> wallet: exactly what was paid."""
+    s.residents[b, i].wallet += amount
+    credit_place(t, s, b, place, -amount)
+    s.flows[b, FLOW_REFUND] += amount
+
+
+@kernel
+def wage(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> None:
+    """till of the workplace -> wallet."""
+    s.residents[b, i].wallet += amount
+    credit_place(t, s, b, place, -amount)
+    s.flows[b, FLOW_WAGE] += amount
+
+
+@kernel
+def fine(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> int:
+    """wallet -> till of the workplace, at most what the wallet holds; returns what was taken."""
+    taken = min(s.residents[b, i].wallet, amount)
+    s.residents[b, i].wallet -= taken
+    credit_place(t, s, b, place, taken)
+    s.flows[b, FLOW_FINE] += taken
+    return taken
+
+
+@kernel
+def collect_rent(t: Tables, s: TownState, j: Journal, b: int) -> None:
+    """Another day falls due for everybody; as many days are paid as the wallet holds."""
+    rent = t.params[0].rent
+    stipend = t.params[0].stipend
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        r = s.residents[b, i]
+        if stipend > 0:
+            grant(s, b, i, stipend)
+        r.rent_owed += 1
+        paid = 0
+        while r.rent_owed > 0 and r.wallet >= rent:
+            r.wallet -= rent
+            paid += rent
+            r.rent_owed -= 1
+        s.towns[b].treasury += paid
+        s.flows[b, FLOW_RENT] += paid
+        journal.write(j, b, EV_RENT, r.serial, -1, -1, 0, paid, r.rent_owed, 0)
+
+
+@kernel
+def sweep_tills(t: Tables, s: TownState, b: int) -> None:
+    """Settle every till with the treasury; tills end at 0."""
+    for place in range(t.places.shape[0]):
+        amount = s.tills[b, place]
+        s.towns[b].treasury += amount
+        s.flows[b, FLOW_SWEEP] += amount
+        s.tills[b, place] = 0
+
+
+@kernel
+def restock(t: Tables, s: TownState, j: Journal, b: int) -> None:
+    """Fill every stock to capacity; goods delivered carry no payment."""
+    for o in range(t.objects.shape[0]):
+        for item in range(_ITEMS):
+            amount = t.objects[o].capacity[item] - s.objects[b, o].stock[item]
+            if amount > 0:
+                s.objects[b, o].stock[item] += amount
+                journal.write(j, b, EV_RESTOCK, NOBODY, o, -1, item, amount, 0, 0)
+
+
+@kernel
+def total_wallets(s: TownState, b: int) -> int:
+    """Sum the wallets of the living, in mills."""
+    total = 0
+    for k in range(s.towns[b].population):
+        total += s.residents[b, s.roster[b, k]].wallet
+    return total
+
+
+@kernel
+def report_day(s: TownState, j: Journal, b: int, day: int) -> None:
+    """Tell the day's books; the flows stay readable in the state until the next tick opens."""
+    tills = 0
+    for place in range(s.tills.shape[1]):
+        tills += s.tills[b, place]
+    journal.write(j, b, EV_DAY, NOBODY, -1, -1, day, total_wallets(s, b), tills, s.towns[b].treasury)

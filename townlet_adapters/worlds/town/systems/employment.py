@@ -1,0 +1,312 @@
+"""Shifts, wages, fines, reviews, hiring (DOMAIN section 10)."""
+
+from townlet_adapters.kernels import draws
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.worlds.town.codes import (
+    ABSENCE_MEMORY,
+    ABSENT,
+    AWAIT_START,
+    EV_ABSENT,
+    EV_ARRIVED,
+    EV_COVERED,
+    EV_DEPARTED,
+    EV_HELPED,
+    EV_HIRED,
+    EV_JOB_LOSS,
+    EV_LATE_START,
+    EV_REVIEW,
+    EV_SHIFT_END,
+    GRACE,
+    HIRED_BOARD,
+    LATE,
+    MAX_STAMPS,
+    NOBODY,
+    ON_TIME,
+    POST_SHIFT,
+    PRE_SHIFT,
+    REVIEW_QUEUED,
+    REVIEW_REFUSED,
+    REVIEW_WITHDRAWN,
+    TICKS_PER_DAY,
+)
+from townlet_adapters.worlds.town.state import Journal, Record, TownState
+from townlet_adapters.worlds.town.systems import economy, journal
+from townlet_adapters.worlds.town.tables import Tables
+
+POST_SHIFT_TICKS = 240
+BOARD_CHANCE = 0.5
+BOARD_DRAW = 4
+
+
+@kernel
+def is_at_work(t: Tables, r: Record) -> bool:
+    """Tell whether the resident stands on a tile of its workplace."""
+    return t.place_at[r.y, r.x] == t.jobs[r.job].place
+
+
+@kernel
+def off_shift_state(t: Tables, x: int, length: int) -> int:
+    """State outside the shift, ``x`` ticks after its last start."""
+    if TICKS_PER_DAY - x <= t.params[0].await_ticks:
+        return AWAIT_START
+    if x - length < POST_SHIFT_TICKS:
+        return POST_SHIFT
+    return PRE_SHIFT
+
+
+@kernel
+def on_shift_state(t: Tables, r: Record, x: int, present: bool, now: int) -> int:
+    """State within the shift; ``r.first_x`` knows of this tick's presence already."""
+    grace = t.params[0].grace_ticks
+    if present:
+        return ON_TIME if r.first_x <= grace and not r.absent_stamped else LATE
+    if r.first_x < 0:
+        if x <= grace:
+            return GRACE
+        return LATE if x <= t.params[0].absent_cutoff else ABSENT
+    return LATE if now - r.last_present <= t.params[0].absence_slack else ABSENT
+
+
+@kernel
+def tell_colleagues(t: Tables, s: TownState, j: Journal, b: int, i: int, kind: int) -> None:
+    """Write one row for each colleague of the same job who is at work now."""
+    r = s.residents[b, i]
+    for k in range(s.towns[b].population):
+        c = s.roster[b, k]
+        other = s.residents[b, c]
+        if c != i and other.job == r.job and is_at_work(t, other):
+            journal.write(j, b, kind, r.serial, -1, -1, 0, r.job, 0, 0)
+            if journal.is_kept(j, b):
+                journal.last(j, b).other = other.serial
+
+
+@kernel
+def active_stamps(r: Record, now: int) -> int:
+    """Count the absences of the last seven days."""
+    count = 0
+    for k in range(min(r.stamps_seen, MAX_STAMPS)):
+        if now - r.stamps[k] < ABSENCE_MEMORY:
+            count += 1
+    return count
+
+
+@kernel
+def first_presence(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, state: int) -> None:
+    """Tell an arrival, and who had already begun the late-comer's work."""
+    r = s.residents[b, i]
+    journal.write(j, b, EV_ARRIVED, r.serial, -1, -1, state, r.job, x, 0)
+    if x > t.params[0].grace_ticks:
+        tell_colleagues(t, s, j, b, i, EV_HELPED)
+
+
+@kernel
+def late_start(t: Tables, s: TownState, j: Journal, b: int, i: int) -> None:
+    """The first late tick of a shift that was not attended before."""
+    r = s.residents[b, i]
+    job = t.jobs[r.job]
+    r.late_started = True
+    r.lateness_counter += 1
+    taken = economy.fine(t, s, b, i, job.place, job.late_fine)
+    journal.write(j, b, EV_LATE_START, r.serial, -1, -1, 0, r.job, taken, 0)
+
+
+@kernel
+def stamp_absence(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, now: int) -> None:
+    """The first absent tick of a shift, once per shift."""
+    r = s.residents[b, i]
+    job = t.jobs[r.job]
+    r.absent_stamped = True
+    r.stamps[r.stamps_seen % MAX_STAMPS] = now
+    r.stamps_seen += 1
+    taken = economy.fine(t, s, b, i, job.place, t.params[0].absence_fine)
+    journal.write(j, b, EV_ABSENT, r.serial, -1, -1, 0, r.job, taken, active_stamps(r, now))
+    if r.first_x >= 0:
+        journal.write(j, b, EV_DEPARTED, r.serial, -1, -1, 0, r.job, job.length - x, 0)
+    tell_colleagues(t, s, j, b, i, EV_COVERED)
+
+
+@kernel
+def pay_shift_tick(t: Tables, s: TownState, b: int, i: int, present: bool, state: int) -> None:
+    """Wage for who is there, fines and withheld wages for who is not."""
+    r = s.residents[b, i]
+    job = t.jobs[r.job]
+    if present:
+        economy.wage(t, s, b, i, job.place, job.wage)
+        r.paid_ticks += 1
+        if state == ON_TIME:
+            r.on_time_ticks += 1
+        else:
+            r.late_ticks_today += 1
+    elif state == LATE:
+        economy.fine(t, s, b, i, job.place, t.params[0].late_tick_fine)
+        r.late_ticks_today += 1
+        r.withheld += job.wage
+    elif state == ABSENT:
+        r.withheld += job.wage
+
+
+@kernel
+def clear_shift(r: Record) -> None:
+    """Forget the shift that ended."""
+    r.first_x = -1
+    r.on_time_ticks = 0
+    r.paid_ticks = 0
+    r.withheld = 0
+    r.absent_stamped = False
+    r.late_started = False
+
+
+@kernel
+def end_shift(t: Tables, s: TownState, j: Journal, b: int, i: int) -> None:
+    """The last tick of a shift: one sample of attendance, then the record is cleared."""
+    r = s.residents[b, i]
+    window = t.params[0].attendance_window
+    r.samples[r.samples_seen % window] = r.on_time_ticks / t.jobs[r.job].length
+    r.samples_seen += 1
+    seen = min(r.samples_seen, window)
+    total = 0.0
+    for k in range(seen):
+        total += r.samples[k]
+    r.attendance = total / seen
+    journal.write(j, b, EV_SHIFT_END, r.serial, r.paid_ticks, -1, 0, r.job, r.on_time_ticks, r.withheld)
+    if journal.is_kept(j, b):
+        journal.last(j, b).value = r.attendance
+    clear_shift(r)
+
+
+@kernel
+def work(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
+    """One tick of one job holder."""
+    r = s.residents[b, i]
+    job = t.jobs[r.job]
+    x = (now - job.start) % TICKS_PER_DAY
+    if x >= job.length:
+        r.skip_shift = False
+        r.shift_state = off_shift_state(t, x, job.length)
+        return
+    if r.skip_shift:
+        r.shift_state = PRE_SHIFT
+        return
+    present = is_at_work(t, r)
+    attended = r.first_x >= 0
+    if present and not attended:
+        r.first_x = x
+    state = on_shift_state(t, r, x, present, now)
+    r.shift_state = state
+    if present and not attended:
+        first_presence(t, s, j, b, i, x, state)
+    if state == LATE and not attended and not r.late_started:
+        late_start(t, s, j, b, i)
+    pay_shift_tick(t, s, b, i, present, state)
+    if state == ABSENT and not r.absent_stamped:
+        stamp_absence(t, s, j, b, i, x, now)
+    if present:
+        r.last_present = now
+    if x == job.length - 1:
+        end_shift(t, s, j, b, i)
+
+
+@kernel
+def leave_job(s: TownState, b: int, i: int) -> None:
+    """Take the job from a resident, with everything that belongs to it."""
+    r = s.residents[b, i]
+    s.job_holders[b, r.job] -= 1
+    r.job = NOBODY
+    r.shift_state = PRE_SHIFT
+    clear_shift(r)
+
+
+@kernel
+def tell_review(s: TownState, j: Journal, b: int, i: int, status: int) -> None:
+    """Write a review's change of status."""
+    r = s.residents[b, i]
+    pending = s.districts[b, r.district].reviews
+    journal.write(j, b, EV_REVIEW, r.serial, -1, -1, status, r.job, pending, 0)
+
+
+@kernel
+def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
+    """Absences lead to a review, a review that is not withdrawn to the loss of the job (section 10.4)."""
+    r = s.residents[b, i]
+    p = t.params[0]
+    district = s.districts[b, r.district]
+    too_many = active_stamps(r, now) >= p.max_absent_shifts
+    if r.review_since < 0:
+        if too_many and district.reviews < p.review_queue_limit:
+            r.review_since = now
+            district.reviews += 1
+            tell_review(s, j, b, i, REVIEW_QUEUED)
+        elif too_many and not r.review_refused:
+            r.review_refused = True
+            tell_review(s, j, b, i, REVIEW_REFUSED)
+        return
+    if not too_many:
+        district.reviews -= 1
+        r.review_since = NOBODY
+        tell_review(s, j, b, i, REVIEW_WITHDRAWN)
+    elif now - r.review_since >= p.review_ticks and (
+        p.daily_loss_cap == 0 or district.losses_today < p.daily_loss_cap
+    ):
+        journal.write(j, b, EV_JOB_LOSS, r.serial, -1, -1, 0, r.job, 0, 0)
+        district.reviews -= 1
+        district.losses_today += 1
+        r.review_since = NOBODY
+        r.review_refused = False
+        r.lost_job_day = now // TICKS_PER_DAY
+        leave_job(s, b, i)
+
+
+@kernel
+def employ(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
+    """Phase 7, in the order of the serials."""
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        r = s.residents[b, i]
+        if r.job < 0:
+            continue
+        work(t, s, j, b, i, now)
+        if r.stamps_seen > 0:
+            review(t, s, j, b, i, now)
+
+
+@kernel
+def vacancy(t: Tables, s: TownState, b: int, district: int) -> int:
+    """The vacant job of a district with the fewest holders, ties by id; -1 when all are taken."""
+    best = -1
+    for job in range(t.jobs.shape[0]):
+        holders = s.job_holders[b, job]
+        if t.jobs[job].district != district or holders >= t.jobs[job].capacity:
+            continue
+        fewer = best < 0 or holders < s.job_holders[b, best]
+        tie = best >= 0 and holders == s.job_holders[b, best] and t.jobs[job].rank < t.jobs[best].rank
+        if fewer or tie:
+            best = job
+    return best
+
+
+@kernel
+def hire(t: Tables, s: TownState, j: Journal, b: int, i: int, job: int, reason: int, instant: int) -> None:
+    """Give a resident a job from an instant on; a shift that runs already is not counted."""
+    r = s.residents[b, i]
+    r.job = job
+    s.job_holders[b, job] += 1
+    r.shift_state = PRE_SHIFT
+    clear_shift(r)
+    x = (instant - t.jobs[job].start) % TICKS_PER_DAY
+    r.skip_shift = 0 < x < t.jobs[job].length
+    journal.write(j, b, EV_HIRED, r.serial, -1, -1, reason, job, 0, 0)
+
+
+@kernel
+def open_job_board(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
+    """Day end: every jobless resident that did not lose a job today may find one."""
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        r = s.residents[b, i]
+        if r.job >= 0 or r.lost_job_day == now // TICKS_PER_DAY:
+            continue
+        job = vacancy(t, s, b, r.district)
+        if job < 0:
+            continue
+        if draws.unit(s.towns[b].seed, draws.LIFECYCLE, now, r.serial, BOARD_DRAW) < BOARD_CHANCE:
+            hire(t, s, j, b, i, job, HIRED_BOARD, now + 1)

@@ -1,0 +1,112 @@
+"""What residents want, one after the other in a fair order (DOMAIN sections 1 and 6)."""
+
+import numpy as np
+
+from townlet_adapters.kernels import draws
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.worlds.town.codes import (
+    FIRST_USE,
+    INVALID,
+    LAST_SUCCESS,
+    LEAVE,
+    LEFT,
+    MOVE_NORTH,
+    MOVE_WEST,
+    NO_CLAIM,
+    OK,
+    WAIT,
+)
+from townlet_adapters.worlds.town.state import Journal, Record, Scratch, TownState
+from townlet_adapters.worlds.town.systems import affordances, movement
+from townlet_adapters.worlds.town.tables import Tables
+
+_ONE = np.uint64(1)
+
+
+@kernel
+def fair_order(s: TownState, w: Scratch, b: int, now: int) -> int:
+    """Sort the living by (draw of this tick, serial) into ``w.order``; returns how many there are."""
+    count = s.towns[b].population
+    for k in range(count):
+        i = s.roster[b, k]
+        w.order[k] = i
+        w.keys[k] = draws.draw(s.towns[b].seed, draws.WORLD, now, s.residents[b, i].serial, 0)
+    gap = 1
+    while gap < count // 3:
+        gap = 3 * gap + 1
+    while gap > 0:  # Shell's sort: no allocation, and an insertion sort for a small town
+        for k in range(gap, count):
+            key, slot = w.keys[k], w.order[k]
+            hole = k
+            while hole >= gap and comes_later(s, w, b, hole - gap, key, slot):
+                w.keys[hole] = w.keys[hole - gap]
+                w.order[hole] = w.order[hole - gap]
+                hole -= gap
+            w.keys[hole] = key
+            w.order[hole] = slot
+        gap //= 3
+    return count
+
+
+@kernel
+def comes_later(s: TownState, w: Scratch, b: int, k: int, key: np.uint64, slot: int) -> bool:
+    """Tell whether entry k belongs behind (key, slot)."""
+    if w.keys[k] != key:
+        return w.keys[k] > key
+    return s.residents[b, w.order[k]].serial > s.residents[b, slot].serial
+
+
+@kernel
+def act(t: Tables, s: TownState, j: Journal, b: int, i: int, action: int, target: int, now: int) -> int:
+    """Execute one unmasked intent and return its result."""
+    if action == WAIT:
+        return OK
+    if MOVE_NORTH <= action <= MOVE_WEST:
+        return movement.walk(t, s, j, b, i, action - MOVE_NORTH)
+    if action == LEAVE:
+        if s.residents[b, i].claim_object < 0:
+            return NO_CLAIM
+        affordances.give_up_claim(t, s, j, b, i, LEFT, now)
+        return OK
+    return affordances.use(t, s, j, b, i, action - FIRST_USE, target, now)
+
+
+@kernel
+def note(r: Record, action: int, target: int, result: int) -> None:
+    """Keep the intent and its result on the resident; ``last_duration`` counts repetitions."""
+    repeated = r.last_action == action and r.last_target == target
+    r.last_duration = r.last_duration + 1 if repeated else 1
+    r.last_action = action
+    r.last_target = target
+    r.last_result = result
+
+
+@kernel
+def resolve(
+    t: Tables,
+    s: TownState,
+    j: Journal,
+    w: Scratch,
+    b: int,
+    actions: np.ndarray,
+    targets: np.ndarray,
+    now: int,
+) -> None:
+    """Phase 4a: one intent for every living resident; a masked one is ``invalid`` and does nothing."""
+    action_count = FIRST_USE + t.affordances.shape[0]
+    count = fair_order(s, w, b, now)
+    for k in range(count):
+        i = w.order[k]
+        r = s.residents[b, i]
+        action = np.int64(actions[b, i])
+        target = np.int64(targets[b, i])
+        r.moved = False
+        result = INVALID
+        counted = WAIT
+        if 0 <= action < action_count and (r.mask >> np.uint64(action)) & _ONE:
+            counted = action
+            result = act(t, s, j, b, i, action, target, now)
+        note(r, action, target, result)
+        j.actions[b, counted] += 1
+        if result > LAST_SUCCESS:
+            j.failures[b, result] += 1

@@ -1,0 +1,68 @@
+"""What is done to a town from outside in phase 1; the console's commands will come through here."""
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.worlds.town.codes import (
+    CLOSE_OBJECT,
+    CLOSED,
+    INTERRUPTED,
+    SET_NEED,
+    SWITCH_UTILITY,
+    TELEPORT,
+)
+from townlet_adapters.worlds.town.state import Journal, Record, Records, TownState, record
+from townlet_adapters.worlds.town.systems import affordances, movement, queues
+from townlet_adapters.worlds.town.tables import Tables
+
+INTERVENTION = record(("value", "f8"), ("town", "i8"), ("what", "i8"), ("who", "i8"), ("a", "i8"), ("b", "i8"))
+"""One intervention: ``who`` is a slot, district or object; ``a``, ``b``, ``value`` depend on ``what``."""
+
+
+@kernel
+def reset_context(r: Record) -> None:
+    """Make the policy forget what it planned for a resident."""
+    r.ctx_reset = True
+    r.option = -1
+    r.goal = -1
+    r.commit = 0
+
+
+@kernel
+def close_object(t: Tables, s: TownState, j: Journal, b: int, o: int, closed: bool, now: int) -> None:
+    """Close an object: who waits or holds it idly is dismissed, a running use finishes. Or open it."""
+    target = s.objects[b, o]
+    target.closed = closed
+    if not closed:
+        return
+    while target.queue_length > 0:
+        queues.give_up(t, s, j, b, s.queue[b, o, 0], CLOSED, now)
+    if target.holder >= 0 and not target.running:
+        queues.give_up(t, s, j, b, target.holder, CLOSED, now)
+
+
+@kernel
+def intervene(t: Tables, s: TownState, j: Journal, b: int, order: Record, now: int) -> None:
+    """Execute one intervention; one that cannot be executed changes nothing."""
+    if order.what == SWITCH_UTILITY:
+        s.districts[b, order.who].utility[order.a] = order.b
+        return
+    if order.what == CLOSE_OBJECT:
+        close_object(t, s, j, b, order.who, order.a != 0, now)
+        return
+    r = s.residents[b, order.who]
+    if not r.alive:
+        return
+    if order.what == SET_NEED:
+        r.need[order.a] = min(1.0, max(0.0, order.value))
+        reset_context(r)
+    elif order.what == TELEPORT:
+        if movement.teleport(t, s, j, b, order.who, order.a, order.b):
+            affordances.give_up_claim(t, s, j, b, order.who, INTERRUPTED, now)
+            reset_context(r)
+
+
+@kernel
+def intervene_all(t: Tables, s: TownState, j: Journal, b: int, orders: Records, now: int) -> None:
+    """Phase 1: execute this town's interventions in the order of acceptance."""
+    for k in range(orders.shape[0]):
+        if orders[k].town == b:
+            intervene(t, s, j, b, orders[k], now)

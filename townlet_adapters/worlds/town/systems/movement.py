@@ -1,0 +1,146 @@
+"""Where residents stand: walking, ghost steps, displacement (DOMAIN section 7)."""
+
+import numpy as np
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.fields import DX, DY
+from townlet_adapters.worlds.town.codes import BLOCKED, EV_MOVED, JOSTLE, MOVED_DISPLACED, MOVED_TELEPORT, OK
+from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
+from townlet_adapters.worlds.town.systems import conflicts, journal
+from townlet_adapters.worlds.town.tables import Tables
+
+
+@kernel
+def lift(s: TownState, margin: int, b: int, i: int) -> None:
+    """Take a resident off its tile; whoever shares the tile keeps it."""
+    r = s.residents[b, i]
+    mate = r.mate
+    s.occupant[b, r.y + margin, r.x + margin] = mate
+    if mate >= 0:
+        s.residents[b, mate].mate = -1
+        r.mate = -1
+
+
+@kernel
+def put(s: TownState, margin: int, b: int, i: int, x: int, y: int) -> None:
+    """Stand a resident on a tile that holds at most one other."""
+    r = s.residents[b, i]
+    r.x = x
+    r.y = y
+    other = np.int64(s.occupant[b, y + margin, x + margin])
+    if other >= 0:
+        s.residents[b, other].mate = i
+        r.mate = other
+    else:
+        s.occupant[b, y + margin, x + margin] = i
+        r.mate = -1
+
+
+@kernel
+def walk(t: Tables, s: TownState, j: Journal, b: int, i: int, direction: int) -> int:
+    """Try one step north, south, east or west (0..3); returns the result code."""
+    r = s.residents[b, i]
+    margin = t.params[0].margin
+    x = r.x + DX[direction]
+    y = r.y + DY[direction]
+    height, width = t.passable.shape
+    if not (0 <= x < width and 0 <= y < height) or t.passable[y, x] == 0:
+        return BLOCKED  # moved in phases 1-3, after the mask was given
+    found = np.int64(s.occupant[b, y + margin, x + margin])
+    if found >= 0:
+        alone = s.residents[b, found].mate < 0
+        ghost_after = t.params[0].ghost_step_after
+        patience_over = ghost_after > 0 and r.blocked >= ghost_after
+        if not alone or not (r.ghost or patience_over):
+            r.blocked += 1
+            return BLOCKED
+        if not r.ghost:
+            conflicts.conflict(s, j, b, r.serial, s.residents[b, found].serial, -1, JOSTLE, 0)
+        r.ghost = True
+    else:
+        r.ghost = False
+    lift(s, margin, b, i)
+    put(s, margin, b, i, x, y)
+    r.blocked = 0
+    r.moved = True
+    return OK
+
+
+@kernel
+def nearest_free(t: Tables, s: TownState, w: Scratch, b: int, x: int, y: int) -> int:
+    """Find the nearest free tile by (path, y, x) as a flat index, -1 when the part is full."""
+    margin = t.params[0].margin
+    height, width = t.passable.shape
+    if t.passable[y, x] and s.occupant[b, y + margin, x + margin] < 0:
+        return y * width + x
+    w.stamp[0] += 1
+    stamp = w.stamp[0]
+    w.frontier[0] = y * width + x
+    w.visited[y * width + x] = stamp
+    head, tail = 0, 1
+    while head < tail:
+        layer_end = tail
+        best = -1
+        while head < layer_end:
+            here = w.frontier[head]
+            head += 1
+            for d in range(4):
+                ny = here // width + DY[d]
+                nx = here % width + DX[d]
+                if not (0 <= nx < width and 0 <= ny < height) or t.passable[ny, nx] == 0:
+                    continue
+                flat = ny * width + nx
+                if w.visited[flat] == stamp:
+                    continue
+                w.visited[flat] = stamp
+                w.frontier[tail] = flat
+                tail += 1
+                if s.occupant[b, ny + margin, nx + margin] < 0 and (best < 0 or flat < best):
+                    best = flat
+        if best >= 0:
+            return best
+    return -1
+
+
+@kernel
+def relocate(t: Tables, s: TownState, j: Journal, b: int, i: int, flat: int, reason: int) -> None:
+    """Stand a resident on a free tile (flat index) and tell it."""
+    r = s.residents[b, i]
+    width = t.passable.shape[1]
+    x, y = flat % width, flat // width
+    old = r.y * width + r.x
+    lift(s, t.params[0].margin, b, i)
+    put(s, t.params[0].margin, b, i, x, y)
+    r.ghost = False
+    journal.write(j, b, EV_MOVED, r.serial, -1, -1, reason, old, flat, 0)
+
+
+@kernel
+def clean_up_ghosts(t: Tables, s: TownState, j: Journal, w: Scratch, b: int) -> None:
+    """Phase 4b: a ghost that shares its tile and did not move makes room; one alone is a ghost no more."""
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        r = s.residents[b, i]
+        if not r.ghost:
+            continue
+        if r.mate < 0:
+            r.ghost = False
+        elif not r.moved:
+            flat = nearest_free(t, s, w, b, r.x, r.y)
+            if flat >= 0:
+                relocate(t, s, j, b, i, flat, MOVED_DISPLACED)
+
+
+@kernel
+def teleport(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, y: int) -> bool:
+    """Move a resident to a free passable tile; False when the tile is not."""
+    margin = t.params[0].margin
+    height, width = t.passable.shape
+    if not (0 <= x < width and 0 <= y < height) or t.passable[y, x] == 0:
+        return False
+    if s.occupant[b, y + margin, x + margin] >= 0:
+        return False
+    relocate(t, s, j, b, i, y * width + x, MOVED_TELEPORT)
+    s.residents[b, i].blocked = 0
+    return True
+

@@ -1,0 +1,19 @@
+"""Needs fall (DOMAIN section 5.2)."""
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.worlds.town.codes import NEEDS
+from townlet_adapters.worlds.town.state import TownState
+from townlet_adapters.worlds.town.tables import Tables
+
+_NEEDS = len(NEEDS)
+
+
+@kernel
+def decay(t: Tables, s: TownState, b: int) -> None:
+    """Phase 6: need = max(0, need - rate * multiplier of the profile)."""
+    rate = t.params[0].need_rate
+    for k in range(s.towns[b].population):
+        r = s.residents[b, s.roster[b, k]]
+        multiplier = t.profiles[r.profile].need
+        for n in range(_NEEDS):
+            r.need[n] = max(0.0, r.need[n] - rate[n] * multiplier[n])

@@ -1,0 +1,315 @@
+"""Claims on objects: holding, waiting, fairness, time-outs (DOMAIN section 9).
+
+A resident holds at most one claim; an object has at most one holder; a running use implies holding.
+"""
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.worlds.town.codes import (
+    EV_GRANT,
+    EV_HANDOVER,
+    EV_JOIN,
+    EV_LEAVE,
+    GHOST_STEP,
+    IMPATIENCE,
+    NO_STAGE,
+    NOBODY,
+    STAGE_HELD,
+    STAGE_QUEUED,
+    TIMEOUT,
+    TOO_FAR,
+)
+from townlet_adapters.worlds.town.state import Journal, Record, TownState
+from townlet_adapters.worlds.town.systems import conflicts, journal
+from townlet_adapters.worlds.town.tables import Tables
+
+IMPATIENT_TIMES = 3
+POSITION_WEIGHT = 0.05
+
+
+@kernel
+def is_working(t: Tables, s: TownState, b: int, o: int) -> bool:
+    """Tell whether every utility of the object's type is on in its district."""
+    placed = t.objects[o]
+    district = s.districts[b, placed.district]
+    power = placed.needs[0] == 0 or district.utility[0] != 0
+    water = placed.needs[1] == 0 or district.utility[1] != 0
+    return power and water
+
+
+@kernel
+def set_holder(t: Tables, s: TownState, b: int, o: int, i: int) -> None:
+    """Give the object to a slot, or to nobody (-1)."""
+    margin = t.params[0].margin
+    s.objects[b, o].holder = i
+    s.reserved[b, t.objects[o].y + margin, t.objects[o].x + margin] = i >= 0
+
+
+@kernel
+def clear_claim(r: Record) -> None:
+    """Forget the resident's claim."""
+    r.claim_object = NOBODY
+    r.claim_affordance = NOBODY
+    r.claim_stage = NO_STAGE
+    r.drop = 0
+
+
+@kernel
+def hold(t: Tables, s: TownState, b: int, o: int, i: int, now: int) -> None:
+    """Make a resident the holder; its claim names object and affordance already."""
+    r = s.residents[b, i]
+    held = s.objects[b, o]
+    set_holder(t, s, b, o, i)
+    held.affordance = r.claim_affordance
+    held.granted = now
+    held.eta = t.fields[o, r.y, r.x]
+    held.stall = 0
+    r.claim_stage = STAGE_HELD
+    r.drop = 0
+
+
+@kernel
+def take_from_queue(s: TownState, b: int, o: int, index: int) -> int:
+    """Remove the entry at an index and return its slot."""
+    queued = s.objects[b, o]
+    i = s.queue[b, o, index]
+    for k in range(index, queued.queue_length - 1):
+        s.queue[b, o, k] = s.queue[b, o, k + 1]
+    queued.queue_length -= 1
+    return i
+
+
+@kernel
+def append_to_queue(s: TownState, b: int, o: int, i: int, now: int) -> None:
+    """Put a resident at the tail; its claim names object and affordance already."""
+    r = s.residents[b, i]
+    queued = s.objects[b, o]
+    s.queue[b, o, queued.queue_length] = i
+    queued.queue_length += 1
+    r.claim_stage = STAGE_QUEUED
+    r.joined = now
+    r.drop = 0
+
+
+@kernel
+def index_in_queue(s: TownState, b: int, o: int, i: int) -> int:
+    """Find a resident's place in a queue; it must be in it."""
+    index = 0
+    while s.queue[b, o, index] != i:
+        index += 1
+    return index
+
+
+@kernel
+def grant_from_queue(t: Tables, s: TownState, j: Journal, b: int, o: int, index: int, now: int) -> None:
+    """Hand the object to the entry at an index."""
+    i = take_from_queue(s, b, o, index)
+    hold(t, s, b, o, i, now)
+    r = s.residents[b, i]
+    journal.write(j, b, EV_GRANT, r.serial, o, r.claim_affordance, 0, now - r.joined, 0, 0)
+
+
+@kernel
+def assign(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
+    """Hand a free, open object to the entry that minimises index - age_weight * waited."""
+    free = s.objects[b, o]
+    if free.holder >= 0 or free.closed or free.queue_length == 0:
+        return
+    weight = t.params[0].age_weight
+    best, best_score = 0, 0.0
+    for index in range(free.queue_length):
+        waited = now - s.residents[b, s.queue[b, o, index]].joined
+        score = index - weight * waited
+        if index == 0 or score < best_score:
+            best, best_score = index, score
+    grant_from_queue(t, s, j, b, o, best, now)
+
+
+@kernel
+def regard(s: TownState, b: int, owner: int, other: int) -> float:
+    """Trust + familiarity - rivalry of a tie; everybody is a stranger until there are ties."""
+    return 0.0
+
+
+@kernel
+def best_handover(t: Tables, s: TownState, b: int, o: int, finisher: int, now: int) -> int:
+    """Choose whom the finisher likes best among those waiting, -1 when nobody or too soon.
+
+    Nobody is passed over who stands before the chosen one and has waited longer than
+    ``handover_max_age``.
+    """
+    queued = s.objects[b, o]
+    if now - queued.last_handover < t.params[0].handover_spacing:
+        return -1
+    best, best_score = -1, 0.0
+    for index in range(queued.queue_length):
+        i = s.queue[b, o, index]
+        score = regard(s, b, finisher, i) - POSITION_WEIGHT * index
+        if score > best_score:
+            best, best_score = index, score
+        if now - s.residents[b, i].joined > t.params[0].handover_max_age:
+            break
+    return best
+
+
+@kernel
+def release(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int, success: bool) -> None:
+    """Take the object from its holder and hand it on.
+
+    After a success the pair has to cool down and the finisher may choose its successor; after a failure
+    the pair's cool-down is lifted.
+    """
+    freed = s.objects[b, o]
+    i = freed.holder
+    r = s.residents[b, i]
+    set_holder(t, s, b, o, NOBODY)
+    freed.affordance = NOBODY
+    freed.running = False
+    freed.stall = 0
+    clear_claim(r)
+    s.cooldown[b, i, o] = now + t.params[0].cooldown_ticks if success else 0
+    if success and not freed.closed:
+        index = best_handover(t, s, b, o, i, now)
+        if index >= 0:
+            chosen = s.residents[b, s.queue[b, o, index]].serial
+            freed.last_handover = now
+            journal.write(j, b, EV_HANDOVER, r.serial, o, -1, 0, index, 0, 0)
+            if journal.is_kept(j, b):
+                journal.last(j, b).other = chosen
+            grant_from_queue(t, s, j, b, o, index, now)
+            return
+    assign(t, s, j, b, o, now)
+
+
+@kernel
+def give_up(t: Tables, s: TownState, j: Journal, b: int, i: int, reason: int, now: int) -> None:
+    """End a claim that is queued or held but not running, and tell why."""
+    r = s.residents[b, i]
+    o = r.claim_object
+    journal.write(j, b, EV_LEAVE, r.serial, o, r.claim_affordance, reason, now - r.joined, 0, 0)
+    if r.claim_stage == STAGE_QUEUED:
+        take_from_queue(s, b, o, index_in_queue(s, b, o, i))
+        clear_claim(r)
+    else:
+        release(t, s, j, b, o, now, False)
+
+
+@kernel
+def join(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, now: int) -> None:
+    """Queue for an object that is held or waited for."""
+    r = s.residents[b, i]
+    r.claim_object = o
+    r.claim_affordance = a
+    append_to_queue(s, b, o, i, now)
+    journal.write(j, b, EV_JOIN, r.serial, o, a, 0, s.objects[b, o].queue_length - 1, 0, 0)
+    assign(t, s, j, b, o, now)
+
+
+@kernel
+def make_way(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
+    """An idle holder stalls the queue: after ``ghost_step_after`` ticks it goes to the tail."""
+    held = s.objects[b, o]
+    stalling = held.queue_length > 0 and now > held.granted + held.eta
+    held.stall = held.stall + 1 if stalling else 0
+    limit = t.params[0].ghost_step_after
+    if limit == 0 or held.stall < limit:
+        return
+    i = held.holder
+    first = s.residents[b, s.queue[b, o, 0]].serial
+    serial = s.residents[b, i].serial
+    conflicts.conflict(s, j, b, serial, first, o, GHOST_STEP, held.queue_length)
+    set_holder(t, s, b, o, NOBODY)
+    held.affordance = NOBODY
+    held.stall = 0
+    append_to_queue(s, b, o, i, now)
+    assign(t, s, j, b, o, now)
+
+
+@kernel
+def time_out(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
+    """A holder that does not begin in time loses its hold."""
+    held = s.objects[b, o]
+    if now - held.granted >= held.eta + t.params[0].hold_ticks:
+        give_up(t, s, j, b, held.holder, TIMEOUT, now)
+
+
+@kernel
+def grow_impatient(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
+    """Whoever waits for long bears the holder a grudge."""
+    held = s.objects[b, o]
+    holder = s.residents[b, held.holder].serial
+    patience = t.params[0].patience_ticks
+    for index in range(held.queue_length):
+        waiter = s.residents[b, s.queue[b, o, index]]
+        waited = now - waiter.joined
+        if waited > 0 and waited % patience == 0 and waited <= IMPATIENT_TIMES * patience:
+            conflicts.conflict(s, j, b, waiter.serial, holder, o, IMPATIENCE, held.queue_length)
+
+
+@kernel
+def is_far(t: Tables, r: Record, o: int) -> bool:
+    """Tell whether a resident is farther from its object than ``drop_distance``."""
+    placed = t.objects[o]
+    return max(abs(r.x - placed.x), abs(r.y - placed.y)) > t.params[0].drop_distance
+
+
+@kernel
+def drop_the_far(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
+    """Whoever waits or holds from afar for ``drop_ticks`` in a row loses the claim."""
+    claimed = s.objects[b, o]
+    limit = t.params[0].drop_ticks
+    index = 0
+    while index < claimed.queue_length:
+        i = s.queue[b, o, index]
+        r = s.residents[b, i]
+        r.drop = r.drop + 1 if is_far(t, r, o) else 0
+        if r.drop >= limit:
+            give_up(t, s, j, b, i, TOO_FAR, now)
+        else:
+            index += 1
+    if claimed.holder >= 0 and not claimed.running:
+        r = s.residents[b, claimed.holder]
+        r.drop = r.drop + 1 if is_far(t, r, o) else 0
+        if r.drop >= limit:
+            give_up(t, s, j, b, claimed.holder, TOO_FAR, now)
+
+
+@kernel
+def upkeep(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
+    """Phase 5a, per object: stalls, time-outs, impatience, drops. A utility that is off stops the clocks."""
+    for o in range(t.objects.shape[0]):
+        claimed = s.objects[b, o]
+        if claimed.holder < 0 and claimed.queue_length == 0:
+            continue
+        if claimed.holder >= 0 and not claimed.running:
+            if is_working(t, s, b, o):
+                make_way(t, s, j, b, o, now)
+            else:
+                claimed.stall = 0
+                claimed.granted += 1
+        if claimed.holder >= 0 and not claimed.running and is_working(t, s, b, o):
+            time_out(t, s, j, b, o, now)
+        if claimed.holder >= 0 and claimed.queue_length > 0:
+            grow_impatient(t, s, j, b, o, now)
+        drop_the_far(t, s, j, b, o, now)
+
+
+@kernel
+def grant_free_objects(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
+    """Phase 5c: no free object keeps anybody waiting."""
+    for o in range(t.objects.shape[0]):
+        if s.objects[b, o].queue_length > 0:
+            assign(t, s, j, b, o, now)
+
+
+@kernel
+def expected_wait(t: Tables, s: TownState, b: int, o: int) -> int:
+    """Ticks until somebody who joined now would be served (DOMAIN section 6.2)."""
+    busy = s.objects[b, o]
+    wait = 0
+    if busy.running:
+        wait += busy.remaining
+    elif busy.holder >= 0:
+        wait += t.affordances[busy.affordance].duration
+    for index in range(busy.queue_length):
+        wait += t.affordances[s.residents[b, s.queue[b, o, index]].claim_affordance].duration
+    return wait

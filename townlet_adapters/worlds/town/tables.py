@@ -1,0 +1,141 @@
+"""Everything that stays constant during a run, as arrays that kernels read."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.worlds.town.state import Records, record
+
+PARAMS = record(
+    ("start_wallet", "i8"),
+    ("rent", "i8"),
+    ("stipend", "i8"),
+    ("late_tick_fine", "i8"),
+    ("absence_fine", "i8"),
+    ("cooldown_ticks", "i8"),
+    ("patience_ticks", "i8"),
+    ("hold_ticks", "i8"),
+    ("handover_spacing", "i8"),
+    ("handover_max_age", "i8"),
+    ("absence_slack", "i8"),
+    ("review_ticks", "i8"),
+    ("start_need", "f8"),
+    ("need_rate", "f8", (3,)),
+    ("age_weight", "f8"),
+    ("ghost_step_after", "i8"),
+    ("drop_distance", "i8"),
+    ("drop_ticks", "i8"),
+    ("await_ticks", "i8"),
+    ("grace_ticks", "i8"),
+    ("absent_cutoff", "i8"),
+    ("max_absent_shifts", "i8"),
+    ("attendance_window", "i8"),
+    ("daily_loss_cap", "i8"),
+    ("review_queue_limit", "i8"),
+    ("population", "i8"),
+    ("embedding_slots", "i8"),
+    ("names", "i8"),
+    ("margin", "i8"),
+    ("window", "i8"),
+    ("targets_at", "i8"),
+    ("personality_at", "i8"),
+)
+"""Every scalar key of the configuration that a rule reads; ``*_at`` are feature columns, -1 when off."""
+
+PLACED_OBJECT = record(
+    ("x", "i8"), ("y", "i8"), ("type", "i8"), ("place", "i8"), ("kind", "i8"), ("district", "i8"),
+    ("needs", "u1", (2,)), ("capacity", "i8", (2,)),
+)  # fmt: skip
+"""One object where it stands; ``needs`` says which utilities it cannot do without."""
+
+PLACE = record(("x", "f8"), ("y", "f8"), ("kind", "i8"), ("till", "?"))
+"""One place; (x, y) is the centre of its bounding box, in tiles."""
+
+HOME = record(("x", "i8"), ("y", "i8"), ("place", "i8"), ("district", "i8"))
+"""One home tile."""
+
+JOB = record(
+    ("wage", "i8"), ("late_fine", "i8"), ("place", "i8"), ("start", "i8"), ("length", "i8"),
+    ("capacity", "i8"), ("district", "i8"), ("rank", "i8"),
+)  # fmt: skip
+"""One job; ``rank`` orders jobs by id."""
+
+AFFORDANCE = record(
+    ("money", "i8"), ("need", "f8", (3,)), ("stock", "i8", (2,)), ("inventory", "i8", (2,)),
+    ("type", "i8"), ("duration", "i8"), ("alternatives", "i8"),
+    ("first_condition", "i8"), ("conditions", "i8"),
+)  # fmt: skip
+"""One affordance: what it does at completion and where its conditions lie."""
+
+CHARGE = record(("inventory", "i8", (2,)), ("stock", "i8", (2,)), ("priced", "?"))
+"""One way to pay for an affordance; priced quantities lie in ``Tables.charge_price``."""
+
+CONDITION = record(
+    ("left_value", "f8"), ("right_value", "f8"), ("left", "i8"), ("right", "i8"), ("op", "i8"),
+)  # fmt: skip
+"""One comparison; ``left`` and ``right`` are names, or -1 for the literal beside them."""
+
+PROFILE = record(
+    ("extroversion", "f8"), ("forgiveness", "f8"), ("ambition", "f8"), ("weight", "f8"),
+    ("need", "f8", (3,)), ("lead", "i8"),
+)  # fmt: skip
+"""One personality profile, in alphabetical order; ``need`` multiplies decay, ``lead`` is in ticks."""
+
+
+class Tables(NamedTuple):
+    """The town that its residents cannot change.
+
+    Attributes:
+        params: PARAMS[1].
+        passable: uint8[H, W].
+        place_at: int32[H, W], -1 none.
+        fields: uint8[F, H, W], steps to objects, places, home tiles; 255 unreachable.
+        nearest: int32[T, H, W, 8], nearest objects of a type by path, -1 fill.
+        reach_start: int64[H * W + 1], where a tile's row of ``reach`` begins.
+        reach: int64[...], objects that a tile is in reach of.
+        target_block: float32[H, W, 18], the six object targets of the features, ready to copy.
+        object_mark: uint8[Hp, Wp], 1 on objects, with the margin of the state's grids.
+        objects_near: float32[H, W], share of the window's cells that hold an object.
+        objects: PLACED_OBJECT[O].
+        places: PLACE[P].
+        homes: HOME[homes].
+        jobs: JOB[J].
+        profiles: PROFILE[profiles].
+        affordances: AFFORDANCE[A].
+        charges: CHARGE[A, L].
+        charge_price: int64[A, L, I], quantities paid for, by price item.
+        price_key: int64[kinds, I], price key of an item at a kind of place, -1 none.
+        conditions: CONDITION[...].
+        use_start: int64[T + 1], where a type's row of ``uses`` begins.
+        uses: int64[...], affordances that a type of object offers.
+        name_profile: int64[rounds, names], profile that a display name calls for, -1 none.
+        start_price: int64[D, K], mills.
+        time_wave: float64[1440, 2], sine and cosine of the time of day.
+    """
+
+    params: Records
+    passable: npt.NDArray[np.uint8]
+    place_at: npt.NDArray[np.int32]
+    fields: npt.NDArray[np.uint8]
+    nearest: npt.NDArray[np.int32]
+    reach_start: npt.NDArray[np.int64]
+    reach: npt.NDArray[np.int64]
+    target_block: npt.NDArray[np.float32]
+    object_mark: npt.NDArray[np.uint8]
+    objects_near: npt.NDArray[np.float32]
+    objects: Records
+    places: Records
+    homes: Records
+    jobs: Records
+    profiles: Records
+    affordances: Records
+    charges: Records
+    charge_price: npt.NDArray[np.int64]
+    price_key: npt.NDArray[np.int64]
+    conditions: Records
+    use_start: npt.NDArray[np.int64]
+    uses: npt.NDArray[np.int64]
+    name_profile: npt.NDArray[np.int64]
+    start_price: npt.NDArray[np.int64]
+    time_wave: npt.NDArray[np.float64]

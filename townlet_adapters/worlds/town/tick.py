@@ -1,0 +1,147 @@
+"""The order of the rules: one tick of one town, then of all towns (DOMAIN section 1)."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.kernels.compiler import entry_kernel, kernel
+from townlet_adapters.worlds.town.codes import FLOWS, NOBODY, TICKS_PER_DAY
+from townlet_adapters.worlds.town.observe import TownArrays, blank, observe
+from townlet_adapters.worlds.town.state import Journal, Records, Scratch, TownState
+from townlet_adapters.worlds.town.systems import (
+    affordances,
+    economy,
+    employment,
+    intents,
+    interventions,
+    journal,
+    movement,
+    needs,
+    queues,
+    residents,
+)
+from townlet_adapters.worlds.town.tables import Tables
+
+_FLOWS = len(FLOWS)
+
+
+class Intents(NamedTuple):
+    """What every slot of every town wants, and the context its policy wants shown next time.
+
+    Attributes:
+        action: int16[B, N].
+        target: int32[B, N], -1 lets the world choose.
+        option: int8[B, N], -1 none.
+        goal: int32[B, N], navigation field, -1 none.
+        commit: int16[B, N], ticks.
+    """
+
+    action: npt.NDArray[np.int16]
+    target: npt.NDArray[np.int32]
+    option: npt.NDArray[np.int8]
+    goal: npt.NDArray[np.int32]
+    commit: npt.NDArray[np.int16]
+
+
+@kernel
+def open_tick(s: TownState, j: Journal, wants: Intents, b: int, now: int) -> None:
+    """Phase 0: a new day resets its counters; per-tick buffers are cleared, contexts taken over."""
+    journal.clear(j, b)
+    new_day = now > 0 and now % TICKS_PER_DAY == 0
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        r = s.residents[b, i]
+        r.ctx_reset = False
+        r.option = wants.option[b, i]
+        r.goal = wants.goal[b, i]
+        r.commit = wants.commit[b, i]
+        if new_day:
+            r.late_ticks_today = 0
+    if new_day:
+        for d in range(s.districts.shape[1]):
+            s.districts[b, d].losses_today = 0
+        for flow in range(_FLOWS):
+            s.flows[b, flow] = 0
+
+
+@kernel
+def end_day(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
+    """Phase 9 in the last tick of a day."""
+    economy.collect_rent(t, s, j, b)
+    economy.sweep_tills(t, s, b)
+    economy.restock(t, s, j, b)
+    employment.open_job_board(t, s, j, b, now)
+    economy.report_day(s, j, b, now // TICKS_PER_DAY)
+
+
+@kernel
+def close_tick(s: TownState, b: int) -> None:
+    """Phase 13: the tick is finished."""
+    for k in range(s.towns[b].population):
+        r = s.residents[b, s.roster[b, k]]
+        r.episode_tick = (r.episode_tick + 1) % TICKS_PER_DAY
+    s.towns[b].tick += 1
+
+
+@entry_kernel
+def tick_towns(
+    t: Tables, s: TownState, j: Journal, w: Scratch, wants: Intents, orders: Records, out: TownArrays
+) -> None:
+    """Execute one tick of every town, one after the other.
+
+    Phases 2, 8, 10 and 11 belong to rules that do not exist yet.
+    """
+    for b in range(s.towns.shape[0]):
+        now = s.towns[b].tick
+        open_tick(s, j, wants, b, now)  # 0
+        if orders.shape[0] > 0:
+            interventions.intervene_all(t, s, j, b, orders, now)  # 1
+        affordances.fail_where_utility_is_off(t, s, j, b, now)  # 3
+        intents.resolve(t, s, j, w, b, wants.action, wants.target, now)  # 4a
+        movement.clean_up_ghosts(t, s, j, w, b)  # 4b
+        queues.upkeep(t, s, j, b, now)  # 5a
+        affordances.progress_uses(t, s, j, b, now)  # 5b
+        queues.grant_free_objects(t, s, j, b, now)  # 5c
+        needs.decay(t, s, b)  # 6
+        employment.employ(t, s, j, b, now)  # 7
+        if (now + 1) % TICKS_PER_DAY == 0:
+            end_day(t, s, j, b, now)  # 9
+        close_tick(s, b)  # 13 before 12: an observation describes the instant that comes next
+        observe(t, s, out, b, now + 1)  # 12
+
+
+@entry_kernel
+def found_town(
+    t: Tables, s: TownState, j: Journal, w: Scratch, out: TownArrays, b: int, seed: np.uint64
+) -> None:
+    """Reset one town, whose state is all zero, and let its start population come into being."""
+    margin = t.params[0].margin
+    journal.clear(j, b)
+    s.towns[b].seed = seed
+    s.occupant[b] = NOBODY
+    for d in range(s.districts.shape[1]):
+        for utility in range(2):
+            s.districts[b, d].utility[utility] = 1
+        for key in range(s.price.shape[2]):
+            s.price[b, d, key] = t.start_price[d, key]
+    for o in range(t.objects.shape[0]):
+        placed = s.objects[b, o]
+        placed.holder = NOBODY
+        placed.affordance = NOBODY
+        placed.last_handover = -t.params[0].handover_spacing
+        for item in range(2):
+            placed.stock[item] = t.objects[o].capacity[item]
+        s.reserved[b, t.objects[o].y + margin, t.objects[o].x + margin] = 0
+    blank(out, b)
+    for k in range(t.params[0].population):
+        residents.create(t, s, j, w, b, k, k % t.homes.shape[0])
+    observe(t, s, out, b, 0)
+
+
+@entry_kernel
+def observe_towns(t: Tables, s: TownState, out: TownArrays) -> None:
+    """Write the observation of every town as it stands, after a restore."""
+    for b in range(s.towns.shape[0]):
+        blank(out, b)
+        observe(t, s, out, b, s.towns[b].tick)

@@ -1,0 +1,142 @@
+"""The columns that a scripted policy plans on: one copy a tick, for the one town that has such a policy."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.kernels.compiler import entry_kernel
+from townlet_adapters.worlds.town.codes import STAGE_QUEUED
+from townlet_adapters.worlds.town.state import TownState
+from townlet_adapters.worlds.town.systems import queues
+from townlet_adapters.worlds.town.tables import Tables
+from townlet_core.dto.observation import TownAtlas, TownView
+
+
+class ViewColumns(NamedTuple):
+    """Writable columns behind a ``TownView``; the fields are those of the DTO, but for atlas and cooldown."""
+
+    xy: npt.NDArray[np.int32]
+    needs: npt.NDArray[np.float64]
+    wallet: npt.NDArray[np.int64]
+    inventory: npt.NDArray[np.int32]
+    job: npt.NDArray[np.int32]
+    home_field: npt.NDArray[np.int32]
+    extroversion: npt.NDArray[np.float64]
+    departure_lead: npt.NDArray[np.int32]
+    claim_object: npt.NDArray[np.int32]
+    claim_affordance: npt.NDArray[np.int32]
+    claim_stage: npt.NDArray[np.int8]
+    blocked: npt.NDArray[np.int32]
+    ctx_reset: npt.NDArray[np.uint8]
+    option: npt.NDArray[np.int8]
+    goal: npt.NDArray[np.int32]
+    commit_remaining: npt.NDArray[np.int16]
+    occupants: npt.NDArray[np.uint8]
+    object_open: npt.NDArray[np.uint8]
+    object_powered: npt.NDArray[np.uint8]
+    object_holder: npt.NDArray[np.int32]
+    object_queue: npt.NDArray[np.int32]
+    object_wait: npt.NDArray[np.int32]
+    object_stock: npt.NDArray[np.int32]
+    object_price: npt.NDArray[np.int64]
+
+
+def allocate_view(tables: Tables, slots: int) -> ViewColumns:
+    """Make the columns for a town of ``slots`` residents."""
+    n, o = slots, tables.objects.shape[0]
+    height, width = tables.passable.shape
+    items = tables.charge_price.shape[2]
+    return ViewColumns(
+        xy=np.zeros((n, 2), np.int32),
+        needs=np.zeros((n, 3), np.float64),
+        wallet=np.zeros(n, np.int64),
+        inventory=np.zeros((n, 2), np.int32),
+        job=np.full(n, -1, np.int32),
+        home_field=np.zeros(n, np.int32),
+        extroversion=np.zeros(n, np.float64),
+        departure_lead=np.zeros(n, np.int32),
+        claim_object=np.full(n, -1, np.int32),
+        claim_affordance=np.full(n, -1, np.int32),
+        claim_stage=np.zeros(n, np.int8),
+        blocked=np.zeros(n, np.int32),
+        ctx_reset=np.zeros(n, np.uint8),
+        option=np.full(n, -1, np.int8),
+        goal=np.full(n, -1, np.int32),
+        commit_remaining=np.zeros(n, np.int16),
+        occupants=np.zeros((height, width), np.uint8),
+        object_open=np.zeros(o, np.uint8),
+        object_powered=np.zeros(o, np.uint8),
+        object_holder=np.full(o, -1, np.int32),
+        object_queue=np.zeros(o, np.int32),
+        object_wait=np.zeros(o, np.int32),
+        object_stock=np.zeros((o, 2), np.int32),
+        object_price=np.full((o, items), -1, np.int64),
+    )
+
+
+def view_of(atlas: TownAtlas, columns: ViewColumns, cooldown: npt.NDArray[np.int64]) -> TownView:
+    """Wrap the columns, read-only, once for the life of the buffers.
+
+    ``cooldown`` (int64[N, O]) is the state's own array: it is large in a large town, and laid out already.
+    """
+    wrapped = {name: memoryview(column).toreadonly() for name, column in columns._asdict().items()}
+    return TownView(atlas=atlas, cooldown=memoryview(cooldown).toreadonly(), **wrapped)
+
+
+@entry_kernel
+def fill_view(t: Tables, s: TownState, v: ViewColumns, totals: npt.NDArray[np.int64], b: int) -> None:
+    """Copy one town's live columns and add up its totals.
+
+    Args:
+        t: the town's tables.
+        s: the state.
+        v: the columns to fill.
+        totals: int64[5], filled with population, residents in queues, wallets, tills, treasury (mills).
+        b: which town.
+    """
+    first_home = t.objects.shape[0] + t.places.shape[0]
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        if v.occupants[v.xy[i, 1], v.xy[i, 0]] > 0:
+            v.occupants[v.xy[i, 1], v.xy[i, 0]] = 0
+    totals[:] = 0
+    totals[0] = s.towns[b].population
+    totals[4] = s.towns[b].treasury
+    for place in range(s.tills.shape[1]):
+        totals[3] += s.tills[b, place]
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        r = s.residents[b, i]
+        totals[1] += r.claim_stage == STAGE_QUEUED
+        totals[2] += r.wallet
+        v.xy[i, 0], v.xy[i, 1] = r.x, r.y
+        v.occupants[r.y, r.x] = 2 if r.mate >= 0 else 1
+        for n in range(3):
+            v.needs[i, n] = r.need[n]
+        v.wallet[i] = r.wallet
+        v.inventory[i, 0], v.inventory[i, 1] = r.inventory[0], r.inventory[1]
+        v.job[i] = r.job
+        v.home_field[i] = first_home + r.home
+        v.extroversion[i] = t.profiles[r.profile].extroversion
+        v.departure_lead[i] = t.profiles[r.profile].lead
+        v.claim_object[i] = r.claim_object
+        v.claim_affordance[i] = r.claim_affordance
+        v.claim_stage[i] = r.claim_stage
+        v.blocked[i] = r.blocked
+        v.ctx_reset[i] = r.ctx_reset
+        v.option[i] = r.option
+        v.goal[i] = r.goal
+        v.commit_remaining[i] = r.commit
+    for o in range(t.objects.shape[0]):
+        placed = t.objects[o]
+        live = s.objects[b, o]
+        v.object_open[o] = not live.closed
+        v.object_powered[o] = queues.is_working(t, s, b, o)
+        v.object_holder[o] = live.holder
+        v.object_queue[o] = live.queue_length
+        v.object_wait[o] = queues.expected_wait(t, s, b, o)
+        v.object_stock[o, 0], v.object_stock[o, 1] = live.stock[0], live.stock[1]
+        for item in range(v.object_price.shape[1]):
+            key = t.price_key[placed.kind, item]
+            v.object_price[o, item] = s.price[b, placed.district, key] if key >= 0 else -1

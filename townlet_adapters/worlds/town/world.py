@@ -1,0 +1,170 @@
+"""The town as a world: a batch of one behind the world port."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.batch import SEED_RANGE, TownBatch
+from townlet_adapters.worlds.town.decode import Decoder, agent_id
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.snapshot import load_town, save_town
+from townlet_adapters.worlds.town.view import allocate_view, fill_view, view_of
+from townlet_core.dto.action import ActionBatch
+from townlet_core.dto.command import Command, CommandResult
+from townlet_core.dto.frame import TownFrame
+from townlet_core.dto.observation import ObservationBatch
+from townlet_core.dto.outcome import StepOutcome, TickSummary
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.dto.spec import WorldSpec
+from townlet_core.errors import WorldError
+from townlet_core.events.base import Event
+
+
+class TownWorld:
+    """One town (``WorldPort``). Its observations' buffers are overwritten by the next step.
+
+    Attributes:
+        engine: the batch of one; tests reach into a town through it.
+    """
+
+    def __init__(self, model: TownModel) -> None:
+        """Allocate a town; ``reset`` or ``restore`` brings it to life."""
+        self.engine = TownBatch(model, 1, journal=True)
+        self._model = model
+        self._decoder = Decoder(model)
+        self._columns = allocate_view(model.tables, model.spec.capacity)
+        self._view = view_of(model.atlas, self._columns, self.engine.state.cooldown[0])
+        self._totals = np.zeros(5, np.int64)
+        out = self.engine.arrays
+        self._map, self._features, self._mask, self._alive, self._serial = (
+            memoryview(array[0]).toreadonly()
+            for array in (out.map, out.features, out.mask, out.alive, out.serial)
+        )
+        self._reward, self._terminated, self._truncated = (
+            memoryview(array[0]).toreadonly() for array in (out.reward, out.terminated, out.truncated)
+        )
+        self._agent_ids: tuple[str, ...] = ()
+        self._tick = 0
+        self._pending: tuple[Event, ...] | None = None
+        self._alive_since_reset = False
+
+    @property
+    def spec(self) -> WorldSpec:
+        """What this town promises."""
+        return self._model.spec
+
+    def reset(self, seed: int) -> ObservationBatch:
+        """Found the town anew from a seed in [0, 2**64)."""
+        if not 0 <= seed < SEED_RANGE:
+            raise ValueError(f"seed {seed}; allowed: 0 to 2**64 - 1")
+        self.engine.reset(seed)
+        return self._awake(pending=True)
+
+    def step(self, actions: ActionBatch, commands: Sequence[Command] = ()) -> StepOutcome:
+        """Execute one tick."""
+        if not self._alive_since_reset:
+            raise WorldError("the town was not founded: call reset or restore first", tick=self._tick)
+        engine = self.engine
+        wants = engine.intents
+        wants.action[0] = actions.action
+        wants.target[0] = actions.target
+        context = actions.context
+        if context is None:
+            wants.option[0], wants.goal[0], wants.commit[0] = -1, -1, 0
+        else:
+            wants.option[0] = context.option
+            wants.goal[0] = context.goal
+            wants.commit[0] = context.commit_remaining
+        executed = self._tick
+        engine.advance()
+        self._tick = executed + 1
+        fill_view(self._model.tables, engine.state, self._columns, self._totals, 0)
+        events = self._decoder.events(engine.state, engine.journal, 0)
+        if self._pending is not None:
+            events = self._pending + events
+            self._pending = None
+        return StepOutcome(
+            observation=self._observation(),
+            reward=self._reward,
+            terminated=self._terminated,
+            truncated=self._truncated,
+            events=events,
+            summary=self._summary(executed),
+            command_results=tuple(_refused(command, executed) for command in commands),
+        )
+
+    def frame(self) -> TownFrame:
+        """Picture the town at the end of the last executed tick."""
+        if self._tick == 0:
+            raise WorldError("no tick has been executed yet: there is nothing to picture", tick=0)
+        return self._decoder.frame(self.engine.state, 0)
+
+    def snapshot(self) -> Snapshot:
+        """Save the town between two ticks."""
+        return save_town(
+            self._model, self.engine.state, self.engine.journal, pending=self._pending is not None
+        )
+
+    def restore(self, snapshot: Snapshot) -> ObservationBatch:
+        """Continue from a snapshot of the same town."""
+        pending = load_town(self._model, snapshot, self.engine.state, self.engine.journal)
+        self.engine.observe()
+        return self._awake(pending=pending)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _awake(self, *, pending: bool) -> ObservationBatch:
+        state = self.engine.state
+        self._tick = int(state.towns["tick"][0])
+        self._alive_since_reset = True
+        self._agent_ids = tuple(
+            agent_id(serial) if alive else ""
+            for serial, alive in zip(
+                state.residents["serial"][0].tolist(), state.residents["alive"][0].tolist(), strict=True
+            )
+        )
+        self._pending = self._decoder.events(state, self.engine.journal, 0) if pending else None
+        self._columns.occupants[...] = 0
+        fill_view(self._model.tables, state, self._columns, self._totals, 0)
+        return self._observation()
+
+    def _observation(self) -> ObservationBatch:
+        return ObservationBatch(
+            tick=self._tick,
+            map=self._map,
+            features=self._features,
+            mask=self._mask,
+            alive=self._alive,
+            serial=self._serial,
+            agent_ids=self._agent_ids,
+            view=self._view,
+        )
+
+    def _summary(self, tick: int) -> TickSummary:
+        alive, queued, wallets, tills, treasury = self._totals.tolist()
+        actions = self.engine.journal.actions[0].tolist()
+        failures = self.engine.journal.failures[0].tolist()
+        return TickSummary(
+            day=tick // codes.TICKS_PER_DAY,
+            tod=tick % codes.TICKS_PER_DAY,
+            alive=alive,
+            actions={name: n for name, n in zip(self._model.spec.action_names, actions, strict=True) if n},
+            failures={name: n for name, n in zip(codes.REASONS, failures, strict=True) if n},
+            queued=queued,
+            wallets=wallets,
+            tills=tills,
+            treasury=treasury,
+        )
+
+
+def _refused(command: Command, tick: int) -> CommandResult:
+    return CommandResult(
+        name=command.name,
+        cmd_id=command.cmd_id,
+        status="error",
+        tick=tick,
+        code="unknown_command",
+        message=f"this town knows no command {command.name!r}",
+    )

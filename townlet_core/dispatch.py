@@ -1,0 +1,138 @@
+"""Who hears of what: subscribers by kind, histories, and routes to sinks. No listener can hurt the town."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from townlet_core.dto.frame import StateFrame
+from townlet_core.dto.health import SinkStatus
+from townlet_core.events.base import Diagnostic, Event, Fact
+from townlet_core.events.schema import family_of
+from townlet_core.histories import HISTORY_FAMILIES, Histories, HistorySettings
+from townlet_core.ports.telemetry import Message, TelemetrySinkProtocol
+
+_LOG = logging.getLogger(__name__)
+
+Subscriber: TypeAlias = Callable[[Fact | Diagnostic], object]
+"""Hears of events of one kind, in order, on the town's thread; what it returns is ignored."""
+
+Transform: TypeAlias = Callable[[Message], Message | None]
+"""A pure function on the way to one sink: gives the message to send, or None to send nothing."""
+
+_ArgumentT = TypeVar("_ArgumentT")
+_ResultT = TypeVar("_ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class SinkRoute:
+    """The way to one sink; whoever opened the sink starts and stops it.
+
+    Attributes:
+        name: the sink's name within the run.
+        sink: where the messages go.
+        state_every: the sink is shown the town on ticks divisible by this; 0 never.
+        transforms: applied in order to every message.
+    """
+
+    name: str
+    sink: TelemetrySinkProtocol
+    state_every: int = 0
+    transforms: tuple[Transform, ...] = ()
+
+
+class EventDispatcher:
+    """Hands facts, diagnostics and frames on; counts and isolates whoever fails at hearing them.
+
+    A transform that fails withholds its message from its sink: what it should have removed stays here.
+    """
+
+    def __init__(self, routes: Iterable[SinkRoute] = (), histories: HistorySettings | None = None) -> None:
+        """Connect sinks; ``histories`` are the default sizes unless told."""
+        self._routes = tuple(routes)
+        self._histories = Histories(histories or HistorySettings())
+        self._subscribers: dict[str, tuple[tuple[str, Subscriber], ...]] = {}
+        self._failures: Counter[str] = Counter()
+
+    @property
+    def histories(self) -> Histories:
+        """What is remembered."""
+        return self._histories
+
+    @property
+    def failures(self) -> Mapping[str, int]:
+        """How often each listener failed, by its name."""
+        return dict(self._failures)
+
+    def subscribe(self, kind: str, subscriber: Subscriber, *, name: str) -> None:
+        """Let a callable hear of every event of a kind; ``name`` stands in logs and counts."""
+        self._subscribers[kind] = (*self._subscribers.get(kind, ()), (name, subscriber))
+
+    def publish(self, facts: Sequence[Fact]) -> None:
+        """Hand on the facts of one tick, in order."""
+        for fact in facts:
+            kind = fact.event.kind
+            if family_of(kind) in HISTORY_FAMILIES:
+                self._histories.remember(fact)
+            for name, subscriber in self._subscribers.get(kind, ()):
+                self._guarded(name, subscriber, fact)
+        if facts:
+            self._histories.forget_before(facts[-1].tick)
+        for route in self._routes:
+            for fact in facts:
+                self._send(route, fact)
+
+    def publish_diagnostic(self, tick: int, event: Event) -> None:
+        """Hand on an event about the machinery."""
+        diagnostic = Diagnostic(tick, event)
+        for name, subscriber in self._subscribers.get(event.kind, ()):
+            self._guarded(name, subscriber, diagnostic)
+        for route in self._routes:
+            self._send(route, diagnostic)
+
+    def wants(self, kind: str) -> bool:
+        """Tell whether anybody would hear of a diagnostic of this kind."""
+        return bool(self._routes) or kind in self._subscribers
+
+    def wants_state(self, tick: int) -> bool:
+        """Tell whether some sink is to be shown the town at the end of this tick."""
+        return any(_shows(route, tick) for route in self._routes)
+
+    def publish_state(self, state: StateFrame) -> None:
+        """Show the town to the sinks whose turn it is."""
+        for route in self._routes:
+            if _shows(route, state.tick):
+                self._send(route, state)
+
+    def statuses(self) -> tuple[SinkStatus, ...]:
+        """Ask every sink how it is doing, in the order of the routes."""
+        return tuple(self._status(route) for route in self._routes)
+
+    def _status(self, route: SinkRoute) -> SinkStatus:
+        status = self._guarded(route.name, lambda sink: sink.status(), route.sink)
+        return status or SinkStatus(route.name, "failed", last_error="the sink cannot tell its status")
+
+    def _send(self, route: SinkRoute, message: Message) -> None:
+        for transform in route.transforms:
+            changed = self._guarded(f"{route.name}: transform", transform, message)
+            if changed is None:
+                return
+            message = changed
+        self._guarded(route.name, route.sink.emit, message)
+
+    def _guarded(
+        self, name: str, call: Callable[[_ArgumentT], _ResultT], argument: _ArgumentT
+    ) -> _ResultT | None:
+        """Call a listener; None when it failed. Its first failure is logged, all are counted."""
+        try:
+            return call(argument)
+        except Exception:  # noqa: BLE001 - whatever a listener raises, the town goes on
+            self._failures[name] += 1
+            if self._failures[name] == 1:
+                _LOG.exception("listener '%s' failed; further failures of it are only counted", name)
+            return None
+
+
+def _shows(route: SinkRoute, tick: int) -> bool:
+    return route.state_every > 0 and tick % route.state_every == 0

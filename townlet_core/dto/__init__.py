@@ -1,0 +1,1 @@
+"""What flows between the parts: frozen, slotted dataclasses; arrays are read-only memoryviews."""

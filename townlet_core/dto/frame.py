@@ -1,0 +1,59 @@
+"""The town at the end of one tick, by entity, ready for JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from townlet_core.jsonvalue import JsonObject, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class TownFrame:
+    """One immutable picture of a world; every field but ``tick`` defaults to empty.
+
+    Entities are keyed by stable ids; no value is null: what is unknown is left out. The world fills
+    what it knows; the loop adds ``clock.speed``, ``kpis``, ``stability`` and ``promotion``.
+
+    Attributes:
+        tick: the executed tick.
+        clock: ``day``, ``tod``, ``phase`` and ``speed``.
+        agents: agent id -> slot, name, pos, home, needs, wallet, job, shift_state, option, action, ...
+        objects: object id -> type, pos, holder, queue, stock, running.
+        utilities: district number -> ``power``, ``water``.
+        prices: district number -> price key -> mills.
+        perturbations: event id -> what it is and until when.
+        employment: job id -> holders and capacity.
+        social: ties worth showing.
+        rewards: agent id -> components.
+        stability: alert -> value.
+        promotion: state of the promotion ladder.
+        kpis: name -> value, from the observers.
+        extra: whatever another kind of world wants shown.
+    """
+
+    tick: int
+    clock: JsonObject = field(default_factory=dict)
+    agents: Mapping[str, JsonObject] = field(default_factory=dict)
+    objects: Mapping[str, JsonObject] = field(default_factory=dict)
+    utilities: Mapping[str, JsonObject] = field(default_factory=dict)
+    prices: Mapping[str, JsonObject] = field(default_factory=dict)
+    perturbations: Mapping[str, JsonObject] = field(default_factory=dict)
+    employment: Mapping[str, JsonObject] = field(default_factory=dict)
+    social: Mapping[str, JsonObject] = field(default_factory=dict)
+    rewards: Mapping[str, JsonObject] = field(default_factory=dict)
+    stability: JsonObject = field(default_factory=dict)
+    promotion: JsonObject = field(default_factory=dict)
+    kpis: JsonObject = field(default_factory=dict)
+    extra: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StateFrame:
+    """A frame on its way to the sinks; it is no fact and carries no ``seq``.
+
+    Attributes:
+        tick: the executed tick.
+        frame: the town at its end.
+    """
+
+    tick: int
+    frame: TownFrame

@@ -1,0 +1,70 @@
+"""What one step of a world leads to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from townlet_core.dto.command import CommandResult
+from townlet_core.dto.observation import ObservationBatch
+from townlet_core.events.base import Event
+
+
+@dataclass(frozen=True, slots=True)
+class TickSummary:
+    """Every world number that ``loop.tick`` and ``loop.health`` report; zero where a world has none.
+
+    Attributes:
+        day: day number of the executed tick.
+        tod: tick of that day.
+        alive: agents living at the end of the tick.
+        arrivals: agents that arrived in it.
+        exits: agents that left in it.
+        actions: executed intents by action name; names with count 0 are left out.
+        failures: failed intents by reason; reasons with count 0 are left out.
+        reward_mean: mean reward of the living, 0 where a world gives none.
+        queued: agents waiting in a queue.
+        wallets: sum of the agents' wallets, mills.
+        tills: sum of the tills, mills.
+        treasury: the treasury, mills.
+        reviews_pending: reviews of absences that wait for a decision.
+        perturbations_active: perturbations going on.
+        perturbations_pending: perturbations scheduled.
+    """
+
+    day: int = 0
+    tod: int = 0
+    alive: int = 0
+    arrivals: int = 0
+    exits: int = 0
+    actions: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
+    reward_mean: float = 0.0
+    queued: int = 0
+    wallets: int = 0
+    tills: int = 0
+    treasury: int = 0
+    reviews_pending: int = 0
+    perturbations_active: int = 0
+    perturbations_pending: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """Everything a step produced; the arrays follow the rules of ``ObservationBatch``.
+
+    Attributes:
+        observation: what every agent sees next.
+        reward: float32[N].
+        terminated: uint8[N], 1 where the agent's life ended in this tick by the rules of the world.
+        truncated: uint8[N], 1 where it ended for an outside reason.
+        events: the tick's facts in order, without ``loop.tick``.
+        summary: the numbers of the tick.
+        command_results: one result per command, in order.
+    """
+
+    observation: ObservationBatch
+    reward: memoryview
+    terminated: memoryview
+    truncated: memoryview
+    events: tuple[Event, ...]
+    summary: TickSummary
+    command_results: tuple[CommandResult, ...] = ()

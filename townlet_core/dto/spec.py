@@ -1,0 +1,32 @@
+"""What a world promises before its first tick."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSpec:
+    """Everything a policy, an environment or a sink may know before tick 0.
+
+    Attributes:
+        world: name of the world's provider.
+        layout_version: version of the meaning and order of features, channels and actions.
+        capacity: number of slots N; every per-agent array has N rows.
+        action_names: name of each action number.
+        feature_names: name of each column of ``ObservationBatch.features``.
+        variant: name of the observation variant.
+        map_channels: name of each channel of ``ObservationBatch.map``.
+        map_window: side K of the square window, in tiles.
+        fields: name of each navigation field number; goals of a ``PolicyContext`` are indices into it.
+        ticks_per_day: number of ticks in a day.
+    """
+
+    world: str
+    layout_version: int
+    capacity: int
+    action_names: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    variant: str = ""
+    map_channels: tuple[str, ...] = ()
+    map_window: int = 0
+    fields: tuple[str, ...] = ()
+    ticks_per_day: int = 1440

@@ -1,0 +1,155 @@
+"""Everything that can go wrong, as one tree.
+
+TownletError
+├── ConfigError             a config, map or manifest is wrong; names file, line and key      (exit 2)
+│   └── UnknownNameError    a name that nothing installed offers; lists the known ones        (exit 2)
+├── PluginError             an installed plugin is not allowed, not verified or broken        (exit 3)
+├── SnapshotError           a snapshot is missing, damaged, too new or of another town        (exit 2)
+├── OutputError             a run folder or file cannot be written                            (exit 2)
+│   └── NoRunFolderError    a part writes into the run folder, and this run has none           (exit 2)
+├── MissingExtraError       an optional dependency is not installed; names the command        (exit 2)
+├── ContractError           an adapter broke the contract of its port                         (exit 1)
+├── WorldError              a world could not finish a step; carries tick, phase, agent       (exit 1)
+├── PolicyError             a policy could not decide; carries tick and agent                 (exit 1)
+├── LoopFailedError         the loop failed earlier and refuses further steps                 (exit 1)
+└── EmptyTownError          a run ended with nobody in town                                   (exit 1)
+
+The exit codes are those of the command line; ``EXIT_CODES`` in ``townlet_adapters.cli.errors`` maps them.
+"""
+
+from dataclasses import dataclass
+
+from townlet_core.summary import RunSummary
+
+
+class TownletError(Exception):
+    """The base of every error that Townlet raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a text that a person wrote.
+
+    Attributes:
+        key: dotted path of the key at fault, empty when the whole text is.
+        found: what stands there, in words.
+        allowed: what may stand there, or what to do.
+        file: file the text came from, or a name such as ``--set``.
+        line: line number from 1, or None when unknown.
+    """
+
+    key: str
+    found: str
+    allowed: str
+    file: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        """Spell the problem as ``FILE:LINE: key.path: what was found; what is allowed``."""
+        place = f"{self.file}:{self.line}" if self.line is not None else self.file
+        parts = [part for part in (place, self.key) if part]
+        return ": ".join([*parts, "; ".join(part for part in (self.found, self.allowed) if part)])
+
+
+class ConfigError(TownletError):
+    """A config, map or manifest cannot be used as it stands.
+
+    Attributes:
+        problems: every problem found, in the order of the text.
+    """
+
+    def __init__(self, *problems: Problem) -> None:
+        """Collect the problems; the message is one line for each."""
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class UnknownNameError(ConfigError):
+    """A config names a provider that no installed package offers."""
+
+
+class PluginError(TownletError):
+    """An installed plugin that the config names is not allowed, does not verify or is broken."""
+
+
+class SnapshotError(TownletError):
+    """A snapshot is missing, damaged, of a newer schema or of another town.
+
+    Attributes:
+        code: one of ``snapshot_missing``, ``snapshot_schema``, ``snapshot_config``,
+            ``snapshot_identity``, ``snapshot_corrupt``.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        """Keep the machine-readable code beside the message."""
+        self.code = code
+        super().__init__(message)
+
+
+class OutputError(TownletError):
+    """A run folder, snapshot or summary cannot be written."""
+
+
+class NoRunFolderError(OutputError):
+    """A part writes into the run folder, and this run has none."""
+
+
+class MissingExtraError(TownletError):
+    """An optional dependency is not installed; the message names the command that installs it."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        """Name the feature that was asked for and the extra that brings it."""
+        self.extra = extra
+        super().__init__(f"{feature} needs the extra '{extra}': pip install 'townlet[{extra}]'")
+
+
+class ContractError(TownletError):
+    """An adapter broke the contract of its port."""
+
+
+class WorldError(TownletError):
+    """A world could not finish a step.
+
+    Attributes:
+        tick: the tick that was being executed.
+        phase: number of the phase (DOMAIN section 1), or None when unknown.
+        agent_id: the resident being served, or None.
+    """
+
+    def __init__(
+        self, message: str, *, tick: int, phase: int | None = None, agent_id: str | None = None
+    ) -> None:
+        """Keep where it happened beside what happened."""
+        self.tick, self.phase, self.agent_id = tick, phase, agent_id
+        super().__init__(message)
+
+
+class PolicyError(TownletError):
+    """A policy could not decide.
+
+    Attributes:
+        tick: the tick that was to be decided.
+        agent_id: the resident being decided for, or None.
+    """
+
+    def __init__(self, message: str, *, tick: int, agent_id: str | None = None) -> None:
+        """Keep where it happened beside what happened."""
+        self.tick, self.agent_id = tick, agent_id
+        super().__init__(message)
+
+
+class LoopFailedError(TownletError):
+    """The loop failed earlier and refuses further steps."""
+
+
+class EmptyTownError(TownletError):
+    """A run ended with nobody in town.
+
+    Attributes:
+        summary: what the run came to until then.
+    """
+
+    def __init__(self, message: str, summary: RunSummary) -> None:
+        """Keep the summary, which the run can no longer return."""
+        self.summary = summary
+        super().__init__(message)

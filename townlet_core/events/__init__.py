@@ -1,0 +1,1 @@
+"""Facts, in the past tense: one frozen dataclass per kind."""

@@ -1,0 +1,39 @@
+"""Money and goods. Money in mills."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from townlet_core.events.base import Event
+
+
+@dataclass(frozen=True, slots=True)
+class EconomyRestock(Event):
+    """An object's stock was filled up by ``amount``."""
+
+    kind: ClassVar[str] = "economy.restock"
+    object_id: str
+    item: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class EconomyRent(Event):
+    """Rent fell due; ``owed_days`` days are still owed."""
+
+    kind: ClassVar[str] = "economy.rent"
+    agent_id: str
+    paid: int
+    owed_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class EconomyDay(Event):
+    """The day's books: flows by kind, then what stands in wallets, tills and treasury."""
+
+    kind: ClassVar[str] = "economy.day"
+    day: int
+    flows: Mapping[str, int]
+    wallets: int
+    tills: int
+    treasury: int

@@ -1,0 +1,276 @@
+"""The registry of event kinds: which there are, what their data is, and which are diagnostics."""
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
+from functools import cache
+from types import MappingProxyType, NoneType
+from typing import Final, Literal, get_args, get_origin
+
+from townlet_core.events.affordance import AffordanceFail, AffordanceFinish, AffordanceStart
+from townlet_core.events.base import Event
+from townlet_core.events.economy import EconomyDay, EconomyRent, EconomyRestock
+from townlet_core.events.employment import (
+    EmploymentAbsent,
+    EmploymentArrived,
+    EmploymentDepartedEarly,
+    EmploymentHelped,
+    EmploymentHired,
+    EmploymentJobLoss,
+    EmploymentLateStart,
+    EmploymentReview,
+    EmploymentShiftCovered,
+    EmploymentShiftEnd,
+)
+from townlet_core.events.lifecycle import LifecycleArrive, LifecycleMoved
+from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
+from townlet_core.events.policy import PolicyMetadata
+from townlet_core.events.queue import (
+    QueueConflict,
+    QueueGrant,
+    QueueHandover,
+    QueueJoin,
+    QueueLeave,
+    RivalryEvents,
+)
+from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.records import Hint, field_hints, record_to_json, union_members
+
+SCHEMA_VERSION: Final = 1
+"""Major version of every event's data. New kinds and new optional fields keep it; all else raises it."""
+
+RESERVED_KINDS: Final = frozenset(
+    {
+        "console.result",
+        "economy.band",
+        "economy.price",
+        "lifecycle.exit",
+        "lifecycle.exit_pending",
+        "narration",
+        "observation.batch",
+        "perturbation.cancelled",
+        "perturbation.ended",
+        "perturbation.scheduled",
+        "perturbation.started",
+        "plugin.refused",
+        "plugin.rejected",
+        "policy.anneal.update",
+        "policy.guardrail",
+        "policy.possession",
+        "promotion.state",
+        "social.avoidance",
+        "social.chat",
+        "social.shared_meal",
+        "social.threshold",
+        "social.tie",
+        "stability.alert",
+        "stability.metrics",
+        "state.agents",
+        "state.economy",
+        "state.employment",
+        "state.frame",
+        "state.objects",
+        "state.patch",
+        "state.social",
+        "telemetry.loss",
+    }
+)
+"""Kinds that have a meaning but no event class here; nobody else may take them."""
+
+_DIAGNOSTIC_KINDS: Final = frozenset({LoopHealth.kind, LoopFailure.kind})
+_DIAGNOSTIC_FAMILIES: Final = frozenset({"plugin", "telemetry"})
+_KIND: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+
+
+@cache
+def is_diagnostic(kind: str) -> bool:
+    """Tell whether events of this kind are about the machinery: without ``seq``, in no digest."""
+    return kind in _DIAGNOSTIC_KINDS or family_of(kind) in _DIAGNOSTIC_FAMILIES
+
+
+def family_of(kind: str) -> str:
+    """Give the part of a kind before its first dot."""
+    return kind.partition(".")[0]
+
+
+def schema_id(kind: str) -> str:
+    """Name the schema of a kind's data, with its major version."""
+    return f"urn:townlet:event:{kind}:{SCHEMA_VERSION}"
+
+
+def event_data(event: Event) -> dict[str, JsonValue]:
+    """Spell an event's data as a new JSON object; see ``record_to_json`` for the rules."""
+    return record_to_json(event)
+
+
+class EventRegistry:
+    """Every kind of event that a run may tell; immutable, ``extended`` gives a larger one.
+
+    What it refuses is a mistake in a class, so it raises ``ValueError``; the door names the plugin at fault.
+    """
+
+    def __init__(self, classes: Iterable[type[Event]]) -> None:
+        """Register classes.
+
+        Raises:
+            ValueError: when two classes claim one kind, or a class is no frozen dataclass.
+        """
+        by_kind: dict[str, type[Event]] = {}
+        for event_class in classes:
+            _require_event_class(event_class)
+            if event_class.kind in by_kind:
+                first = by_kind[event_class.kind].__qualname__
+                raise ValueError(
+                    f"the event kind '{event_class.kind}' is claimed twice, by {first} and "
+                    f"{event_class.__qualname__}; give one of them another name"
+                )
+            by_kind[event_class.kind] = event_class
+        self._by_kind = MappingProxyType(dict(sorted(by_kind.items())))
+
+    @property
+    def classes(self) -> Mapping[str, type[Event]]:
+        """The class of each kind, sorted by kind."""
+        return self._by_kind
+
+    def extended(self, entry_point: str, classes: Sequence[type[Event]]) -> "EventRegistry":
+        """Add the kinds of one plugin; each is called ``<entry point>.<name>``.
+
+        Raises:
+            ValueError: when a kind has another prefix, or the entry point is called like a family of
+                ours (``queue``, ``social``, ...).
+        """
+        ours = {family_of(kind) for kind in (*self._by_kind, *RESERVED_KINDS)}
+        for event_class in classes:
+            _require_event_class(event_class)
+            kind = event_class.kind
+            if family_of(kind) != entry_point or not _KIND.fullmatch(kind):
+                raise ValueError(
+                    f"the event kind '{kind}' of {event_class.__qualname__} must be called "
+                    f"'{entry_point}.<name>', in lower-case letters, digits and underscores"
+                )
+            if entry_point in ours:
+                raise ValueError(
+                    f"the event kind '{kind}' lies in a family that is ours: {', '.join(sorted(ours))}"
+                )
+        return EventRegistry((*self._by_kind.values(), *classes))
+
+    def data_schema(self, kind: str) -> JsonObject:
+        """Describe the data of one kind as JSON Schema 2020-12.
+
+        Further fields are allowed, since a later version of the same major may add optional ones.
+
+        Raises:
+            KeyError: when no such kind is registered.
+        """
+        return {"$id": schema_id(kind), "title": kind, **_object_schema(self._by_kind[kind])}
+
+    def json_schema(self) -> JsonObject:
+        """Describe the data of every kind as one JSON Schema 2020-12 document, by kind below ``$defs``."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"urn:townlet:events:{SCHEMA_VERSION}",
+            "title": "Data of Townlet's events",
+            "$defs": {kind: self.data_schema(kind) for kind in self._by_kind},
+        }
+
+
+_SCALARS: Final[Mapping[Hint, JsonObject]] = MappingProxyType(
+    {
+        str: {"type": "string"},
+        bool: {"type": "boolean"},
+        int: {"type": "integer"},
+        float: {"type": "number"},
+        NoneType: {"type": "null"},
+        object: {},
+    }
+)
+
+
+def _require_event_class(event_class: type[Event]) -> None:
+    parameters = event_class.__dict__.get("__dataclass_params__")
+    if parameters is None or not parameters.frozen:
+        raise ValueError(
+            f"the event class {event_class.__qualname__} must be decorated with "
+            "@dataclass(frozen=True, slots=True): whoever hears of an event keeps it"
+        )
+    if "kind" not in event_class.__dict__:
+        raise ValueError(
+            f"the event class {event_class.__qualname__} has no kind; add 'kind: ClassVar[str] = \"...\"'"
+        )
+
+
+def _object_schema(record_type: type) -> JsonObject:
+    properties = {name: _type_schema(hint) for name, hint in field_hints(record_type).items()}
+    return {
+        "description": inspect.cleandoc(record_type.__doc__ or ""),
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+    }
+
+
+def _type_schema(hint: Hint) -> JsonObject:
+    """Describe a field's type."""
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _object_schema(hint)
+    members = union_members(hint)
+    if len(members) > 1:
+        return {"anyOf": list(map(_type_schema, members))}
+    return _generic_schema(hint)
+
+
+def _generic_schema(hint: Hint) -> JsonObject:
+    """Describe a type that has parameters."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return {"enum": list(arguments)}
+    if origin is Mapping:
+        return {"type": "object", "additionalProperties": _type_schema(arguments[1])}
+    if origin is Sequence or (origin is tuple and arguments[-1] is Ellipsis):
+        return {"type": "array", "items": _type_schema(arguments[0])}
+    if origin is tuple:
+        size = len(arguments)
+        items = list(map(_type_schema, arguments))
+        return {"type": "array", "prefixItems": items, "minItems": size, "maxItems": size}
+    raise ValueError(
+        f"an event field cannot be typed {hint!r}; allowed are str, bool, int, float, None, Literal, tuple, "
+        "Sequence, Mapping[str, ...], other frozen dataclasses, unions of these, and JsonValue"
+    )
+
+
+CORE_EVENTS: Final = EventRegistry(
+    (
+        AffordanceFail,
+        AffordanceFinish,
+        AffordanceStart,
+        EconomyDay,
+        EconomyRent,
+        EconomyRestock,
+        EmploymentAbsent,
+        EmploymentArrived,
+        EmploymentDepartedEarly,
+        EmploymentHelped,
+        EmploymentHired,
+        EmploymentJobLoss,
+        EmploymentLateStart,
+        EmploymentReview,
+        EmploymentShiftCovered,
+        EmploymentShiftEnd,
+        LifecycleArrive,
+        LifecycleMoved,
+        LoopFailure,
+        LoopHealth,
+        LoopTick,
+        PolicyMetadata,
+        QueueConflict,
+        QueueGrant,
+        QueueHandover,
+        QueueJoin,
+        QueueLeave,
+        RivalryEvents,
+    )
+)
+"""The kinds that Townlet itself tells."""

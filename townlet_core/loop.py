@@ -1,0 +1,427 @@
+"""In what order a town lives: decide, step, observe, publish."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, NoReturn
+
+from townlet_core.digest import FactDigest
+from townlet_core.dispatch import EventDispatcher
+from townlet_core.dto.action import PolicyIdentity
+from townlet_core.dto.frame import StateFrame, TownFrame
+from townlet_core.dto.observation import ObservationBatch
+from townlet_core.dto.outcome import StepOutcome, TickSummary
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.errors import (
+    ContractError,
+    EmptyTownError,
+    LoopFailedError,
+    PolicyError,
+    TownletError,
+    WorldError,
+)
+from townlet_core.events.base import Event, Fact
+from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
+from townlet_core.events.policy import PolicyMetadata
+from townlet_core.events.schema import is_diagnostic
+from townlet_core.iteration import TickIterator
+from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.observers.port import Observer
+from townlet_core.pacing import Pacer
+from townlet_core.parts import (
+    LoopPart,
+    check_snapshot,
+    compose_snapshot,
+    import_parts,
+    mark_failed,
+    read_loop_part,
+)
+from townlet_core.ports.policy import PolicyPort
+from townlet_core.ports.world import WorldPort
+from townlet_core.summary import RunSummary
+from townlet_core.vitals import Vitals
+
+_LOG = logging.getLogger(__name__)
+
+Progress = Callable[[int, TickSummary], object]
+"""Called after every tick with the number of ticks done and the tick's numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """What a run is called.
+
+    Attributes:
+        seed: an integer in [0, 2**64).
+        run_id: id of the run, empty where nobody needs one.
+        config_digest: digest of the resolved config.
+        snapshot: what a snapshot must agree on to be resumed here (``sim_digest``, ...).
+    """
+
+    seed: int
+    run_id: str = ""
+    config_digest: str = ""
+    snapshot: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSchedule:
+    """Who keeps snapshots while the town lives; composition writes the files.
+
+    Attributes:
+        every_ticks: number of ticks between two snapshots, at least 1.
+        save: keeps a snapshot; what it raises ends the run but leaves the loop whole.
+    """
+
+    every_ticks: int
+    save: Callable[[Snapshot], object]
+
+
+class SimulationLoop:
+    """One world, one policy, and everybody who watches; called from one thread.
+
+    The parts are the caller's: the loop begins and restores them, but never closes them.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a simulation, each named where it is given
+        self,
+        world: WorldPort,
+        policy: PolicyPort,
+        run: RunIdentity,
+        *,
+        dispatcher: EventDispatcher | None = None,
+        observers: Sequence[Observer] = (),
+        digest: bool = False,
+        pacer: Pacer | None = None,
+        snapshots: SnapshotSchedule | None = None,
+        save_failure: Callable[[Snapshot], str] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Put the parts together; nothing runs before ``begin``, ``restore`` or the first step.
+
+        Args:
+            world: what is stepped.
+            policy: who decides.
+            run: what the run is called.
+            dispatcher: who hears of it; nobody by default.
+            observers: who watches, in the order of their facts.
+            digest: whether to keep the chain of hashes over all facts.
+            pacer: how fast to run; as fast as possible by default.
+            snapshots: who keeps snapshots; nobody by default.
+            save_failure: keeps the snapshot of a failed simulation, which can be looked at but not
+                resumed, and tells its path; nobody by default.
+            clock: seconds, for durations only.
+
+        Raises:
+            ContractError: when two observers have one name.
+        """
+        self._world, self._policy, self._run = world, policy, run
+        self._dispatcher = dispatcher or EventDispatcher()
+        self._observers = tuple(observers)
+        self._digest = FactDigest() if digest else None
+        self._pacer = pacer or Pacer()
+        self._snapshots, self._save_failure = snapshots, save_failure
+        self._clock = clock
+        self._vitals = Vitals()
+        self._observation: ObservationBatch | None = None
+        self._announced: PolicyIdentity | None = None
+        self._next_seq = 0
+        self._population = 0
+        self._facts_by_kind: Counter[str] = Counter()
+        self._stop_requested = False
+        self._failure: str | None = None
+        names = [observer.name for observer in self._observers]
+        if len(set(names)) < len(names):
+            raise ContractError(f"observers need names of their own, not {', '.join(names)}")
+
+    @property
+    def tick(self) -> int:
+        """Number of finished ticks = the tick that the next step executes."""
+        return self.begin().tick
+
+    @property
+    def observation(self) -> ObservationBatch:
+        """What every agent sees now."""
+        return self.begin()
+
+    @property
+    def dispatcher(self) -> EventDispatcher:
+        """Who hears of the run."""
+        return self._dispatcher
+
+    @property
+    def digest(self) -> str | None:
+        """Last link of the chain over all facts in hex, None when none is kept."""
+        return self._digest.hexdigest() if self._digest else None
+
+    def begin(self) -> ObservationBatch:
+        """Start the town from its seed, unless it is started; the first step does so when nobody did.
+
+        Returns:
+            What every agent sees now.
+
+        Raises:
+            ConfigError: when the policy cannot act in such a world.
+            LoopFailedError: when the loop failed before.
+        """
+        self._refuse_if_failed()
+        if self._observation is not None:
+            return self._observation
+        spec = self._world.spec
+        self._policy.begin(spec, self._run.seed)
+        for observer in self._observers:
+            observer.begin(spec)
+        self._observation = self._world.reset(self._run.seed)
+        self._population = _living(self._observation)
+        return self._observation
+
+    def step(self) -> StepOutcome:
+        """Execute one tick.
+
+        Raises:
+            WorldError: when the world could not finish it.
+            PolicyError: when the policy could not decide.
+            ContractError: when an observer failed.
+            LoopFailedError: when one of these was raised before.
+        """
+        observation = self.begin()
+        tick, started = observation.tick, self._clock()
+        part: _Part = "policy"
+        try:
+            decision = self._policy.decide(observation)
+            identity = self._policy.identity
+            part = "world"
+            outcome = self._world.step(decision.actions)
+            part = "observer"
+            watched = [event for observer in self._observers for event in observer.observe(outcome, tick)]
+            part = "world"
+            facts, diagnostics = self._number(tick, self._announcements(identity), outcome, watched)
+            if self._digest:
+                self._digest.update(facts)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the tick is half done
+            self._fail(part, tick, error)
+        self._observation, self._population = outcome.observation, outcome.summary.alive
+        self._dispatcher.publish(facts)
+        for event in diagnostics:
+            self._dispatcher.publish_diagnostic(tick, event)
+        if self._dispatcher.wants_state(tick):
+            self._dispatcher.publish_state(StateFrame(tick, self._frame(tick)))
+        self._vitals.note(self._clock() - started)
+        self._report_health(tick, outcome.summary)
+        if self._snapshots is not None and (tick + 1) % self._snapshots.every_ticks == 0:
+            self._snapshots.save(self.snapshot())
+        return outcome
+
+    def run_for(self, ticks: int, progress: Progress | None = None) -> RunSummary:
+        """Execute ``ticks`` ticks, fewer when ``request_stop`` is called, and tell what came of them.
+
+        Raises:
+            EmptyTownError: when nobody is left at the end; it carries the summary.
+            TownletError: whatever ``step`` raises.
+        """
+        self.begin()
+        before, started = self._facts_by_kind.copy(), self._clock()
+        done = agent_steps = 0
+        for outcome in self._paced(ticks):
+            done += 1
+            agent_steps += outcome.summary.alive
+            if progress is not None:
+                progress(done, outcome.summary)
+        wall = self._clock() - started
+        by_kind = self._facts_by_kind - before
+        summary = RunSummary(
+            run_id=self._run.run_id,
+            config_digest=self._run.config_digest,
+            seed=self._run.seed,
+            ticks=done,
+            wall_seconds=wall,
+            ticks_per_second=done / wall if wall else 0.0,
+            agent_steps_per_second=agent_steps / wall if wall else 0.0,
+            population=self._population,
+            events_total=by_kind.total(),
+            events_by_kind=dict(sorted(by_kind.items())),
+            kpis=self._kpis(),
+            sinks=self._dispatcher.statuses(),
+            digest=self.digest,
+            interrupted=self._stop_requested,
+        )
+        self._stop_requested = False
+        if not summary.population:
+            raise EmptyTownError(f"nobody is left in town after tick {self.tick - 1}", summary)
+        return summary
+
+    def iterate(self, ticks: int) -> TickIterator:
+        """Execute ``ticks`` ticks lazily, one whenever the next outcome is asked for."""
+        return TickIterator(self._paced(ticks))
+
+    def request_stop(self) -> None:
+        """Ask for the end of the current ``run_for`` or ``iterate`` after the tick being executed.
+
+        Safe in a signal handler and from another thread: it sets one flag. Before a run, it ends the next.
+        """
+        self._stop_requested = True
+
+    def snapshot(self) -> Snapshot:
+        """Return the whole simulation between two ticks."""
+        self.begin()
+        return self._compose()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot instead of beginning.
+
+        Raises:
+            SnapshotError: when the snapshot does not belong to this simulation.
+            LoopFailedError: when the loop failed before.
+        """
+        self._refuse_if_failed()
+        check_snapshot(snapshot, self._run.snapshot, self._policy, self._observers)
+        part = read_loop_part(snapshot, seed=self._run.seed, digest_wanted=self._digest is not None)
+        digest = FactDigest(part.digest) if self._digest is not None and part.digest is not None else None
+        observation = self._world.restore(snapshot)
+        try:
+            self._policy.begin(self._world.spec, self._run.seed)
+            for observer in self._observers:
+                observer.begin(self._world.spec)
+            import_parts(snapshot, self._policy, self._observers)
+        except BaseException as error:
+            self._failure = f"it was left half restored: {type(error).__name__}: {error}"
+            raise
+        self._digest, self._next_seq, self._announced = digest, part.next_seq, part.announced
+        self._observation, self._population = observation, _living(observation)
+
+    def _refuse_if_failed(self) -> None:
+        if self._failure is not None:
+            raise LoopFailedError(f"this simulation cannot go on: {self._failure}; build a new one")
+
+    def _paced(self, ticks: int) -> Iterator[StepOutcome]:
+        for number in range(ticks):
+            if number:
+                self._pacer.wait(self._is_stopping)
+            if self._stop_requested:
+                return
+            yield self.step()
+
+    def _is_stopping(self) -> bool:
+        return self._stop_requested
+
+    def _announcements(self, identity: PolicyIdentity) -> tuple[Event, ...]:
+        """Tell who decides, when that is new."""
+        if identity == self._announced:
+            return ()
+        self._announced = identity
+        variant, blend = self._world.spec.variant, identity.anneal_ratio or 0.0
+        return (PolicyMetadata(identity.name, identity.version_digest, variant, blend),)
+
+    def _number(
+        self, tick: int, announced: Sequence[Event], outcome: StepOutcome, watched: Sequence[Event]
+    ) -> tuple[list[Fact], list[Event]]:
+        """Put the tick's facts in order and number them; diagnostics among them go without a number."""
+        facts: list[Fact] = []
+        diagnostics: list[Event] = []
+        seq, counts = self._next_seq, self._facts_by_kind
+        for events in (announced, outcome.events, watched):
+            for event in events:
+                if is_diagnostic(event.kind):
+                    diagnostics.append(event)
+                    continue
+                facts.append(Fact(seq, tick, event))
+                counts[event.kind] += 1
+                seq += 1
+        facts.append(Fact(seq, tick, _tick_event(outcome.summary, len(facts))))
+        counts[LoopTick.kind] += 1
+        self._next_seq = seq + 1
+        return facts, diagnostics
+
+    def _frame(self, tick: int) -> TownFrame:
+        """Picture the town, with what the loop knows of it."""
+        try:
+            frame = self._world.frame()
+        except BaseException as error:  # noqa: BLE001 - as in step
+            self._fail("world", tick, error)
+        clock = {**frame.clock, "speed": self._pacer.speed}
+        return replace(frame, clock=clock, kpis={**frame.kpis, **self._kpis()})
+
+    def _kpis(self) -> JsonObject:
+        kpis: dict[str, JsonValue] = {}
+        for observer in self._observers:
+            told = observer.kpis()
+            if twice := kpis.keys() & told.keys():
+                raise ContractError(f"two observers tell '{min(twice)}', one of them '{observer.name}'")
+            kpis.update(told)
+        return kpis
+
+    def _report_health(self, tick: int, summary: TickSummary, *, failed: bool = False) -> None:
+        if not self._dispatcher.wants(LoopHealth.kind):
+            return
+        sinks = self._dispatcher.statuses()
+        if self._vitals.due(tick, sinks) or failed:
+            failures = sum(self._dispatcher.failures.values())
+            report = self._vitals.report(sinks, summary, failures, failed=failed)
+            self._dispatcher.publish_diagnostic(tick, report)
+
+    def _compose(self) -> Snapshot:
+        part = LoopPart(self._run.seed, self._next_seq, self.digest, self._announced)
+        world = self._world.snapshot()
+        return compose_snapshot(world, self._run.snapshot, part, self._policy, self._observers)
+
+    def _fail(self, part: "_Part", tick: int, error: BaseException) -> NoReturn:
+        """End the run: keep why, tell it, keep a snapshot if asked, raise with tick and agent."""
+        self._failure = f"tick {tick} failed: {type(error).__name__}: {error}"
+        if not isinstance(error, Exception):
+            raise error
+        failure = _as_failure(part, tick, error)
+        phase = failure.phase if isinstance(failure, WorldError) else None
+        agent_id = failure.agent_id if isinstance(failure, WorldError | PolicyError) else None
+        path = self._keep_failure(failure)
+        self._dispatcher.publish_diagnostic(tick, LoopFailure(phase, agent_id, str(failure), path))
+        self._report_health(tick, TickSummary(), failed=True)
+        if failure is error:
+            raise failure
+        raise failure from error
+
+    def _keep_failure(self, failure: TownletError) -> str | None:
+        """Keep a snapshot of what failed; that it cannot be kept must not hide why the run ended."""
+        if self._save_failure is None:
+            return None
+        try:
+            return self._save_failure(mark_failed(self._compose(), str(failure)))
+        except Exception:  # noqa: BLE001 - the failure that is being reported comes first
+            _LOG.exception("the snapshot of the failed simulation could not be kept")
+            return None
+
+
+_Part = Literal["policy", "world", "observer"]
+
+
+def _as_failure(part: _Part, tick: int, error: Exception) -> TownletError:
+    """Say which part failed, and when, with the error type of its port."""
+    if isinstance(error, WorldError | PolicyError):
+        return error
+    message = f"the {part} failed at tick {tick}: {type(error).__name__}: {error}"
+    if part == "policy":
+        return PolicyError(message, tick=tick)
+    return WorldError(message, tick=tick) if part == "world" else ContractError(message)
+
+
+def _living(observation: ObservationBatch) -> int:
+    return sum(observation.alive.tolist())
+
+
+def _tick_event(summary: TickSummary, events: int) -> LoopTick:
+    return LoopTick(
+        day=summary.day,
+        tod=summary.tod,
+        alive=summary.alive,
+        arrivals=summary.arrivals,
+        exits=summary.exits,
+        actions=summary.actions,
+        failures=summary.failures,
+        events=events,
+        reward_mean=summary.reward_mean,
+        queued=summary.queued,
+        wallets=summary.wallets,
+        tills=summary.tills,
+        treasury=summary.treasury,
+    )

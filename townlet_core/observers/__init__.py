@@ -1,0 +1,1 @@
+"""Watchers of every tick: they turn what happened into further facts and into numbers."""

@@ -1,0 +1,103 @@
+"""How well residents are: their needs, read from the features of every tick."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import fsum
+from typing import Final
+
+from townlet_core.jsonvalue import JsonObject, JsonValue
+
+NEEDS: Final = ("hunger", "hygiene", "energy")
+_NOBODY: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class NeedLimits:
+    """Where a need becomes worth telling.
+
+    Attributes:
+        well: a resident is well while every need is above this.
+        starving: hunger at or below this counts towards a starvation incident ...
+        starving_ticks: ... which it becomes after this many ticks in a row.
+    """
+
+    well: float = 0.3
+    starving: float = 0.15
+    starving_ticks: int = 30
+
+
+@dataclass(slots=True)
+class NeedTally:
+    """Lowest and mean needs, days lived through well, and starvation; slots are rows of the lists.
+
+    Attributes:
+        lowest: lowest need of anybody so far.
+        sums: sum of each need over all samples.
+        samples: living residents, summed over the ticks.
+        since: instant at which a slot's occupant was first seen, -1 nobody.
+        unwell: whether a slot's occupant was unwell today.
+        starving: ticks in a row for which a slot's occupant is starving.
+        incidents: starvation incidents so far.
+        day_shares: of those who lived through a whole day, the share that was well; one for each day.
+    """
+
+    lowest: float = 1.0
+    sums: list[float] = field(default_factory=lambda: [0.0] * len(NEEDS))
+    samples: int = 0
+    since: list[int] = field(default_factory=list)
+    unwell: list[bool] = field(default_factory=list)
+    starving: list[int] = field(default_factory=list)
+    incidents: int = 0
+    day_shares: list[float] = field(default_factory=list)
+
+    @classmethod
+    def for_slots(cls, capacity: int) -> "NeedTally":
+        """Start with nothing seen in that many slots."""
+        return cls(since=[_NOBODY] * capacity, unwell=[False] * capacity, starving=[0] * capacity)
+
+    def welcome(self, slot: int, instant: int) -> None:
+        """Forget a slot's former occupant; somebody new was first seen at ``instant``."""
+        self.since[slot], self.unwell[slot], self.starving[slot] = instant, False, 0
+
+    def see(self, living: Sequence[int], columns: Sequence[Sequence[float]], limits: NeedLimits) -> None:
+        """Add one instant: a column of values for each need, a row for each living slot, at least one."""
+        self.samples += len(living)
+        for number, column in enumerate(columns):
+            # fsum rounds alike in every Python version; sum does not.
+            self.sums[number] = fsum((self.sums[number], *column))
+        lowest = min(map(min, columns))
+        self.lowest = min(self.lowest, lowest)
+        if lowest <= limits.well:
+            for slot, worst in zip(living, map(min, *columns), strict=True):
+                if worst <= limits.well:
+                    self.unwell[slot] = True
+        if any(self.starving) or min(columns[0]) <= limits.starving:
+            self._count_starving(living, columns[0], limits)
+
+    def close_day(self, living: Sequence[int], start: int) -> None:
+        """Judge the day whose first instant was ``start`` by those who lived through all of it."""
+        whole = [slot for slot in living if self.since[slot] <= start]
+        if whole:
+            self.day_shares.append(sum(not self.unwell[slot] for slot in whole) / len(whole))
+        self.unwell = [False] * len(self.unwell)
+
+    def kpis(self) -> JsonObject:
+        """Tell what is known; nothing before the first instant."""
+        if not self.samples:
+            return {}
+        told: dict[str, JsonValue] = {
+            "need_lowest": self.lowest,
+            "need_mean": {need: self.sums[number] / self.samples for number, need in enumerate(NEEDS)},
+            "starvation_incidents": self.incidents,
+        }
+        if self.day_shares:
+            told["well_all_day_share"] = fsum(self.day_shares) / len(self.day_shares)
+        return told
+
+    def _count_starving(self, living: Sequence[int], hunger: Sequence[float], limits: NeedLimits) -> None:
+        for slot, value in zip(living, hunger, strict=True):
+            if value > limits.starving:
+                self.starving[slot] = 0
+                continue
+            self.starving[slot] += 1
+            self.incidents += self.starving[slot] == limits.starving_ticks

@@ -1,0 +1,98 @@
+"""Who went to work, and what it paid."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from townlet_core.events.base import Event
+from townlet_core.events.economy import EconomyDay
+from townlet_core.events.employment import (
+    EmploymentAbsent,
+    EmploymentArrived,
+    EmploymentJobLoss,
+    EmploymentLateStart,
+    EmploymentShiftEnd,
+)
+from townlet_core.jsonvalue import JsonObject, JsonValue
+
+_LATE: Final = "late"
+_WAGE: Final = "wage"
+
+
+@dataclass(slots=True)
+class ShiftTally:
+    """Counts over the events of employment and the books of each day.
+
+    A shift counts when it ends; it is late when its holder first came late, absent when it was missed, and
+    may be both. ``paid_ticks`` counts at each shift's end, ``wages`` at each day's end, both exactly.
+
+    Attributes:
+        ended: shifts over.
+        worked: those of them with at least one paid tick.
+        late: those whose holder first came late or is late and never came.
+        absent: those that were missed.
+        late_or_absent: those that were one or both.
+        paid_ticks: paid ticks of all shifts over.
+        attendance: sum of the attendance told at the shifts' ends.
+        days: days closed.
+        wages: wages paid in these days, mills.
+        late_now: residents whose current shift is late.
+        absent_now: residents whose current shift is missed.
+    """
+
+    ended: int = 0
+    worked: int = 0
+    late: int = 0
+    absent: int = 0
+    late_or_absent: int = 0
+    paid_ticks: int = 0
+    attendance: float = 0.0
+    days: int = 0
+    wages: int = 0
+    late_now: dict[str, bool] = field(default_factory=dict)
+    absent_now: dict[str, bool] = field(default_factory=dict)
+
+    def see(self, event: Event) -> None:
+        """Add one event; others are ignored."""
+        match event:
+            case EmploymentLateStart():
+                self.late_now[event.agent_id] = True
+            case EmploymentArrived() if event.state == _LATE:
+                self.late_now[event.agent_id] = True
+            case EmploymentAbsent():
+                self.absent_now[event.agent_id] = True
+            case EmploymentShiftEnd():
+                self._end(event)
+            case EmploymentJobLoss():
+                self._forget(event.agent_id)
+            case EconomyDay():
+                self.days += 1
+                self.wages += event.flows.get(_WAGE, 0)
+
+    def kpis(self) -> JsonObject:
+        """Tell counts; shares once a shift is over, wages once a day is."""
+        told: dict[str, JsonValue] = {
+            "shifts_ended": self.ended,
+            "shifts_worked": self.worked,
+            "shifts_late": self.late,
+            "shifts_absent": self.absent,
+            "paid_ticks": self.paid_ticks,
+        }
+        if self.ended:
+            told["shifts_late_or_absent_share"] = self.late_or_absent / self.ended
+            told["attendance_mean"] = self.attendance / self.ended
+        if self.days:
+            told["wages_paid"] = self.wages
+        return told
+
+    def _end(self, event: EmploymentShiftEnd) -> None:
+        late, absent = self._forget(event.agent_id)
+        self.ended += 1
+        self.worked += event.paid_ticks > 0
+        self.late += late
+        self.absent += absent
+        self.late_or_absent += late or absent
+        self.paid_ticks += event.paid_ticks
+        self.attendance += event.attendance
+
+    def _forget(self, agent_id: str) -> tuple[bool, bool]:
+        return self.late_now.pop(agent_id, False), self.absent_now.pop(agent_id, False)

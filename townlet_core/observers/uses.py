@@ -1,0 +1,98 @@
+"""What residents did with things: meals, showers, sleep, and what they waited and quarrelled for."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from townlet_core.events.affordance import AffordanceFail, AffordanceFinish, AffordanceStart
+from townlet_core.events.base import Event
+from townlet_core.events.queue import QueueConflict, QueueGrant, QueueJoin, QueueLeave
+from townlet_core.jsonvalue import JsonObject, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class UseNames:
+    """Which affordances count as what.
+
+    Attributes:
+        meals: eating, anywhere.
+        cafe_meals: those of them that are eaten at the cafe.
+        cooking: making a meal.
+        showers: washing.
+        sleeps: sleeping.
+    """
+
+    meals: Collection[str] = ("eat_meal", "buy_meal")
+    cafe_meals: Collection[str] = ("buy_meal",)
+    cooking: Collection[str] = ("cook_meal",)
+    showers: Collection[str] = ("use_shower",)
+    sleeps: Collection[str] = ("rest_sleep",)
+
+
+@dataclass(slots=True)
+class UseTally:
+    """Counts over the events of affordances and queues.
+
+    Attributes:
+        finished: completed uses by affordance.
+        started: uses begun.
+        joins: times somebody joined a queue.
+        granted: resident -> ticks waited, of those whom a queue served and who have not begun yet.
+        waited: uses begun after waiting in a queue.
+        waited_ticks: ticks they waited.
+        longest_wait: the longest of these waits.
+        conflicts: conflicts by reason.
+    """
+
+    finished: dict[str, int] = field(default_factory=dict)
+    started: int = 0
+    joins: int = 0
+    granted: dict[str, int] = field(default_factory=dict)
+    waited: int = 0
+    waited_ticks: int = 0
+    longest_wait: int = 0
+    conflicts: dict[str, int] = field(default_factory=dict)
+
+    def see(self, event: Event) -> None:
+        """Add one event; others are ignored."""
+        match event:
+            case AffordanceStart():
+                self._start(self.granted.pop(event.agent_id, 0))
+            case AffordanceFinish():
+                self.finished[event.affordance_id] = self.finished.get(event.affordance_id, 0) + 1
+            case QueueJoin():
+                self.joins += 1
+            case QueueGrant():
+                self.granted[event.agent_id] = event.waited
+            case QueueLeave() | AffordanceFail():
+                self.granted.pop(event.agent_id, None)
+            case QueueConflict():
+                self.conflicts[event.reason] = self.conflicts.get(event.reason, 0) + 1
+
+    def kpis(self, names: UseNames, agent_days: float) -> JsonObject:
+        """Tell counts, rates per resident and day, and how the waiting went."""
+        counts = {
+            "meals_eaten": self._count(names.meals),
+            "meals_at_cafe": self._count(names.cafe_meals),
+            "meals_cooked": self._count(names.cooking),
+            "showers": self._count(names.showers),
+            "sleeps": self._count(names.sleeps),
+        }
+        told: dict[str, JsonValue] = {**counts, "uses": self.started, "queue_joins": self.joins}
+        told["uses_waited"] = self.waited
+        if agent_days:
+            told |= {f"{name}_per_agent_day": count / agent_days for name, count in counts.items()}
+        if self.started:
+            told["uses_waited_share"] = self.waited / self.started
+        if self.waited:
+            told |= {"wait_mean": self.waited_ticks / self.waited, "wait_longest": self.longest_wait}
+        return {**told, "conflicts": dict(sorted(self.conflicts.items()))}
+
+    def _start(self, waited: int) -> None:
+        self.started += 1
+        if waited:
+            self.waited += 1
+            self.waited_ticks += waited
+            self.longest_wait = max(self.longest_wait, waited)
+
+    def _count(self, names: Collection[str]) -> int:
+        return sum(self.finished.get(name, 0) for name in names)

@@ -1,0 +1,134 @@
+"""What a simulation's snapshot is made of, and what must agree before one is resumed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from townlet_core.dto.action import PolicyIdentity
+from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
+from townlet_core.errors import SnapshotError
+from townlet_core.jsonvalue import JsonValue
+from townlet_core.observers.port import Observer
+from townlet_core.ports.policy import PolicyPort
+from townlet_core.ports.state import SupportsState
+from townlet_core.records import record_from_json, record_to_json
+
+WORLD: Final = "world"
+POLICY: Final = "policy"
+LOOP: Final = "loop"
+FAILURE: Final = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPart:
+    """What the loop itself remembers between ticks.
+
+    Attributes:
+        seed: the run's seed.
+        next_seq: number of the next fact.
+        digest: last link of the chain over all facts in hex, None when none is kept.
+        announced: who decides, as last told; None before the first tick.
+    """
+
+    seed: int
+    next_seq: int
+    digest: str | None
+    announced: PolicyIdentity | None
+
+
+def observer_part(name: str) -> str:
+    """Name the part of an observer."""
+    return f"observers.{name}"
+
+
+def compose_snapshot(
+    world: Snapshot,
+    identity: Mapping[str, str],
+    loop: LoopPart,
+    policy: PolicyPort,
+    observers: Sequence[Observer],
+) -> Snapshot:
+    """Put the parts together around the world's own snapshot."""
+    parts: dict[str, JsonValue] = {**world.parts, LOOP: record_to_json(loop)}
+    for name, keeper in _keepers(policy, observers).items():
+        parts[name] = keeper.export_state()
+    return replace(world, identity={**world.identity, **identity}, parts=parts)
+
+
+def mark_failed(snapshot: Snapshot, error: str) -> Snapshot:
+    """Mark a snapshot as taken in the middle of a tick: it can be looked at, but not resumed."""
+    return replace(snapshot, parts={**snapshot.parts, FAILURE: {"error": error}})
+
+
+def check_snapshot(
+    snapshot: Snapshot, identity: Mapping[str, str], policy: PolicyPort, observers: Sequence[Observer]
+) -> None:
+    """Check everything that can be checked before anything is changed.
+
+    Raises:
+        SnapshotError: when the snapshot cannot be resumed here.
+    """
+    if snapshot.schema_version != SCHEMA_VERSION:
+        raise SnapshotError(
+            "snapshot_schema",
+            f"the snapshot has schema version {snapshot.schema_version}; this version reads {SCHEMA_VERSION}",
+        )
+    if FAILURE in snapshot.parts:
+        raise SnapshotError(
+            "snapshot_identity",
+            f"the snapshot was taken when tick {snapshot.tick} failed, for inspection only; "
+            "resume an earlier one",
+        )
+    for key, expected in identity.items():
+        found = snapshot.identity.get(key)
+        if found != expected:
+            raise SnapshotError(
+                "snapshot_identity",
+                f"the snapshot belongs to another simulation: its {key} is {found}, this one's is {expected}",
+            )
+    missing = {WORLD, LOOP, *_keepers(policy, observers)} - snapshot.parts.keys()
+    if missing:
+        raise SnapshotError("snapshot_corrupt", f"the snapshot lacks the part {', '.join(sorted(missing))}")
+
+
+def read_loop_part(snapshot: Snapshot, *, seed: int, digest_wanted: bool) -> LoopPart:
+    """Read the loop's own part.
+
+    Raises:
+        SnapshotError: when it is damaged, of another seed, or cannot continue a digest that is wanted.
+    """
+    try:
+        part = record_from_json(LoopPart, snapshot.parts[LOOP])
+    except ValueError as error:
+        raise SnapshotError(
+            "snapshot_corrupt", f"the snapshot's part '{LOOP}' is damaged: {error}"
+        ) from error
+    if part.seed != seed:
+        raise SnapshotError(
+            "snapshot_identity",
+            f"the snapshot's seed is {part.seed}, not {seed}; a resumed run keeps its seed",
+        )
+    if digest_wanted and part.digest is None:
+        raise SnapshotError(
+            "snapshot_identity",
+            "the snapshot holds no digest, so none can be continued; resume it without one, "
+            "or from a run that kept one",
+        )
+    return part
+
+
+def import_parts(snapshot: Snapshot, policy: PolicyPort, observers: Sequence[Observer]) -> None:
+    """Hand every part that keeps state its own.
+
+    Raises:
+        SnapshotError: when a part does not know the state.
+    """
+    for name, keeper in _keepers(policy, observers).items():
+        keeper.import_state(snapshot.parts[name])
+
+
+def _keepers(policy: PolicyPort, observers: Sequence[Observer]) -> dict[str, SupportsState]:
+    """List who keeps state, by the name of its part."""
+    named: dict[str, object] = {POLICY: policy}
+    named.update({observer_part(observer.name): observer for observer in observers})
+    return {name: part for name, part in named.items() if isinstance(part, SupportsState)}

@@ -1,0 +1,17 @@
+"""Fakes and contract checks, for us and for every author of a world, a policy or a sink."""
+
+from townlet_core.testing.contracts.policy import check_policy
+from townlet_core.testing.contracts.sink import check_sink
+from townlet_core.testing.contracts.world import check_world
+from townlet_core.testing.fakes import CollectingSink, FailingSink, FakePolicy, FakeWorld, ManualClock
+
+__all__ = [
+    "CollectingSink",
+    "FailingSink",
+    "FakePolicy",
+    "FakeWorld",
+    "ManualClock",
+    "check_policy",
+    "check_sink",
+    "check_world",
+]

@@ -1,0 +1,105 @@
+"""The contract of ``TelemetrySinkProtocol``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from townlet_core.dto.frame import StateFrame, TownFrame
+from townlet_core.dto.health import SinkStatus
+from townlet_core.errors import ContractError
+from townlet_core.events.base import Diagnostic, Event, Fact
+from townlet_core.events.loop import LoopFailure, LoopTick
+from townlet_core.events.queue import QueueJoin
+from townlet_core.ports.telemetry import EmitResult, Message, TelemetrySinkProtocol
+from townlet_core.testing.contracts.arrays import require
+
+_DEADLINE_SECONDS: Final = 5.0
+_STATUSES: Final = ("accepted", "dropped", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unspeakable(Event):
+    """An event that JSON cannot carry."""
+
+    kind: ClassVar[str] = "contract.unspeakable"
+    value: float = float("nan")
+
+
+def check_sink(make_sink: Callable[[], TelemetrySinkProtocol], *, ticks: int = 20) -> None:
+    """Check that a sink keeps the contract of ``TelemetrySinkProtocol``.
+
+    Args:
+        make_sink: builds a fresh sink whose destination can be reached.
+        ticks: number of ticks told.
+
+    Raises:
+        ContractError: when it does not.
+    """
+    sink = make_sink()
+    sink.start()
+    _require_law(sink.status(), 0, "after start()")
+    offered = 0
+    for message in _messages(ticks):
+        _emit(sink, message)
+        offered += 1
+        _require_law(sink.status(), offered, f"after {offered} messages")
+    result = _emit(sink, Fact(ticks * 2, ticks, _Unspeakable()))
+    offered += 1
+    require(
+        result.status == "rejected" and result.reason,
+        f"emit answered '{result.status}' to an event holding NaN; reject it at the door, with a reason",
+    )
+    _require_law(sink.status(), offered, "after an event that JSON cannot carry")
+    stopped = sink.stop(_DEADLINE_SECONDS)
+    _require_law(stopped, offered, "after stop()")
+    require(stopped.state == "closed", f"the state after stop() is '{stopped.state}', not 'closed'")
+    require(
+        stopped.buffered == 0, f"stop() left {stopped.buffered} messages in memory; account for each of them"
+    )
+    again = sink.stop(_DEADLINE_SECONDS)
+    require(again == stopped, "a second stop() changed the counters; it must do nothing")
+    late = _emit(sink, Fact(0, 0, QueueJoin("agent", "object", "use", 0)))
+    require(late.status != "accepted", "emit accepted a message after stop(); nobody will deliver it")
+    _require_law(sink.status(), offered + 1, "after a message that came too late")
+
+
+def _messages(ticks: int) -> list[Message]:
+    """Give what a short run would tell."""
+    told: list[Message] = []
+    for tick in range(ticks):
+        told.append(Fact(2 * tick, tick, QueueJoin("resident_1", "shower_1", "use_shower", tick)))
+        told.append(Fact(2 * tick + 1, tick, LoopTick(0, tick, 2, 0, 0, {"wait": 2}, {}, 1, 0.0, 0, 0, 0, 0)))
+        told.append(StateFrame(tick, TownFrame(tick, {"tod": tick}, {"resident_1": {"slot": 0}})))
+    told.append(Diagnostic(ticks, LoopFailure(None, None, "for the contract's sake", None)))
+    return told
+
+
+def _emit(sink: TelemetrySinkProtocol, message: Message) -> EmitResult:
+    try:
+        result = sink.emit(message)
+    except Exception as error:
+        raise ContractError(
+            f"emit raised {type(error).__name__}: {error}; count the message as rejected instead"
+        ) from error
+    require(isinstance(result, EmitResult), f"emit answered {result!r}, no EmitResult")
+    require(result.status in _STATUSES, f"emit answered '{result.status}', none of {', '.join(_STATUSES)}")
+    return result
+
+
+def _require_law(status: SinkStatus, offered: int, when: str) -> None:
+    """Hold the counters against the conservation law."""
+    require(status.name, "status().name is empty; it is the sink's name within the run")
+    require(
+        status.offered == offered, f"{when}: offered is {status.offered}, but emit was called {offered} times"
+    )
+    rejected, dropped = sum(status.rejected.values()), sum(status.dropped.values())
+    require(
+        status.offered == status.emitted + rejected,
+        f"{when}: offered {status.offered} is not emitted {status.emitted} + rejected {rejected}",
+    )
+    kept = status.delivered + status.spooled + status.buffered + status.dead_lettered
+    require(
+        status.emitted == kept + dropped,
+        f"{when}: emitted {status.emitted} is not delivered {status.delivered} + spooled {status.spooled} + "
+        f"buffered {status.buffered} + dead_lettered {status.dead_lettered} + dropped {dropped}",
+    )

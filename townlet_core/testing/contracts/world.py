@@ -1,0 +1,243 @@
+"""The contract of ``WorldPort``."""
+
+import json
+from collections.abc import Callable, Mapping
+from math import isfinite
+
+from townlet_core.dto.observation import ObservationBatch
+from townlet_core.dto.outcome import StepOutcome
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.dto.spec import WorldSpec
+from townlet_core.errors import ContractError, SnapshotError
+from townlet_core.events.base import Event
+from townlet_core.events.schema import event_data, family_of
+from townlet_core.jsonvalue import JsonValue, canonical_json
+from townlet_core.ports.world import WorldPort
+from townlet_core.records import record_to_json
+from townlet_core.testing.contracts.arrays import ArrayRule, require
+from townlet_core.testing.contracts.driver import random_actions, same_action
+
+Fingerprint = dict[str, bytes]
+"""Everything that a tick led to, as bytes by name."""
+
+_BAD_ACTION = 32_767
+
+
+def check_world(make_world: Callable[[], WorldPort], *, ticks: int = 60, seed: int = 7) -> None:
+    """Check that a world keeps the contract of ``WorldPort``.
+
+    Args:
+        make_world: builds a fresh world; every one must be alike.
+        ticks: length of the runs compared, at least 2.
+        seed: their seed.
+
+    Raises:
+        ContractError: when it does not.
+    """
+    world = make_world()
+    _check_spec(world.spec)
+    first = _play(world, seed, ticks)
+    _compare(first, _play(make_world(), seed, ticks), "a second world with the same seed")
+    _compare(first, _play(world, seed, ticks), "the same world after another reset(seed); it left state over")
+    _check_odd_actions(make_world(), seed)
+    _check_snapshot(make_world, first, seed)
+    world.close()
+    world.close()
+
+
+def _check_spec(spec: WorldSpec) -> None:
+    require(spec.capacity > 0, "spec.capacity is 0; a world needs at least one slot")
+    require(spec.ticks_per_day > 0, "spec.ticks_per_day must be at least 1")
+    require(
+        spec.action_names[:1] == ("wait",), "spec.action_names must start with 'wait', the default action"
+    )
+    for name, names in (
+        ("action_names", spec.action_names),
+        ("feature_names", spec.feature_names),
+        ("map_channels", spec.map_channels),
+        ("fields", spec.fields),
+    ):
+        require(len(set(names)) == len(names), f"spec.{name} names something twice: {', '.join(names)}")
+
+
+def _play(world: WorldPort, seed: int, ticks: int) -> list[Fingerprint]:
+    """Run a world from its seed under random allowed actions, checking every tick."""
+    observation = world.reset(seed)
+    require(observation.tick == 0, f"reset gave the observation of tick {observation.tick}, not 0")
+    _check_observation(observation, world.spec)
+    return _continue(world, observation, seed, ticks)
+
+
+def _continue(world: WorldPort, observation: ObservationBatch, seed: int, ticks: int) -> list[Fingerprint]:
+    spec, played = world.spec, [_fingerprint(observation)]
+    for _ in range(ticks):
+        tick = observation.tick
+        outcome = world.step(random_actions(observation, len(spec.action_names), seed))
+        _check_outcome(outcome, spec, tick)
+        _check_frame(world, tick)
+        observation = outcome.observation
+        events = canonical_json([(event.kind, event_data(event)) for event in outcome.events])
+        played.append(
+            {
+                **_fingerprint(observation),
+                "reward": outcome.reward.tobytes(),
+                "events": events,
+                "summary": canonical_json(record_to_json(outcome.summary)),
+            }
+        )
+    require(world.spec == spec, "spec changed during the run; it must be constant for the world's life")
+    return played
+
+
+def _check_observation(observation: ObservationBatch, spec: WorldSpec) -> None:
+    slots, side = spec.capacity, spec.map_window
+    if spec.map_channels:
+        shape = (slots, len(spec.map_channels), side, side)
+        ArrayRule("uint8", shape).check("observation.map", observation.map)
+    features = ArrayRule("float32", (slots, len(spec.feature_names))).check("features", observation.features)
+    mask = ArrayRule("uint8", (slots, len(spec.action_names))).check("observation.mask", observation.mask)
+    alive = ArrayRule("uint8", (slots,)).check("observation.alive", observation.alive)
+    serial = ArrayRule("int64", (slots,)).check("observation.serial", observation.serial)
+    _check_features(features, spec)
+    require(
+        len(observation.agent_ids) == slots, f"observation.agent_ids must have {slots} entries, one per slot"
+    )
+    living = [agent for agent in observation.agent_ids if agent]
+    require(len(set(living)) == len(living), "observation.agent_ids names an agent twice")
+    for slot, lives in enumerate(alive.tolist()):
+        agent = observation.agent_ids[slot]
+        require(bool(agent) == bool(lives), f"slot {slot}: alive is {lives}, but its agent id is '{agent}'")
+        allowed = [action for action in range(len(spec.action_names)) if mask[slot, action]]
+        require(0 in allowed, f"slot {slot}: 'wait' must always be unmasked, in dead rows too")
+        if not lives:
+            row = [features[slot, column] for column in range(len(spec.feature_names))]
+            clean = allowed == [0] and not any(row) and serial[slot] == 0
+            require(clean, f"slot {slot} is dead, so its row must be zero but for 'wait' in the mask")
+
+
+def _check_features(features: memoryview, spec: WorldSpec) -> None:
+    for number, value in enumerate(features.cast("B").cast("f").tolist()):
+        slot, column = divmod(number, len(spec.feature_names))
+        if not -1.0 <= value <= 1.0:
+            name = spec.feature_names[column]
+            raise ContractError(f"feature '{name}' of slot {slot} is {value}; features lie in [-1, 1]")
+
+
+def _check_outcome(outcome: StepOutcome, spec: WorldSpec, tick: int) -> None:
+    now = outcome.observation
+    require(
+        now.tick == tick + 1,
+        f"step of tick {tick} gave the observation of tick {now.tick}; it describes the start of {tick + 1}",
+    )
+    _check_observation(now, spec)
+    rule = ArrayRule("uint8", (spec.capacity,))
+    terminated = rule.check("outcome.terminated", outcome.terminated).tolist()
+    truncated = rule.check("outcome.truncated", outcome.truncated).tolist()
+    reward = ArrayRule("float32", (spec.capacity,)).check("outcome.reward", outcome.reward).tolist()
+    require(all(map(isfinite, reward)), f"outcome.reward of tick {tick} is not finite")
+    left = zip(now.alive.tolist(), terminated, truncated, strict=True)
+    living = sum(lives and not (ended or cut) for lives, ended, cut in left)
+    told = outcome.summary.alive
+    require(told == living, f"summary.alive of tick {tick} is {told}, but {living} rows live on")
+    require(isinstance(outcome.events, tuple), "outcome.events must be a tuple: whoever hears of it keeps it")
+    for event in outcome.events:
+        _check_event(event, tick)
+
+
+def _check_event(event: Event, tick: int) -> None:
+    where = f"the event {event.kind} of tick {tick}"
+    require(isinstance(event, Event), f"{where} is no subclass of townlet_core.events.base.Event")
+    require(family_of(event.kind) != "loop", f"{where} is the loop's to tell")
+    try:
+        canonical_json(event_data(event))
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"{where} cannot be spelt as JSON: {error}") from error
+
+
+def _check_frame(world: WorldPort, tick: int) -> None:
+    frame = world.frame()
+    require(
+        frame.tick == tick, f"frame().tick is {frame.tick} after tick {tick}; it pictures the executed tick"
+    )
+    data = record_to_json(frame)
+    try:
+        canonical_json(data)
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"the frame of tick {tick} cannot be spelt as JSON: {error}") from error
+    _refuse_null(data, "frame")
+
+
+def _refuse_null(value: JsonValue, where: str) -> None:
+    require(value is not None, f"{where} is null; leave out what is unknown")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_null(item, f"{where}.{key}")
+
+
+def _check_odd_actions(world: WorldPort, seed: int) -> None:
+    """Masked and unknown actions fail as intents; they never raise."""
+    world.reset(seed)
+    for action in (*range(len(world.spec.action_names)), _BAD_ACTION, -1):
+        try:
+            world.step(same_action(action, world.spec.capacity))
+        except Exception as error:
+            raise ContractError(
+                f"step raised {type(error).__name__} for action {action}: {error}; an action that is masked "
+                "or out of range fails as an intent and is executed as 'wait'"
+            ) from error
+
+
+def _check_snapshot(make_world: Callable[[], WorldPort], played: list[Fingerprint], seed: int) -> None:
+    ticks = len(played) - 1
+    half = ticks // 2
+    world = make_world()
+    _compare(played, _play(world, seed, half), "a shorter run")
+    snapshot = world.snapshot()
+    require(snapshot.tick == half, f"snapshot().tick is {snapshot.tick} after {half} ticks")
+    require(set(snapshot.parts) == {"world"}, "a world's snapshot has the part 'world' and no other")
+    try:
+        parts = json.loads(canonical_json(snapshot.parts))
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"the snapshot's parts cannot be spelt as JSON: {error}") from error
+    stored = Snapshot(snapshot.tick, dict(snapshot.identity), parts, snapshot.schema_version)
+    revived = make_world()
+    _refuse_foreign(revived, stored)
+    observation = revived.restore(stored)
+    require(observation.tick == half, f"restore gave the observation of tick {observation.tick}, not {half}")
+    resumed = _continue(revived, observation, seed, ticks - half)
+    _compare(played[half:], resumed, "a world restored from a snapshot; some state is missing in it")
+
+
+def _refuse_foreign(world: WorldPort, snapshot: Snapshot) -> None:
+    foreign = Snapshot(snapshot.tick, {}, {"world": {"of": "another world"}}, snapshot.schema_version)
+    try:
+        world.restore(foreign)
+    except SnapshotError:
+        return
+    except Exception as error:
+        raise ContractError(
+            f"restore of a foreign snapshot raised {type(error).__name__}: {error}; raise SnapshotError"
+        ) from error
+    raise ContractError("restore took a snapshot of another world; raise SnapshotError instead")
+
+
+def _fingerprint(observation: ObservationBatch) -> Fingerprint:
+    return {
+        "map": observation.map.tobytes(),
+        "features": observation.features.tobytes(),
+        "mask": observation.mask.tobytes(),
+        "alive": observation.alive.tobytes(),
+        "serial": observation.serial.tobytes(),
+        "agent_ids": "\n".join(observation.agent_ids).encode(),
+    }
+
+
+def _compare(expected: list[Fingerprint], found: list[Fingerprint], other: str) -> None:
+    """Find the first thing that differs; the shorter run decides how far to look."""
+    for number, (left, right) in enumerate(zip(expected, found, strict=False)):
+        for name in sorted(left.keys() & right.keys()):
+            require(
+                left[name] == right[name],
+                f"'{name}' differs {number} ticks on between a world and {other}: the same seed and inputs "
+                "must give the same bytes (no clock, no global randomness, no order of sets)",
+            )

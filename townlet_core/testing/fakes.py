@@ -1,0 +1,349 @@
+"""Small, honest stand-ins for the parts of a simulation: they keep the contracts and nothing else."""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from townlet_core import seeding
+from townlet_core.dto.action import ActionBatch, Decision, PolicyContext, PolicyIdentity
+from townlet_core.dto.command import Command
+from townlet_core.dto.frame import StateFrame, TownFrame
+from townlet_core.dto.health import SinkState, SinkStatus
+from townlet_core.dto.observation import ObservationBatch
+from townlet_core.dto.outcome import StepOutcome, TickSummary
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.dto.spec import WorldSpec
+from townlet_core.errors import SnapshotError, WorldError
+from townlet_core.events.affordance import AffordanceFinish, AffordanceStart
+from townlet_core.events.base import Event
+from townlet_core.events.economy import EconomyDay
+from townlet_core.events.queue import QueueConflict, RivalryEntry, RivalryEvents
+from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
+from townlet_core.ports.telemetry import EmitResult, Message
+from townlet_core.records import record_from_json, record_to_json
+
+_ACTIONS: Final = ("wait", "eat", "wash", "sleep")
+_AFFORDANCES: Final = ("", "eat_meal", "use_shower", "rest_sleep")
+_FEATURES: Final = ("need_hunger", "need_hygiene", "need_energy", "option_idle", "option_busy")
+_DECAY: Final = (0.02, 0.01, 0.005)
+_GAIN: Final = 0.4
+_FULL: Final = 0.95
+_QUARREL: Final = 0.05
+
+
+def readonly(values: "array[int] | array[float]", *shape: int) -> memoryview:
+    """View an array read-only in a shape, as data crosses ports."""
+    # One function for every element type; to the type checker each is a memoryview of its own.
+    view = memoryview(values).cast("B").cast(values.typecode, shape)  # type: ignore[arg-type]
+    return cast("memoryview", view.toreadonly())
+
+
+@dataclass(slots=True)
+class _WorldState:
+    """Everything a ``FakeWorld`` remembers; rows are slots."""
+
+    seed: int = 0
+    tick: int = 0
+    needs: list[list[float]] = field(default_factory=list)
+    busy: list[bool] = field(default_factory=list)
+    meals: int = 0
+
+
+class FakeWorld:
+    """Residents whose needs fall and who can always eat, wash and sleep, one tick each.
+
+    Sometimes two of them quarrel. Every day closes with its books. It is a whole ``WorldPort`` of its own,
+    so nothing of the town has to be compiled to try a loop, a policy or a sink.
+    """
+
+    def __init__(
+        self,
+        agents: int = 2,
+        *,
+        ticks_per_day: int = 20,
+        fail_at: int | None = None,
+        empty_from: int | None = None,
+    ) -> None:
+        """Build the world; ``reset`` comes next.
+
+        Args:
+            agents: number of slots, all of them lived in.
+            ticks_per_day: length of a day.
+            fail_at: the tick that cannot be finished, if any.
+            empty_from: the tick at whose end everybody has left, if any.
+        """
+        self._spec = WorldSpec(
+            world="fake",
+            layout_version=1,
+            capacity=agents,
+            action_names=_ACTIONS,
+            feature_names=_FEATURES,
+            variant="flat",
+            map_channels=("self",),
+            map_window=1,
+            fields=("home",),
+            ticks_per_day=ticks_per_day,
+        )
+        self._fail_at, self._empty_from = fail_at, empty_from
+        self._state = _WorldState()
+        self._summary = TickSummary()
+
+    @property
+    def spec(self) -> WorldSpec:
+        """What the world promises."""
+        return self._spec
+
+    def reset(self, seed: int) -> ObservationBatch:
+        """Start over; the first needs come from the seed."""
+        slots = range(self._spec.capacity)
+        needs = [[0.5 + seeding.unit(seed, seeding.WORLD, 0, s, n) / 2 for n in range(3)] for s in slots]
+        self._state = _WorldState(seed, 0, needs, [False] * self._spec.capacity)
+        self._summary = TickSummary()
+        return self._observe()
+
+    def step(self, actions: ActionBatch, commands: Sequence[Command] = ()) -> StepOutcome:
+        """Execute one tick; commands are not known here."""
+        del commands
+        state, tick = self._state, self._state.tick
+        if tick == self._fail_at:
+            raise WorldError("the fake world was told to fail", tick=tick, phase=4, agent_id="agent_0")
+        events: list[Event] = []
+        counts = dict.fromkeys(_ACTIONS, 0)
+        for slot, action in enumerate(actions.action.tolist()):
+            counts[self._act(slot, action, events)] += 1
+        self._quarrel(events)
+        state.tick = tick + 1
+        if state.tick % self._spec.ticks_per_day == 0:
+            events.append(
+                EconomyDay(tick // self._spec.ticks_per_day, {"purchase": state.meals}, 0, state.meals, 0)
+            )
+        self._summary = TickSummary(
+            day=tick // self._spec.ticks_per_day,
+            tod=tick % self._spec.ticks_per_day,
+            alive=self._living(),
+            actions={name: count for name, count in counts.items() if count},
+        )
+        capacity = self._spec.capacity
+        return StepOutcome(
+            observation=self._observe(),
+            reward=readonly(array("f", [0.0] * capacity), capacity),
+            terminated=readonly(array("B", [0] * capacity), capacity),
+            truncated=readonly(array("B", [0] * capacity), capacity),
+            events=tuple(events),
+            summary=self._summary,
+        )
+
+    def frame(self) -> TownFrame:
+        """Picture the residents."""
+        agents: dict[str, JsonObject] = {}
+        for slot, row in enumerate(self._state.needs[: self._living()]):
+            needs = dict(zip(("hunger", "hygiene", "energy"), row, strict=True))
+            agents[f"agent_{slot}"] = {"slot": slot, "needs": needs}
+        clock = {"day": self._summary.day, "tod": self._summary.tod}
+        return TownFrame(tick=self._state.tick - 1, clock=clock, agents=agents)
+
+    def snapshot(self) -> Snapshot:
+        """Give the whole state."""
+        return Snapshot(
+            self._state.tick, {"fake_slots": str(self._spec.capacity)}, {"world": record_to_json(self._state)}
+        )
+
+    def restore(self, snapshot: Snapshot) -> ObservationBatch:
+        """Continue from a state of a world of this size."""
+        if snapshot.identity.get("fake_slots") != str(self._spec.capacity):
+            raise SnapshotError(
+                "snapshot_identity", f"the snapshot is of no fake world of {self._spec.capacity} slots"
+            )
+        try:
+            self._state = record_from_json(_WorldState, snapshot.parts["world"])
+        except (KeyError, ValueError) as error:
+            raise SnapshotError("snapshot_corrupt", f"the part 'world' is damaged: {error}") from error
+        return self._observe()
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to release."""
+
+    def _living(self) -> int:
+        gone = self._empty_from is not None and self._state.tick > self._empty_from
+        return 0 if gone else self._spec.capacity
+
+    def _act(self, slot: int, action: int, events: list[Event]) -> str:
+        """Let one resident do something and grow needier; gives the name of what was done."""
+        needs = self._state.needs[slot]
+        done = action if 0 < action < len(_ACTIONS) and needs[action - 1] < _FULL else 0
+        self._state.busy[slot] = done > 0
+        if done:
+            agent_id, thing, use = f"agent_{slot}", f"thing_{done}", _AFFORDANCES[done]
+            needs[done - 1] = min(1.0, needs[done - 1] + _GAIN)
+            self._state.meals += done == 1
+            events.append(AffordanceStart(agent_id, thing, use, 1, 0, 0))
+            events.append(AffordanceFinish(agent_id, thing, use, {f"need:{done}": _GAIN}))
+        self._state.needs[slot] = [max(0.0, need - decay) for need, decay in zip(needs, _DECAY, strict=True)]
+        return _ACTIONS[done]
+
+    def _quarrel(self, events: list[Event]) -> None:
+        state = self._state
+        if self._spec.capacity > 1 and seeding.unit(state.seed, seeding.WORLD, state.tick, 0, 0) < _QUARREL:
+            events.append(QueueConflict("agent_0", "agent_1", None, "jostle", 0, 0.75))
+            events.append(RivalryEvents((RivalryEntry("agent_0", "agent_1", "jostle", 0.75),)))
+
+    def _observe(self) -> ObservationBatch:
+        capacity, living = self._spec.capacity, self._living()
+        features, mask, maps = array("f"), array("B"), array("B")
+        for slot in range(capacity):
+            lives, busy = slot < living, self._state.busy[slot]
+            needs = self._state.needs[slot]
+            features.extend([*needs, float(not busy), float(busy)] if lives else [0.0] * len(_FEATURES))
+            mask.extend([1, *(int(lives and need < _FULL) for need in needs)])
+            maps.append(int(lives))
+        flags = [int(slot < living) for slot in range(capacity)]
+        return ObservationBatch(
+            tick=self._state.tick,
+            map=readonly(maps, capacity, 1, 1, 1),
+            features=readonly(features, capacity, len(_FEATURES)),
+            mask=readonly(mask, capacity, len(_ACTIONS)),
+            alive=readonly(array("B", flags), capacity),
+            serial=readonly(array("q", [slot * flag for slot, flag in enumerate(flags)]), capacity),
+            agent_ids=tuple(f"agent_{slot}" if flag else "" for slot, flag in enumerate(flags)),
+        )
+
+
+class FakePolicy:
+    """Takes turns: each resident does the next thing that its mask allows. Keeps state on purpose."""
+
+    def __init__(self, *, fail_at: int | None = None) -> None:
+        """Build the policy; at tick ``fail_at`` it breaks with an error of no port."""
+        self._fail_at = fail_at
+        self._turns: list[int] = []
+
+    @property
+    def identity(self) -> PolicyIdentity:
+        """Who decides."""
+        return PolicyIdentity("fake", "0" * 64)
+
+    def begin(self, spec: WorldSpec, seed: int) -> None:
+        """Start with the seed's turn."""
+        self._actions = len(spec.action_names)
+        self._turns = [seed % self._actions] * spec.capacity
+
+    def decide(self, observation: ObservationBatch) -> Decision:
+        """Give everybody the next allowed action."""
+        if observation.tick == self._fail_at:
+            raise ZeroDivisionError("the fake policy was told to fail")
+        slots = len(self._turns)
+        for slot in range(slots):
+            for distance in range(1, self._actions + 1):
+                action = (self._turns[slot] + distance) % self._actions
+                if observation.mask[slot, action]:
+                    self._turns[slot] = action
+                    break
+        nothing = readonly(array("i", [-1] * slots), slots)
+        context = PolicyContext(
+            option=readonly(array("b", [-1] * slots), slots),
+            goal=nothing,
+            commit_remaining=readonly(array("h", [0] * slots), slots),
+        )
+        return Decision(ActionBatch(readonly(array("h", self._turns), slots), nothing, context))
+
+    def end(self) -> None:
+        """Do nothing: there is nothing to release."""
+
+    def export_state(self) -> JsonValue:
+        """Tell whose turn it is."""
+        return tuple(self._turns)
+
+    def import_state(self, state: JsonValue) -> None:
+        """Go on with the turns."""
+        if not isinstance(state, (list, tuple)) or len(state) != len(self._turns):
+            raise SnapshotError("snapshot_corrupt", f"the fake policy's state is damaged: {state!r}")
+        self._turns = [int(str(turn)) for turn in state]
+
+
+class CollectingSink:
+    """Keeps every message in memory, and refuses facts that JSON cannot carry."""
+
+    def __init__(self, name: str = "collecting") -> None:
+        """Build the sink; ``start`` comes next."""
+        self.messages: Final[list[Message]] = []
+        self._name = name
+        self._rejected: dict[str, int] = {}
+        self._offered = 0
+        self._state: SinkState = "healthy"
+
+    def start(self) -> None:
+        """Do nothing: memory is open."""
+
+    def emit(self, message: Message) -> EmitResult:
+        """Keep one message."""
+        self._offered += 1
+        if self._state == "closed":
+            return self._reject("closed")
+        try:
+            canonical_json(
+                record_to_json(message.frame if isinstance(message, StateFrame) else message.event)
+            )
+        except (TypeError, ValueError):
+            return self._reject("not_json")
+        self.messages.append(message)
+        return EmitResult("accepted")
+
+    def status(self) -> SinkStatus:
+        """Tell the counters; what is in memory counts as delivered."""
+        kept = len(self.messages)
+        return SinkStatus(
+            self._name, self._state, self._offered, kept, delivered=kept, rejected=dict(self._rejected)
+        )
+
+    def stop(self, deadline_seconds: float) -> SinkStatus:
+        """Close the door."""
+        del deadline_seconds
+        self._state = "closed"
+        return self.status()
+
+    def _reject(self, reason: str) -> EmitResult:
+        self._rejected[reason] = self._rejected.get(reason, 0) + 1
+        return EmitResult("rejected", reason)
+
+
+class FailingSink:
+    """Breaks the contract of sinks: ``emit`` raises, ``status`` too when told so."""
+
+    def __init__(self, *, status_fails: bool = False) -> None:
+        """Build the sink."""
+        self._status_fails = status_fails
+        self.state: SinkState = "healthy"
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def emit(self, message: Message) -> EmitResult:
+        """Raise what no sink may raise."""
+        raise RuntimeError(f"the failing sink got {message!r}")
+
+    def status(self) -> SinkStatus:
+        """Tell the state that a test has set."""
+        if self._status_fails:
+            raise RuntimeError("the failing sink has no status")
+        return SinkStatus("failing", self.state)
+
+    def stop(self, deadline_seconds: float) -> SinkStatus:
+        """Do nothing."""
+        del deadline_seconds
+        return self.status()
+
+
+class ManualClock:
+    """A clock that only moves when told to; its ``sleep`` moves it."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        """Set the clock."""
+        self.now = now
+
+    def __call__(self) -> float:
+        """Tell the time in seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
