@@ -7,7 +7,7 @@ import click
 from townlet_adapters.cli.console import configure_logs, note, stderr_console
 from townlet_adapters.composition import live_briefly, load_config
 from townlet_adapters.config.source import Override, default_config
-from townlet_adapters.kernels.compiler import INTERPRETED, cache_path
+from townlet_adapters.kernels.compiler import INTERPRETED, cache_root
 from townlet_plugins.catalogue import load_catalogue
 
 
@@ -29,4 +29,4 @@ def command() -> None:
     seconds = time.perf_counter() - started
     if INTERPRETED:
         note("NUMBA_DISABLE_JIT is set: kernels run as plain Python, nothing was compiled")
-    click.echo(f"kernels ready in {seconds:.1f} s ({cache_path()})")
+    click.echo(f"kernels ready in {seconds:.1f} s ({cache_root()})")

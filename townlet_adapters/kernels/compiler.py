@@ -5,7 +5,9 @@ callee in another module it would run stale code. So compiled code is kept in a 
 digest of every source a kernel can reach (ADR 0008).
 """
 
+import functools
 import hashlib
+import inspect
 import logging
 import os
 import shutil
@@ -25,39 +27,39 @@ R = TypeVar("R")
 INTERPRETED = bool(numba.config.DISABLE_JIT)
 """True when ``NUMBA_DISABLE_JIT=1`` runs the kernels as plain Python."""
 
-_ADAPTERS = Path(__file__).resolve().parent.parent
-_SOURCES = ("kernels", "worlds/town", "policies")
+_KERNELS = Path(__file__).resolve().parent
+_HOMES: set[Path] = set()
 _KEPT_GENERATIONS = 4
 
 
-def sources_digest() -> str:
-    """Digest every Python source that a kernel can reach."""
+def cache_root() -> Path:
+    """Name the folder that compiled code is kept in; ``NUMBA_CACHE_DIR`` moves it."""
+    configured = os.environ.get("NUMBA_CACHE_DIR")
+    return Path(configured) if configured else user_cache_path("townlet", appauthor=False) / "kernels"
+
+
+def sources_digest(home: Path) -> str:
+    """Digest every Python source that kernels in a folder can reach: the folder's own and the helpers'."""
     digest = hashlib.sha256()
-    for folder in _SOURCES:
-        for path in sorted((_ADAPTERS / folder).rglob("*.py")):
-            digest.update(path.relative_to(_ADAPTERS).as_posix().encode())
+    for folder in (_KERNELS, home):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.relative_to(folder).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def cache_path() -> Path:
-    """Name the folder of this generation's compiled code; ``NUMBA_CACHE_DIR`` moves its parent."""
-    configured = os.environ.get("NUMBA_CACHE_DIR")
-    root = Path(configured) if configured else user_cache_path("townlet", appauthor=False) / "kernels"
-    return root / sources_digest()
+@functools.cache
+def _generation(home: Path) -> Path | None:
+    """Find or make the folder for one family's compiled code, None when this machine keeps nothing for us.
 
-
-def _prepare() -> bool:
-    """Create the folder and drop old generations; False when this machine keeps nothing for us."""
-    path = cache_path()
+    Older generations go, but for a few that other checkouts may still use.
+    """
+    path = cache_root() / f"{home.name}-{sources_digest(home)}"
     try:
         if not path.is_dir():
             path.mkdir(parents=True)
-            generations = sorted(
-                (entry for entry in path.parent.iterdir() if entry.is_dir() and len(entry.name) == 16),
-                key=lambda entry: entry.stat().st_mtime,
-            )
-            for old in generations[:-_KEPT_GENERATIONS]:
+            siblings = sorted(path.parent.glob(f"{home.name}-*"), key=lambda entry: entry.stat().st_mtime)
+            for old in siblings[:-_KEPT_GENERATIONS]:
                 shutil.rmtree(old, ignore_errors=True)
         writable = os.access(path, os.W_OK)
     except OSError:
@@ -68,12 +70,8 @@ def _prepare() -> bool:
             "set NUMBA_CACHE_DIR to a folder that can be written",
             path,
         )
-        return False
-    numba.config.CACHE_DIR = str(path)
-    return True
-
-
-_CACHE = not INTERPRETED and _prepare()
+        return None
+    return path
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -111,10 +109,15 @@ def _compile_once(dispatcher: Dispatcher) -> None:
 def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that Python calls.
 
-    Interpreted, it silences numpy's overflow warning: the 64-bit arithmetic of the draws wraps on purpose.
+    It lives in the folder that holds, or whose folders hold, every kernel it calls but the helpers here:
+    that folder's sources name the generation it is kept in. Interpreted, it silences numpy's overflow warning: the 64-bit arithmetic of the draws wraps on purpose.
     """
     if not INTERPRETED:
-        return _compile(function, cache=_CACHE, no_cfunc_wrapper=True)
+        home = Path(inspect.getfile(function)).resolve().parent
+        _HOMES.add(home)
+        generation = _generation(home)
+        numba.config.CACHE_DIR = str(generation)
+        return _compile(function, cache=generation is not None, no_cfunc_wrapper=True)
 
     def interpreted(*args: P.args, **kwargs: P.kwargs) -> R:
         with np.errstate(over="ignore"):
@@ -124,5 +127,6 @@ def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def compiled_before() -> bool:
-    """Tell whether an earlier process left compiled code of this generation."""
-    return _CACHE and any(cache_path().rglob("*.nbi"))
+    """Tell whether earlier processes left compiled code for every family of kernels imported so far."""
+    generations = [_generation(home) for home in _HOMES]
+    return all(found is not None and any(found.rglob("*.nbi")) for found in generations)

@@ -1,0 +1,51 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from townlet_adapters.storage.folder import claim_folder, default_path
+from townlet_core.errors import OutputError
+
+
+def test_a_run_that_nobody_named_is_called_by_time_name_and_seed():
+    now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    assert default_path("my town", 7, now) == Path("runs/20260304T050607Z-my-town-s7")
+
+
+def test_two_runs_of_one_name_and_second_get_folders_of_their_own(tmp_path):
+    first = claim_folder(tmp_path / "runs" / "a", named=False)
+    second = claim_folder(tmp_path / "runs" / "a", named=False)
+    assert first.path.name == "a"
+    assert second.path.name == "a-2"
+
+
+def test_a_named_folder_may_be_missing_or_empty_but_not_hold_files(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert claim_folder(tmp_path / "empty", named=True).path == tmp_path / "empty"
+    assert claim_folder(tmp_path / "new" / "one", named=True).path.is_dir()
+    (tmp_path / "empty" / "old.txt").write_text("kept")
+    with pytest.raises(OutputError, match="holds files already.*--out"):
+        claim_folder(tmp_path / "empty", named=True)
+    assert (tmp_path / "empty" / "old.txt").read_text() == "kept"
+
+
+def test_a_folder_below_a_file_cannot_be_made_and_that_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be the run folder.*--out.*--no-out"):
+        claim_folder(tmp_path / "file" / "run", named=True)
+
+
+def test_a_discarded_folder_takes_everything_made_for_it_along(tmp_path):
+    folder = claim_folder(tmp_path / "runs" / "a", named=False)
+    folder.write_identity({"run_id": "x"})
+    folder.snapshots.mkdir()
+    folder.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_discarding_leaves_an_empty_folder_that_was_there_before(tmp_path):
+    folder = claim_folder(tmp_path, named=True)
+    folder.write_identity({"run_id": "x"})
+    folder.discard()
+    assert tmp_path.is_dir()
+    assert list(tmp_path.iterdir()) == []
