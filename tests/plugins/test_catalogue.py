@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,13 +8,13 @@ from townlet_core.errors import PluginError
 from townlet_plugins.catalogue import BUILTIN, REFUSED, Listing, list_entry_points, load_catalogue
 
 
-def install(folder: Path, distribution: str, module: str, text: str, *, entry_point: str, target: str | None = None):
-    """Put a distribution on disk, as an installer would."""
+def install(folder: Path, distribution: str, module: str, entry_point: str):
+    """Put a distribution on disk, as an installer would; whoever imports its module ends."""
     info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[townlet.plugins]\n{entry_point} = {target or module}\n")
-    (folder / f"{module}.py").write_text(text)
+    (info / "entry_points.txt").write_text(f"[townlet.plugins]\n{entry_point} = {module}\n")
+    (folder / f"{module}.py").write_text("raise SystemExit('imported')")
 
 
 def own(target: str) -> list[Listing]:
@@ -30,7 +31,13 @@ def test_our_own_world_policies_and_sinks_come_through_the_door():
 
 
 def test_a_third_party_is_listed_as_refused_and_never_imported(tmp_path, monkeypatch):
-    install(tmp_path, "townlet-bakery", "bakery_of_a_stranger", "raise SystemExit('imported')", entry_point="bakery")
+    install(
+        tmp_path,
+        "townlet-bakery",
+        "bakery_of_a_stranger",
+        "raise SystemExit('imported')",
+        entry_point="bakery",
+    )
     monkeypatch.syspath_prepend(tmp_path)
     (row,) = [row for row in load_catalogue().rows if row.entry_point == "bakery"]
     assert (row.distribution, row.version, row.state) == ("townlet-bakery", "1.0", REFUSED)
@@ -38,20 +45,22 @@ def test_a_third_party_is_listed_as_refused_and_never_imported(tmp_path, monkeyp
 
 
 def test_a_stranger_cannot_come_in_under_the_name_of_one_of_our_entry_points(tmp_path, monkeypatch):
-    install(tmp_path, "not-townlet", "squatter", "raise SystemExit('imported')", entry_point="town")
+    install(tmp_path, "not-townlet", "squatter", "town")
     monkeypatch.syspath_prepend(tmp_path)
     states = {row.distribution: row.state for row in load_catalogue().rows if row.entry_point == "town"}
     assert states == {"townlet": BUILTIN, "not-townlet": REFUSED}
 
 
-def test_an_entry_point_outside_our_package_is_none_of_ours_whatever_its_distribution_is_called(tmp_path, monkeypatch):
-    install(tmp_path, "townlet", "squatter", "raise SystemExit('imported')", entry_point="town")
+def test_an_entry_point_outside_our_package_is_none_of_ours_whatever_its_distribution_is_called(
+    tmp_path, monkeypatch
+):
+    install(tmp_path, "townlet", "squatter", "town")
     monkeypatch.syspath_prepend(tmp_path)
     assert not any(listing.builtin for listing in list_entry_points() if listing.target == "squatter")
 
 
 def test_a_distribution_without_metadata_is_listed_as_unknown(tmp_path, monkeypatch):
-    install(tmp_path, "broken", "broken_module", "", entry_point="odd")
+    install(tmp_path, "broken", "broken_module", "odd")
     (tmp_path / "broken-1.0.dist-info" / "METADATA").unlink()
     monkeypatch.syspath_prepend(tmp_path)
     (listing,) = [listing for listing in list_entry_points() if listing.entry_point == "odd"]
@@ -59,7 +68,7 @@ def test_a_distribution_without_metadata_is_listed_as_unknown(tmp_path, monkeypa
 
 
 def test_an_installation_without_our_own_plugins_says_how_to_install_them():
-    with pytest.raises(PluginError, match="not installed.*make setup"):
+    with pytest.raises(PluginError, match=r"not installed.*make setup"):
         load_catalogue([])
 
 
@@ -74,7 +83,8 @@ HEAD = "from townlet_plugins import hookimpl\nfrom townlet_plugins.factory impor
         (HEAD + "@hookimpl\ndef townlet_sinks():\n    return ('file',)\n", "'file', no Factory"),
         ("import a_module_that_is_not_there\n", "a_module_that_is_not_there"),
         (
-            HEAD + "@hookimpl\ndef townlet_sinks():\n    f = Factory('x', object, print)\n    return (f, f)\n",
+            HEAD
+            + "@hookimpl\ndef townlet_sinks():\n    f = Factory('x', object, print)\n    return (f, f)\n",
             "'x' is offered twice",
         ),
     ],
@@ -91,11 +101,11 @@ def test_a_broken_plugin_is_an_error_that_names_it(tmp_path, monkeypatch, text, 
 
 
 def test_loading_the_catalogue_compiles_nothing_and_brings_no_heavy_library(tmp_path):
-    import subprocess
-
     program = (
         "import sys; from townlet_plugins.catalogue import load_catalogue; load_catalogue();"
         "print(sorted({'numba', 'numpy', 'torch', 'rich', 'structlog'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.stdout.strip() == "[]"

@@ -24,14 +24,14 @@ def test_a_named_folder_may_be_missing_or_empty_but_not_hold_files(tmp_path):
     assert claim_folder(tmp_path / "empty", named=True).path == tmp_path / "empty"
     assert claim_folder(tmp_path / "new" / "one", named=True).path.is_dir()
     (tmp_path / "empty" / "old.txt").write_text("kept")
-    with pytest.raises(OutputError, match="holds files already.*--out"):
+    with pytest.raises(OutputError, match=r"holds files already.*--out"):
         claim_folder(tmp_path / "empty", named=True)
     assert (tmp_path / "empty" / "old.txt").read_text() == "kept"
 
 
 def test_a_folder_below_a_file_cannot_be_made_and_that_says_what_to_do(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be the run folder.*--out.*--no-out"):
+    with pytest.raises(OutputError, match=r"cannot be the run folder.*--out.*--no-out"):
         claim_folder(tmp_path / "file" / "run", named=True)
 
 

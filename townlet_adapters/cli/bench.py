@@ -1,8 +1,187 @@
 """``townlet bench``."""
 
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
 import click
+import numpy as np
+from rich.table import Table
+
+from townlet_adapters.cli.console import configure_logs, note, stdout_console
+from townlet_adapters.composition import open_simulation
+from townlet_adapters.kernels.compiler import INTERPRETED
+from townlet_adapters.kernels.sampling import sample_valid_batch
+from townlet_adapters.worlds.town.batch import TownBatch
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.options import TownOptions
+from townlet_core.jsonvalue import JsonValue
+from townlet_core.records import record_to_json
+
+AGENTS_OF_A_DISTRICT = 8
+SEED = 7
+
+_WARM_TICKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What one case did.
+
+    Attributes:
+        case: what was measured.
+        towns: towns stepped together.
+        agents: residents of each town.
+        ticks: ticks executed.
+        wall_seconds: time on the wall.
+        cpu_seconds: time of the processor, all threads of this process together.
+        ticks_per_second: ticks over the wall's time.
+        ticks_per_cpu_second: ticks over the processor's time, which other programs do not lengthen.
+        agent_steps_per_second: residents of all towns over the wall's time.
+    """
+
+    case: str
+    towns: int
+    agents: int
+    ticks: int
+    wall_seconds: float
+    cpu_seconds: float
+    ticks_per_second: float
+    ticks_per_cpu_second: float
+    agent_steps_per_second: float
 
 
 @click.command("bench")
-def command() -> None:
-    """Measure the speed."""
+@click.option(
+    "--towns",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="Towns of the batch.",
+)
+@click.option(
+    "--agents",
+    type=click.IntRange(min=1, max=8192),
+    default=AGENTS_OF_A_DISTRICT,
+    show_default=True,
+    metavar="N",
+    help="Residents of a town; above 8 the town is a grid of districts.",
+)
+@click.option(
+    "--variant", type=click.Choice(["hybrid"]), default="hybrid", show_default=True, help="Observations."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.01),
+    default=2.0,
+    show_default=True,
+    metavar="S",
+    help="Time for each case.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def command(*, towns: int, agents: int, variant: str, seconds: float, as_json: bool) -> None:
+    """Measure the speed of the engine, the loop and the file sink on this machine.
+
+    Engine and batch take random valid actions and write observations; the loop has the scripted policy.
+
+    \b
+    Examples:
+      townlet bench
+      townlet bench --agents 512 --towns 4
+      townlet bench --seconds 0.5 --json
+    """
+    configure_logs()
+    if INTERPRETED:
+        note("NUMBA_DISABLE_JIT is set: this is the speed of plain Python")
+    options = world_options(agents, variant)
+    measures = [
+        engine("engine", options, 1, seconds),
+        engine("batch", options, towns, seconds),
+        loop("loop", options, None, seconds),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        measures.append(loop("loop and file sink", options, Path(folder), seconds))
+    if as_json:
+        click.echo(json.dumps([record_to_json(measure) for measure in measures], indent=2))
+    else:
+        _print(measures)
+
+
+def world_options(agents: int, variant: str) -> dict[str, JsonValue]:
+    """Choose a town for so many residents: the default one, or a grid of it with room for all."""
+    observations: Mapping[str, JsonValue] = {"variant": variant}
+    population: Mapping[str, JsonValue] = {"target": agents}
+    town: JsonValue = "town_48"
+    if agents > AGENTS_OF_A_DISTRICT:
+        districts = math.ceil(agents / AGENTS_OF_A_DISTRICT)
+        rows = math.isqrt(districts)
+        town = {"grid": {"district": "town_48", "rows": rows, "cols": math.ceil(districts / rows)}}
+    return {"town": town, "population": population, "observations": observations}
+
+
+def engine(case: str, options: Mapping[str, JsonValue], towns: int, seconds: float) -> Measure:
+    """Step towns as a trainer does: no events, random valid actions, observations into arrays."""
+    batch = TownBatch(TownModel.build(TownOptions.model_validate_json(json.dumps(options))), towns)
+    seen, wants = batch.reset(SEED), batch.intents
+    ticks, seeds = batch.state.towns["tick"], SEED + np.arange(towns, dtype=np.uint64)
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            sample_valid_batch(seen.mask, seen.alive, seen.serial, ticks, seeds, wants.action, wants.target)
+            batch.advance()
+
+    return _measured(case, towns, int(seen.alive[0].sum()), run, seconds)
+
+
+def loop(case: str, options: Mapping[str, JsonValue], folder: Path | None, seconds: float) -> Measure:
+    """Run the whole loop with the scripted policy; a folder gets the events as a file."""
+    sinks: JsonValue = [{"use": "file", "options": {"path": str(folder / "events.ndjson")}}] if folder else []
+    config: dict[str, JsonValue] = {
+        "townlet": 1,
+        "seed": SEED,
+        "world": {"use": "town", "options": options},
+        "policy": {"use": "scripted"},
+        "telemetry": {"sinks": sinks},
+    }
+    with open_simulation(config) as simulation:
+        living = sum(simulation.observation.alive.tolist())
+        return _measured(case, 1, living, simulation.run_for, seconds)
+
+
+def _measured(case: str, towns: int, agents: int, run: Callable[[int], object], seconds: float) -> Measure:
+    """Warm up, which compiles, then run in ever larger pieces until the time is over."""
+    run(_WARM_TICKS)
+    ticks, piece = 0, 1
+    wall, cpu = time.perf_counter(), time.process_time()
+    while (spent := time.perf_counter() - wall) < seconds:
+        run(piece)
+        ticks += piece
+        # Never more than about a tenth of the time in one piece, so that the end is met.
+        piece = max(1, min(piece * 2, int(ticks / max(spent, 1e-9) * seconds / 10)))
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Measure(
+        case, towns, agents, ticks, wall, cpu, ticks / wall, ticks / cpu, ticks * towns * agents / wall
+    )
+
+
+def _print(measures: list[Measure]) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("case")
+    for heading in ("towns", "residents", "ticks", "ticks/s", "resident steps/s", "ticks/cpu s"):
+        table.add_column(heading, justify="right")
+    for each in measures:
+        table.add_row(
+            each.case,
+            f"{each.towns:,}",
+            f"{each.agents:,}",
+            f"{each.ticks:,}",
+            f"{each.ticks_per_second:,.0f}",
+            f"{each.agent_steps_per_second:,.0f}",
+            f"{each.ticks_per_cpu_second:,.0f}",
+        )
+    stdout_console().print(table, markup=False)

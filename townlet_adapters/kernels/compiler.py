@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
@@ -23,6 +23,8 @@ from platformdirs import user_cache_path
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_CallTemplate: TypeAlias = tuple[type[object], object, tuple[types.Type, ...], dict[str, types.Type]]
 
 INTERPRETED = bool(numba.config.DISABLE_JIT)
 """True when ``NUMBA_DISABLE_JIT=1`` runs the kernels as plain Python."""
@@ -83,8 +85,17 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function into every kernel that calls it.
+
+    For what runs for every resident in every tick: the arrays of a town are handed over one by one in a
+    call, which takes longer than such a function's own work.
+    """
+    return _compile(function, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
 def _compile(function: Callable[P, R], **options: bool) -> Callable[P, R]:
-    compiled = numba.njit(error_model="numpy", **options)(function)
+    compiled = numba.njit(error_model="numpy", _nrt=False, **options)(function)
     if not INTERPRETED:
         _compile_once(compiled)
     return cast("Callable[P, R]", compiled)
@@ -99,18 +110,20 @@ def _compile_once(dispatcher: Dispatcher) -> None:
     """
     by_value = dispatcher.get_call_template
 
-    def by_type(args: tuple[types.Type, ...], kws: dict[str, types.Type]) -> object:
+    def by_type(args: tuple[types.Type, ...], kws: dict[str, types.Type]) -> _CallTemplate:
         plain = {name: types.unliteral(each) for name, each in kws.items()}
         return by_value(tuple(types.unliteral(each) for each in args), plain)
 
-    dispatcher.get_call_template = by_type
+    # numba has no option for this; without it, all that changes is the time to compile.
+    dispatcher.get_call_template = by_type  # type: ignore[method-assign, assignment]  # see above
 
 
 def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that Python calls.
 
     It lives in the folder that holds, or whose folders hold, every kernel it calls but the helpers here:
-    that folder's sources name the generation it is kept in. Interpreted, it silences numpy's overflow warning: the 64-bit arithmetic of the draws wraps on purpose.
+    that folder's sources name the generation it is kept in. Interpreted, it silences numpy's overflow
+    warning: the 64-bit arithmetic of the draws wraps on purpose.
     """
     if not INTERPRETED:
         home = Path(inspect.getfile(function)).resolve().parent

@@ -6,7 +6,7 @@ no generator, and adding a consumer changes no other draw.
 
 import numpy as np
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined
 
 WORLD = np.uint64(0x4F59FF5E730C8AF3)
 EVENTS = np.uint64(0xDD63D0CEC6BB7D04)
@@ -22,7 +22,7 @@ _S30, _S27, _S31, _S11, _S32 = np.uint64(30), np.uint64(27), np.uint64(31), np.u
 _UNIT = 2.0**-53
 
 
-@kernel
+@inlined
 def mix(z):
     """SplitMix64's finaliser (Steele, Lea and Flood, 2014)."""
     z = z ^ (z >> _S30)
@@ -32,7 +32,7 @@ def mix(z):
     return z ^ (z >> _S31)
 
 
-@kernel
+@inlined
 def draw(seed, stream, tick, entity, index):
     """H: 64 bits for one use. ``seed`` and ``stream`` are uint64, the rest non-negative integers."""
     h = mix(seed + _GOLDEN)
@@ -42,13 +42,13 @@ def draw(seed, stream, tick, entity, index):
     return mix((h ^ np.uint64(index)) + _GOLDEN)
 
 
-@kernel
+@inlined
 def unit(seed, stream, tick, entity, index):
     """U: a double in [0, 1)."""
     return np.float64(draw(seed, stream, tick, entity, index) >> _S11) * _UNIT
 
 
-@kernel
+@inlined
 def integer(low, high, seed, stream, tick, entity, index):
     """R: an integer in [low, high]; the range is below 2**31."""
     span = np.uint64(high - low + 1)

@@ -166,15 +166,15 @@ def _read_bounded(path: Path) -> bytes:
     return data
 
 
-def _unpack(path: Path, data: bytes) -> bytes:
+def _unpack(path: Path, data: bytes, most: int = MAX_TEXT_BYTES) -> bytes:
     """Decompress no further than a snapshot can reach, whatever the file promises."""
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        text = unpacker.decompress(data, MAX_TEXT_BYTES)
+        text = unpacker.decompress(data, most)
     except zlib.error as error:
         raise SnapshotError("snapshot_corrupt", f"{path}: damaged: not whole gzip ({error})") from error
     if unpacker.unconsumed_tail:
-        _corrupt(path, f"unpacks to more than {MAX_TEXT_BYTES} bytes, which no snapshot does")
+        _corrupt(path, f"unpacks to more than {most} bytes, which no snapshot does")
     if not unpacker.eof or unpacker.unused_data:
         _corrupt(path, "not whole gzip")
     return text

@@ -153,7 +153,7 @@ class TownBatch:
         self.intents = _allocate_intents(towns, model.spec.capacity)
         self.journal = Journal(
             rows=np.zeros((towns, model.journal_rows if journal else 0), EVENT),
-            count=np.zeros(towns, np.int32),
+            written=np.zeros(towns, np.int32),
             actions=np.zeros((towns, len(model.spec.action_names)), np.int32),
             failures=np.zeros((towns, len(codes.REASONS)), np.int32),
         )
@@ -233,7 +233,7 @@ class TownBatch:
 
     def _check_journal(self) -> None:
         capacity = self.journal.rows.shape[1]
-        worst = int(self.journal.count.max())
+        worst = int(self.journal.written.max())
         if capacity and worst > capacity:
             tick = int(self.state.towns["tick"][0]) - 1
             raise WorldError(
@@ -244,7 +244,9 @@ class TownBatch:
 
 def _checked(given: TownArrays, fitting: TownArrays) -> TownArrays:
     """Return the caller's arrays when a kernel can write them."""
-    for name, array, want in zip(TownArrays._fields, given, fitting, strict=True):
+    pairs: zip[tuple[str, npt.NDArray[np.generic], npt.NDArray[np.generic]]]
+    pairs = zip(TownArrays._fields, given, fitting, strict=True)
+    for name, array, want in pairs:
         if array.shape != want.shape or array.dtype != want.dtype:
             raise ValueError(
                 f"arrays.{name} is {array.dtype}{list(array.shape)}; needed: {want.dtype}{list(want.shape)}"

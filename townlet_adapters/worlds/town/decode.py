@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from townlet_adapters.worlds.town import codes, layout
 from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.state import EVENT, Journal, Record, TownState
+from townlet_adapters.worlds.town.state import Journal, Record, TownState
 from townlet_core.dto.frame import TownFrame
 from townlet_core.events import affordance, economy, employment, lifecycle, queue
 from townlet_core.events.base import Event
@@ -13,7 +13,7 @@ from townlet_core.jsonvalue import JsonObject, JsonValue
 
 
 class Row(NamedTuple):
-    """One journal row as plain numbers; fields as in ``state.EVENT``."""
+    """One journal row as plain numbers, read by position: fields and order are those of ``EVENT``."""
 
     agent: int
     other: int
@@ -26,8 +26,6 @@ class Row(NamedTuple):
     object: int
     affordance: int
 
-
-assert Row._fields == EVENT.names, "a row is read by position"
 
 _DAYLIGHT = (360, 1260)
 _MERGED = frozenset({codes.EV_HELPED, codes.EV_COVERED})
@@ -71,7 +69,7 @@ class Decoder:
 
     def events(self, state: TownState, journal: Journal, b: int) -> tuple[Event, ...]:
         """Decode the last tick of town b, in order; ``rivalry.events`` closes a tick with conflicts."""
-        count = int(journal.count[b])
+        count = int(journal.written[b])
         if count == 0:
             return ()
         events: list[Event] = []

@@ -92,7 +92,7 @@ class TownModel:
 
         Args:
             options: the ``world.options`` of a config; the default town when left out.
-            base_dir: folder that relative files in the options start from; the working directory when left out.
+            base_dir: folder that relative files in the options start from; left out: the working directory.
 
         Raises:
             ConfigError: when map, manifest or options do not make a town.
@@ -100,7 +100,7 @@ class TownModel:
         chosen = options or TownOptions()
         plan = load_town(chosen, base_dir or Path())
         tables = _tables(plan, chosen)
-        spec = _spec(plan, chosen, tables)
+        spec = _spec(plan, chosen)
         return cls(
             plan=plan,
             options=chosen,
@@ -369,7 +369,7 @@ def _tables(plan: TownPlan, options: TownOptions) -> Tables:
     )
 
 
-def _spec(plan: TownPlan, options: TownOptions, tables: Tables) -> WorldSpec:
+def _spec(plan: TownPlan, options: TownOptions) -> WorldSpec:
     seen = options.observations
     return WorldSpec(
         world="town",

@@ -32,11 +32,11 @@ def flood_all(
     passable: npt.NDArray[np.uint8],
     goal_start: npt.NDArray[np.int64],
     goals: npt.NDArray[np.int32],
+    frontier: npt.NDArray[np.int32],
     fields: npt.NDArray[np.uint8],
 ) -> None:
     """Fill one field for each row of goal tiles (flat indices ``goals[goal_start[f]:goal_start[f + 1]]``)."""
     width = passable.shape[1]
-    frontier = np.empty(passable.size, np.int32)
     for f in range(fields.shape[0]):
         count = 0
         for k in range(goal_start[f], goal_start[f + 1]):
@@ -68,7 +68,8 @@ def distance_fields(
     np.cumsum([len(tiles) for tiles in goals], out=start[1:])
     fields = np.full((len(goals), *passable.shape), UNREACHABLE, np.uint8)
     flat = np.concatenate(goals) if goals else np.zeros(0, np.int64)
-    flood_all(passable, start, flat.astype(np.int32), fields)
+    frontier = np.zeros(passable.size, np.int32)
+    flood_all(passable, start, flat.astype(np.int32), frontier, fields)
     return fields
 
 

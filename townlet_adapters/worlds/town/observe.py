@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE
 from townlet_adapters.worlds.town import layout
 from townlet_adapters.worlds.town.codes import (
@@ -65,7 +65,7 @@ class TownArrays(NamedTuple):
     serial: npt.NDArray[np.int64]
 
 
-@kernel
+@inlined
 def usable_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
     """Mask bits of the ``use:`` actions (DOMAIN section 6.1)."""
     r = s.residents[b, i]
@@ -86,7 +86,7 @@ def usable_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
     return bits
 
 
-@kernel
+@inlined
 def mask_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
     """One bit for each action that the resident may choose in the coming tick ``now``."""
     r = s.residents[b, i]
@@ -102,7 +102,7 @@ def mask_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
     return bits | usable_bits(t, s, b, i, now)
 
 
-@kernel
+@inlined
 def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, f: np.ndarray) -> None:
     """Fill the four channels and the features that count what the window holds.
 
@@ -111,19 +111,23 @@ def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, 
     """
     side = window.shape[1]
     half = side // 2
+    # Windows as arrays of their own: numba need not look for negative indices, and LLVM can copy whole rows.
+    occupant = s.occupant[b, r.y : r.y + side, r.x : r.x + side]
+    mark = t.object_mark[r.y : r.y + side, r.x : r.x + side]
+    held = s.reserved[b, r.y : r.y + side, r.x : r.x + side]
     others = 0
     reserved = 0
     for wy in range(side):
         for wx in range(side):
-            y, x = r.y + wy, r.x + wx
-            occupied = np.uint8(s.occupant[b, y, x] >= 0)
-            held = s.reserved[b, y, x]
             window[layout.SELF, wy, wx] = 0
+            window[layout.OBJECTS, wy, wx] = mark[wy, wx]
+        for wx in range(side):
+            occupied = int(occupant[wy, wx] >= 0)
             window[layout.AGENTS, wy, wx] = occupied
-            window[layout.OBJECTS, wy, wx] = t.object_mark[y, x]
-            window[layout.RESERVATIONS, wy, wx] = held
             others += occupied
-            reserved += held
+        for wx in range(side):
+            window[layout.RESERVATIONS, wy, wx] = held[wy, wx]
+            reserved += held[wy, wx]
     shared = r.mate >= 0
     window[layout.SELF, half, half] = 1
     window[layout.AGENTS, half, half] = shared
@@ -140,7 +144,7 @@ def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, 
     f[layout.NEAREST_AGENT] = nearest
 
 
-@kernel
+@inlined
 def nearest_in_window(window: np.ndarray, half: int) -> float:
     """min(1, Euclidean distance * 2 / (K - 1)) to the nearest other agent in the window."""
     side = window.shape[1]
@@ -153,7 +157,7 @@ def nearest_in_window(window: np.ndarray, half: int) -> float:
     return min(1.0, math.sqrt(best) / half)
 
 
-@kernel
+@inlined
 def describe_job(t: Tables, r: Record, f: np.ndarray, now: int) -> None:
     """Features of the job and the shift at instant ``now``."""
     f[layout.ATTENDANCE] = r.attendance
@@ -183,7 +187,7 @@ def describe_job(t: Tables, r: Record, f: np.ndarray, now: int) -> None:
         f[layout.AT_WORK] = employment.is_at_work(t, r)
 
 
-@kernel
+@inlined
 def describe_last(r: Record, f: np.ndarray) -> None:
     """Features of the last intent."""
     last = r.last_action
@@ -196,7 +200,7 @@ def describe_last(r: Record, f: np.ndarray) -> None:
     f[layout.LAST_DURATION] = min(1.0, r.last_duration / 60)
 
 
-@kernel
+@inlined
 def describe_claim(t: Tables, s: TownState, b: int, i: int, f: np.ndarray) -> None:
     """Features of the claim."""
     r = s.residents[b, i]
@@ -213,7 +217,7 @@ def describe_claim(t: Tables, s: TownState, b: int, i: int, f: np.ndarray) -> No
         f[layout.USE_PROGRESS] = 1.0 - remaining / t.affordances[r.claim_affordance].duration
 
 
-@kernel
+@inlined
 def describe_goal(t: Tables, r: Record, f: np.ndarray) -> None:
     """Features of the policy's context: option, commitment, the way to the goal."""
     for option in range(len(layout.OPTIONS)):
@@ -234,7 +238,7 @@ def describe_goal(t: Tables, r: Record, f: np.ndarray) -> None:
         f[layout.HINTS + d] = inside and t.passable[y, x] != 0 and t.fields[r.goal, y, x] < here
 
 
-@kernel
+@inlined
 def price_level(t: Tables, s: TownState, b: int, district: int) -> float:
     """tanh(mean(price / base) - 1) over all price keys of a district."""
     keys = s.price.shape[2]
@@ -246,7 +250,7 @@ def price_level(t: Tables, s: TownState, b: int, district: int) -> float:
     return 0.0 if mean == 1.0 else math.tanh(mean - 1.0)
 
 
-@kernel
+@inlined
 def point_at(f: np.ndarray, column: int, dx: float, dy: float, path: int, scale: int) -> None:
     """Write one target: Euclidean unit vector and min(1, path / (W + H)); (0, 0, 0) when there."""
     if path == UNREACHABLE:
@@ -261,7 +265,7 @@ def point_at(f: np.ndarray, column: int, dx: float, dy: float, path: int, scale:
     f[column + 2] = min(1.0, path / scale)
 
 
-@kernel
+@inlined
 def describe_targets(t: Tables, r: Record, f: np.ndarray) -> None:
     """The targets block: six kinds of object from the tables, then work and home."""
     column = t.params[0].targets_at
@@ -276,15 +280,15 @@ def describe_targets(t: Tables, r: Record, f: np.ndarray) -> None:
     path, dx, dy = UNREACHABLE, 0.0, 0.0
     if r.job >= 0:
         workplace = t.jobs[r.job].place
-        path = np.int64(t.fields[places + workplace, r.y, r.x])
+        path = int(t.fields[places + workplace, r.y, r.x])
         dx, dy = t.places[workplace].x - r.x, t.places[workplace].y - r.y
     point_at(f, column + block, dx, dy, path, scale)
     home = t.homes[r.home]
-    path = np.int64(t.fields[places + t.places.shape[0] + r.home, r.y, r.x])
+    path = int(t.fields[places + t.places.shape[0] + r.home, r.y, r.x])
     point_at(f, column + block + 3, float(home.x - r.x), float(home.y - r.y), path, scale)
 
 
-@kernel
+@inlined
 def describe(t: Tables, s: TownState, b: int, i: int, f: np.ndarray, now: int) -> None:
     """Write every feature of one resident but those of the window; the social block stays zero."""
     r = s.residents[b, i]
@@ -318,7 +322,7 @@ def describe(t: Tables, s: TownState, b: int, i: int, f: np.ndarray, now: int) -
         f[column + 2] = profile.ambition
 
 
-@kernel
+@inlined
 def observe(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
     """Phase 12: write the observation of instant ``now`` for everybody living."""
     actions = out.mask.shape[2]

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ def _layout(array: npt.NDArray[np.generic]) -> str:
     dtype = array.dtype
     if dtype.names is None:
         return dtype.str
-    fields = dtype.fields or {}
+    fields = dict(dtype.fields or {})
     return ",".join(
         f"{name}:{fields[name][0].base.str}{list(fields[name][0].shape)}@{fields[name][1]}"
         for name in dtype.names
@@ -47,7 +47,9 @@ def decode_array(name: str, value: JsonValue, like: npt.NDArray[np.generic]) -> 
     if value.get("dtype") != _layout(like):
         raise SnapshotError("snapshot_schema", f"world.{name} was written by another version of the town")
     if shape != list(like.shape):
-        raise SnapshotError("snapshot_config", f"world.{name} has shape {shape}, this town {list(like.shape)}")
+        raise SnapshotError(
+            "snapshot_config", f"world.{name} has shape {shape}, this town's {list(like.shape)}"
+        )
     try:
         raw = base64.b64decode(data if isinstance(data, str) else "", validate=True)
     except binascii.Error as error:
@@ -67,12 +69,14 @@ def identity_of(model: TownModel) -> dict[str, str]:
     }
 
 
+def _arrays(state: TownState) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
+    return zip(TownState._fields, state, strict=True)
+
+
 def save_town(model: TownModel, state: TownState, journal: Journal, *, pending: bool) -> Snapshot:
     """Write a batch of one, and the events of its reset while nobody has been told them."""
-    part: dict[str, JsonValue] = {
-        name: encode_array(array) for name, array in zip(TownState._fields, state, strict=True)
-    }
-    rows = journal.rows[0, : int(journal.count[0]) if pending else 0]
+    part: dict[str, JsonValue] = {name: encode_array(array) for name, array in _arrays(state)}
+    rows = journal.rows[0, : int(journal.written[0]) if pending else 0]
     part[_PENDING] = encode_array(rows)
     return Snapshot(tick=int(state.towns["tick"][0]), identity=identity_of(model), parts={"world": part})
 
@@ -90,15 +94,12 @@ def load_town(model: TownModel, snapshot: Snapshot, state: TownState, journal: J
     part = snapshot.parts.get("world")
     if not isinstance(part, Mapping):
         raise SnapshotError("snapshot_corrupt", "the snapshot has no part 'world'")
-    arrays = [
-        decode_array(name, part.get(name), array)
-        for name, array in zip(TownState._fields, state, strict=True)
-    ]
+    arrays = [decode_array(name, part.get(name), array) for name, array in _arrays(state)]
     rows = _pending_rows(part.get(_PENDING), journal)
     _verify(state, arrays)
-    for target, array in zip(state, arrays, strict=True):
+    for (_, target), array in zip(_arrays(state), arrays, strict=True):
         target[...] = array
-    journal.count[0] = len(rows)
+    journal.written[0] = len(rows)
     journal.rows[0, : len(rows)] = rows
     return len(rows) > 0
 

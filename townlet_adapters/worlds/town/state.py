@@ -5,7 +5,7 @@ in memory, and a kernel takes a handful of arrays instead of a hundred (ADR 0007
 throughout: numba compiles a kernel once for each type of argument.
 """
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,13 @@ from townlet_adapters.worlds.town import codes
 
 Record: TypeAlias = Any
 """One row of an array of records, inside kernels only: numpy's stubs cannot type its fields."""
-Records: TypeAlias = npt.NDArray[np.void]
+Records: TypeAlias = npt.NDArray[np.record]
 
 
-def record(*fields: tuple[str, str] | tuple[str, str, tuple[int, ...]]) -> np.dtype[np.void]:
+def record(*fields: tuple[str, str] | tuple[str, str, tuple[int, ...]]) -> np.dtype[np.record]:
     """Make an aligned record type whose fields can be read as attributes, compiled or not."""
     plain = np.dtype(list(fields), align=True)
-    return np.dtype((np.record, plain))
+    return cast("np.dtype[np.record]", np.dtype((np.record, plain)))
 
 
 RESIDENT = record(
@@ -181,13 +181,13 @@ class Journal(NamedTuple):
 
     Attributes:
         rows: EVENT[B, capacity]; capacity 0 switches the journal off.
-        count: int32[B], rows written; more than the capacity is an internal error.
+        written: int32[B], rows written; more than the capacity is an internal error.
         actions: int32[B, A], executed intents.
         failures: int32[B, reasons], failed intents.
     """
 
     rows: Records
-    count: npt.NDArray[np.int32]
+    written: npt.NDArray[np.int32]
     actions: npt.NDArray[np.int32]
     failures: npt.NDArray[np.int32]
 

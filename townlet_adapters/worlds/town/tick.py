@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.kernels.compiler import entry_kernel, kernel
+from townlet_adapters.kernels.compiler import entry_kernel, inlined, kernel
 from townlet_adapters.worlds.town.codes import FLOWS, NOBODY, TICKS_PER_DAY
 from townlet_adapters.worlds.town.observe import TownArrays, blank, observe
 from townlet_adapters.worlds.town.state import Journal, Records, Scratch, TownState
@@ -44,7 +44,7 @@ class Intents(NamedTuple):
     commit: npt.NDArray[np.int16]
 
 
-@kernel
+@inlined
 def open_tick(s: TownState, j: Journal, wants: Intents, b: int, now: int) -> None:
     """Phase 0: a new day resets its counters; per-tick buffers are cleared, contexts taken over."""
     journal.clear(j, b)
@@ -75,7 +75,7 @@ def end_day(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
     economy.report_day(s, j, b, now // TICKS_PER_DAY)
 
 
-@kernel
+@inlined
 def close_tick(s: TownState, b: int) -> None:
     """Phase 13: the tick is finished."""
     for k in range(s.towns[b].population):

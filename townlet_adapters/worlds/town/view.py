@@ -98,8 +98,7 @@ def fill_view(t: Tables, s: TownState, v: ViewColumns, totals: npt.NDArray[np.in
     first_home = t.objects.shape[0] + t.places.shape[0]
     for k in range(s.towns[b].population):
         i = s.roster[b, k]
-        if v.occupants[v.xy[i, 1], v.xy[i, 0]] > 0:
-            v.occupants[v.xy[i, 1], v.xy[i, 0]] = 0
+        v.occupants[v.xy[i, 1], v.xy[i, 0]] = 0
     totals[:] = 0
     totals[0] = s.towns[b].population
     totals[4] = s.towns[b].treasury

@@ -1,6 +1,6 @@
 """The life of a use: checks, charge, progress, completion, failure (DOMAIN sections 6.2 and 8)."""
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.worlds.town.codes import (
     BAD_TARGET,
     BUSY,
@@ -36,14 +36,14 @@ _ITEMS = len(ITEMS)
 _NEEDS = len(NEEDS)
 
 
-@kernel
+@inlined
 def in_reach(t: Tables, x: int, y: int, o: int) -> bool:
     """Tell whether a tile is within one step (diagonals too) of an object and in the same place."""
     placed = t.objects[o]
     return abs(placed.x - x) <= 1 and abs(placed.y - y) <= 1 and t.place_at[y, x] == placed.place
 
 
-@kernel
+@inlined
 def money_due(t: Tables, s: TownState, b: int, o: int, a: int, alternative: int) -> int:
     """Price of one charge alternative at an object, in mills."""
     if not t.charges[a, alternative].priced:
@@ -57,7 +57,7 @@ def money_due(t: Tables, s: TownState, b: int, o: int, a: int, alternative: int)
     return due
 
 
-@kernel
+@inlined
 def shortage(t: Tables, s: TownState, b: int, i: int, o: int, a: int, alternative: int) -> int:
     """Say what one charge alternative lacks: items, then stock, then funds; OK when it is payable."""
     charge = t.charges[a, alternative]
@@ -73,7 +73,7 @@ def shortage(t: Tables, s: TownState, b: int, i: int, o: int, a: int, alternativ
     return OK
 
 
-@kernel
+@inlined
 def payable(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> int:
     """Number of the first payable alternative; the negated lack of the last one when none is."""
     lack = OK
@@ -84,7 +84,7 @@ def payable(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> int:
     return -lack
 
 
-@kernel
+@inlined
 def fits(t: Tables, s: TownState, b: int, i: int, a: int) -> bool:
     """Tell whether what the use produces fits the inventory."""
     r = s.residents[b, i]
@@ -95,7 +95,7 @@ def fits(t: Tables, s: TownState, b: int, i: int, a: int) -> bool:
     return True
 
 
-@kernel
+@inlined
 def check(t: Tables, s: TownState, b: int, i: int, o: int, a: int, now: int) -> int:
     """Find the first thing that forbids a use, in the order of DOMAIN section 6.3; OK when nothing does."""
     if s.objects[b, o].closed:
@@ -139,7 +139,7 @@ def start(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, n
 
 
 @kernel
-def refuse(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, reason: int) -> int:
+def refuse(s: TownState, j: Journal, b: int, i: int, o: int, a: int, reason: int) -> int:
     """Tell a use that could not start; returns the reason."""
     journal.write(j, b, EV_FAIL, s.residents[b, i].serial, o, a, reason, 0, 0, 0)
     return reason
@@ -154,14 +154,14 @@ def start_held(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) ->
         return WAITING
     reason = check(t, s, b, i, o, a, now)
     if reason != OK:
-        refuse(t, s, j, b, i, o, a, reason)
+        refuse(s, j, b, i, o, a, reason)
         queues.release(t, s, j, b, o, now, False)
         return reason
     start(t, s, j, b, i, o, a, now)
     return OK
 
 
-@kernel
+@inlined
 def continue_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, target: int, now: int) -> int:
     """``use`` by a resident that has a claim on this affordance."""
     r = s.residents[b, i]
@@ -217,7 +217,7 @@ def begin_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, tar
             return TOO_FAR
     reason = check(t, s, b, i, o, a, now)
     if reason != OK:
-        return refuse(t, s, j, b, i, o, a, reason)
+        return refuse(s, j, b, i, o, a, reason)
     if s.objects[b, o].holder >= 0 or s.objects[b, o].queue_length > 0:
         queues.join(t, s, j, b, i, o, a, now)
         return QUEUED
@@ -229,7 +229,7 @@ def begin_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, tar
     return OK
 
 
-@kernel
+@inlined
 def use(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, target: int, now: int) -> int:
     """Resolve ``use:<id>`` and return its result (DOMAIN section 6.2)."""
     r = s.residents[b, i]
@@ -291,7 +291,7 @@ def apply_effects(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> No
         economy.bonus(s, b, i, effects.money)
 
 
-@kernel
+@inlined
 def progress_uses(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
     """Phase 5b: a use of d ticks that started in tick t ends in t + d - 1."""
     for o in range(t.objects.shape[0]):
@@ -308,7 +308,7 @@ def progress_uses(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None
         queues.release(t, s, j, b, o, now, True)
 
 
-@kernel
+@inlined
 def fail_where_utility_is_off(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
     """Phase 3: what runs on an object that stopped working fails; its queue stays."""
     for o in range(t.objects.shape[0]):

@@ -2,7 +2,7 @@
 
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.worlds.town.codes import EV_CONFLICT, GHOST_STEP, JOSTLE
-from townlet_adapters.worlds.town.state import Journal, TownState
+from townlet_adapters.worlds.town.state import Journal
 from townlet_adapters.worlds.town.systems import journal
 
 GHOST_STEP_BOOST = 1.5
@@ -22,9 +22,7 @@ def intensity(reason: int, queue_length: int) -> float:
 
 
 @kernel
-def conflict(
-    s: TownState, j: Journal, b: int, actor: int, rival: int, obj: int, reason: int, queue_length: int
-) -> None:
+def conflict(j: Journal, b: int, actor: int, rival: int, obj: int, reason: int, queue_length: int) -> None:
     """Tell a conflict between two residents, named by serial."""
     journal.write(j, b, EV_CONFLICT, actor, obj, -1, reason, queue_length, 0, 0)
     if journal.is_kept(j, b):

@@ -1,6 +1,6 @@
 """Money in double entry (DOMAIN sections 3 and 11): every flow leaves one account and enters another."""
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.worlds.town.codes import (
     EV_DAY,
     EV_RENT,
@@ -23,7 +23,7 @@ from townlet_adapters.worlds.town.tables import Tables
 _ITEMS = len(ITEMS)
 
 
-@kernel
+@inlined
 def credit_place(t: Tables, s: TownState, b: int, place: int, amount: int) -> None:
     """Enter an amount (negative: take it) at a place's till, or at the treasury where it has none."""
     if place >= 0 and t.places[place].till:
@@ -34,7 +34,7 @@ def credit_place(t: Tables, s: TownState, b: int, place: int, amount: int) -> No
 
 @kernel
 def grant(s: TownState, b: int, i: int, amount: int) -> None:
-    """treasury -> wallet."""
+    """Treasury -> wallet."""
     s.towns[b].treasury -= amount
     s.residents[b, i].wallet += amount
     s.flows[b, FLOW_GRANT] += amount
@@ -42,7 +42,7 @@ def grant(s: TownState, b: int, i: int, amount: int) -> None:
 
 @kernel
 def bonus(s: TownState, b: int, i: int, amount: int) -> None:
-    """treasury -> wallet, for a completed use that pays."""
+    """Treasury -> wallet, for a completed use that pays."""
     s.towns[b].treasury -= amount
     s.residents[b, i].wallet += amount
     s.flows[b, FLOW_BONUS] += amount
@@ -50,7 +50,7 @@ def bonus(s: TownState, b: int, i: int, amount: int) -> None:
 
 @kernel
 def purchase(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> None:
-    """wallet -> payee; the caller has checked that the wallet holds the amount."""
+    """Wallet -> payee; the caller has checked that the wallet holds the amount."""
     s.residents[b, i].wallet -= amount
     credit_place(t, s, b, place, amount)
     s.flows[b, FLOW_PURCHASE] += amount
@@ -58,15 +58,15 @@ def purchase(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -
 
 @kernel
 def refund(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> None:
-    """payee -> wallet: exactly what was paid."""
+    """Payee -> wallet: exactly what was paid."""
     s.residents[b, i].wallet += amount
     credit_place(t, s, b, place, -amount)
     s.flows[b, FLOW_REFUND] += amount
 
 
-@kernel
+@inlined
 def wage(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> None:
-    """till of the workplace -> wallet."""
+    """Till of the workplace -> wallet."""
     s.residents[b, i].wallet += amount
     credit_place(t, s, b, place, -amount)
     s.flows[b, FLOW_WAGE] += amount
@@ -74,7 +74,7 @@ def wage(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> No
 
 @kernel
 def fine(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> int:
-    """wallet -> till of the workplace, at most what the wallet holds; returns what was taken."""
+    """Wallet -> till of the workplace, at most what the wallet holds; returns what was taken."""
     taken = min(s.residents[b, i].wallet, amount)
     s.residents[b, i].wallet -= taken
     credit_place(t, s, b, place, taken)

@@ -1,7 +1,7 @@
 """Shifts, wages, fines, reviews, hiring (DOMAIN section 10)."""
 
 from townlet_adapters.kernels import draws
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.worlds.town.codes import (
     ABSENCE_MEMORY,
     ABSENT,
@@ -38,13 +38,13 @@ BOARD_CHANCE = 0.5
 BOARD_DRAW = 4
 
 
-@kernel
+@inlined
 def is_at_work(t: Tables, r: Record) -> bool:
     """Tell whether the resident stands on a tile of its workplace."""
     return t.place_at[r.y, r.x] == t.jobs[r.job].place
 
 
-@kernel
+@inlined
 def off_shift_state(t: Tables, x: int, length: int) -> int:
     """State outside the shift, ``x`` ticks after its last start."""
     if TICKS_PER_DAY - x <= t.params[0].await_ticks:
@@ -54,7 +54,7 @@ def off_shift_state(t: Tables, x: int, length: int) -> int:
     return PRE_SHIFT
 
 
-@kernel
+@inlined
 def on_shift_state(t: Tables, r: Record, x: int, present: bool, now: int) -> int:
     """State within the shift; ``r.first_x`` knows of this tick's presence already."""
     grace = t.params[0].grace_ticks
@@ -80,7 +80,7 @@ def tell_colleagues(t: Tables, s: TownState, j: Journal, b: int, i: int, kind: i
                 journal.last(j, b).other = other.serial
 
 
-@kernel
+@inlined
 def active_stamps(r: Record, now: int) -> int:
     """Count the absences of the last seven days."""
     count = 0
@@ -125,7 +125,7 @@ def stamp_absence(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, n
     tell_colleagues(t, s, j, b, i, EV_COVERED)
 
 
-@kernel
+@inlined
 def pay_shift_tick(t: Tables, s: TownState, b: int, i: int, present: bool, state: int) -> None:
     """Wage for who is there, fines and withheld wages for who is not."""
     r = s.residents[b, i]
@@ -145,7 +145,7 @@ def pay_shift_tick(t: Tables, s: TownState, b: int, i: int, present: bool, state
         r.withheld += job.wage
 
 
-@kernel
+@inlined
 def clear_shift(r: Record) -> None:
     """Forget the shift that ended."""
     r.first_x = -1
@@ -174,7 +174,7 @@ def end_shift(t: Tables, s: TownState, j: Journal, b: int, i: int) -> None:
     clear_shift(r)
 
 
-@kernel
+@inlined
 def work(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
     """One tick of one job holder."""
     r = s.residents[b, i]
@@ -256,7 +256,7 @@ def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> Non
         leave_job(s, b, i)
 
 
-@kernel
+@inlined
 def employ(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
     """Phase 7, in the order of the serials."""
     for k in range(s.towns[b].population):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from townlet_adapters.kernels import draws
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined
 from townlet_adapters.worlds.town.codes import (
     FIRST_USE,
     INVALID,
@@ -23,7 +23,7 @@ from townlet_adapters.worlds.town.tables import Tables
 _ONE = np.uint64(1)
 
 
-@kernel
+@inlined
 def fair_order(s: TownState, w: Scratch, b: int, now: int) -> int:
     """Sort the living by (draw of this tick, serial) into ``w.order``; returns how many there are."""
     count = s.towns[b].population
@@ -48,7 +48,7 @@ def fair_order(s: TownState, w: Scratch, b: int, now: int) -> int:
     return count
 
 
-@kernel
+@inlined
 def comes_later(s: TownState, w: Scratch, b: int, k: int, key: np.uint64, slot: int) -> bool:
     """Tell whether entry k belongs behind (key, slot)."""
     if w.keys[k] != key:
@@ -56,7 +56,7 @@ def comes_later(s: TownState, w: Scratch, b: int, k: int, key: np.uint64, slot: 
     return s.residents[b, w.order[k]].serial > s.residents[b, slot].serial
 
 
-@kernel
+@inlined
 def act(t: Tables, s: TownState, j: Journal, b: int, i: int, action: int, target: int, now: int) -> int:
     """Execute one unmasked intent and return its result."""
     if action == WAIT:
@@ -71,7 +71,7 @@ def act(t: Tables, s: TownState, j: Journal, b: int, i: int, action: int, target
     return affordances.use(t, s, j, b, i, action - FIRST_USE, target, now)
 
 
-@kernel
+@inlined
 def note(r: Record, action: int, target: int, result: int) -> None:
     """Keep the intent and its result on the resident; ``last_duration`` counts repetitions."""
     repeated = r.last_action == action and r.last_target == target
@@ -81,7 +81,7 @@ def note(r: Record, action: int, target: int, result: int) -> None:
     r.last_result = result
 
 
-@kernel
+@inlined
 def resolve(
     t: Tables,
     s: TownState,
@@ -98,8 +98,8 @@ def resolve(
     for k in range(count):
         i = w.order[k]
         r = s.residents[b, i]
-        action = np.int64(actions[b, i])
-        target = np.int64(targets[b, i])
+        action = int(actions[b, i])
+        target = int(targets[b, i])
         r.moved = False
         result = INVALID
         counted = WAIT

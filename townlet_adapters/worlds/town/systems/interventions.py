@@ -13,7 +13,9 @@ from townlet_adapters.worlds.town.state import Journal, Record, Records, TownSta
 from townlet_adapters.worlds.town.systems import affordances, movement, queues
 from townlet_adapters.worlds.town.tables import Tables
 
-INTERVENTION = record(("value", "f8"), ("town", "i8"), ("what", "i8"), ("who", "i8"), ("a", "i8"), ("b", "i8"))
+INTERVENTION = record(
+    ("value", "f8"), ("town", "i8"), ("what", "i8"), ("who", "i8"), ("a", "i8"), ("b", "i8")
+)  # fmt: skip
 """One intervention: ``who`` is a slot, district or object; ``a``, ``b``, ``value`` depend on ``what``."""
 
 

@@ -1,26 +1,26 @@
 """Writing down what happens, for ``decode.py`` to read."""
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined
 from townlet_adapters.worlds.town.codes import NOBODY
 from townlet_adapters.worlds.town.state import Journal, Record
 
 
-@kernel
+@inlined
 def clear(journal: Journal, b: int) -> None:
     """Forget the last tick."""
-    journal.count[b] = 0
+    journal.written[b] = 0
     for a in range(journal.actions.shape[1]):
         journal.actions[b, a] = 0
     for reason in range(journal.failures.shape[1]):
         journal.failures[b, reason] = 0
 
 
-@kernel
+@inlined
 def write(journal: Journal, b: int, kind: int, agent: int, obj: int, affordance: int, reason: int,
           a: int, second: int, c: int) -> None:  # fmt: skip
     """Add a row about one resident (``agent`` is its serial, -1 nobody)."""
-    n = journal.count[b]
-    journal.count[b] = n + 1
+    n = journal.written[b]
+    journal.written[b] = n + 1
     if n < journal.rows.shape[1]:
         row = journal.rows[b, n]
         row.kind = kind
@@ -35,13 +35,13 @@ def write(journal: Journal, b: int, kind: int, agent: int, obj: int, affordance:
         row.value = 0.0
 
 
-@kernel
+@inlined
 def last(journal: Journal, b: int) -> Record:
     """Give the row just written, to add what ``write`` does not take; check ``is_kept`` before."""
-    return journal.rows[b, journal.count[b] - 1]
+    return journal.rows[b, journal.written[b] - 1]
 
 
-@kernel
+@inlined
 def is_kept(journal: Journal, b: int) -> bool:
     """Tell whether the row just written was kept."""
-    return 0 < journal.count[b] <= journal.rows.shape[1]
+    return 0 < journal.written[b] <= journal.rows.shape[1]

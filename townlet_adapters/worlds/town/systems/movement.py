@@ -1,8 +1,6 @@
 """Where residents stand: walking, ghost steps, displacement (DOMAIN section 7)."""
 
-import numpy as np
-
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.fields import DX, DY
 from townlet_adapters.worlds.town.codes import BLOCKED, EV_MOVED, JOSTLE, MOVED_DISPLACED, MOVED_TELEPORT, OK
 from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
@@ -10,7 +8,7 @@ from townlet_adapters.worlds.town.systems import conflicts, journal
 from townlet_adapters.worlds.town.tables import Tables
 
 
-@kernel
+@inlined
 def lift(s: TownState, margin: int, b: int, i: int) -> None:
     """Take a resident off its tile; whoever shares the tile keeps it."""
     r = s.residents[b, i]
@@ -21,13 +19,13 @@ def lift(s: TownState, margin: int, b: int, i: int) -> None:
         r.mate = -1
 
 
-@kernel
+@inlined
 def put(s: TownState, margin: int, b: int, i: int, x: int, y: int) -> None:
     """Stand a resident on a tile that holds at most one other."""
     r = s.residents[b, i]
     r.x = x
     r.y = y
-    other = np.int64(s.occupant[b, y + margin, x + margin])
+    other = int(s.occupant[b, y + margin, x + margin])
     if other >= 0:
         s.residents[b, other].mate = i
         r.mate = other
@@ -36,7 +34,7 @@ def put(s: TownState, margin: int, b: int, i: int, x: int, y: int) -> None:
         r.mate = -1
 
 
-@kernel
+@inlined
 def walk(t: Tables, s: TownState, j: Journal, b: int, i: int, direction: int) -> int:
     """Try one step north, south, east or west (0..3); returns the result code."""
     r = s.residents[b, i]
@@ -46,7 +44,7 @@ def walk(t: Tables, s: TownState, j: Journal, b: int, i: int, direction: int) ->
     height, width = t.passable.shape
     if not (0 <= x < width and 0 <= y < height) or t.passable[y, x] == 0:
         return BLOCKED  # moved in phases 1-3, after the mask was given
-    found = np.int64(s.occupant[b, y + margin, x + margin])
+    found = int(s.occupant[b, y + margin, x + margin])
     if found >= 0:
         alone = s.residents[b, found].mate < 0
         ghost_after = t.params[0].ghost_step_after
@@ -55,7 +53,7 @@ def walk(t: Tables, s: TownState, j: Journal, b: int, i: int, direction: int) ->
             r.blocked += 1
             return BLOCKED
         if not r.ghost:
-            conflicts.conflict(s, j, b, r.serial, s.residents[b, found].serial, -1, JOSTLE, 0)
+            conflicts.conflict(j, b, r.serial, s.residents[b, found].serial, -1, JOSTLE, 0)
         r.ghost = True
     else:
         r.ghost = False
@@ -115,7 +113,7 @@ def relocate(t: Tables, s: TownState, j: Journal, b: int, i: int, flat: int, rea
     journal.write(j, b, EV_MOVED, r.serial, -1, -1, reason, old, flat, 0)
 
 
-@kernel
+@inlined
 def clean_up_ghosts(t: Tables, s: TownState, j: Journal, w: Scratch, b: int) -> None:
     """Phase 4b: a ghost that shares its tile and did not move makes room; one alone is a ghost no more."""
     for k in range(s.towns[b].population):
@@ -143,4 +141,3 @@ def teleport(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, y: int
     relocate(t, s, j, b, i, y * width + x, MOVED_TELEPORT)
     s.residents[b, i].blocked = 0
     return True
-

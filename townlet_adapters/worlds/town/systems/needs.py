@@ -1,6 +1,6 @@
 """Needs fall (DOMAIN section 5.2)."""
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined
 from townlet_adapters.worlds.town.codes import NEEDS
 from townlet_adapters.worlds.town.state import TownState
 from townlet_adapters.worlds.town.tables import Tables
@@ -8,7 +8,7 @@ from townlet_adapters.worlds.town.tables import Tables
 _NEEDS = len(NEEDS)
 
 
-@kernel
+@inlined
 def decay(t: Tables, s: TownState, b: int) -> None:
     """Phase 6: need = max(0, need - rate * multiplier of the profile)."""
     rate = t.params[0].need_rate

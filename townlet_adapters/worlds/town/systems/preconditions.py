@@ -1,6 +1,6 @@
 """What a manifest's conditions read, and how they compare (DOMAIN section 8.1)."""
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.worlds.town.codes import (
     LATE,
     NAME_AT_HOME,
@@ -39,7 +39,7 @@ from townlet_adapters.worlds.town.state import Record, TownState
 from townlet_adapters.worlds.town.tables import Tables
 
 
-@kernel
+@inlined
 def is_on_shift(t: Tables, r: Record) -> bool:
     """Present at the workplace within the shift."""
     if r.job < 0 or (r.shift_state != ON_TIME and r.shift_state != LATE):
@@ -101,7 +101,7 @@ def read_name(t: Tables, s: TownState, b: int, i: int, o: int, due: int, now: in
     return read_resident(t, s.residents[b, i], name)
 
 
-@kernel
+@inlined
 def compare(left: float, op: int, right: float) -> bool:
     """Apply one operator."""
     if op == OP_EQ:
@@ -117,7 +117,7 @@ def compare(left: float, op: int, right: float) -> bool:
     return left != right
 
 
-@kernel
+@inlined
 def hold_true(t: Tables, s: TownState, b: int, i: int, o: int, a: int, due: int, now: int) -> bool:
     """Tell whether all preconditions of an affordance hold; ``due`` is what it would cost, in mills."""
     first = t.affordances[a].first_condition

@@ -3,7 +3,7 @@
 A resident holds at most one claim; an object has at most one holder; a running use implies holding.
 """
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.worlds.town.codes import (
     EV_GRANT,
     EV_HANDOVER,
@@ -26,7 +26,7 @@ IMPATIENT_TIMES = 3
 POSITION_WEIGHT = 0.05
 
 
-@kernel
+@inlined
 def is_working(t: Tables, s: TownState, b: int, o: int) -> bool:
     """Tell whether every utility of the object's type is on in its district."""
     placed = t.objects[o]
@@ -36,7 +36,7 @@ def is_working(t: Tables, s: TownState, b: int, o: int) -> bool:
     return power and water
 
 
-@kernel
+@inlined
 def set_holder(t: Tables, s: TownState, b: int, o: int, i: int) -> None:
     """Give the object to a slot, or to nobody (-1)."""
     margin = t.params[0].margin
@@ -44,7 +44,7 @@ def set_holder(t: Tables, s: TownState, b: int, o: int, i: int) -> None:
     s.reserved[b, t.objects[o].y + margin, t.objects[o].x + margin] = i >= 0
 
 
-@kernel
+@inlined
 def clear_claim(r: Record) -> None:
     """Forget the resident's claim."""
     r.claim_object = NOBODY
@@ -90,7 +90,7 @@ def append_to_queue(s: TownState, b: int, o: int, i: int, now: int) -> None:
     r.drop = 0
 
 
-@kernel
+@inlined
 def index_in_queue(s: TownState, b: int, o: int, i: int) -> int:
     """Find a resident's place in a queue; it must be in it."""
     index = 0
@@ -125,7 +125,7 @@ def assign(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> Non
 
 
 @kernel
-def regard(s: TownState, b: int, owner: int, other: int) -> float:
+def regard(s: TownState, b: int, owner: int, other: int) -> float:  # noqa: ARG001 - ties will be read here
     """Trust + familiarity - rivalry of a tie; everybody is a stranger until there are ties."""
     return 0.0
 
@@ -216,7 +216,7 @@ def make_way(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> N
     i = held.holder
     first = s.residents[b, s.queue[b, o, 0]].serial
     serial = s.residents[b, i].serial
-    conflicts.conflict(s, j, b, serial, first, o, GHOST_STEP, held.queue_length)
+    conflicts.conflict(j, b, serial, first, o, GHOST_STEP, held.queue_length)
     set_holder(t, s, b, o, NOBODY)
     held.affordance = NOBODY
     held.stall = 0
@@ -242,10 +242,10 @@ def grow_impatient(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int
         waiter = s.residents[b, s.queue[b, o, index]]
         waited = now - waiter.joined
         if waited > 0 and waited % patience == 0 and waited <= IMPATIENT_TIMES * patience:
-            conflicts.conflict(s, j, b, waiter.serial, holder, o, IMPATIENCE, held.queue_length)
+            conflicts.conflict(j, b, waiter.serial, holder, o, IMPATIENCE, held.queue_length)
 
 
-@kernel
+@inlined
 def is_far(t: Tables, r: Record, o: int) -> bool:
     """Tell whether a resident is farther from its object than ``drop_distance``."""
     placed = t.objects[o]
@@ -273,7 +273,7 @@ def drop_the_far(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) 
             give_up(t, s, j, b, claimed.holder, TOO_FAR, now)
 
 
-@kernel
+@inlined
 def upkeep(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
     """Phase 5a, per object: stalls, time-outs, impatience, drops. A utility that is off stops the clocks."""
     for o in range(t.objects.shape[0]):
@@ -293,7 +293,7 @@ def upkeep(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
         drop_the_far(t, s, j, b, o, now)
 
 
-@kernel
+@inlined
 def grant_free_objects(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
     """Phase 5c: no free object keeps anybody waiting."""
     for o in range(t.objects.shape[0]):

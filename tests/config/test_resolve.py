@@ -1,0 +1,228 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from townlet_adapters.config.resolve import SinkRequest, resolve, with_policy
+from townlet_adapters.config.source import parse_override, with_overrides
+from townlet_adapters.documents import parse_document
+from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_core.errors import ConfigError, PluginError, UnknownNameError
+from townlet_plugins.catalogue import Listing, list_entry_points, load_catalogue
+
+MINIMAL = "townlet: 1\nseed: 7\nworld: {use: town}\npolicy: {use: scripted}\n"
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return load_catalogue()
+
+
+def resolved(catalogue, text=MINIMAL, *overrides, sinks=None, folder=Path()):
+    changes = [parse_override(each) for each in overrides]
+    return resolve(with_overrides(parse_document(text, "a.yaml"), folder, changes), catalogue, sinks)
+
+
+def problems(catalogue, text, *overrides) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        resolved(catalogue, text, *overrides)
+    return str(caught.value).splitlines()
+
+
+def test_every_default_is_filled_in(catalogue):
+    config = resolved(catalogue)
+    assert config.shown["runner"] == {
+        "speed": "max",
+        "snapshot_every": None,
+        "snapshot_retain": 3,
+        "on_failure_snapshot": True,
+    }
+    assert config.shown["world"]["options"]["observations"]["variant"] == "hybrid"
+    assert [sink["use"] for sink in config.shown["telemetry"]["sinks"]] == ["file"]
+
+
+def test_a_resolved_config_is_a_config_of_the_same_digest(catalogue):
+    config = resolved(catalogue, MINIMAL, "observers.kpis.limits.well=0.4", "telemetry.stream.mode=snapshot")
+    again = resolved(catalogue, json.dumps(config.shown))
+    assert again.config_digest == config.config_digest
+    assert again.sim_digest == config.sim_digest
+
+
+def test_an_empty_list_of_sinks_is_no_sink(catalogue):
+    assert resolved(catalogue, MINIMAL, "telemetry.sinks=[]").sinks == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "name=other",
+        "runner.speed=10x",
+        "runner.snapshot_every=5",
+        "telemetry.sinks=[]",
+        "telemetry.stream.mode=snapshot",
+    ],
+)
+def test_names_pace_and_telemetry_leave_the_simulation_the_same(catalogue, change):
+    assert resolved(catalogue, MINIMAL, change).sim_digest == resolved(catalogue).sim_digest
+    assert resolved(catalogue, MINIMAL, change).config_digest != resolved(catalogue).config_digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seed=8",
+        "world.options.needs.decay.hunger=0.002",
+        "policy={use: random}",
+        "observers.kpis.limits.well=0.4",
+    ],
+)
+def test_seed_world_policy_and_observers_make_another_simulation(catalogue, change):
+    assert resolved(catalogue, MINIMAL, change).sim_digest != resolved(catalogue).sim_digest
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (MINIMAL.replace("seed: 7\n", ""), "a.yaml:1: seed: this key is missing; a whole number from 0"),
+        (MINIMAL.replace("seed", "sed"), "a.yaml:2: sed: unknown key; did you mean 'seed'? known: "),
+        (MINIMAL.replace("7", "'7'"), 'a.yaml:2: seed: "7"; a whole number from 0'),
+        (MINIMAL.replace("7", "7.0"), "a.yaml:2: seed: 7.0; a whole number from 0"),
+        (MINIMAL.replace("7", "-1"), "a.yaml:2: seed: -1; a whole number from 0"),
+        (MINIMAL.replace("townlet: 1", "townlet: 2"), "a.yaml:1: townlet: 2; 1"),
+        (MINIMAL.replace("{use: town}", "town"), 'a.yaml:3: world: "town"; a mapping'),
+        (
+            MINIMAL.replace("use: town}", "use: twon}"),
+            "a.yaml:3: world.use: 'twon', which nothing offers; did you mean 'town'?",
+        ),
+        (
+            MINIMAL.replace("use: scripted", "use: torch"),
+            "a.yaml:4: policy.use: 'torch', which nothing offers; known: ",
+        ),
+        (MINIMAL + "name: ../x\n", 'a.yaml:5: name: "../x"; text'),
+        (MINIMAL + "runner: {speed: 2x}\n", 'a.yaml:5: runner.speed: "2x"; one of "max", "1x"'),
+        (
+            MINIMAL + "telemetry:\n  sinks:\n  - use: tcp\n",
+            "a.yaml:7: telemetry.sinks[0].use: 'tcp', which nothing offers",
+        ),
+        (
+            MINIMAL + "telemetry: {sinks: [{use: file, options: {pth: x}}]}\n",
+            "a.yaml:5: telemetry.sinks[0].options.pth: unknown key; did you mean 'path'?",
+        ),
+        (
+            MINIMAL + "telemetry: {stream: {mode: diff}}\n",
+            'a.yaml:5: telemetry.stream.mode: "diff"; not available',
+        ),
+        (
+            MINIMAL.replace("{use: town}", "{use: town, options: {queues: {hold_ticks: 0}}}"),
+            "a.yaml:3: world.options.queues.hold_ticks: 0; a whole number from 1",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_line_key_and_what_is_allowed(catalogue, text, told):
+    assert any(line.startswith(told) for line in problems(catalogue, text)), problems(catalogue, text)
+
+
+def test_every_problem_of_a_pass_is_told_at_once(catalogue):
+    assert (
+        len(
+            problems(
+                catalogue, "townlet: 1\nsed: 7\nworld: {}\npolicy: {use: scripted}\nrunner: {spede: 1}\n"
+            )
+        )
+        == 4
+    )
+
+
+def test_a_wrong_override_is_blamed_and_not_the_file(catalogue):
+    assert problems(catalogue, MINIMAL, "seed=x") == [
+        '--set: seed: "x"; a whole number from 0 up to 18446744073709551615'
+    ]
+
+
+def test_a_name_that_nothing_offers_is_an_unknown_name(catalogue):
+    with pytest.raises(UnknownNameError):
+        resolved(catalogue, MINIMAL, "world.use=moon")
+
+
+@pytest.mark.parametrize("key", ["allow", "hooks"])
+def test_naming_a_third_party_is_refused_with_a_clear_message(catalogue, key):
+    with pytest.raises(PluginError, match=f"plugins.{key} names .*bakery.*cannot be loaded by this version"):
+        resolved(catalogue, MINIMAL, f"plugins.{key}=[{{distribution: townlet-bakery}}]")
+
+
+def test_using_an_installed_third_party_is_refused_and_not_unknown():
+    stranger = Listing("townlet-bakery", "1.2.0", "bakery", "bakery", builtin=False)
+    with_stranger = load_catalogue([*list_entry_points(), stranger])
+    with pytest.raises(PluginError, match=r"'bakery' of townlet-bakery 1.2.0 is refused: third-party"):
+        resolved(with_stranger, MINIMAL, "world.use=bakery")
+
+
+def test_sinks_of_the_command_line_replace_the_configured_ones(catalogue):
+    text = MINIMAL + "telemetry: {sinks: [{use: stdout}]}\n"
+    config = resolved(catalogue, text, sinks=[SinkRequest("file", "x.ndjson"), SinkRequest("stdout")])
+    assert [sink.part.name for sink in config.sinks] == ["file", "stdout"]
+    assert config.sinks[0].part.options["path"] == "x.ndjson"
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (SinkRequest("stdout", "x"), "--sink: telemetry.sinks: stdout=x; stdout alone; it takes no target"),
+        (
+            SinkRequest("fille"),
+            "--sink: telemetry.sinks[0].use: 'fille', which nothing offers; did you mean 'file'?",
+        ),
+    ],
+)
+def test_a_wrong_sink_of_the_command_line_is_told_as_such(catalogue, request_, told):
+    with pytest.raises(ConfigError) as caught:
+        resolved(catalogue, sinks=[request_])
+    assert str(caught.value).startswith(told)
+
+
+def test_a_sink_has_the_stream_of_the_run_unless_it_says_otherwise(catalogue):
+    text = (
+        MINIMAL + "telemetry:\n  stream: {mode: snapshot, every: 9}\n"
+        "  sinks: [{use: file}, {use: stdout, stream: {mode: off}}]\n"
+    )
+    assert [sink.stream.state_every for sink in resolved(catalogue, text).sinks] == [9, 0]
+
+
+def test_another_policy_does_not_inherit_the_options_of_the_configured_one(catalogue):
+    source = with_overrides(
+        parse_document(
+            MINIMAL.replace("{use: scripted}", "{use: scripted, options: {commit_ticks: 9}}"), "a.yaml"
+        ),
+        Path(),
+    )
+    assert resolve(with_policy(source, "scripted"), catalogue).policy.options["commit_ticks"] == 9
+    assert resolve(with_policy(source, "random"), catalogue).policy.options == {}
+
+
+def test_what_the_environment_says_is_in_no_digest_and_no_representation(catalogue, monkeypatch):
+    text = MINIMAL + "telemetry: {sinks: [{use: file, options: {path: '${ENV:TRIAL_PATH}'}}]}\n"
+    digests = set()
+    for value in ("secret-one", "secret-two"):
+        monkeypatch.setenv("TRIAL_PATH", value)
+        config = resolved(catalogue, text)
+        assert config.sinks[0].part.options["path"] == value
+        assert value not in repr(config)
+        assert value not in str(config.shown)
+        digests.add(config.config_digest)
+    assert len(digests) == 1
+
+
+def test_files_that_options_name_are_part_of_the_simulation(catalogue, tmp_path):
+    text = MINIMAL.replace("{use: town}", "{use: town, options: {town: mine.yaml}}")
+    original = shipped_file("hamlet_24").read_text()
+    (tmp_path / "mine.yaml").write_text(original)
+    first = resolved(catalogue, text, folder=tmp_path)
+    assert first.shown["world"]["options"]["town"]["id"] == "hamlet_24"
+    (tmp_path / "mine.yaml").write_text(original.replace("agents: 3", "agents: 2"))
+    assert resolved(catalogue, text, folder=tmp_path).sim_digest != first.sim_digest
+
+
+def test_a_file_that_options_name_and_that_is_missing_is_told_at_the_line_of_the_option(catalogue):
+    text = MINIMAL.replace("{use: town}", "{use: town, options: {town: gone.yaml}}")
+    (told,) = problems(catalogue, text)
+    assert told.startswith("a.yaml:3: world.options.town: 'gone.yaml' is neither a shipped name nor a file")

@@ -1,0 +1,349 @@
+"""What holds in every town after every tick (DOMAIN section 25), as checks over the state's arrays.
+
+All towns of a batch are checked at once, so that a check costs no more than the tick it follows.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.batch import TownBatch
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.state import TownState
+from townlet_core.events import affordance, queue
+from townlet_core.events.base import Event
+
+AFTER_START = frozenset({"utility_lost", "left", "interrupted"})
+"""Reasons for which a running use fails; every other reason refuses one that has not started."""
+INTO_WALLETS = np.array([{"grant": 1, "refund": 1, "wage": 1, "bonus": 1, "sweep": 0}.get(f, -1) for f in codes.FLOWS])
+
+
+def require(holds, rule: str, state: TownState) -> None:
+    """Fail with the towns, ticks and rows for which a rule does not hold; the first axis is the town."""
+    holds = np.asarray(holds)
+    if not holds.all():
+        where = np.argwhere(~holds)
+        ticks = state.towns["tick"][where[:, 0]] - 1
+        raise AssertionError(f"{rule}; broken at {where[:5].tolist()} in ticks {ticks[:5].tolist()}")
+
+
+def check_invariants(batch: TownBatch) -> None:
+    """Check everything that one look at a batch can tell.
+
+    Raises:
+        AssertionError: with the rule, the town and the tick.
+    """
+    model, s = batch.model, batch.state
+    check_registers(model, s)
+    check_money(s)
+    check_positions(model, s)
+    check_claims(model, s)
+    check_uses(model, s)
+    check_nobody_keeps_an_object_idle(model, s)
+    check_needs_and_goods(model, s)
+    check_jobs(model, s)
+    check_arrays(batch)
+    require(batch.journal.written <= model.journal_rows, "the journal stays within its bound", s)
+
+
+def living(s: TownState) -> np.ndarray:
+    """bool[B, N]."""
+    return s.residents["alive"]
+
+
+def check_registers(model: TownModel, s: TownState) -> None:
+    """Rule 23, and the roster: living slots in the order of serials that were never used twice."""
+    r, alive = s.residents, living(s)
+    population = s.towns["population"]
+    require(alive.sum(1) == population, "population counts the living", s)
+    listed = np.arange(alive.shape[1]) < population[:, None]
+    serials = np.where(listed, np.take_along_axis(r["serial"], s.roster, 1), np.iinfo(np.int64).max)
+    require(~listed | np.take_along_axis(alive, s.roster, 1), "the roster lists the living", s)
+    require((np.diff(serials, axis=1) > 0) | ~listed[:, 1:], "the roster is in the order of serials", s)
+    require(~alive | (r["serial"] < s.towns["next_serial"][:, None]), "serials are below the next one", s)
+    slots = np.sort(np.where(alive, r["embedding"], -1 - np.arange(alive.shape[1])), 1)
+    require(np.diff(slots, axis=1) != 0, "an embedding slot belongs to one living resident", s)
+    dead = s.residents[~alive]
+    require([dead.tobytes().count(0) == dead.nbytes], "a dead slot is all zero", s)
+
+
+def check_money(s: TownState) -> None:
+    """Rule 1: no money is made or lost, and nobody owes."""
+    wallets = s.residents["wallet"]
+    require(wallets.sum(1) + s.tills.sum(1) + s.towns["treasury"] == 0, "all accounts add up to 0", s)
+    require(wallets >= 0, "no wallet is below 0", s)
+    require(s.flows >= 0, "flows are counted, not netted", s)
+    midnight = s.towns["tick"] % codes.TICKS_PER_DAY == 0
+    require(~midnight[:, None] | (s.tills == 0), "the tills are empty at midnight", s)
+
+
+def check_positions(model: TownModel, s: TownState) -> None:
+    """Rule 2: everybody stands on a passable tile, alone or with one ghost."""
+    r, alive = s.residents, living(s)
+    height, width = model.tables.passable.shape
+    x, y, mate = r["x"], r["y"], r["mate"]
+    require((x >= 0) & (x < width) & (y >= 0) & (y < height), "everybody is in the grid", s)
+    require(~alive | (model.tables.passable[y, x] == 1), "everybody stands on a passable tile", s)
+    towns = np.arange(len(alive))[:, None]
+    slots = np.arange(alive.shape[1])
+    margin = int(model.tables.params[0].margin)
+    found = s.occupant[towns, y + margin, x + margin]
+    shares = alive & (mate >= 0)
+    require(~alive | (found == slots) | (shares & (found == mate)), "the grid knows who stands where", s)
+    others = np.where(shares, mate, slots)
+    back = np.take_along_axis(mate, others, 1)
+    together = (np.take_along_axis(x, others, 1) == x) & (np.take_along_axis(y, others, 1) == y)
+    require(~shares | ((back == slots) & together & (others != slots)), "two on a tile know each other", s)
+    occupied = (s.occupant >= 0).sum((1, 2))
+    require(occupied == alive.sum(1) - shares.sum(1) // 2, "nobody else stands anywhere", s)
+    ghost = r["ghost"]
+    require(~shares | ghost | np.take_along_axis(ghost, others, 1), "of two on a tile one is a ghost", s)
+    require(~(shares & ghost) | r["moved"] | np.take_along_axis(r["moved"], others, 1),
+            "two share a tile only right after a step", s)  # fmt: skip
+
+
+def check_claims(model: TownModel, s: TownState) -> None:
+    """Rule 3: holders, queues and claims agree."""
+    r, o, alive = s.residents, s.objects, living(s)
+    stage, claim = r["claim_stage"], r["claim_object"]
+    towns = np.arange(len(alive))[:, None]
+    slots = np.arange(alive.shape[1])
+    claims = alive & (stage != codes.NO_STAGE)
+    require(~alive | ((claim >= 0) == claims), "a claim has an object and a stage", s)
+    require(~alive | ((r["claim_affordance"] >= 0) == claims), "a claim has an affordance", s)
+    kind = model.tables.affordances["type"][r["claim_affordance"]]
+    require(~claims | (model.tables.objects["type"][claim] == kind), "an object offers what is claimed", s)
+    holds = alive & (stage >= codes.STAGE_HELD)
+    require(~holds | (o["holder"][towns, claim] == slots), "who holds an object is its holder", s)
+    held = o["holder"] >= 0
+    require(held.sum(1) == holds.sum(1), "every holder holds", s)
+    margin = int(model.tables.params[0].margin)
+    placed = model.tables.objects
+    require(s.reserved[:, placed["y"] + margin, placed["x"] + margin] == held, "the grid shows reservations", s)
+    require(s.reserved.sum((1, 2)) == held.sum(1), "nothing else is reserved", s)
+    length = o["queue_length"]
+    require((length >= 0) & (length <= alive.shape[1]), "a queue has room for everybody", s)
+    waits = np.arange(s.queue.shape[2]) < length[:, :, None]
+    b, thing, place = np.nonzero(waits)
+    who = s.queue[b, thing, place]
+    right = (claim[b, who] == thing) & (stage[b, who] == codes.STAGE_QUEUED) & alive[b, who]
+    fits = np.ones(len(alive), bool)
+    fits[b[~right]] = False
+    require(fits, "who stands in a queue has queued for that object", s)
+    times = np.zeros(alive.shape, int)
+    np.add.at(times, (b, who), 1)
+    require(times == (alive & (stage == codes.STAGE_QUEUED)), "who has queued stands in one queue, once", s)
+
+
+def check_uses(model: TownModel, s: TownState) -> None:
+    """Rule 4: what runs has a holder who uses it, and an end."""
+    r, o = s.residents, s.objects
+    running, holder, use = o["running"], o["holder"], o["affordance"]
+    towns = np.arange(len(running))[:, None]
+    require(~running | (holder >= 0), "what runs has a holder", s)
+    stage = r["claim_stage"][towns, holder]
+    require((holder < 0) | ((stage == codes.STAGE_RUNNING) == running), "a holder uses what runs", s)
+    require((holder < 0) | (r["claim_affordance"][towns, holder] == use), "the holder's claim names the use", s)
+    require((holder >= 0) | (use == codes.NOBODY), "what nobody holds is used for nothing", s)
+    duration = model.tables.affordances["duration"][use]
+    in_time = (o["remaining"] >= 1) & (o["remaining"] <= duration)
+    require(~running | in_time, "a use has 1 to its duration of ticks left", s)
+    require(~running | (o["paid"] >= 0), "nobody is paid for a use", s)
+    require(~(running & ~works(model, s)) | (o["started"] == s.towns["tick"][:, None] - 1),
+            "a use does not outlast its utilities", s)  # fmt: skip
+
+
+def works(model: TownModel, s: TownState) -> np.ndarray:
+    """bool[B, O], whether an object has all its utilities."""
+    placed = model.tables.objects
+    utility = s.districts["utility"][:, placed["district"]]
+    return ((placed["needs"] == 0) | (utility != 0)).all(2)
+
+
+def check_nobody_keeps_an_object_idle(model: TownModel, s: TownState) -> None:
+    """No stuck reservation: a free object keeps nobody waiting, an idle hold ends, a closed object rests."""
+    o = s.objects
+    held, waited_for, closed = o["holder"] >= 0, o["queue_length"] > 0, o["closed"]
+    require(held | ~waited_for | closed, "no free object keeps anybody waiting", s)
+    idle = held & ~o["running"]
+    require(~closed | ~(idle | waited_for), "a closed object is neither held idly nor waited for", s)
+    limit = o["eta"] + model.tables.params[0].hold_ticks
+    age = s.towns["tick"][:, None] - 1 - o["granted"]
+    require(~(idle & works(model, s)) | (age <= limit), "an idle hold runs out", s)
+
+
+def check_needs_and_goods(model: TownModel, s: TownState) -> None:
+    """Rules 5 and 6: needs, goods and records lie in their ranges."""
+    r = s.residents
+    need = r["need"]
+    require((need >= 0) & (need <= 1), "needs lie in [0, 1]", s)
+    require((r["attendance"] >= 0) & (r["attendance"] <= 1), "attendance lies in [0, 1]", s)
+    require((r["samples"] >= 0) & (r["samples"] <= 1), "samples of attendance lie in [0, 1]", s)
+    inventory = r["inventory"]
+    require((inventory >= 0) & (inventory <= codes.INVENTORY_LIMITS), "inventories keep their limits", s)
+    stock = s.objects["stock"]
+    require((stock >= 0) & (stock <= model.tables.objects["capacity"]), "stock lies in [0, capacity]", s)
+    midnight = s.towns["tick"] % codes.TICKS_PER_DAY == 0
+    require(~midnight[:, None, None] | (stock == model.tables.objects["capacity"]), "midnight fills stocks", s)
+    latest = s.towns["tick"] - 1 + model.tables.params[0].cooldown_ticks
+    require((s.cooldown >= 0) & (s.cooldown <= latest[:, None, None]), "cool-downs end in time", s)
+    for name in ("rent_owed", "blocked", "lateness_counter", "withheld", "paid_ticks", "on_time_ticks",
+                 "late_ticks_today", "outcomes", "samples_seen", "stamps_seen", "drop", "last_duration"):  # fmt: skip
+        require(r[name] >= 0, f"{name} is a count", s)
+
+
+def check_jobs(model: TownModel, s: TownState) -> None:
+    """Rule 10: nobody has a job too many."""
+    r, alive, jobs = s.residents, living(s), model.tables.jobs
+    holders = (np.where(alive, r["job"], -1)[:, :, None] == np.arange(len(jobs))).sum(1)
+    require(holders == s.job_holders, "jobs know how many hold them", s)
+    require(s.job_holders <= jobs["capacity"], "no job is filled beyond its capacity", s)
+    require(~alive | (r["job"] < 0) | (jobs["district"][r["job"]] == r["district"]), "work is near home", s)
+    require(r["on_time_ticks"] <= r["paid_ticks"], "on-time ticks are paid ticks", s)
+    length = np.where(r["job"] >= 0, jobs["length"][r["job"]], 0)
+    require(~alive | (r["paid_ticks"] <= length), "wages are paid within the shift", s)
+    reviewed = np.zeros_like(s.districts["reviews"])
+    b, i = np.nonzero(alive & (r["review_since"] >= 0))
+    np.add.at(reviewed, (b, r["district"][b, i]), 1)
+    require(reviewed == s.districts["reviews"], "districts know their pending reviews", s)
+
+
+def check_arrays(batch: TownBatch) -> None:
+    """Rules 13 and 14: observations keep their shapes and ranges, the dead are blank."""
+    out, s, spec = batch.arrays, batch.state, batch.model.spec
+    n = spec.capacity
+    shapes = {
+        "map": (np.uint8, (n, len(spec.map_channels), spec.map_window, spec.map_window)),
+        "features": (np.float32, (n, len(spec.feature_names))),
+        "mask": (np.uint8, (n, len(spec.action_names))),
+        "reward": (np.float32, (n,)),
+        "terminated": (np.uint8, (n,)),
+        "truncated": (np.uint8, (n,)),
+        "alive": (np.uint8, (n,)),
+        "serial": (np.int64, (n,)),
+    }
+    for name, array in out._asdict().items():
+        dtype, shape = shapes[name]
+        assert array.dtype == dtype, f"{name} keeps its type"
+        assert array.shape == (batch.towns, *shape), f"{name} keeps its shape"
+    require(np.isfinite(out.features) & (np.abs(out.features) <= 1), "features lie in [-1, 1]", s)
+    require(out.map <= 1, "the map is of zeros and ones", s)
+    require(out.mask <= 1, "the mask is of zeros and ones", s)
+    require(out.mask[:, :, codes.WAIT] == 1, "everybody may wait", s)
+    alive = living(s)
+    require(out.alive == alive, "who lives is shown", s)
+    require(np.where(alive, s.residents["serial"], 0) == out.serial, "serials are shown", s)
+    for array in (out.map, out.features, out.mask[:, :, 1:], out.reward, out.terminated, out.truncated):
+        require(~array[~alive].any(keepdims=True), "rows of the dead are zero", s)
+    bits = (s.residents["mask"][:, :, None] >> np.arange(len(spec.action_names), dtype=np.uint64)) & np.uint64(1)
+    require(~alive[:, :, None] | (bits == out.mask), "the mask shown is the mask that counts", s)
+
+
+class Watch:
+    """Rules that compare a tick's end with its beginning: call ``before`` and ``after`` around a step."""
+
+    def __init__(self, batch: TownBatch) -> None:
+        self._batch = batch
+        self.before()
+
+    def before(self) -> None:
+        """Remember what the rules compare with."""
+        s = self._batch.state
+        self._mask = self._batch.arrays.mask.copy()
+        self._need = s.residents["need"].copy()
+        self._job, self._skip = s.residents["job"].copy(), s.residents["skip_shift"].copy()
+        midnight = (s.towns["tick"] % codes.TICKS_PER_DAY == 0)[:, None]
+        self._flows = np.where(midnight & (s.towns["tick"] > 0)[:, None], 0, s.flows)
+        self._wallets = s.residents["wallet"].sum(1)
+        self._finished = s.residents["outcomes"].copy()
+
+    def after(self, actions: np.ndarray, *, needs_set: bool) -> None:
+        """Compare; ``needs_set`` says that somebody's need was changed from outside."""
+        model, s = self._batch.model, self._batch.state
+        alive = living(s)
+        legal = (actions >= 0) & (actions < self._mask.shape[2])
+        legal &= np.take_along_axis(self._mask, np.where(legal, actions, 0)[:, :, None].astype(int), 2)[:, :, 0] == 1
+        refused = s.residents["last_result"] == codes.INVALID
+        require(~alive | (legal != refused), "an unmasked action is never invalid, a masked one always", s)
+        moved = s.flows - self._flows
+        require(moved >= 0, "flows only grow within a day", s)
+        gained = s.residents["wallet"].sum(1) - self._wallets
+        require(moved @ INTO_WALLETS == gained, "the flows explain every wallet", s)
+        self._check_wages(model, s, moved[:, codes.FLOWS.index("wage")])
+        if not needs_set:
+            done = s.residents["outcomes"] > self._finished
+            fell = (s.residents["need"] <= self._need).all(2)
+            require(fell | done, "a need rises only when a use ends", s)
+
+    def _check_wages(self, model: TownModel, s: TownState, paid: np.ndarray) -> None:
+        """Rule 10: wages go to who is at work within the shift, and to nobody else."""
+        jobs = model.tables.jobs[self._job]
+        x = (s.towns["tick"][:, None] - 1 - jobs["start"]) % codes.TICKS_PER_DAY
+        there = model.tables.place_at[s.residents["y"], s.residents["x"]] == jobs["place"]
+        earns = living(s) & (self._job >= 0) & ~self._skip & (x < jobs["length"]) & there
+        require(paid == np.where(earns, jobs["wage"], 0).sum(1), "wages only within the shift, while present", s)
+
+
+class Chronicle:
+    """Rules 7 and 9 over the events of one town: every use and every wait that begins comes to an end."""
+
+    def __init__(self) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.reasons: Counter[tuple[str, str]] = Counter()
+        self.running: dict[str, affordance.AffordanceStart] = {}
+        self.waiting: dict[str, tuple[str, int]] = {}
+        self.waits: list[int] = []
+
+    def see(self, events: tuple[Event, ...], tick: int) -> None:
+        """Take one tick's events."""
+        for event in events:
+            self.kinds[event.kind] += 1
+            match event:
+                case affordance.AffordanceStart():
+                    assert event.agent_id not in self.running, f"{event} while another use runs"
+                    self.running[event.agent_id] = event
+                case affordance.AffordanceFinish():
+                    self._end(event)
+                case affordance.AffordanceFail():
+                    self.reasons[event.kind, event.reason] += 1
+                    self._fail(event)
+                case queue.QueueJoin():
+                    assert event.agent_id not in self.waiting, f"{event} while waiting elsewhere"
+                    self.waiting[event.agent_id] = event.object_id, tick
+                case queue.QueueGrant():
+                    self._serve(event, tick)
+                case queue.QueueLeave():
+                    self.reasons[event.kind, event.reason] += 1
+                    self.waiting.pop(event.agent_id, None)
+                case queue.QueueConflict():
+                    self.reasons[event.kind, event.reason] += 1
+                    if event.reason == "ghost_step":
+                        self.waiting[event.actor] = str(event.object_id), tick
+
+    def check_end(self, batch: TownBatch, b: int) -> None:
+        """Compare with the state: starts = finishes + failures + what still runs, and so for waits."""
+        r = batch.state.residents[b]
+        uses = {f"a{r['serial'][i]:05d}" for i in np.flatnonzero(r["claim_stage"] == codes.STAGE_RUNNING)}
+        waits = {f"a{r['serial'][i]:05d}" for i in np.flatnonzero(r["claim_stage"] == codes.STAGE_QUEUED)}
+        assert set(self.running) == uses
+        assert set(self.waiting) == waits
+
+    def _end(self, event: affordance.AffordanceFinish) -> None:
+        began = self.running.pop(event.agent_id)
+        assert (began.object_id, began.affordance_id) == (event.object_id, event.affordance_id)
+
+    def _fail(self, event: affordance.AffordanceFail) -> None:
+        if event.reason not in AFTER_START:
+            assert event.agent_id not in self.running, f"{event} while a use runs"
+            assert (event.progress, event.refunded) == (0, 0), event
+            return
+        began = self.running.pop(event.agent_id)
+        assert (began.object_id, began.affordance_id) == (event.object_id, event.affordance_id)
+        assert event.refunded == began.paid, f"{event} after {began}"
+        assert 0 <= event.progress < began.duration
+
+    def _serve(self, event: queue.QueueGrant, tick: int) -> None:
+        thing, since = self.waiting.pop(event.agent_id)
+        assert (thing, tick - since) == (event.object_id, event.waited), event
+        self.waits.append(event.waited)

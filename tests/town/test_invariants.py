@@ -1,0 +1,284 @@
+"""Whatever residents want and whatever is done to a town, the rules of DOMAIN section 25 hold."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.town.invariants import AFTER_START, Chronicle, Watch, check_invariants
+from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.policies.scripted.policy import ScriptedPolicy
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.batch import Intervention, TownBatch
+from townlet_adapters.worlds.town.decode import Decoder
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.options import TownOptions
+from townlet_adapters.worlds.town.world import TownWorld
+
+CROWDED = {
+    "id": "crowded",
+    "agents": 12,
+    "legend": {
+        ".": {"tile": "floor"},
+        "#": {"tile": "wall"},
+        "~": {"tile": "water"},
+        "+": {"tile": "door"},
+        "E": {"tile": "road", "mark": "entry"},
+        "h": {"tile": "floor", "place": "house"},
+        "H": {"tile": "floor", "place": "@", "mark": "home"},
+        "g": {"tile": "floor", "place": "shop"},
+        "c": {"tile": "floor", "place": "bar"},
+        "p": {"tile": "floor", "place": "green"},
+        "F": {"tile": "floor", "place": "@", "object": "fridge"},
+        "S": {"tile": "floor", "place": "@", "object": "stove"},
+        "B": {"tile": "floor", "place": "@", "object": "bed"},
+        "W": {"tile": "floor", "place": "@", "object": "shower"},
+        "X": {"tile": "floor", "place": "@", "object": "checkout"},
+        "C": {"tile": "floor", "place": "@", "object": "counter"},
+        "N": {"tile": "floor", "place": "@", "object": "bench"},
+    },
+    "kinds": {"house": "home", "shop": "grocer", "bar": "cafe", "green": "park"},
+    "jobs": {
+        "clerk": {"place": "shop", "start": 60, "end": 240, "wage": 20, "late_fine": 100, "capacity": 5},
+        "keeper": {"place": "bar", "start": 1380, "end": 60, "wage": 22, "late_fine": 120, "capacity": 4},
+    },
+    "rows": (
+        "E............",
+        ".#####.#####.",
+        ".#HhW#.#gXg#.",
+        ".#hhhh+.ggg#.",
+        ".#FhB#.#####.",
+        ".#HhS#.cCc.~.",
+        ".#####.ccc.~.",
+        "...pNp.......",
+    ),
+}
+"""Twelve residents, one of everything, one door that two cannot pass."""
+
+
+def crowded_model(**options) -> TownModel:
+    value = {"town": CROWDED, "economy": {"balance_check": "off"}, **options}
+    return TownModel.build(TownOptions.model_validate(value))
+
+
+@pytest.fixture(scope="module")
+def crowd() -> TownModel:
+    return crowded_model(population={"capacity": 14})
+
+
+@pytest.fixture(scope="module")
+def hasty() -> TownModel:
+    """Twelve residents whom everything happens to soon: reviews, hand-overs, fines, poverty."""
+    return crowded_model(
+        population={"start_wallet": 600},
+        employment={"max_absent_shifts": 1, "review_ticks": 60, "review_queue_limit": 2, "daily_loss_cap": 3},
+        queues={"cooldown_ticks": 0, "hold_ticks": 2, "drop_distance": 1, "drop_ticks": 3, "patience_ticks": 5},
+    )
+
+
+class Chaos:
+    """Random intents, allowed and not, and random strokes of fate, from one generator."""
+
+    def __init__(self, batch: TownBatch, seed: int, *, legal: float, aimed: float, fate: float) -> None:
+        self._batch = batch
+        self._random = np.random.default_rng(seed)
+        self._legal, self._aimed, self._fate = legal, aimed, fate
+        weights = np.ones(batch.arrays.mask.shape[2])
+        weights[codes.LEAVE] = 0.05  # who leaves at once never waits, holds or finishes
+        weights[codes.FIRST_USE :] = 6.0
+        self._weights = weights
+        self.needs_set = False
+
+    def intents(self):
+        """Draw (actions, targets) for everybody: ``legal`` of them from the mask, ``aimed`` with a target."""
+        mask = self._batch.arrays.mask
+        shape, actions = mask.shape[:2], mask.shape[2]
+        allowed = np.argmax(self._random.random(mask.shape) * self._weights * mask, axis=2)
+        anything = self._random.integers(-3, actions + 3, shape)
+        chosen = np.where(self._random.random(shape) < self._legal, allowed, anything)
+        objects = self._batch.state.objects.shape[1]
+        aims = np.where(
+            self._random.random(shape) < 0.5,
+            self._batch.state.residents["claim_object"],
+            self._random.integers(-2, objects + 2, shape),
+        )
+        return chosen, np.where(self._random.random(shape) < self._aimed, aims, -1)
+
+    def strike(self) -> None:
+        """Let fate strike some of the towns."""
+        self.needs_set = False
+        for b in np.flatnonzero(self._random.random(self._batch.towns) < self._fate).tolist():
+            order = self._stroke(b)
+            self.needs_set |= order.what == codes.SET_NEED
+            self._batch.intervene(order)
+
+    def _stroke(self, b: int) -> Intervention:
+        draw = self._random.integers
+        slots, objects = self._batch.state.residents.shape[1], self._batch.state.objects.shape[1]
+        height, width = self._batch.model.tables.passable.shape
+        match int(draw(5)):
+            case 0:
+                tile = int(draw(-1, width + 1)), int(draw(-1, height + 1))
+                return Intervention(b, codes.TELEPORT, int(draw(slots)), *tile)
+            case 1:
+                return Intervention(b, codes.SWITCH_UTILITY, 0, int(draw(2)), int(draw(2)))
+            case 2:
+                level = float(self._random.random())
+                return Intervention(b, codes.SET_NEED, int(draw(slots)), int(draw(3)), value=level)
+            case 3:
+                return Intervention(b, codes.CLOSE_OBJECT, int(draw(objects)), int(draw(4) == 0))
+            case _:
+                return Intervention(b, codes.CLOSE_OBJECT, int(draw(objects)), 0)
+
+
+def live(batch: TownBatch, chaos: Chaos, ticks: int, *, looks_every: int = 1) -> list[Chronicle]:
+    """Let a batch live in chaos, checking every rule, and give each town's chronicle."""
+    decoder = Decoder(batch.model)
+    chronicles = [Chronicle() for _ in range(batch.towns)]
+    for chronicle in chronicles:
+        chronicle.kinds["ticks"] = 0
+    watch = Watch(batch)
+    for tick in range(ticks):
+        chaos.strike()
+        actions, targets = chaos.intents()
+        watch.before()
+        batch.step(actions, targets)
+        watch.after(actions, needs_set=chaos.needs_set)
+        if tick % looks_every == 0:
+            check_invariants(batch)
+        for b, chronicle in enumerate(chronicles):
+            chronicle.see(decoder.events(batch.state, batch.journal, b), tick)
+    check_invariants(batch)
+    for b, chronicle in enumerate(chronicles):
+        chronicle.check_end(batch, b)
+    return chronicles
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**64 - 1),
+    draws=st.integers(0, 2**32),
+    legal=st.sampled_from((0.0, 0.5, 0.9, 1.0)),
+    aimed=st.sampled_from((0.0, 0.3)),
+    fate=st.sampled_from((0.0, 0.05, 0.5)),
+    ticks=st.integers(1, 250),
+)
+def test_every_rule_holds_whatever_residents_want_and_fate_does(crowd, seed, draws, legal, aimed, fate, ticks):
+    batch = TownBatch(crowd, 3, journal=True)
+    batch.reset(seed)
+    check_invariants(batch)
+    live(batch, Chaos(batch, draws, legal=legal, aimed=aimed, fate=fate), ticks)
+
+
+def test_ten_thousand_ticks_of_a_crowd_keep_every_rule_and_meet_every_trouble(crowd, hasty):
+    """Four crowded towns for 2,500 ticks: what the rules are about must have happened, too."""
+    kinds, reasons = set(), set()
+    for model in (crowd, hasty):
+        batch = TownBatch(model, 2, journal=True)
+        batch.reset(5)
+        for chronicle in live(batch, Chaos(batch, 6, legal=0.95, aimed=0.1, fate=0.03), 2500):
+            kinds |= chronicle.kinds.keys()
+            reasons |= chronicle.reasons.keys()
+    assert kinds >= {
+        "affordance.start", "affordance.finish", "affordance.fail",
+        "queue.join", "queue.grant", "queue.leave", "queue.conflict", "rivalry.events",
+        "employment.arrived", "employment.late_start", "employment.absent", "employment.departed_early",
+        "employment.helped", "employment.shift_covered", "employment.shift_end", "employment.review",
+        "employment.job_loss", "employment.hired",
+        "economy.restock", "economy.rent", "economy.day", "lifecycle.moved",
+    }  # fmt: skip
+    assert {reason for kind, reason in reasons if kind == "queue.conflict"} == {"ghost_step", "jostle", "waiting"}
+    left = {reason for kind, reason in reasons if kind == "queue.leave"}
+    assert left == {"left", "timeout", "too_far", "closed", "interrupted"}
+    failed = {reason for kind, reason in reasons if kind == "affordance.fail"}
+    assert failed >= AFTER_START | {"cooldown", "closed", "utility_off", "insufficient_funds"}
+
+
+def test_the_journal_keeps_far_from_its_bound_in_the_most_crowded_town(hasty):
+    """Everybody in one room; a bound that is exceeded would end the run, one that is never neared is waste."""
+    batch = TownBatch(hasty, 4, journal=True)
+    batch.reset(1)
+    chaos = Chaos(batch, 2, legal=1.0, aimed=0.0, fate=0.5)
+    worst = 0
+    for _ in range(1500):
+        chaos.strike()
+        batch.step(*chaos.intents())
+        worst = max(worst, int(batch.journal.written.max()))
+    assert 12 < worst <= hasty.journal_rows
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(draws=st.integers(0, 2**32), legal=st.sampled_from((0.3, 0.9)), ticks=st.integers(1, 120))
+def test_a_failed_action_changes_nothing_but_what_is_told_of_it(crowd, draws, legal, ticks):
+    """A twin town in which whoever failed had waited instead is the same after the tick, but for the results."""
+    batch, twin = TownBatch(crowd, 2, journal=True), TownBatch(crowd, 2, journal=True)
+    batch.reset(draws)
+    twin.reset(draws)
+    chaos = Chaos(batch, draws, legal=legal, aimed=0.3, fate=0.0)
+    compared = 0
+    for _ in range(ticks):
+        actions, targets = chaos.intents()
+        for array, copy in zip(batch.state, twin.state, strict=True):
+            copy[...] = array
+        claim = batch.state.residents["claim_stage"] == codes.STAGE_HELD
+        batch.step(actions, targets)
+        result = batch.state.residents["last_result"]
+        failed = result > codes.LAST_SUCCESS
+        lost = failed & claim & (result >= codes.CLOSED)
+        twin.step(np.where(failed, codes.WAIT, actions), targets)
+        same = ~lost.any(1)
+        compared += int(same.sum() * failed.any())
+        for name, array, copy in zip(batch.state._fields, batch.state, twin.state, strict=True):
+            if name == "residents":
+                for field in array.dtype.names:
+                    if field not in {"last_action", "last_result", "last_duration", "blocked"}:
+                        assert (array[field] == copy[field])[same].all(), field
+            else:
+                assert (array == copy)[same].all(), name
+    assert compared > 0 or ticks < 20
+
+
+def test_under_the_scripted_policy_everybody_who_waits_is_served_or_leaves(crowd):
+    """Twelve residents and one bed, shower, fridge and stove for two days: no wait without an end."""
+    world = TownWorld(crowd)
+    policy = ScriptedPolicy(ScriptedOptions())
+    policy.begin(world.spec, 3)
+    observation = world.reset(3)
+    chronicle = Chronicle()
+    longest = 0
+    for tick in range(2 * codes.TICKS_PER_DAY):
+        outcome = world.step(policy.decide(observation).actions)
+        observation = outcome.observation
+        chronicle.see(outcome.events, tick)
+        longest = max([longest, *(tick - since for _, since in chronicle.waiting.values())])
+        if tick % 7 == 0:
+            check_invariants(world.engine)
+    chronicle.check_end(world.engine, 0)
+    # Eleven before one and an hour for each, and then some who left for work and came again.
+    assert longest < 12 * 90
+    assert len(chronicle.waits) > 50
+
+
+def test_observing_again_changes_nothing_and_shows_the_same(crowd):
+    """Rule 26: an observation is a function of the state alone, which holds the policy's context."""
+    batch = TownBatch(crowd, 3)
+    batch.reset(9)
+    chaos = Chaos(batch, 9, legal=0.9, aimed=0.1, fate=0.1)
+    random = np.random.default_rng(9)
+    fields = len(crowd.spec.fields)
+    for _ in range(100):
+        chaos.strike()
+        actions, targets = chaos.intents()
+        wants = batch.intents
+        wants.option[...] = random.integers(-1, 8, wants.option.shape)
+        wants.goal[...] = random.integers(-1, fields, wants.goal.shape)
+        wants.commit[...] = random.integers(0, 16, wants.commit.shape)
+        batch.step(actions, targets)
+        seen = [array.tobytes() for array in batch.arrays]
+        state = [array.tobytes() for array in batch.state]
+        for array in batch.arrays:
+            array.fill(1)
+        batch.observe()
+        for name, before, array in zip(batch.arrays._fields, seen, batch.arrays, strict=True):
+            assert before == array.tobytes(), name
+        assert state == [array.tobytes() for array in batch.state]
