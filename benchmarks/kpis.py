@@ -4,6 +4,7 @@ Run it with ``python benchmarks/kpis.py --help``. ``tests/town/test_kpis.py`` ju
 """  # noqa: INP001 - a script, not a package
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from statistics import fmean
 from typing import Final
 
 import numpy as np
+import yaml
 
 from townlet_adapters.composition import open_simulation
 from townlet_core.events.base import Fact
@@ -193,9 +195,14 @@ def main() -> None:
     parser.add_argument("config", nargs="?", default="configs/town.yaml")
     parser.add_argument("--days", type=int, default=WEEK)
     parser.add_argument("--seeds", type=int, default=5, help="how many, from 1 on")
+    parser.add_argument("--set", dest="values", action="append", default=[], metavar="KEY.PATH=VALUE")
     options = parser.parse_args()
-    runs = [measure(options.config, seed, days=options.days) for seed in range(1, options.seeds + 1)]
-    print("\n".join(report(runs, TOWN)))  # noqa: T201 - a script's output
+    overrides = {key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in options.values)}
+    runs = [
+        measure(options.config, seed, days=options.days, overrides=overrides)
+        for seed in range(1, options.seeds + 1)
+    ]
+    sys.stdout.write("\n".join(report(runs, TOWN)) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import logging
 import platform
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -45,7 +46,7 @@ from townlet_core.observers.kpis import KpiObserver, KpiSettings
 from townlet_core.observers.needs import NeedLimits
 from townlet_core.observers.uses import UseNames
 from townlet_core.pacing import Pacer
-from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
+from townlet_core.ports import PolicyPort, WorldPort
 from townlet_core.records import record_to_json
 from townlet_plugins.catalogue import BUILTIN, Catalogue, load_catalogue
 from townlet_plugins.factory import BuildContext
@@ -109,14 +110,14 @@ class OpenRun:
         config: what it was built from.
         folder: where it leaves its files, or None.
         run_id: id of the run.
-        sinks: where its messages go, started.
+        routes: where its messages go, every sink started.
     """
 
     loop: SimulationLoop
     config: ResolvedConfig
     folder: RunFolder | None
     run_id: str
-    sinks: tuple[TelemetrySinkProtocol, ...] = field(repr=False)
+    routes: tuple[SinkRoute, ...] = field(repr=False)
 
     def save_snapshot(self) -> Path:
         """Keep a snapshot in the run folder now.
@@ -130,7 +131,7 @@ class OpenRun:
 
     def drain(self) -> tuple[SinkStatus, ...]:
         """Stop the sinks and tell what each of them came to."""
-        return tuple(sink.stop(DRAIN_SECONDS) for sink in self.sinks)
+        return tuple(replace(route.sink.stop(DRAIN_SECONDS), name=route.name) for route in self.routes)
 
 
 @contextmanager
@@ -161,7 +162,7 @@ def open_simulation(  # noqa: PLR0913 - what a run can be told, each by its name
         TownletError: when it cannot be opened.
     """
     request = RunRequest(
-        config=find_config(config) if isinstance(config, str) else config,
+        config=find_config(str(config)) if isinstance(config, str | Path) else config,
         seed=seed,
         overrides=tuple(Override.of(key, value) for key, value in (overrides or {}).items()),
         output=Output(keep=out is not None, path=Path(out) if out is not None else None),
@@ -204,7 +205,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
             )
             _start(loop, stored)
             _write_identity(folder, config, catalogue, context, stored)
-        yield OpenRun(loop, config, folder, context.run_id, tuple(route.sink for route in routes))
+        yield OpenRun(loop, config, folder, context.run_id, routes)
 
 
 def load_config(
@@ -378,6 +379,7 @@ def _open_sinks(
 ) -> tuple[SinkRoute, ...]:
     """Start every sink; one that needs a run folder where there is none is left out, and that is told."""
     routes: list[SinkRoute] = []
+    opened: Counter[str] = Counter()
     for number, choice in enumerate(config.sinks, start=1):
         try:
             sink = config.build(choice.part, choice.path, replace(context, producer=number))
@@ -386,7 +388,11 @@ def _open_sinks(
             continue
         sink.start()
         stack.callback(sink.stop, DRAIN_SECONDS)
-        routes.append(SinkRoute(sink.status().name, sink, choice.stream.state_every))
+        # Two sinks of a kind are told apart by number: file, file-2.
+        kind = choice.part.name
+        opened[kind] += 1
+        name = kind if opened[kind] == 1 else f"{kind}-{opened[kind]}"
+        routes.append(SinkRoute(name, sink, choice.stream.state_every))
     return tuple(routes)
 
 

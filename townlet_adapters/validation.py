@@ -101,7 +101,7 @@ def _problem_of(detail: ErrorDetails, document: Document, schema: JsonObject) ->
     if kind == "extra_forbidden":
         name = str(path[-1])
         return document.problem(path, "unknown key", nearest(name, _known_keys(schema, path[:-1])))
-    allowed = ", or ".join(dict.fromkeys(_words_for(part) for part in _schemas_at(schema, path))) or message
+    allowed = ", or ".join(dict.fromkeys(words_for(part) for part in _schemas_at(schema, path))) or message
     if kind == "missing":
         return document.problem(path, "this key is missing", allowed)
     if kind in ("value_error", "assertion_error"):
@@ -169,7 +169,7 @@ def _known_keys(schema: JsonObject, path: KeyPath) -> list[str]:
     return keys
 
 
-def _words_for(schema: JsonObject) -> str:
+def words_for(schema: JsonObject) -> str:
     """Say in words what a schema allows."""
     if isinstance(values := schema.get("enum"), list):
         return "one of " + ", ".join(spell_value(value) for value in values)

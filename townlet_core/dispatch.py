@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from townlet_core.dto.frame import StateFrame
@@ -111,7 +111,10 @@ class EventDispatcher:
 
     def _status(self, route: SinkRoute) -> SinkStatus:
         status = self._guarded(route.name, lambda sink: sink.status(), route.sink)
-        return status or SinkStatus(route.name, "failed", last_error="the sink cannot tell its status")
+        if status is None:
+            return SinkStatus(route.name, "failed", last_error="the sink cannot tell its status")
+        # A sink knows what it is called by itself; beside another one of its kind, the route knows better.
+        return status if status.name == route.name else replace(status, name=route.name)
 
     def _send(self, route: SinkRoute, message: Message) -> None:
         for transform in route.transforms:

@@ -2,6 +2,7 @@ import array
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,6 +92,24 @@ def test_the_digest_does_not_depend_on_sinks_speed_or_folders(townlet, config):
     assert not Path("c/events.ndjson").exists()
 
 
+def test_the_digest_is_the_same_in_other_processes_hashed_and_interpreted_otherwise(townlet, config):
+    here = townlet("run", str(config), "--ticks", "15", "--no-out", "--digest", "--quiet")[1]
+    for environment in ({"PYTHONHASHSEED": "4"}, {"PYTHONHASHSEED": "5", "NUMBA_DISABLE_JIT": "1"}):
+        process = start(
+            "run",
+            str(config),
+            "--ticks",
+            "15",
+            "--no-out",
+            "--digest",
+            "--quiet",
+            cwd=config.parent,
+            **environment,
+        )
+        code, out, _ = finish(process)
+        assert (code, out) == (0, here)
+
+
 def test_without_a_digest_or_a_folder_none_is_computed(townlet, config):
     townlet("run", str(config), "--ticks", "3", "--no-out", "--json-summary", "s.json")
     assert json.loads(Path("s.json").read_text())["digest"] is None
@@ -123,6 +142,28 @@ def test_a_pipe_gets_no_progress_bar_and_no_colour(townlet, config):
     code, out, err = townlet("run", str(config), "--ticks", "5", "--out", "r")
     assert (code, err) == (0, "")
     assert "\x1b" not in out
+
+
+def test_a_terminal_gets_a_progress_bar_that_tells_the_time_of_day(tmp_path):
+    reader, terminal = os.openpty()
+    process = subprocess.Popen(
+        [*TOWNLET, "run", "--ticks", "1000000", "--no-out", "--sink", f"file={tmp_path / 'e.ndjson'}"],
+        cwd=tmp_path,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    shown = b""
+    while not re.search(
+        rb"day \d+ \d\d:\d\d +[\d,]+ ticks/s +8 residents +[\d,]+ events +file:healthy", shown
+    ):
+        shown += os.read(reader, 4096)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    os.close(reader)
+    assert process.returncode == 130
+    assert b"ticks with seed 7" in out
 
 
 def test_a_saved_and_resumed_run_is_the_same_run(townlet, config):

@@ -78,6 +78,20 @@ def test_sinks_have_delivered_everything_when_they_are_drained(tmp_path):
     assert status.dropped == {}
 
 
+def test_two_sinks_of_a_kind_are_told_apart_and_have_producers_of_their_own(tmp_path):
+    second = "{use: file, options: {path: b.ndjson}, stream: {mode: snapshot, every: 1}}"
+    with open_run(kept(tmp_path / "run", f"telemetry.sinks=[{{use: file}}, {second}]")) as opened:
+        opened.loop.run_for(3)
+        first, second = opened.drain()
+    assert (first.name, second.name) == ("file", "file-2")
+    assert second.delivered == first.delivered + 3
+    sources = {
+        json.loads((tmp_path / "run" / name).read_text().splitlines()[0])["source"].rpartition(":")[2]
+        for name in ("events.ndjson", "b.ndjson")
+    }
+    assert sources == {"p1", "p2"}
+
+
 def test_resuming_continues_the_same_facts_and_the_same_digest(tmp_path):
     whole = run(kept(tmp_path / "whole"), 60)
     first = run(kept(tmp_path / "first", "runner.snapshot_every=25"), 50)

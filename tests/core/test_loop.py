@@ -123,7 +123,7 @@ def test_the_summary_accounts_for_the_run():
     assert summary.events_total == sum(summary.events_by_kind.values()) == len(facts)
     assert summary.events_by_kind["loop.tick"] == 20
     assert summary.kpis["agent_days"] == 2 * 25 / 20
-    assert summary.sinks == (sink.status(),)
+    assert summary.sinks == (replace(sink.status(), name="sink"),)
     assert summary.digest == loop.digest
     assert not summary.interrupted
 

@@ -31,13 +31,7 @@ def test_our_own_world_policies_and_sinks_come_through_the_door():
 
 
 def test_a_third_party_is_listed_as_refused_and_never_imported(tmp_path, monkeypatch):
-    install(
-        tmp_path,
-        "townlet-bakery",
-        "bakery_of_a_stranger",
-        "raise SystemExit('imported')",
-        entry_point="bakery",
-    )
+    install(tmp_path, "townlet-bakery", "bakery_of_a_stranger", "bakery")
     monkeypatch.syspath_prepend(tmp_path)
     (row,) = [row for row in load_catalogue().rows if row.entry_point == "bakery"]
     assert (row.distribution, row.version, row.state) == ("townlet-bakery", "1.0", REFUSED)

@@ -12,6 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from townlet_adapters.documents import Document
+from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import Intervention
 from townlet_adapters.worlds.town.model import TownModel
@@ -64,7 +66,7 @@ def town_map(rows: Sequence[str], jobs: Mapping[str, dict[str, object]] | None =
         "legend": {symbol: LEGEND[symbol] for symbol in symbols},
         "kinds": {place: kind for place, kind in KINDS.items() if place in places},
         "jobs": dict(jobs or {}),
-        "rows": tuple(rows),
+        "rows": list(rows),
     }
 
 
@@ -86,8 +88,8 @@ def build_model(
     given["population"] = {"target": residents, **options.get("population", {})}
     given["economy"] = {"balance_check": "off", **options.get("economy", {})}
     if manifest is not None:
-        given["affordances"] = {"manifest": tuple(manifest), **options.get("affordances", {})}
-    return TownModel.build(TownOptions.model_validate(given))
+        given["affordances"] = {"manifest": list(manifest), **options.get("affordances", {})}
+    return TownModel.build(validate(Document(given, "test.yaml"), TownOptions))
 
 
 class Town:

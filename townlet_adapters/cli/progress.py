@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from townlet_core.dispatch import EventDispatcher
 from townlet_core.events.base import Diagnostic, Fact
@@ -51,13 +51,8 @@ def progress_bar(console: Console, dispatcher: EventDispatcher, ticks: int) -> I
     if not console.is_terminal:
         yield
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, TextColumn("{task.fields[story]}"), console=console, transient=True) as progress:
+    columns = (BarColumn(bar_width=10), TaskProgressColumn(), TextColumn("{task.fields[story]}"))
+    with Progress(*columns, console=console, transient=True) as progress:
         meter = _Meter(progress, progress.add_task("town", total=ticks, story=""), dispatcher)
         dispatcher.subscribe(LoopTick.kind, meter.see, name="progress bar")
         yield

@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeAlias, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
@@ -23,8 +23,6 @@ from platformdirs import user_cache_path
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_CallTemplate: TypeAlias = tuple[type[object], object, tuple[types.Type, ...], dict[str, types.Type]]
 
 INTERPRETED = bool(numba.config.DISABLE_JIT)
 """True when ``NUMBA_DISABLE_JIT=1`` runs the kernels as plain Python."""
@@ -110,7 +108,7 @@ def _compile_once(dispatcher: Dispatcher) -> None:
     """
     by_value = dispatcher.get_call_template
 
-    def by_type(args: tuple[types.Type, ...], kws: dict[str, types.Type]) -> _CallTemplate:
+    def by_type(args: tuple[types.Type, ...], kws: dict[str, types.Type]) -> object:
         plain = {name: types.unliteral(each) for name, each in kws.items()}
         return by_value(tuple(types.unliteral(each) for each in args), plain)
 

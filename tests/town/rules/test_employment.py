@@ -359,7 +359,7 @@ def test_a_refusal_is_told_again_when_it_is_another_one():
     absent_days(town, range(3))
     second = town.resident(2)
     assert second.review_since < 0
-    town.jump(3 * 1440 + 391).step()
+    town.jump(3 * 1440 + 391).stand(2, OFFICE[1]).step()
     assert second.review_since >= 0, "the first clerk's loss made room"
     town.jump(600 + 7 * 1440)
     town.state.districts["reviews"][0, 0] = 1

@@ -128,33 +128,37 @@ def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, 
         for wx in range(side):
             window[layout.RESERVATIONS, wy, wx] = held[wy, wx]
             reserved += held[wy, wx]
-    shared = r.mate >= 0
     window[layout.SELF, half, half] = 1
-    window[layout.AGENTS, half, half] = shared
+    window[layout.AGENTS, half, half] = r.mate >= 0
     others -= 1
     cells = side * side
     nearest = 1.0
-    if shared:
-        nearest = 0.0
-    elif others > 0:
-        nearest = nearest_in_window(window, half)
-    f[layout.NEAR_AGENTS] = min(1.0, (others + shared) / (cells - 1))
+    if others > 0 or r.mate >= 0:
+        doubled, nearest = look_around(s, b, occupant, window)
+        others += doubled
+    f[layout.NEAR_AGENTS] = min(1.0, others / (cells - 1))
     f[layout.NEAR_OBJECTS] = t.objects_near[r.y, r.x]
     f[layout.NEAR_RESERVED] = reserved / cells
     f[layout.NEAREST_AGENT] = nearest
 
 
 @inlined
-def nearest_in_window(window: np.ndarray, half: int) -> float:
-    """min(1, Euclidean distance * 2 / (K - 1)) to the nearest other agent in the window."""
+def look_around(s: TownState, b: int, occupant: np.ndarray, window: np.ndarray) -> tuple[int, float]:
+    """Count the tiles of the window that hold two, and measure the way to the nearest other resident.
+
+    The distance is min(1, Euclidean distance * 2 / (K - 1)); the own tile counts when it is shared.
+    """
     side = window.shape[1]
+    half = side // 2
+    doubled = 0
     best = 2 * side * side
     for wy in range(side):
         for wx in range(side):
             if window[layout.AGENTS, wy, wx]:
+                doubled += int(s.residents[b, occupant[wy, wx]].mate >= 0)
                 square = (wx - half) * (wx - half) + (wy - half) * (wy - half)
                 best = min(best, square)
-    return min(1.0, math.sqrt(best) / half)
+    return doubled, min(1.0, math.sqrt(best) / half)
 
 
 @inlined

@@ -187,7 +187,9 @@ def load_town(options: TownOptions, base_dir: Path) -> TownPlan:
         *_problems_of_overrides(options, district, names),
         *_problems_of_prices(district, manifest, prices, document),
     )
-    target, capacity, embedding_slots = _sizes(options, district.agents * rows * cols)
+    target, capacity, embedding_slots = _sizes(
+        options, district.agents * rows * cols, district.room * rows * cols
+    )
     warnings = [
         *_shortages(district, rows * cols, target),
         *_check_balance(options, district, prices, document),
@@ -301,12 +303,15 @@ def _problems_of_prices(
                 )
 
 
-def _sizes(options: TownOptions, designed_for: int) -> tuple[int, int, int]:
+def _sizes(options: TownOptions, designed_for: int, room: int) -> tuple[int, int, int]:
     """Settle the residents at the start, the slots for residents and the embedding slots."""
     population = options.population
     target = population.target if population.target is not None else designed_for
     capacity = population.capacity if population.capacity is not None else math.ceil(target * 5 / 4)
     slots = options.embeddings.max_slots
+    if target > room:
+        allowed = f"allowed: at most {room}, as many tiles as there are to stand on"
+        raise ConfigError(Problem("population.target", str(target), allowed))
     if capacity < target:
         raise ConfigError(
             Problem("population.capacity", str(capacity), f"allowed: at least population.target, {target}")

@@ -3,12 +3,14 @@
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.state import EVENT, Journal, TownState
+from townlet_adapters.worlds.town.state import EVENT, Journal, Records, TownState
+from townlet_adapters.worlds.town.verify import verify_state
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -90,13 +92,15 @@ def load_town(model: TownModel, snapshot: Snapshot, state: TownState, journal: J
     for key, expected in identity_of(model).items():
         found = snapshot.identity.get(key)
         if found != expected:
-            raise SnapshotError("snapshot_config", f"the snapshot's {key} is {found}, this town's {expected}")
+            code = "snapshot_identity" if key == "variant" else "snapshot_config"
+            raise SnapshotError(code, f"the snapshot's {key} is {found}, this town's {expected}")
     part = snapshot.parts.get("world")
     if not isinstance(part, Mapping):
         raise SnapshotError("snapshot_corrupt", "the snapshot has no part 'world'")
     arrays = [decode_array(name, part.get(name), array) for name, array in _arrays(state)]
     rows = _pending_rows(part.get(_PENDING), journal)
-    _verify(state, arrays)
+    # Each array was decoded to the type of its field.
+    verify_state(model, TownState(*arrays), rows, snapshot.tick)  # type: ignore[arg-type]
     for (_, target), array in zip(_arrays(state), arrays, strict=True):
         target[...] = array
     journal.written[0] = len(rows)
@@ -104,33 +108,9 @@ def load_town(model: TownModel, snapshot: Snapshot, state: TownState, journal: J
     return len(rows) > 0
 
 
-def _pending_rows(value: JsonValue, journal: Journal) -> npt.NDArray[np.generic]:
+def _pending_rows(value: JsonValue, journal: Journal) -> Records:
     shape = value.get("shape") if isinstance(value, Mapping) else None
     count = shape[0] if isinstance(shape, list) and len(shape) == 1 else None
     if not isinstance(count, int) or not 0 <= count <= journal.rows.shape[1]:
         raise SnapshotError("snapshot_corrupt", f"world.{_PENDING} has no sensible length")
-    return decode_array(_PENDING, value, np.zeros(count, EVENT))
-
-
-def _verify(state: TownState, arrays: list[npt.NDArray[np.generic]]) -> None:
-    """Check the numbers that kernels use as indices, so that a forged state cannot reach past an array."""
-    saved = TownState(*arrays)  # type: ignore[arg-type]  # each array was decoded to the type of its field
-    slots, objects = state.residents.shape[1], state.objects.shape[1]
-    population = int(saved.towns["population"][0])
-    living = saved.residents[0, saved.roster[0, :population]] if 0 <= population <= slots else None
-    checks = {
-        "population": living is not None,
-        "roster": bool(((saved.roster >= 0) & (saved.roster < slots)).all()),
-        "queue": bool(((saved.queue >= 0) & (saved.queue < slots)).all()),
-        "queue length": bool(
-            ((saved.objects["queue_length"] >= 0) & (saved.objects["queue_length"] <= slots)).all()
-        ),
-        "holder": bool(((saved.objects["holder"] >= -1) & (saved.objects["holder"] < slots)).all()),
-        "claim": bool(
-            ((saved.residents["claim_object"] >= -1) & (saved.residents["claim_object"] < objects)).all()
-        ),
-        "occupant": bool(((saved.occupant >= -1) & (saved.occupant < slots)).all()),
-    }
-    for what, holds in checks.items():
-        if not holds:
-            raise SnapshotError("snapshot_corrupt", f"world: {what} is out of range")
+    return cast("Records", decode_array(_PENDING, value, np.zeros(count, EVENT)))

@@ -62,6 +62,7 @@ class District:
         objects: row by row.
         homes: home tiles (x, y), row by row.
         entry: tile (x, y) at which newcomers arrive.
+        room: number of tiles that residents can reach and stand on.
         jobs: job id -> job, in file order.
     """
 
@@ -73,6 +74,7 @@ class District:
     objects: tuple[MapObject, ...]
     homes: tuple[Spot, ...]
     entry: Spot
+    room: int
     jobs: Mapping[str, JobText]
 
 
@@ -162,6 +164,7 @@ class _Reader:
             objects=objects,
             homes=homes,
             entry=entry,
+            room=int((steps >= 0).sum()),
             jobs=self._text.jobs,
         )
 

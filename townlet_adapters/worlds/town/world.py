@@ -102,6 +102,8 @@ class TownWorld:
 
     def snapshot(self) -> Snapshot:
         """Save the town between two ticks."""
+        if not self._alive_since_reset:
+            raise WorldError("the town was not founded: there is nothing to save", tick=self._tick)
         return save_town(
             self._model, self.engine.state, self.engine.journal, pending=self._pending is not None
         )

@@ -232,11 +232,14 @@ def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> Non
     district = s.districts[b, r.district]
     too_many = active_stamps(r, now) >= p.max_absent_shifts
     if r.review_since < 0:
-        if too_many and district.reviews < p.review_queue_limit:
+        if not too_many:
+            r.review_refused = False
+        elif district.reviews < p.review_queue_limit:
             r.review_since = now
+            r.review_refused = False
             district.reviews += 1
             tell_review(s, j, b, i, REVIEW_QUEUED)
-        elif too_many and not r.review_refused:
+        elif not r.review_refused:
             r.review_refused = True
             tell_review(s, j, b, i, REVIEW_REFUSED)
         return
@@ -251,7 +254,6 @@ def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> Non
         district.reviews -= 1
         district.losses_today += 1
         r.review_since = NOBODY
-        r.review_refused = False
         r.lost_job_day = now // TICKS_PER_DAY
         leave_job(s, b, i)
 

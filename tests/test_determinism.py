@@ -1,0 +1,161 @@
+"""The same config and seed give the same bytes, whoever runs them, however, in one piece or two."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from townlet_adapters.composition import open_simulation
+from townlet_core.loop import SimulationLoop
+
+TOWNLET = Path(sys.executable).with_name("townlet")
+HAMLET = "configs/hamlet.yaml"
+SEED = 3
+SILENT = {"telemetry.sinks": []}
+
+
+def townlet(*words: str, **environment: str) -> str:
+    """Run the command in a process of its own and give its standard output."""
+    done = subprocess.run(
+        [TOWNLET, *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def digest_after(ticks: int, config: str = HAMLET, seed: int = SEED, **overrides: object) -> str | None:
+    """Run a simulation in this process and give the digest of its facts."""
+    with open_simulation(config, seed=seed, overrides=SILENT | overrides, digest=True) as loop:
+        return loop.run_for(ticks).digest
+
+
+def facts_of(folder: Path) -> list[tuple[int, int, str, str]]:
+    """Read the facts of a run folder: (seq, tick, type, data), without what every run has of its own."""
+    facts = []
+    for line in (folder / "events.ndjson").read_text().splitlines():
+        told = json.loads(line)
+        if "seq" in told:
+            facts.append((told["seq"], told["tick"], told["type"], json.dumps(told["data"])))
+    return facts
+
+
+def listen(loop: SimulationLoop) -> list[object]:
+    """Collect the facts of the kinds that a day without society is made of, and the numbers of every tick."""
+    heard: list[object] = []
+    for kind in ("loop.tick", "affordance.start", "affordance.finish", "affordance.fail", "queue.join",
+                 "queue.grant", "queue.leave", "queue.conflict", "lifecycle.arrive", "lifecycle.moved",
+                 "employment.hired", "employment.shift_end", "economy.day", "policy.metadata"):  # fmt: skip
+        loop.dispatcher.subscribe(kind, heard.append, name=kind)
+    return heard
+
+
+@pytest.fixture(scope="module")
+def expected() -> str | None:
+    """The digest of 400 ticks of the hamlet in this process, at full speed, without a sink."""
+    return digest_after(400)
+
+
+def test_another_process_with_other_hashes_another_speed_and_sinks_tells_the_same(expected, tmp_path):
+    summary = tmp_path / "summary.json"
+    told = townlet(
+        "run", HAMLET, "--seed", str(SEED), "--ticks", "400", "--speed", "100x", "--sink", "stdout",
+        "--sink", f"file={tmp_path / 'events.ndjson'}", "--no-out", "--digest", "--quiet",
+        "--json-summary", str(summary), PYTHONHASHSEED="1234",
+    )  # fmt: skip
+    assert json.loads(summary.read_text())["digest"] == expected
+    assert json.loads(told.splitlines()[-1])["tick"] == 399
+
+
+def test_watching_frames_more_often_or_in_larger_histories_changes_nothing(expected):
+    assert expected == digest_after(
+        400,
+        **{
+            "telemetry.stream": {"mode": "snapshot", "every": 1},
+            "observers.histories.queue_ticks": 1,
+            "observers.kpis.limits.well": 0.9,
+            "runner.on_failure_snapshot": False,
+        },
+    )
+
+
+def test_another_seed_tells_another_story(expected):
+    assert len({expected, *(digest_after(400, seed=seed) for seed in (0, 4, 2**64 - 1))}) == 4
+
+
+def test_the_digest_knows_when_a_rule_was_changed(expected):
+    assert expected != digest_after(400, **{"world.options.queues.patience_ticks": 19})
+
+
+def test_the_random_policy_tells_the_same_twice_and_something_else_for_another_seed():
+    told = [digest_after(300, seed=seed, **{"policy.use": "random"}) for seed in (1, 1, 2)]
+    assert told[0] == told[1] != told[2]
+
+
+def test_a_run_in_two_processes_is_the_run_in_one_event_by_event(tmp_path):
+    """1,000 ticks in one process; 500, a snapshot, a new process, 500 more. The default town."""
+    whole, first, second = tmp_path / "whole", tmp_path / "first", tmp_path / "second"
+    run = ("run", "--quiet", "--digest")
+    digest = townlet(*run, "--seed", "8", "--ticks", "1000", "--out", str(whole), PYTHONHASHSEED="0")
+    townlet(*run, "--seed", "8", "--ticks", "500", "--snapshot-every", "500", "--out", str(first))
+    resumed = townlet(*run, "--resume", str(first), "--ticks", "500", "--out", str(second), PYTHONHASHSEED="7")
+    assert resumed == digest
+    facts = facts_of(whole)
+    assert [seq for seq, *_ in facts] == list(range(len(facts)))
+    assert {kind for *_, kind, _ in facts} >= {"townlet.affordance.finish", "townlet.queue.grant"}
+    assert facts_of(first) + facts_of(second) == facts
+
+
+def test_interpreted_kernels_tell_what_compiled_ones_tell(tmp_path):
+    """NUMBA_DISABLE_JIT=1, from the founding on and from the middle of a busy night on."""
+    run = ("run", "--quiet", "--digest", "--no-out")
+    townlet("run", HAMLET, "--quiet", "--seed", "3", "--ticks", "440", "--snapshot-every", "440",
+            "--out", str(tmp_path / "night"))  # fmt: skip
+    interpreted = townlet(*run, "--resume", str(tmp_path / "night"), "--ticks", "120", NUMBA_DISABLE_JIT="1")
+    assert interpreted.strip() == digest_after(560)
+    founded = townlet(*run, "--seed", "2", "--ticks", "40", "--policy", "random", NUMBA_DISABLE_JIT="1")
+    assert founded.strip() == digest_after(40, "configs/town.yaml", 2, **{"policy.use": "random"})
+
+
+@settings(max_examples=12, deadline=None)
+@given(cuts=st.lists(st.integers(0, 600), min_size=1, max_size=3).map(sorted))
+def test_a_run_cut_anywhere_goes_on_as_if_it_had_not_been(cuts):
+    """In memory, at any ticks, several times; 0 is before the first tick, when the founding is still untold."""
+    check_cuts(cuts)
+
+
+@pytest.mark.parametrize("cuts", [[0], [1], [0, 0, 1, 2], [599], [600]])
+def test_a_run_cut_at_its_ends_goes_on_as_if_it_had_not_been(cuts):
+    check_cuts(cuts)
+
+
+_WHOLE: dict[str, tuple[str | None, list[object], dict[str, object]]] = {}
+
+
+def check_cuts(cuts: list[int], ticks: int = 600) -> None:
+    """Run in pieces, each restored into a new simulation, and compare with the run in one piece."""
+    if not _WHOLE:
+        with open_simulation(HAMLET, seed=SEED, overrides=SILENT, digest=True) as loop:
+            heard = listen(loop)
+            loop.run_for(ticks)
+            _WHOLE["run"] = loop.digest, heard, dict(loop.snapshot().parts)
+    snapshot, told = None, []
+    for begin, end in zip([0, *cuts], [*cuts, ticks], strict=True):
+        with open_simulation(HAMLET, seed=SEED, overrides=SILENT, digest=True) as loop:
+            if snapshot is not None:
+                loop.restore(snapshot)
+            heard = listen(loop)
+            assert loop.tick == begin
+            for _ in loop.iterate(end - begin) if end > begin else ():
+                pass
+            snapshot, digest = loop.snapshot(), loop.digest
+        told += heard
+    assert (digest, told, dict(snapshot.parts)) == _WHOLE["run"]

@@ -1,0 +1,116 @@
+"""Ticks, days, phases and the fair order (docs/domain.md, section 1)."""
+
+import math
+
+import pytest
+
+from tests.town.towns import Town
+from tests.town.village import BESIDE, CAFE, OFFICE, STREET, Village, found, of
+from townlet_core import seeding
+from townlet_core.events import economy
+
+
+def test_an_observation_describes_the_instant_after_the_tick_and_its_clock_says_so():
+    town = Village()
+    assert town.world.reset(1).tick == 0
+    assert (town.features(0)["time_sin"], town.features(0)["time_cos"]) == (0.0, 1.0)
+    town.jump(359).step()
+    angle = 2 * math.pi * 360 / 1440
+    assert town.features(0)["time_sin"] == pytest.approx(math.sin(angle), abs=1e-7)
+    assert town.features(0)["time_cos"] == pytest.approx(math.cos(angle), abs=1e-7)
+    assert town.tick == 360
+
+
+def test_the_summary_tells_the_day_and_minute_of_the_executed_tick():
+    town = Village()
+    town.run(1442)
+    assert town.summary is not None
+    assert (town.summary.day, town.summary.tod) == (1, 1)
+    assert town.world.frame().tick == 1441
+    assert town.world.frame().clock == {"day": 1, "tod": 1, "phase": "night"}
+
+
+def test_a_day_ends_in_its_last_tick():
+    town = Village()
+    town.run(2 * 1440)
+    assert town.when("economy.day") == [1439, 2879]
+    assert [event.day for _, event in town.log if isinstance(event, economy.EconomyDay)] == [0, 1]
+    assert town.when("economy.rent") == [1439] * 3 + [2879] * 3
+
+
+def test_a_new_day_resets_its_counters_but_the_first_day_keeps_what_its_founding_moved():
+    town = Village().jump(1440 + 1439)
+    town.resident(0).late_ticks_today = 7
+    town.state.districts["losses_today"] = 2
+    town.state.flows[0] = 9
+    town.step()
+    assert town.resident(0).late_ticks_today == 7
+    assert town.state.districts["losses_today"][0, 0] == 2
+    town.step()
+    assert town.resident(0).late_ticks_today == 0
+    assert town.state.districts["losses_today"][0, 0] == 0
+    assert town.state.flows.sum() == 0
+    world, _ = found({"town": "hamlet_24"})
+    assert world.engine.state.flows[0].tolist() == [3 * 2000, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_events_of_a_tick_stand_in_the_order_of_its_phases():
+    """Moved (1), a use fails (3), a try fails (4), a use ends (5), a shift begins (7), the day ends (9)."""
+    town = Village().stand(0, BESIDE["shower_1"]).stand(2, BESIDE["bench_1"])
+    town.jump(200).step()  # the watch that ran when its holder came into being is over
+    town.jump(1438).step({0: "use:use_shower", 2: "use:relax"})
+    town.thing("bench_1").remaining = 1
+    town.thing("fridge_1").stock[0] -= 3
+    town.switch("power", on=False)
+    town.teleport(1, *CAFE)
+    town.step({0: "use:use_shower"})
+    assert town.kinds() == [
+        "lifecycle.moved",
+        "affordance.fail", "affordance.fail",
+        "affordance.finish",
+        "employment.arrived", "employment.late_start",
+        "economy.rent", "economy.rent", "economy.rent", "economy.restock", "economy.day",
+    ]  # fmt: skip
+    assert [event.reason for event in town.heard("affordance.fail")] == ["utility_lost", "utility_off"]
+
+
+def test_an_exchange_of_conflicts_is_summed_up_at_the_end_of_the_tick():
+    town = Village().stand(0, STREET[0]).stand(1, STREET[1])
+    town.run(3, {0: "move_south"})
+    town.jump(539).stand(2, OFFICE[0]).step({0: "move_south"})
+    assert town.kinds()[-1] == "rivalry.events"
+    assert town.kinds().count("queue.conflict") == 1
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_smaller_draw_goes_first(seed):
+    """Two residents want the same free tile; the draw of the tick decides, not the serial."""
+    town = Town(["Ehr.rh"], at=[(2, 0), (4, 0)], seed=seed)
+    town.set_time(77)
+    town.step({0: "move_east", 1: "move_west"})
+    draws = [seeding.draw(seed, seeding.WORLD, 77, serial, 0) for serial in (0, 1)]
+    first = draws.index(min(draws))
+    assert (town.result(first), town.result(1 - first)) == ("ok", "blocked")
+
+
+def test_both_orders_occur():
+    firsts = {
+        seeding.draw(seed, seeding.WORLD, 77, 0, 0) < seeding.draw(seed, seeding.WORLD, 77, 1, 0)
+        for seed in range(12)
+    }
+    assert firsts == {False, True}
+
+
+def test_a_resident_without_an_intent_waits():
+    town = Village()
+    town.step()
+    assert town.resident(0).last_action == 0
+    assert town.result(0) == "ok"
+    assert town.summary is not None
+    assert town.summary.actions == {"wait": 3}
+
+
+def test_events_of_the_founding_lead_the_first_tick():
+    _, told = found({"town": "hamlet_24"})
+    assert [event.kind for event in told[:6]] == ["lifecycle.arrive", "employment.hired"] * 3
+    assert not of(economy.EconomyDay, told)

@@ -1,0 +1,100 @@
+"""The reference page of configs, written from the models that validate them."""
+
+from collections.abc import Iterator, Mapping
+
+from townlet_adapters.config.model import RunConfig
+from townlet_adapters.validation import spell_value, words_for
+from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_plugins.catalogue import Catalogue
+
+_INTRODUCTION = """\
+# Configs
+
+A config is one YAML file of at most 1 MiB without anchors, aliases and tags. Unknown keys are errors, types
+are strict (`"7"` is no number, `no` is text), and every error names file, line and key. `townlet config
+check` tells all of them, `townlet config show` fills in every default, `townlet config schema` describes
+the same for editors. Relative paths of maps and manifests start at the config's folder, those of sinks at
+the run folder. A text value below `telemetry.sinks[].options` may hold `${ENV:NAME}`; the environment's
+value is in no digest and is never shown. This page is written from the models by
+`townlet_adapters.config.reference`, and a test compares the two.
+"""
+
+
+def config_markdown(catalogue: Catalogue) -> str:
+    """Write the page: the config's own keys, then the options of everything installed."""
+    lines = [_INTRODUCTION, "## Keys", "", *_table(RunConfig.model_json_schema())]
+    kinds = (("world", catalogue.worlds), ("policy", catalogue.policies), ("sink", catalogue.sinks))
+    for kind, factories in kinds:
+        for name, factory in factories.items():
+            lines += [
+                "",
+                f"## Options of the {kind} `{name}`",
+                "",
+                f"{factory.summary[:1].upper()}{factory.summary[1:]}.",
+            ]
+            rows = _table(factory.options.model_json_schema())
+            lines += ["", *rows] if len(rows) > len(_HEAD) else ["", "It takes no options."]
+    return "\n".join(lines) + "\n"
+
+
+_HEAD = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
+
+
+def _table(schema: JsonObject) -> list[str]:
+    return [*_HEAD, *_rows(schema, schema, "")]
+
+
+def _rows(root: JsonObject, schema: JsonObject, prefix: str) -> Iterator[str]:
+    """Give one row for each key, keys below it after it."""
+    properties = schema.get("properties")
+    required = schema.get("required", ())
+    for key, node in properties.items() if isinstance(properties, Mapping) else ():
+        if not isinstance(node, Mapping):
+            continue
+        path = f"{prefix}{key}"
+        branches = list(_branches(root, node))
+        allowed = ", or ".join(dict.fromkeys(map(words_for, branches)))
+        needed = isinstance(required, list) and key in required
+        default = "required" if needed else _default(node)
+        meaning = str(node.get("description", ""))
+        yield f"| `{path}` | {_cell(allowed)} | {_cell(default)} | {_cell(meaning)} |"
+        for branch in branches:
+            yield from _inner(root, branch, path)
+
+
+def _inner(root: JsonObject, branch: JsonObject, path: str) -> Iterator[str]:
+    """Go on below a section, the values of a mapping, or the items of a list."""
+    yield from _rows(root, branch, f"{path}.")
+    for keyword, step in (("additionalProperties", ".<name>"), ("items", "[]")):
+        inner = branch.get(keyword)
+        if isinstance(inner, Mapping):
+            for part in _branches(root, inner):
+                yield from _inner(root, part, f"{path}{step}")
+
+
+def _branches(root: JsonObject, node: JsonObject) -> Iterator[JsonObject]:
+    """Resolve references and unions."""
+    definitions, reference = root.get("$defs"), node.get("$ref")
+    if isinstance(reference, str) and isinstance(definitions, Mapping):
+        target = definitions[reference.rpartition("/")[2]]
+        if isinstance(target, Mapping):
+            yield from _branches(root, target)
+        return
+    union = node.get("anyOf") or node.get("oneOf")
+    if isinstance(union, list):
+        for part in union:
+            if isinstance(part, Mapping):
+                yield from _branches(root, part)
+        return
+    yield node
+
+
+def _default(node: JsonObject) -> str:
+    value: JsonValue = node.get("default")
+    if isinstance(value, Mapping | list):
+        return "" if value else f"`{spell_value(value)}`"
+    return f"`{spell_value(value)}`" if "default" in node else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

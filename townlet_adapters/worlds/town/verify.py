@@ -1,0 +1,217 @@
+"""Whether a saved state is one that this town can be in.
+
+Kernels take its numbers as indices without looking, and trust what is written in two places to agree; so a
+state that comes from outside is checked whole before it replaces anything.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.state import Records, TownState
+from townlet_core.errors import SnapshotError
+
+_NO_LIMIT: Final = np.iinfo(np.int64).max
+_RESET_EVENTS: Final = (codes.EV_ARRIVE, codes.EV_HIRED)
+
+Finding = tuple[str, bool]
+"""What was checked, and whether it holds."""
+
+
+def verify_state(model: TownModel, saved: TownState, pending: Records, tick: int) -> None:
+    """Check a batch of one and the untold events of its reset.
+
+    Args:
+        model: the town that it is to become the state of.
+        saved: arrays of the right types and shapes.
+        pending: EVENT[rows].
+        tick: number of finished ticks, as the snapshot says.
+
+    Raises:
+        SnapshotError: when a number is out of range or two numbers contradict each other.
+    """
+    for checks in (
+        _ranges(model, saved),
+        _residents(model, saved),
+        _tiles(model, saved),
+        _claims(model, saved),
+        _books(model, saved, tick),
+        _pending(model, saved, pending),
+    ):
+        for what, holds in checks:
+            if not holds:
+                raise SnapshotError(
+                    "snapshot_corrupt", f"the town's state is damaged: {what} cannot be as it is"
+                )
+
+
+def _within(values: npt.NDArray[np.generic], low: float, high: float) -> bool:
+    """Tell whether all values lie in [low, high]; NaN does not."""
+    plain = values.astype(np.float64)
+    return bool(((plain >= low) & (plain <= high)).all())
+
+
+def _living(saved: TownState) -> Records:
+    residents = saved.residents[0]
+    return residents[residents["alive"]]
+
+
+def _resident_limits(model: TownModel, saved: TownState) -> Mapping[str, tuple[int, int]]:
+    """Give the lowest and highest value of every field that is or bounds an index."""
+    t = model.tables
+    height, width = t.passable.shape
+    slots = saved.residents.shape[1]
+    return {
+        "serial": (0, int(saved.towns["next_serial"][0]) - 1),
+        "x": (0, width - 1),
+        "y": (0, height - 1),
+        "mate": (-1, slots - 1),
+        "home": (0, len(t.homes) - 1),
+        "district": (0, saved.districts.shape[1] - 1),
+        "profile": (0, len(t.profiles) - 1),
+        "name": (0, len(model.names) - 1),
+        "name_round": (0, slots - 1),
+        "embedding": (0, int(t.params[0].embedding_slots) - 1),
+        "episode_tick": (0, codes.TICKS_PER_DAY - 1),
+        "claim_object": (-1, len(t.objects) - 1),
+        "claim_affordance": (-1, len(t.affordances) - 1),
+        "claim_stage": (0, len(codes.STAGES) - 1),
+        "job": (-1, len(t.jobs) - 1),
+        "shift_state": (0, len(codes.SHIFT_STATES) - 1),
+        **dict.fromkeys(("wallet", "rent_owed", "outcomes", "samples_seen", "stamps_seen"), (0, _NO_LIMIT)),
+        **dict.fromkeys(("need", "attendance", "samples"), (0, 1)),
+    }
+
+
+def _ranges(model: TownModel, saved: TownState) -> Iterator[Finding]:
+    t, slots = model.tables, saved.residents.shape[1]
+    living, objects = _living(saved), saved.objects[0]
+    for name, (low, high) in _resident_limits(model, saved).items():
+        yield f"residents.{name}", _within(living[name], low, high)
+    for item, limit in enumerate(codes.INVENTORY_LIMITS):
+        yield "residents.inventory", _within(living["inventory"][:, item], 0, limit)
+    yield "objects.holder", _within(objects["holder"], -1, slots - 1)
+    yield "objects.affordance", _within(objects["affordance"], -1, len(t.affordances) - 1)
+    yield "objects.queue_length", _within(objects["queue_length"], 0, slots)
+    stock = objects["stock"]
+    yield "objects.stock", bool(((stock >= 0) & (stock <= t.objects["capacity"])).all())
+    yield "roster", _within(saved.roster, 0, slots - 1)
+    yield "queue", _within(saved.queue, 0, slots - 1)
+    yield "occupant", _within(saved.occupant, -1, slots - 1)
+    yield "price", _within(saved.price, 0, _NO_LIMIT)
+    yield "districts.utility", _within(saved.districts["utility"], 0, 1)
+
+
+def _residents(model: TownModel, saved: TownState) -> Iterator[Finding]:
+    residents = saved.residents[0]
+    alive = residents["alive"]
+    slots = np.flatnonzero(alive)
+    serials = residents["serial"][slots]
+    population = int(saved.towns["population"][0])
+    yield "a dead slot", not residents[~alive].tobytes().strip(b"\0")
+    yield "towns.population", population == len(slots)
+    yield "residents.serial", len(np.unique(serials)) == len(slots)
+    yield "roster", bool((saved.roster[0, :population] == slots[np.argsort(serials)]).all())
+    living, homes = residents[slots], model.tables.homes
+    yield "residents.district", bool((living["district"] == homes["district"][living["home"]]).all())
+    jobs = living["job"]
+    held = np.bincount(jobs[jobs >= 0], minlength=len(model.tables.jobs))
+    yield "job_holders", bool((saved.job_holders[0] == held).all())
+    listed = living["district"][living["review_since"] >= 0]
+    reviews = np.bincount(listed, minlength=saved.districts.shape[1])
+    yield "districts.reviews", bool((saved.districts["reviews"][0] == reviews).all())
+
+
+def _tiles(model: TownModel, saved: TownState) -> Iterator[Finding]:
+    t, residents = model.tables, saved.residents[0]
+    margin = int(t.params[0].margin)
+    slots = np.flatnonzero(residents["alive"])
+    living = residents[slots]
+    x, y, mate = living["x"], living["y"], living["mate"]
+    yield "where residents stand", bool((t.passable[y, x] > 0).all())
+    found = saved.occupant[0][y + margin, x + margin]
+    yield "occupant", bool(((found == slots) | ((found == mate) & (mate >= 0))).all())
+    tiles = np.unique(y * t.passable.shape[1] + x)
+    yield "occupant", int((saved.occupant[0] >= 0).sum()) == len(tiles)
+    pairs = mate >= 0
+    other = residents[mate[pairs]]
+    yield (
+        "residents.mate",
+        bool(
+            (
+                other["alive"]
+                & (other["mate"] == slots[pairs])
+                & (other["x"] == x[pairs])
+                & (other["y"] == y[pairs])
+                & (mate[pairs] != slots[pairs])
+            ).all()
+        ),
+    )
+    reserved = np.zeros_like(saved.reserved[0])
+    held = t.objects[saved.objects["holder"][0] >= 0]
+    reserved[held["y"] + margin, held["x"] + margin] = 1
+    yield "reserved", bool((saved.reserved[0] == reserved).all())
+
+
+def _claims(model: TownModel, saved: TownState) -> Iterator[Finding]:
+    t, residents, objects = model.tables, saved.residents[0], saved.objects[0]
+    stage = residents["claim_stage"]
+    queued = 0
+    for o in np.flatnonzero(objects["queue_length"]).tolist():
+        entries = saved.queue[0, o, : objects["queue_length"][o]]
+        queued += len(entries)
+        waiting = (stage[entries] == codes.STAGE_QUEUED) & (residents["claim_object"][entries] == o)
+        yield "queue", len(np.unique(entries)) == len(entries) and bool(waiting.all())
+    yield "queue", queued == int((stage == codes.STAGE_QUEUED).sum())
+    used = np.flatnonzero(objects["holder"] >= 0)
+    holders, held = residents[objects["holder"][used]], objects[used]
+    yield "objects.holder", len(used) == int((stage >= codes.STAGE_HELD).sum())
+    yield "objects.holder", bool((holders["claim_object"] == used).all())
+    yield "objects.running", bool((~objects["running"] | (objects["holder"] >= 0)).all())
+    runs = holders["claim_stage"] == codes.STAGE_RUNNING
+    yield "objects.running", bool((held["running"] == runs).all())
+    yield "objects.affordance", bool((held["affordance"] == holders["claim_affordance"]).all())
+    claiming = residents[stage != codes.NO_STAGE]
+    things, acts = claiming["claim_object"], claiming["claim_affordance"]
+    yield "residents.claim_object", _within(things, 0, _NO_LIMIT) and _within(acts, 0, _NO_LIMIT)
+    yield "residents.claim_affordance", bool((t.affordances["type"][acts] == t.objects["type"][things]).all())
+    idle = residents[residents["alive"] & (stage == codes.NO_STAGE)]
+    yield "residents.claim_object", bool((idle["claim_object"] == codes.NOBODY).all())
+    running = held[runs]
+    kind = t.affordances[running["affordance"]]
+    yield (
+        "objects.remaining",
+        bool(((running["remaining"] >= 1) & (running["remaining"] <= kind["duration"])).all()),
+    )
+    chosen = running["alternative"]
+    yield "objects.alternative", bool(((chosen >= 0) & (chosen < kind["alternatives"])).all())
+
+
+def _books(model: TownModel, saved: TownState, tick: int) -> Iterator[Finding]:
+    town = saved.towns[0]
+    yield "towns.tick", int(town.tick) == tick >= 0
+    yield "towns.embeddings", int(town.embeddings) >= 0
+    money = _living(saved)["wallet"].sum() + saved.tills.sum() + town.treasury
+    yield "the sum of all accounts", int(money) == 0
+    without_till = saved.tills[0][~model.tables.places["till"]]
+    yield "tills", not without_till.any()
+
+
+def _pending(model: TownModel, saved: TownState, pending: Records) -> Iterator[Finding]:
+    """Only a reset leaves events behind: who came into being, who was hired."""
+    t = model.tables
+    yield "pending", len(pending) == 0 or int(saved.towns["tick"][0]) == 0
+    yield "pending.kind", bool(np.isin(pending["kind"], _RESET_EVENTS).all())
+    yield "pending.agent", _within(pending["agent"], 0, int(saved.towns["next_serial"][0]) - 1)
+    hired = pending[pending["kind"] == codes.EV_HIRED]
+    yield "pending.job", _within(hired["a"], 0, len(t.jobs) - 1)
+    yield "pending.reason", _within(hired["reason"], 0, len(codes.HIRINGS) - 1)
+    arrived = pending[pending["kind"] == codes.EV_ARRIVE]
+    yield "pending.slot", _within(arrived["a"], 0, saved.residents.shape[1] - 1)
+    yield "pending.slot", bool(saved.residents["alive"][0][arrived["a"]].all())
+    yield "pending.tile", _within(arrived["b"], 0, t.passable.size - 1)
+    yield "pending.job", _within(arrived["c"], -1, len(t.jobs) - 1)
