@@ -32,7 +32,7 @@ from townlet_adapters.config.source import (
     with_overrides,
 )
 from townlet_adapters.documents import Document
-from townlet_adapters.kernels.compiler import INTERPRETED, compiled_before
+from townlet_adapters.kernels.compiler import INTERPRETED, compiled_before, note_compiled
 from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
 from townlet_adapters.storage.snapshots import SnapshotFile, read_snapshot, retain_snapshots, write_snapshot
 from townlet_core.dispatch import EventDispatcher, SinkRoute
@@ -187,9 +187,9 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
         folder = _claim(request, config)
         with _discarded_unless_built(folder):
             context = _context(config, folder)
-            _compile_kernels(config, context, request.notify)
             world = _open_world(config, context, stack)
             policy = _open_policy(config, context, stack)
+            _compile_kernels(config, context, request.notify)
             observers = (_kpis(config),)
             routes = _open_sinks(config, context, request.notify, stack)
             loop = SimulationLoop(
@@ -247,6 +247,7 @@ def live_briefly(config: ResolvedConfig, context: BuildContext | None = None) ->
         loop = SimulationLoop(world, policy, _identity(config, policy, context))
         loop.run_for(2)
         loop.restore(loop.snapshot())
+    note_compiled()
 
 
 def _read_stored(request: RunRequest) -> SnapshotFile | None:
@@ -339,7 +340,10 @@ def _context(config: ResolvedConfig, folder: RunFolder | None) -> BuildContext:
 
 
 def _compile_kernels(config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object]) -> None:
-    """Compile before the first tick rather than in it, so that the run's own figures are true."""
+    """Compile before the first tick rather than in it, so that the run's own figures are true.
+
+    World and policy have been built: only then is it known which kernels they bring.
+    """
     if INTERPRETED or compiled_before():
         return
     notify("compiling the town's kernels: once for this machine and version, about a minute ...")

@@ -17,7 +17,8 @@ SINKS = {factory.name: factory for factory in townlet_sinks()}
 
 
 def prepare(name, options):
-    return SINKS[name].prepare(lambda model: model.model_validate_json(json.dumps(options), strict=True))
+    text = json.dumps(options)
+    return SINKS[name].prepare(lambda model: model.model_validate_json(text, strict=True), Path())
 
 
 def context(run_dir, producer=1):

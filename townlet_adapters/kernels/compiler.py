@@ -30,6 +30,7 @@ INTERPRETED = bool(numba.config.DISABLE_JIT)
 _KERNELS = Path(__file__).resolve().parent
 _HOMES: set[Path] = set()
 _KEPT_GENERATIONS = 4
+_COMPLETE = "complete"
 
 
 def cache_root() -> Path:
@@ -138,6 +139,14 @@ def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def compiled_before() -> bool:
-    """Tell whether earlier processes left compiled code for every family of kernels imported so far."""
+    """Tell whether an earlier process compiled and kept every kernel of the families imported so far."""
     generations = [_generation(home) for home in _HOMES]
-    return all(found is not None and any(found.rglob("*.nbi")) for found in generations)
+    return all(kept is not None and (kept / _COMPLETE).exists() for kept in generations)
+
+
+def note_compiled() -> None:
+    """Leave word that every kernel of the families imported so far has run once, and so is kept."""
+    for home in _HOMES:
+        kept = _generation(home)
+        if kept is not None:
+            (kept / _COMPLETE).touch()

@@ -1,16 +1,16 @@
-"""Arrays of records: a resident is one pointer in a kernel, and its fields lie together in memory."""
+"""Arrays of records: a resident is one pointer in a kernel, its fields lie together in memory (ADR 0007)."""
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 Record: TypeAlias = Any
 """One row of an array of records, inside kernels only: numpy's stubs cannot type its fields."""
-Records: TypeAlias = npt.NDArray[np.void]
+Records: TypeAlias = npt.NDArray[np.record]
 
 
-def record(*fields: tuple[str, str] | tuple[str, str, tuple[int, ...]]) -> np.dtype[np.void]:
+def record(*fields: tuple[str, str] | tuple[str, str, tuple[int, ...]]) -> np.dtype[np.record]:
     """Make an aligned record type whose fields can be read as attributes, compiled or not."""
     plain = np.dtype(list(fields), align=True)
-    return np.dtype((np.record, plain))
+    return cast("np.dtype[np.record]", np.dtype((np.record, plain)))

@@ -32,7 +32,7 @@ Choice: TypeAlias = tuple[int, int, int]
 """Option, and the object and affordance it is carried out with (-1 where it takes none)."""
 NO_CHOICE = (NONE, NONE, NONE)
 
-BEFORE_SHIFT = 180
+BEFORE_SHIFT = 240
 """A resident prepares for its shift in this many ticks before it."""
 PREPARED = 0.20
 """How much more of each need a resident wants when it goes to work."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.observe import TownArrays
@@ -17,7 +18,6 @@ from townlet_adapters.worlds.town.state import (
     RESIDENT,
     TOWN,
     Journal,
-    Records,
     Scratch,
     TownState,
 )

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town import codes, layout
 from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.state import Journal, Record, TownState
+from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_core.dto.frame import TownFrame
 from townlet_core.events import affordance, economy, employment, lifecycle, queue
 from townlet_core.events.base import Event

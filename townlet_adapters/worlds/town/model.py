@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes, layout, navigation
 from townlet_adapters.worlds.town.affordances import Affordance, Condition, Name
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.plan import TownPlan, load_town
-from townlet_adapters.worlds.town.state import Records
 from townlet_adapters.worlds.town.tables import (
     AFFORDANCE,
     CHARGE,

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE
+from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town import layout
 from townlet_adapters.worlds.town.codes import (
     ABSENT,
@@ -29,7 +30,7 @@ from townlet_adapters.worlds.town.codes import (
     TICKS_PER_DAY,
     WAIT,
 )
-from townlet_adapters.worlds.town.state import Record, TownState
+from townlet_adapters.worlds.town.state import TownState
 from townlet_adapters.worlds.town.systems import affordances, employment, preconditions, queues
 from townlet_adapters.worlds.town.tables import Tables
 

@@ -8,8 +8,9 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.state import EVENT, Journal, Records, TownState
+from townlet_adapters.worlds.town.state import EVENT, Journal, TownState
 from townlet_adapters.worlds.town.verify import verify_state
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import SnapshotError

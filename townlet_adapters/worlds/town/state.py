@@ -5,23 +5,13 @@ in memory, and a kernel takes a handful of arrays instead of a hundred (ADR 0007
 throughout: numba compiles a kernel once for each type of argument.
 """
 
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.records import Records, record
 from townlet_adapters.worlds.town import codes
-
-Record: TypeAlias = Any
-"""One row of an array of records, inside kernels only: numpy's stubs cannot type its fields."""
-Records: TypeAlias = npt.NDArray[np.record]
-
-
-def record(*fields: tuple[str, str] | tuple[str, str, tuple[int, ...]]) -> np.dtype[np.record]:
-    """Make an aligned record type whose fields can be read as attributes, compiled or not."""
-    plain = np.dtype(list(fields), align=True)
-    return cast("np.dtype[np.record]", np.dtype((np.record, plain)))
-
 
 RESIDENT = record(
     ("serial", "i8"),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.worlds.town.state import Records, record
+from townlet_adapters.kernels.records import Records, record
 
 PARAMS = record(
     ("start_wallet", "i8"),

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import entry_kernel, inlined, kernel
+from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town.codes import FLOWS, NOBODY, TICKS_PER_DAY
 from townlet_adapters.worlds.town.observe import TownArrays, blank, observe
-from townlet_adapters.worlds.town.state import Journal, Records, Scratch, TownState
+from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.systems import (
     affordances,
     economy,

@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.state import Records, TownState
+from townlet_adapters.worlds.town.state import TownState
 from townlet_core.errors import SnapshotError
 
 _NO_LIMIT: Final = np.iinfo(np.int64).max

@@ -16,6 +16,7 @@ from townlet_adapters.worlds.town.codes import (
     INVENTORY_LIMITS,
     ITEMS,
     NEEDS,
+    NOBODY,
     OK,
     PRECONDITION_FAILED,
     QUEUED,
@@ -162,15 +163,21 @@ def start_held(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) ->
 
 
 @inlined
+def offers(t: Tables, o: int, a: int) -> bool:
+    """Tell whether a number is that of an object with this affordance."""
+    return 0 <= o < t.objects.shape[0] and t.objects[o].type == t.affordances[a].type
+
+
+@inlined
 def continue_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, target: int, now: int) -> int:
     """``use`` by a resident that has a claim on this affordance."""
     r = s.residents[b, i]
+    if r.claim_stage != STAGE_RUNNING and not in_reach(t, r.x, r.y, r.claim_object):
+        return TOO_FAR
     if target >= 0 and target != r.claim_object:
         return BUSY
     if r.claim_stage == STAGE_RUNNING:
         return RUNNING
-    if not in_reach(t, r.x, r.y, r.claim_object):
-        return TOO_FAR
     if r.claim_stage == STAGE_QUEUED:
         return QUEUED
     return start_held(t, s, j, b, i, now)
@@ -207,8 +214,6 @@ def begin_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, tar
     r = s.residents[b, i]
     o = target
     if target >= 0:
-        if target >= t.objects.shape[0] or t.objects[target].type != t.affordances[a].type:
-            return BAD_TARGET
         if not in_reach(t, r.x, r.y, target):
             return TOO_FAR
     else:
@@ -233,6 +238,8 @@ def begin_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, tar
 def use(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, target: int, now: int) -> int:
     """Resolve ``use:<id>`` and return its result (DOMAIN section 6.2)."""
     r = s.residents[b, i]
+    if target != NOBODY and not offers(t, target, a):
+        return BAD_TARGET
     if r.claim_object < 0:
         return begin_claim(t, s, j, b, i, a, target, now)
     if r.claim_affordance != a:

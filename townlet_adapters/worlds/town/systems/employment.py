@@ -2,6 +2,7 @@
 
 from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import inlined, kernel
+from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
     ABSENCE_MEMORY,
     ABSENT,
@@ -29,7 +30,7 @@ from townlet_adapters.worlds.town.codes import (
     REVIEW_WITHDRAWN,
     TICKS_PER_DAY,
 )
-from townlet_adapters.worlds.town.state import Journal, Record, TownState
+from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_adapters.worlds.town.systems import economy, journal
 from townlet_adapters.worlds.town.tables import Tables
 

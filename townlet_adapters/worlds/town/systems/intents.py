@@ -4,6 +4,7 @@ import numpy as np
 
 from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import inlined
+from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
     FIRST_USE,
     INVALID,
@@ -16,7 +17,7 @@ from townlet_adapters.worlds.town.codes import (
     OK,
     WAIT,
 )
-from townlet_adapters.worlds.town.state import Journal, Record, Scratch, TownState
+from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.systems import affordances, movement
 from townlet_adapters.worlds.town.tables import Tables
 

@@ -1,6 +1,7 @@
 """What is done to a town from outside in phase 1; the console's commands will come through here."""
 
 from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.records import Record, Records, record
 from townlet_adapters.worlds.town.codes import (
     CLOSE_OBJECT,
     CLOSED,
@@ -9,7 +10,7 @@ from townlet_adapters.worlds.town.codes import (
     SWITCH_UTILITY,
     TELEPORT,
 )
-from townlet_adapters.worlds.town.state import Journal, Record, Records, TownState, record
+from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_adapters.worlds.town.systems import affordances, movement, queues
 from townlet_adapters.worlds.town.tables import Tables
 

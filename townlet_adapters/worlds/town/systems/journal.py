@@ -1,8 +1,9 @@
 """Writing down what happens, for ``decode.py`` to read."""
 
 from townlet_adapters.kernels.compiler import inlined
+from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import NOBODY
-from townlet_adapters.worlds.town.state import Journal, Record
+from townlet_adapters.worlds.town.state import Journal
 
 
 @inlined

@@ -1,6 +1,7 @@
 """What a manifest's conditions read, and how they compare (DOMAIN section 8.1)."""
 
 from townlet_adapters.kernels.compiler import inlined, kernel
+from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
     LATE,
     NAME_AT_HOME,
@@ -35,7 +36,7 @@ from townlet_adapters.worlds.town.codes import (
     TICKS_PER_DAY,
     WATER,
 )
-from townlet_adapters.worlds.town.state import Record, TownState
+from townlet_adapters.worlds.town.state import TownState
 from townlet_adapters.worlds.town.tables import Tables
 
 

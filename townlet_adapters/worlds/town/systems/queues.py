@@ -4,6 +4,7 @@ A resident holds at most one claim; an object has at most one holder; a running 
 """
 
 from townlet_adapters.kernels.compiler import inlined, kernel
+from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
     EV_GRANT,
     EV_HANDOVER,
@@ -18,7 +19,7 @@ from townlet_adapters.worlds.town.codes import (
     TIMEOUT,
     TOO_FAR,
 )
-from townlet_adapters.worlds.town.state import Journal, Record, TownState
+from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_adapters.worlds.town.systems import conflicts, journal
 from townlet_adapters.worlds.town.tables import Tables
 
@@ -64,7 +65,6 @@ def hold(t: Tables, s: TownState, b: int, o: int, i: int, now: int) -> None:
     held.eta = t.fields[o, r.y, r.x]
     held.stall = 0
     r.claim_stage = STAGE_HELD
-    r.drop = 0
 
 
 @kernel
@@ -87,7 +87,6 @@ def append_to_queue(s: TownState, b: int, o: int, i: int, now: int) -> None:
     queued.queue_length += 1
     r.claim_stage = STAGE_QUEUED
     r.joined = now
-    r.drop = 0
 
 
 @inlined
@@ -285,7 +284,8 @@ def upkeep(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
                 make_way(t, s, j, b, o, now)
             else:
                 claimed.stall = 0
-                claimed.granted += 1
+                if claimed.granted < now:  # the tick of the grant is not on the clock
+                    claimed.granted += 1
         if claimed.holder >= 0 and not claimed.running and is_working(t, s, b, o):
             time_out(t, s, j, b, o, now)
         if claimed.holder >= 0 and claimed.queue_length > 0:

@@ -2,8 +2,9 @@
 
 from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import EV_ARRIVE, HIRED_START, NEEDS, NOBODY
-from townlet_adapters.worlds.town.state import Journal, Record, Scratch, TownState
+from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.systems import economy, employment, journal, movement, queues
 from townlet_adapters.worlds.town.tables import Tables
 
