@@ -11,6 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from townlet_adapters.composition import open_simulation
+from townlet_adapters.documents import read_document
+from townlet_adapters.worlds.town.batch import TownBatch
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.options import TownOptions
+from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.loop import SimulationLoop
 
 TOWNLET = Path(sys.executable).with_name("townlet")
@@ -100,13 +105,37 @@ def test_the_random_policy_tells_the_same_twice_and_something_else_for_another_s
     assert told[0] == told[1] != told[2]
 
 
+def test_something_new_that_nobody_uses_changes_no_draw(expected):
+    """Rule 18: another affordance, behind those that there are, leaves the story as it was."""
+    manifest = read_document(shipped_file("manifest")).value
+    assert isinstance(manifest, list)
+    wash = {"id": "wash_hands", "object_type": "sink", "duration": 2}
+    assert expected == digest_after(400, **{"world.options.affordances.manifest": [*manifest, wash]})
+
+
+def test_one_resident_more_changes_nothing_about_those_there_were():
+    """Rule 18: everybody draws by a serial of its own."""
+    eight, nine = (
+        TownModel.build(TownOptions.model_validate({"population": {"target": n, "capacity": 9}}))
+        for n in (8, 9)
+    )
+    towns = [TownBatch(model, 1) for model in (eight, nine)]
+    for town in towns:
+        town.reset(SEED)
+    fields = ["serial", "name", "profile", "home", "x", "y", "job", "wallet"]
+    before, after = (town.state.residents[0, :8][fields].tolist() for town in towns)
+    assert before == after
+
+
 def test_a_run_in_two_processes_is_the_run_in_one_event_by_event(tmp_path):
     """1,000 ticks in one process; 500, a snapshot, a new process, 500 more. The default town."""
     whole, first, second = tmp_path / "whole", tmp_path / "first", tmp_path / "second"
     run = ("run", "--quiet", "--digest")
     digest = townlet(*run, "--seed", "8", "--ticks", "1000", "--out", str(whole), PYTHONHASHSEED="0")
     townlet(*run, "--seed", "8", "--ticks", "500", "--snapshot-every", "500", "--out", str(first))
-    resumed = townlet(*run, "--resume", str(first), "--ticks", "500", "--out", str(second), PYTHONHASHSEED="7")
+    resumed = townlet(
+        *run, "--resume", str(first), "--ticks", "500", "--out", str(second), PYTHONHASHSEED="7"
+    )
     assert resumed == digest
     facts = facts_of(whole)
     assert [seq for seq, *_ in facts] == list(range(len(facts)))

@@ -38,7 +38,7 @@ from townlet_adapters.storage.snapshots import SnapshotFile, read_snapshot, reta
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.snapshot import Snapshot
-from townlet_core.errors import NoRunFolderError, SnapshotError
+from townlet_core.errors import NoRunFolderError, OutputError, SnapshotError
 from townlet_core.histories import HistorySettings
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.loop import RunIdentity, SimulationLoop, SnapshotSchedule
@@ -418,7 +418,7 @@ def _schedule(
     if folder is None:
         notify("no snapshots are kept: they lie in the run folder, and this run has none")
         return None
-    return SnapshotSchedule(every, partial(_save, folder, config))
+    return SnapshotSchedule(every, partial(_save_or_tell, folder, config, notify))
 
 
 def _failure_saver(config: ResolvedConfig, folder: RunFolder | None) -> Callable[[Snapshot], str] | None:
@@ -431,6 +431,16 @@ def _save(folder: RunFolder, config: ResolvedConfig, snapshot: Snapshot) -> Path
     path = write_snapshot(folder.snapshots, _named(snapshot), config.simulation)
     retain_snapshots(folder.snapshots, config.run.runner.snapshot_retain)
     return path
+
+
+def _save_or_tell(
+    folder: RunFolder, config: ResolvedConfig, notify: Callable[[str], object], snapshot: Snapshot
+) -> None:
+    """Keep a snapshot that is due; the town does not die of a disk that is full for a while."""
+    try:
+        _save(folder, config, snapshot)
+    except OutputError as error:
+        notify(f"{error}; the run goes on, and the next snapshot is tried when it is due")
 
 
 def _save_failure(folder: RunFolder, config: ResolvedConfig, snapshot: Snapshot) -> str:

@@ -6,6 +6,7 @@ TownletError
 ├── PluginError             an installed plugin is not allowed, not verified or broken        (exit 3)
 ├── SnapshotError           a snapshot is missing, damaged, too new or of another town        (exit 2)
 ├── OutputError             a run folder or file cannot be written                            (exit 2)
+│   ├── OutputLostError     what a run that has lived leaves behind cannot be written         (exit 1)
 │   └── NoRunFolderError    a part writes into the run folder, and this run has none           (exit 2)
 ├── MissingExtraError       an optional dependency is not installed; names the command        (exit 2)
 ├── ContractError           an adapter broke the contract of its port                         (exit 1)
@@ -88,6 +89,10 @@ class SnapshotError(TownletError):
 
 class OutputError(TownletError):
     """A run folder, snapshot or summary cannot be written."""
+
+
+class OutputLostError(OutputError):
+    """What a run that has lived leaves behind cannot be written."""
 
 
 class NoRunFolderError(OutputError):

@@ -226,3 +226,8 @@ def test_a_file_that_options_name_and_that_is_missing_is_told_at_the_line_of_the
     text = MINIMAL.replace("{use: town}", "{use: town, options: {town: gone.yaml}}")
     (told,) = problems(catalogue, text)
     assert told.startswith("a.yaml:3: world.options.town: 'gone.yaml' is neither a shipped name nor a file")
+
+
+def test_a_config_that_names_no_parts_is_the_scripted_town(catalogue):
+    config = resolved(catalogue, "townlet: 1\nseed: 7\n")
+    assert (config.world.name, config.policy.name) == ("town", "scripted")

@@ -16,7 +16,9 @@ from townlet_core.events.base import Event
 
 AFTER_START = frozenset({"utility_lost", "left", "interrupted"})
 """Reasons for which a running use fails; every other reason refuses one that has not started."""
-INTO_WALLETS = np.array([{"grant": 1, "refund": 1, "wage": 1, "bonus": 1, "sweep": 0}.get(f, -1) for f in codes.FLOWS])
+INTO_WALLETS = np.array(
+    [{"grant": 1, "refund": 1, "wage": 1, "bonus": 1, "sweep": 0}.get(f, -1) for f in codes.FLOWS]
+)
 
 
 def require(holds, rule: str, state: TownState) -> None:
@@ -35,7 +37,7 @@ def check_invariants(batch: TownBatch) -> None:
         AssertionError: with the rule, the town and the tick.
     """
     model, s = batch.model, batch.state
-    check_registers(model, s)
+    check_registers(s)
     check_money(s)
     check_positions(model, s)
     check_claims(model, s)
@@ -52,7 +54,7 @@ def living(s: TownState) -> np.ndarray:
     return s.residents["alive"]
 
 
-def check_registers(model: TownModel, s: TownState) -> None:
+def check_registers(s: TownState) -> None:
     """Rule 23, and the roster: living slots in the order of serials that were never used twice."""
     r, alive = s.residents, living(s)
     population = s.towns["population"]
@@ -120,7 +122,9 @@ def check_claims(model: TownModel, s: TownState) -> None:
     require(held.sum(1) == holds.sum(1), "every holder holds", s)
     margin = int(model.tables.params[0].margin)
     placed = model.tables.objects
-    require(s.reserved[:, placed["y"] + margin, placed["x"] + margin] == held, "the grid shows reservations", s)
+    require(
+        s.reserved[:, placed["y"] + margin, placed["x"] + margin] == held, "the grid shows reservations", s
+    )
     require(s.reserved.sum((1, 2)) == held.sum(1), "nothing else is reserved", s)
     length = o["queue_length"]
     require((length >= 0) & (length <= alive.shape[1]), "a queue has room for everybody", s)
@@ -144,7 +148,9 @@ def check_uses(model: TownModel, s: TownState) -> None:
     require(~running | (holder >= 0), "what runs has a holder", s)
     stage = r["claim_stage"][towns, holder]
     require((holder < 0) | ((stage == codes.STAGE_RUNNING) == running), "a holder uses what runs", s)
-    require((holder < 0) | (r["claim_affordance"][towns, holder] == use), "the holder's claim names the use", s)
+    require(
+        (holder < 0) | (r["claim_affordance"][towns, holder] == use), "the holder's claim names the use", s
+    )
     require((holder >= 0) | (use == codes.NOBODY), "what nobody holds is used for nothing", s)
     duration = model.tables.affordances["duration"][use]
     in_time = (o["remaining"] >= 1) & (o["remaining"] <= duration)
@@ -185,7 +191,9 @@ def check_needs_and_goods(model: TownModel, s: TownState) -> None:
     stock = s.objects["stock"]
     require((stock >= 0) & (stock <= model.tables.objects["capacity"]), "stock lies in [0, capacity]", s)
     midnight = s.towns["tick"] % codes.TICKS_PER_DAY == 0
-    require(~midnight[:, None, None] | (stock == model.tables.objects["capacity"]), "midnight fills stocks", s)
+    require(
+        ~midnight[:, None, None] | (stock == model.tables.objects["capacity"]), "midnight fills stocks", s
+    )
     latest = s.towns["tick"] - 1 + model.tables.params[0].cooldown_ticks
     require((s.cooldown >= 0) & (s.cooldown <= latest[:, None, None]), "cool-downs end in time", s)
     for name in ("rent_owed", "blocked", "lateness_counter", "withheld", "paid_ticks", "on_time_ticks",
@@ -236,7 +244,9 @@ def check_arrays(batch: TownBatch) -> None:
     require(np.where(alive, s.residents["serial"], 0) == out.serial, "serials are shown", s)
     for array in (out.map, out.features, out.mask[:, :, 1:], out.reward, out.terminated, out.truncated):
         require(~array[~alive].any(keepdims=True), "rows of the dead are zero", s)
-    bits = (s.residents["mask"][:, :, None] >> np.arange(len(spec.action_names), dtype=np.uint64)) & np.uint64(1)
+    bits = (
+        s.residents["mask"][:, :, None] >> np.arange(len(spec.action_names), dtype=np.uint64)
+    ) & np.uint64(1)
     require(~alive[:, :, None] | (bits == out.mask), "the mask shown is the mask that counts", s)
 
 
@@ -263,7 +273,10 @@ class Watch:
         model, s = self._batch.model, self._batch.state
         alive = living(s)
         legal = (actions >= 0) & (actions < self._mask.shape[2])
-        legal &= np.take_along_axis(self._mask, np.where(legal, actions, 0)[:, :, None].astype(int), 2)[:, :, 0] == 1
+        legal &= (
+            np.take_along_axis(self._mask, np.where(legal, actions, 0)[:, :, None].astype(int), 2)[:, :, 0]
+            == 1
+        )
         refused = s.residents["last_result"] == codes.INVALID
         require(~alive | (legal != refused), "an unmasked action is never invalid, a masked one always", s)
         moved = s.flows - self._flows
@@ -282,7 +295,9 @@ class Watch:
         x = (s.towns["tick"][:, None] - 1 - jobs["start"]) % codes.TICKS_PER_DAY
         there = model.tables.place_at[s.residents["y"], s.residents["x"]] == jobs["place"]
         earns = living(s) & (self._job >= 0) & ~self._skip & (x < jobs["length"]) & there
-        require(paid == np.where(earns, jobs["wage"], 0).sum(1), "wages only within the shift, while present", s)
+        require(
+            paid == np.where(earns, jobs["wage"], 0).sum(1), "wages only within the shift, while present", s
+        )
 
 
 class Chronicle:

@@ -36,7 +36,11 @@ def choose(batch: TownBatch):
 def image_of(batch: TownBatch, b: int) -> bytes:
     """Everything about one town: its state, what its residents see, and what was counted."""
     parts = [array[b] for array in (*batch.state, *batch.arrays)]
-    parts += [batch.journal.rows[b, : batch.journal.written[b]], batch.journal.actions[b], batch.journal.failures[b]]
+    parts += [
+        batch.journal.rows[b, : batch.journal.written[b]],
+        batch.journal.actions[b],
+        batch.journal.failures[b],
+    ]
     return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
 
 

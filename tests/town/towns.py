@@ -126,7 +126,8 @@ class Town:
     # What happens to the town.
 
     def place(self, *tiles: tuple[int, int]) -> None:
-        """Stand the residents on these tiles, in the order of their slots, as if they had always been there."""
+        """Stand all residents on these tiles, in the order of their slots, as if each had come alone."""
+        assert len(tiles) == int(self.state.towns[0].population)
         margin = int(self.model.tables.params[0].margin)
         self.state.occupant[0] = codes.NOBODY
         for slot, (x, y) in enumerate(tiles):
@@ -135,6 +136,7 @@ class Town:
             self.state.occupant[0, y + margin, x + margin] = slot
             resident = self.resident(slot)
             resident.x, resident.y = x, y
+            resident.mate, resident.ghost = codes.NOBODY, False
         self.look()
 
     def look(self) -> None:
@@ -185,11 +187,11 @@ class Town:
 
     def close(self, name: str) -> None:
         """Close an object in phase 1 of the next step."""
-        self.engine.intervene(Intervention(0, codes.CLOSE_OBJECT, self.object(name), 1))
+        self.engine.intervene(Intervention(0, codes.CLOSE_OBJECT, self.number_of(name), 1))
 
     def open(self, name: str) -> None:
         """Open an object in phase 1 of the next step."""
-        self.engine.intervene(Intervention(0, codes.CLOSE_OBJECT, self.object(name), 0))
+        self.engine.intervene(Intervention(0, codes.CLOSE_OBJECT, self.number_of(name), 0))
 
     # What there is to see.
 
@@ -202,7 +204,7 @@ class Town:
         """Number of an action by name."""
         return self.model.spec.action_names.index(action)
 
-    def object(self, name: str) -> int:
+    def number_of(self, name: str) -> int:
         """Number of an object by id."""
         return self.model.object_ids.index(name)
 
@@ -212,7 +214,7 @@ class Town:
 
     def thing(self, name: str) -> np.record:
         """The live record of an object."""
-        return self.state.objects[0, self.object(name)]
+        return self.state.objects[0, self.number_of(name)]
 
     def at(self, slot: int) -> tuple[int, int]:
         """Tile that a resident stands on."""
@@ -251,7 +253,7 @@ class Town:
 
     def queue(self, name: str) -> list[int]:
         """Slots that wait for an object, the next one first."""
-        return self.state.queue[0, self.object(name), : self.thing(name).queue_length].tolist()
+        return self.state.queue[0, self.number_of(name), : self.thing(name).queue_length].tolist()
 
     def mask(self, slot: int) -> set[str]:
         """Names of the actions that a resident may choose now."""

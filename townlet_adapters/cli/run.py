@@ -18,7 +18,7 @@ from townlet_adapters.config.model import MAX_SEED
 from townlet_adapters.config.resolve import SinkRequest
 from townlet_adapters.config.source import Override, find_config
 from townlet_adapters.storage.atomic import write_json
-from townlet_core.errors import EmptyTownError, OutputError
+from townlet_core.errors import EmptyTownError, OutputError, OutputLostError
 from townlet_core.summary import RunSummary
 
 TICKS_OF_A_DAY = 1440
@@ -154,8 +154,9 @@ def _run(request: RunRequest, ticks: int, report: Report) -> int:
         ):
             run.save_snapshot()
         summary = replace(summary, sinks=run.drain())
-        _keep(run, summary, report.file)
+        # Told before it is kept: a disk that is full takes the file, not the news.
         _tell(run, summary, report)
+        _keep(run, summary, report.file)
     if empty is not None:
         raise empty
     return errors.INTERRUPTED if summary.interrupted else errors.DONE
@@ -172,10 +173,13 @@ def _live(run: OpenRun, signals: Interrupts, ticks: int, *, quiet: bool) -> RunS
 
 def _keep(run: OpenRun, summary: RunSummary, file: Path | None) -> None:
     """Write the summary wherever it is wanted."""
-    if run.folder is not None:
-        write_json(run.folder.summary, summary.to_json())
-    if file is not None:
-        write_json(file, summary.to_json())
+    try:
+        if run.folder is not None:
+            write_json(run.folder.summary, summary.to_json())
+        if file is not None:
+            write_json(file, summary.to_json())
+    except OutputError as error:
+        raise OutputLostError(str(error)) from error
 
 
 def _tell(run: OpenRun, summary: RunSummary, report: Report) -> None:

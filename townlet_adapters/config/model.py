@@ -1,9 +1,12 @@
 """What a run config may say: every key, its type and its default."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
+DEFAULT_WORLD: Final = "town"
+DEFAULT_POLICY: Final = "scripted"
+DEFAULT_SINK: Final = "file"
 MAX_SEED = 2**64 - 1
 
 Speed = Literal["max", "1x", "10x", "100x"]
@@ -170,10 +173,10 @@ class RunConfig(Section):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
     """what all randomness of the run comes from"""
 
-    world: Part
+    world: Part = Part(use=DEFAULT_WORLD, options={})
     """the world"""
 
-    policy: Part
+    policy: Part = Part(use=DEFAULT_POLICY, options={})
     """who decides"""
 
     telemetry: TelemetrySection = TelemetrySection()

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from townlet_adapters.config.environment import Substituted, substitute
-from townlet_adapters.config.model import Part, RunConfig, StreamSection
+from townlet_adapters.config.model import (
+    DEFAULT_POLICY,
+    DEFAULT_SINK,
+    DEFAULT_WORLD,
+    Part,
+    RunConfig,
+    StreamSection,
+)
 from townlet_adapters.config.source import Override, Source, with_overrides
 from townlet_adapters.documents import Document, KeyPath, read_key
 from townlet_adapters.validation import nearest, validate
@@ -27,7 +34,6 @@ ProductT = TypeVar("ProductT")
 WORLD: KeyPath = ("world",)
 POLICY: KeyPath = ("policy",)
 SINKS: KeyPath = ("telemetry", "sinks")
-DEFAULT_SINK = "file"
 """What a run with a folder and without sinks writes to."""
 
 
@@ -227,9 +233,10 @@ def _with_sinks(source: Source, catalogue: Catalogue, requests: Sequence[SinkReq
 
 
 def _completed(document: Document) -> Document:
-    """Write out what the second pass looks for: the default sinks, and ``options`` of every part."""
+    """Write out what the second pass looks for: the default parts, and ``options`` of every part."""
     value = document.value
     if isinstance(value, Mapping):
+        value = {"world": {"use": DEFAULT_WORLD}, "policy": {"use": DEFAULT_POLICY}, **value}
         telemetry = value.get("telemetry") or {}
         if isinstance(telemetry, Mapping) and telemetry.get("sinks") is None:
             value = {**value, "telemetry": {**telemetry, "sinks": [{"use": DEFAULT_SINK}]}}

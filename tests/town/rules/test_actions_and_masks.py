@@ -1,4 +1,4 @@
-"""What residents may choose, when a choice is invalid, and in which order choices are executed (section 6)."""
+"""What residents may choose, when a choice is invalid, in which order choices are executed (section 6)."""
 
 import pytest
 

@@ -14,7 +14,9 @@ def one_use(object_type: str = "bench", duration: int = 3, **more: object) -> li
     return [affordance("it", object_type, duration, **more)]
 
 
-def parlour(symbol: str, manifest: list[dict[str, object]] | None, residents: int = 1, **options: object) -> Town:
+def parlour(
+    symbol: str, manifest: list[dict[str, object]] | None, residents: int = 1, **options: object
+) -> Town:
     """A room around one object, with residents beside it, where all fall idle and needs stand still."""
     at = [(1, 1), (3, 1), (2, 2), (1, 2)][:residents]
     still = {"decay": {"hunger": 0.0, "hygiene": 0.0, "energy": 0.0}}
@@ -83,7 +85,7 @@ def test_the_world_keeps_no_more_outcomes_than_configured_the_oldest_goes_first(
     lines = town.state.outcomes[0, 0]
     assert int(town.resident(0).outcomes) == 5
     assert sorted(lines["tick"].tolist()) == [2, 3, 4]
-    assert {int(town.object("bench_1"))} == set(lines["object"].tolist())
+    assert {int(town.number_of("bench_1"))} == set(lines["object"].tolist())
     assert set(lines["affordance"].tolist()) == {0}
     assert set(lines["reason"].tolist()) == {codes.OK}
     assert set(lines["duration"].tolist()) == {1}

@@ -51,9 +51,7 @@ def test_impatience_comes_three_times_and_then_no_more(patience):
     line_up(town, 0, 1)
     town.run(5 * patience)
     joined = 1
-    assert conflicts(town) == [
-        (joined + k * patience, agent(1), agent(0), "waiting") for k in (1, 2, 3)
-    ]
+    assert conflicts(town) == [(joined + k * patience, agent(1), agent(0), "waiting") for k in (1, 2, 3)]
 
 
 def test_impatience_is_with_whoever_holds_the_object_now_idle_or_not():

@@ -134,9 +134,7 @@ def test_an_order_that_is_undone_in_the_same_tick_still_ends_a_claim_but_not_a_u
 def test_an_order_concerns_its_own_town_only():
     batch = TownBatch(build_model(ROWS, 1, manifest=LONG), 3, journal=True)
     batch.reset(4)
-    batch.intervene(
-        Intervention(1, codes.TELEPORT, 0, 0, 3), Intervention(2, codes.SWITCH_UTILITY, 0, 1, 0)
-    )
+    batch.intervene(Intervention(1, codes.TELEPORT, 0, 0, 3), Intervention(2, codes.SWITCH_UTILITY, 0, 1, 0))
     batch.step(np.zeros((3, 2), np.int16))
     places = [(int(r.x), int(r.y)) for r in batch.state.residents[:, 0]]
     assert places == [(1, 1), (0, 3), (1, 1)]

@@ -1,5 +1,6 @@
 """Walking, being in the way, ghost steps (rules, section 7)."""
 
+import numpy as np
 import pytest
 
 from tests.town.towns import Town, agent
@@ -35,8 +36,7 @@ def test_a_move_enters_the_free_tile_in_its_direction(action, tile):
     assert town.step({0: action}) == ()
     assert (town.at(0), town.result(0)) == (tile, "ok")
     margin = int(town.model.tables.params[0].margin)
-    occupied = [(int(x) - margin, int(y) - margin) for y, x in zip(*(town.state.occupant[0] >= 0).nonzero())]
-    assert occupied == [tile]
+    assert (np.argwhere(town.state.occupant[0] >= 0) - margin).tolist() == [[tile[1], tile[0]]]
 
 
 def test_a_move_onto_somebody_is_blocked_and_counted_and_other_actions_leave_the_count():

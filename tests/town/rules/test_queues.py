@@ -276,7 +276,11 @@ def test_a_hold_times_out_after_the_way_there_and_hold_ticks(hold_ticks, eta):
     town.run(hold_ticks + eta + 3)
     assert town.when("queue.leave") == [granted + hold_ticks + eta]
     leave = next(event for _, event in town.log if event.kind == "queue.leave")
-    assert (leave.agent_id, leave.reason, leave.waited) == (agent(0), "timeout", town.when("queue.leave")[0] - 1)
+    assert (leave.agent_id, leave.reason, leave.waited) == (
+        agent(0),
+        "timeout",
+        town.when("queue.leave")[0] - 1,
+    )
     assert (town.holder("shower_1"), town.stage(0)) == (None, "none")
     check_claims(town)
 
@@ -410,7 +414,9 @@ def test_an_outage_lets_nobody_in_and_drops_nobody():
     town.switch("water", on=False)
     town.run(20, {0: IT, 1: IT})
     assert (town.result(0), town.result(1)) == ("waiting", "queued")
-    assert [event.kind for tick, event in town.log if tick > granted and event.kind.startswith("queue.l")] == []
+    assert [
+        event.kind for tick, event in town.log if tick > granted and event.kind.startswith("queue.l")
+    ] == []
 
 
 # Walking away.
