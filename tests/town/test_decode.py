@@ -158,6 +158,7 @@ def lives() -> list[Event]:
     events += town.step({0: "leave"})
     for _ in range(5):
         events += town.step({1: "move_north"})
+    town.thing("fridge_1").stock[0] = 0
     for day in range(4):
         town.jump(1440 * day + 360).stand(0, OFFICE[0]).stand(2, STREET[2])
         for tod in range(360, 470):

@@ -48,7 +48,7 @@ def test_the_town_keeps_the_contract_whatever_the_seed_and_the_shape_of_the_obse
 
 
 def test_the_scripted_policy_keeps_its_contract_in_the_town():
-    check_policy(lambda: ScriptedPolicy(ScriptedOptions()), default_town, ticks=120)
+    check_policy(lambda: ScriptedPolicy(ScriptedOptions()), default_town, ticks=600)
 
 
 def test_the_random_policy_keeps_its_contract_in_the_town():

@@ -1,0 +1,383 @@
+"""The part ``world`` of a snapshot: whole, checked before anything changes, of this town only."""
+
+import base64
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.town.towns import Town
+from tests.town.village import BESIDE, OFFICE, Village
+from townlet_adapters.worlds.town.snapshot import encode_array, load_town, save_town
+from townlet_adapters.worlds.town.state import EVENT, TownState
+from townlet_adapters.worlds.town.world import TownWorld
+from townlet_core.dto.action import ActionBatch
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.errors import SnapshotError
+from townlet_core.events.schema import event_data
+from townlet_core.jsonvalue import canonical_json
+
+RESIDENTS, OBJECTS = "residents", "objects"
+
+
+def busy() -> Village:
+    """One showers, two wait, one of them a ghost's companion was; a shift has begun; tick 364."""
+    town = Village().stand(0, BESIDE["shower_1"]).stand(1, (5, 3)).stand(2, (6, 3)).jump(360)
+    town.step({0: "use:use_shower"})
+    town.step({1: "use:use_shower"})
+    town.step({2: "use:use_shower"})
+    town.step()
+    return town
+
+
+def stored(snapshot: Snapshot) -> Snapshot:
+    """Take a snapshot through JSON, as every stored one is."""
+    parts = json.loads(canonical_json(snapshot.parts))
+    return Snapshot(snapshot.tick, dict(snapshot.identity), parts, snapshot.schema_version)
+
+
+def state_bytes(state: TownState) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in zip(TownState._fields, state, strict=True)}
+
+
+def play(world: TownWorld, ticks: int, seed: int = 9) -> list[bytes]:
+    """Live on under random actions, allowed or not; everything told and seen, as bytes."""
+    rng = np.random.default_rng(seed)
+    slots = world.spec.capacity
+    told = []
+    for _ in range(ticks):
+        action = rng.integers(-1, len(world.spec.action_names) + 1, slots, np.int16)
+        outcome = world.step(ActionBatch(action.data, np.full(slots, -1, np.int32).data))
+        told += [canonical_json([event.kind, event_data(event)]) for event in outcome.events]
+        told += [outcome.observation.features.tobytes(), outcome.observation.mask.tobytes()]
+    return told
+
+
+def test_a_restored_town_is_the_saved_one_and_lives_on_alike():
+    town = busy()
+    saved = stored(town.world.snapshot())
+    heir = TownWorld(town.model)
+    observation = heir.restore(saved)
+    assert state_bytes(heir.engine.state) == state_bytes(town.state)
+    assert (observation.tick, heir.snapshot().tick) == (364, 364)
+    assert observation.features.tobytes() == town.engine.arrays.features[0].tobytes()
+    assert observation.mask.tobytes() == town.engine.arrays.mask[0].tobytes()
+    assert play(heir, 1500) == play(town.world, 1500)
+    assert state_bytes(heir.engine.state) == state_bytes(town.state)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 400, 1439, 1440, 1441])
+def test_a_run_can_be_cut_at_any_tick(cut):
+    """Also before the first: then the events of the founding are in the snapshot."""
+    model = Village().model
+    whole, first, second = (TownWorld(model) for _ in range(3))
+    for world in (whole, first):
+        world.reset(4)
+    expected = play(whole, cut, 1) + play(whole, 100, 2)
+    told = play(first, cut, 1)
+    second.restore(stored(first.snapshot()))
+    assert told + play(second, 100, 2) == expected
+
+
+def test_a_restored_town_can_be_saved_again_to_the_same_text():
+    town = busy()
+    saved = town.world.snapshot()
+    heir = TownWorld(town.model)
+    heir.restore(stored(saved))
+    assert canonical_json(heir.snapshot().parts) == canonical_json(saved.parts)
+
+
+def test_a_snapshot_of_a_running_town_is_taken_and_restored_into_a_world_that_lived_before():
+    town = busy()
+    saved = stored(town.world.snapshot())
+    other = Village(seed=77)
+    other.run(700, {0: "move_north", 1: "move_east"})
+    other.world.restore(saved)
+    assert state_bytes(other.state) == state_bytes(town.state)
+    assert play(other.world, 50) == play(town.world, 50)
+
+
+# What is refused, and that nothing is changed then.
+
+
+def refused(snapshot: Snapshot, code: str) -> str:
+    """Restore into a living village, which must refuse and stay as it is; gives the message."""
+    town = Village(seed=5)
+    town.run(3)
+    before, seen = state_bytes(town.state), town.engine.arrays.features.tobytes()
+    written = int(town.engine.journal.written[0])
+    with pytest.raises(SnapshotError) as caught:
+        town.world.restore(snapshot)
+    assert caught.value.code == code
+    assert state_bytes(town.state) == before
+    assert town.engine.arrays.features.tobytes() == seen
+    assert int(town.engine.journal.written[0]) == written
+    return str(caught.value)
+
+
+def test_a_snapshot_of_another_town_is_refused():
+    foreign = Town(["Ehrr"], at=[(1, 0)])
+    assert "town_digest" in refused(stored(foreign.world.snapshot()), "snapshot_config")
+
+
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [
+        ("town_digest", "snapshot_config"),
+        ("manifest_digest", "snapshot_config"),
+        ("layout_version", "snapshot_config"),
+        ("variant", "snapshot_identity"),
+    ],
+)
+def test_every_part_of_the_identity_must_agree(key, code):
+    saved = stored(busy().world.snapshot())
+    message = refused(replace(saved, identity={**saved.identity, key: "another"}), code)
+    assert key in message
+    assert "another" in message
+    refused(replace(saved, identity={k: v for k, v in saved.identity.items() if k != key}), code)
+
+
+def test_a_town_with_more_slots_is_another_one():
+    larger = Village(population={"capacity": 9})
+    assert "shape" in refused(stored(larger.world.snapshot()), "snapshot_config")
+
+
+def with_world(change: Callable[[dict[str, object]], object]) -> Snapshot:
+    """A snapshot whose part ``world`` was changed."""
+    saved = stored(busy().world.snapshot())
+    part = copy.deepcopy(dict(saved.parts["world"]))
+    change(part)
+    return replace(saved, parts={"world": part})
+
+
+@pytest.mark.parametrize("name", [*TownState._fields, "pending"])
+def test_a_part_that_lacks_an_array_is_refused(name):
+    assert name in refused(with_world(lambda part: part.pop(name)), "snapshot_corrupt")
+
+
+def test_a_snapshot_without_a_world_is_refused():
+    saved = stored(busy().world.snapshot())
+    refused(replace(saved, parts={}), "snapshot_corrupt")
+    refused(replace(saved, parts={"world": "tea"}), "snapshot_corrupt")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"data": "not base64!"}, "snapshot_corrupt"),
+        ({"data": 5}, "snapshot_corrupt"),
+        ({"data": ""}, "snapshot_corrupt"),
+        ({"data": base64.b64encode(b"short").decode()}, "snapshot_corrupt"),
+        ({"dtype": "<f4"}, "snapshot_schema"),
+        ({"dtype": None}, "snapshot_schema"),
+        ({"shape": [1, 3]}, "snapshot_config"),
+        ({"shape": "wide"}, "snapshot_config"),
+        ({"shape": [-1, 4, 8]}, "snapshot_config"),
+    ],
+)
+def test_a_damaged_array_is_refused(change, code):
+    message = refused(with_world(lambda part: part["queue"].update(change)), code)
+    assert "queue" in message
+
+
+def test_records_with_other_fields_belong_to_another_version():
+    def drop_a_field(part):
+        part[RESIDENTS]["dtype"] = part[RESIDENTS]["dtype"].replace("wallet", "purse")
+
+    assert "another version" in refused(with_world(drop_a_field), "snapshot_schema")
+
+
+@pytest.mark.parametrize("shape", [[10**9], [-1], ["1"], [1, 1], None, [0.5], [True]])
+def test_a_senseless_number_of_untold_events_is_refused(shape):
+    refused(with_world(lambda part: part["pending"].update(shape=shape)), "snapshot_corrupt")
+
+
+def forged(change: Callable[[TownState], None], town: Village | None = None) -> Snapshot:
+    """A snapshot whose arrays are of the right types and shapes, but whose content was changed."""
+    forger = town or busy()
+    change(forger.state)
+    saved = save_town(forger.model, forger.state, forger.engine.journal, pending=False)
+    return stored(saved)
+
+
+def put(array: str, field: str, value: float, row: int = 0) -> Callable[[TownState], None]:
+    def change(state: TownState) -> None:
+        getattr(state, array)[0, row][field] = value
+
+    return change
+
+
+FORGERIES = {
+    **{
+        f"resident {field} {value}": put(RESIDENTS, field, value)
+        for field, value in (
+            ("x", -1), ("x", 16), ("x", 2**40), ("y", -1), ("y", 8), ("x", 0), ("home", -1), ("home", 5),
+            ("home", 10**12), ("district", 1), ("district", -1), ("profile", 4), ("profile", -1), ("name", 64),
+            ("name", -1), ("name_round", -1), ("mate", 4), ("mate", -2), ("mate", 1), ("mate", 0),
+            ("embedding", 64), ("embedding", -1), ("episode_tick", 1440), ("episode_tick", -1),
+            ("claim_object", 7), ("claim_object", -2), ("claim_object", -1), ("claim_object", 0),
+            ("claim_affordance", 8), ("claim_affordance", -2), ("claim_affordance", -1),
+            ("claim_affordance", 0), ("claim_stage", 4), ("claim_stage", -1), ("claim_stage", 0),
+            ("claim_stage", 1), ("claim_stage", 2), ("job", 2), ("job", -2), ("job", -1), ("job", 1),
+            ("shift_state", 7), ("shift_state", -1), ("serial", -1), ("serial", 3), ("serial", 1),
+            ("wallet", -1), ("wallet", 5000), ("rent_owed", -1), ("need", 1.5), ("need", -0.1),
+            ("need", float("nan")), ("attendance", float("nan")), ("samples", 2.0), ("inventory", 5),
+            ("inventory", -1), ("outcomes", -1), ("samples_seen", -1), ("stamps_seen", -1), ("alive", False),
+            ("review_since", 3),
+        )
+    },
+    **{
+        f"shower {field} {value}": put(OBJECTS, field, value, row=1)
+        for field, value in (
+            ("holder", 4), ("holder", -2), ("holder", -1), ("holder", 1), ("holder", 3), ("affordance", 8),
+            ("affordance", -2), ("affordance", -1), ("affordance", 0), ("queue_length", 5),
+            ("queue_length", -1), ("queue_length", 1), ("queue_length", 3), ("running", False),
+            ("remaining", 0), ("remaining", 31), ("remaining", -5), ("alternative", 1), ("alternative", -1),
+            ("stock", 1), ("stock", -1),
+        )
+    },
+    "fridge overfull": put(OBJECTS, "stock", 13),
+    "fridge runs for nobody": put(OBJECTS, "running", True),
+    "fridge held by somebody elsewhere": put(OBJECTS, "holder", 2),
+    "dead slot with a wallet": put(RESIDENTS, "wallet", 5, row=3),
+    "dead slot alive": put(RESIDENTS, "alive", True, row=3),
+}  # fmt: skip
+
+
+def _set(array: str, index: object, value: object) -> Callable[[TownState], None]:
+    def change(state: TownState) -> None:
+        getattr(state, array)[index] = value
+
+    return change
+
+
+def _town(field: str, value: int) -> Callable[[TownState], None]:
+    def change(state: TownState) -> None:
+        state.towns[0][field] = value
+
+    return change
+
+
+FORGERIES |= {
+    "queue of a slot that is none": _set("queue", (0, 1, 0), 4),
+    "queue of slot -1": _set("queue", (0, 1, 0), -1),
+    "queue of somebody else": _set("queue", (0, 1, 0), 0),
+    "queue with somebody twice": _set("queue", (0, 1, 0), 2),
+    "roster of a slot that is none": _set("roster", (0, 0), 4),
+    "roster of slot -1": _set("roster", (0, 3), -1),
+    "roster out of order": _set("roster", (0, slice(0, 3)), [1, 0, 2]),
+    "roster with somebody twice": _set("roster", (0, 0), 1),
+    "occupant that is none": _set("occupant", (0, 9, 9), 4),
+    "occupant -2": _set("occupant", (0, 9, 9), -2),
+    "occupant who is elsewhere": _set("occupant", (0, 5, 5), 0),
+    "nobody where somebody stands": _set("occupant", (0, 2 + 5, 4 + 5), -1),
+    "reserved without a holder": _set("reserved", (0, 7, 7), 1),
+    "holder without a reservation": _set("reserved", (0, 7, 10), 0),
+    "price below zero": _set("price", (0, 0, 0), -1),
+    "job holders": _set("job_holders", (0, 0), 1),
+    "money from nowhere": _set("tills", (0, 1), 5),
+    "till of a home": _set("tills", (0, 0), 5),
+    "population too large": _town("population", 5),
+    "population too small": _town("population", 2),
+    "population below zero": _town("population", -1),
+    "another tick": _town("tick", 99),
+    "tick below zero": _town("tick", -1),
+    "serials run backwards": _town("next_serial", 2),
+    "embeddings below zero": _town("embeddings", -1),
+    "utility of a third kind": lambda state: state.districts["utility"].__setitem__((0, 0, 0), 7),
+    "reviews nobody waits for": lambda state: state.districts["reviews"].__setitem__((0, 0), 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_state_is_refused_before_any_kernel_sees_it(name):
+    town = busy()
+    before = state_bytes(town.state)
+    snapshot = forged(FORGERIES[name], town)
+    assert state_bytes(town.state) != before, "this forgery changes nothing"
+    if name in ("another tick", "tick below zero"):
+        snapshot = replace(snapshot, tick=364)
+    message = refused(snapshot, "snapshot_corrupt")
+    assert "damaged" in message
+
+
+def test_an_unforged_state_passes():
+    """The forger's tools themselves change nothing that matters."""
+    Village().world.restore(forged(lambda _state: None))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"kind": 999},
+        {"kind": 0},
+        {"kind": 21, "a": 4},
+        {"kind": 21, "a": 3},
+        {"kind": 21, "a": -1},
+        {"kind": 21, "b": 128},
+        {"kind": 21, "c": 2},
+        {"kind": 21, "agent": 3},
+        {"kind": 17, "a": 2},
+        {"kind": 17, "reason": 2},
+    ],
+)
+def test_forged_events_of_the_founding_are_refused(row):
+    town = Village()
+    town.world.reset(1)
+    pending = np.zeros(1, EVENT)
+    for name, value in row.items():
+        pending[0][name] = value
+    saved = stored(town.world.snapshot())
+    parts = {"world": {**saved.parts["world"], "pending": encode_array(pending)}}
+    refused(replace(saved, parts=json.loads(canonical_json(parts))), "snapshot_corrupt")
+
+
+def test_events_of_the_founding_cannot_be_pending_later():
+    saved = stored(busy().world.snapshot())
+    pending = np.zeros(1, EVENT)
+    pending[0]["kind"] = 17
+    parts = {"world": {**saved.parts["world"], "pending": encode_array(pending)}}
+    refused(replace(saved, parts=json.loads(canonical_json(parts))), "snapshot_corrupt")
+
+
+def test_every_state_that_a_town_lives_through_can_be_restored():
+    """Crowded: ghosts, queues, uses, reviews, job losses, closures and power cuts, every few ticks."""
+    employment = {"review_ticks": 50, "max_absent_shifts": 1}
+    town = Village(employment=employment, population={"start_wallet": 100_000}, queues={"ghost_step_after": 1})
+    heir = TownWorld(town.model)
+    rng = np.random.default_rng(3)
+    ghosts = queued = reviews = 0
+    for tick in range(3000):
+        if tick % 97 == 0:
+            town.switch("power", on=bool(rng.integers(2)))
+            town.teleport(int(rng.integers(3)), int(rng.integers(16)), int(rng.integers(8)))
+        allowed = town.engine.arrays.mask[0] * rng.random(town.engine.arrays.mask[0].shape)
+        town.step({slot: int(allowed[slot].argmax()) for slot in range(3)})
+        ghosts += int((town.state.residents["mate"][0, :3] >= 0).any())
+        queued += int(town.state.objects["queue_length"].any())
+        reviews += int(town.state.districts["reviews"].any())
+        if tick % 7 == 0:
+            heir.restore(town.world.snapshot())
+            assert state_bytes(heir.engine.state) == state_bytes(town.state)
+    assert min(ghosts, queued, reviews) > 0, (ghosts, queued, reviews)
+
+
+def test_a_snapshot_is_text_and_numbers_and_no_code():
+    saved = busy().world.snapshot()
+    assert set(saved.parts) == {"world"}
+    text = canonical_json(saved.parts)
+    assert b"pickle" not in text
+    assert {type(value) for value in json.loads(text)["world"].values()} == {dict}
+    assert load_town(busy().model, stored(saved), busy().state, busy().engine.journal) is False
+
+
+def test_a_shift_and_its_record_survive():
+    town = Village().stand(0, OFFICE[0]).jump(360)
+    town.run(30)
+    heir = TownWorld(town.model)
+    heir.restore(stored(town.world.snapshot()))
+    r = heir.engine.state.residents[0, 0]
+    assert (r.first_x, r.paid_ticks, r.on_time_ticks, r.wallet) == (0, 30, 30, 2600)
