@@ -157,7 +157,7 @@ def test_interpreted_kernels_tell_what_compiled_ones_tell(tmp_path):
 @settings(max_examples=12, deadline=None)
 @given(cuts=st.lists(st.integers(0, 600), min_size=1, max_size=3).map(sorted))
 def test_a_run_cut_anywhere_goes_on_as_if_it_had_not_been(cuts):
-    """In memory, at any ticks, several times; 0 is before the first tick, when the founding is still untold."""
+    """In memory, at any ticks, several times; 0 is before the first tick: the founding is still untold."""
     check_cuts(cuts)
 
 

@@ -16,9 +16,15 @@ from townlet_core.events.base import Event
 
 AFTER_START = frozenset({"utility_lost", "left", "interrupted"})
 """Reasons for which a running use fails; every other reason refuses one that has not started."""
-INTO_WALLETS = np.array(
-    [{"grant": 1, "refund": 1, "wage": 1, "bonus": 1, "sweep": 0}.get(f, -1) for f in codes.FLOWS]
-)
+_DIRECTION = {
+    "grant": 1, "refund": 1, "wage": 1, "bonus": 1, "purchase": -1, "fine": -1, "rent": -1, "sweep": 0,
+}  # fmt: skip
+INTO_WALLETS = np.array([_DIRECTION[flow] for flow in codes.FLOWS])
+"""What a mill of each flow does to the wallets."""
+COUNTS = (
+    "rent_owed", "blocked", "lateness_counter", "withheld", "paid_ticks", "on_time_ticks", "late_ticks_today",
+    "outcomes", "samples_seen", "stamps_seen", "drop", "last_duration",
+)  # fmt: skip
 
 
 def require(holds, rule: str, state: TownState) -> None:
@@ -196,8 +202,7 @@ def check_needs_and_goods(model: TownModel, s: TownState) -> None:
     )
     latest = s.towns["tick"] - 1 + model.tables.params[0].cooldown_ticks
     require((s.cooldown >= 0) & (s.cooldown <= latest[:, None, None]), "cool-downs end in time", s)
-    for name in ("rent_owed", "blocked", "lateness_counter", "withheld", "paid_ticks", "on_time_ticks",
-                 "late_ticks_today", "outcomes", "samples_seen", "stamps_seen", "drop", "last_duration"):  # fmt: skip
+    for name in COUNTS:
         require(r[name] >= 0, f"{name} is a count", s)
 
 

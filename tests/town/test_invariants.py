@@ -195,36 +195,7 @@ def test_ten_thousand_ticks_of_a_crowd_keep_every_rule_and_meet_every_trouble(cr
     assert failed >= AFTER_START | {"closed", "utility_off", "insufficient_funds"}
 
 
-DAMAGE = {
-    "all accounts add up to 0": lambda s: s.tills.__setitem__((0, 0), s.tills[0, 0] + 1),
-    "no wallet is below 0": lambda s: owe(s),
-    "serials are below the next one": lambda s: set_field(s.towns, "next_serial", 0),
-    "the roster is in the order of serials": lambda s: s.roster.__setitem__((0, slice(2)), [1, 0]),
-    "an embedding slot belongs to one living resident": lambda s: set_field(s.residents, "embedding", 3),
-    "a dead slot is all zero": lambda s: set_field(s.residents[:, -1:], "wallet", 1),
-    "everybody stands on a passable tile": lambda s: set_field(s.residents[0, :1], "y", 1),
-    "the grid knows who stands where": lambda s: set_field(s.occupant[0], ..., -1),
-    "two on a tile know each other": lambda s: set_field(s.residents[0, :1], "mate", 1),
-    "a claim has an object and a stage": lambda s: set_field(s.residents, "claim_stage", 1),
-    "every holder holds": lambda s: set_field(s.objects[:, free_object(s)], "holder", 0),
-    "nothing else is reserved": lambda s: set_field(s.reserved[0], (0, 0), 1),
-    "who stands in a queue has queued for that object": lambda s: set_field(
-        s.objects[:, free_object(s)], "queue_length", 1
-    ),
-    "what runs has a holder": lambda s: set_field(s.objects[:, free_object(s)], "running", True),
-    "needs lie in [0, 1]": lambda s: set_field(s.residents, "need", np.nan),
-    "inventories keep their limits": lambda s: set_field(s.residents, "inventory", 5),
-    "stock lies in [0, capacity]": lambda s: set_field(s.objects, "stock", -1),
-    "cool-downs end in time": lambda s: set_field(s.cooldown, ..., 10_000),
-    "jobs know how many hold them": lambda s: set_field(s.job_holders, ..., 0),
-    "wages are paid within the shift": lambda s: set_field(s.residents, "paid_ticks", 181),
-    "districts know their pending reviews": lambda s: set_field(s.districts, "reviews", 1),
-    "the mask shown is the mask that counts": lambda s: set_field(s.residents, "mask", 1),
-}
-"""Rule -> damage that it must notice first; in a state after 300 ticks of a crowd."""
-
-
-def set_field(array, where, value) -> None:
+def spoil(array, where, value) -> None:
     array[where] = value
 
 
@@ -232,11 +203,44 @@ def free_object(s) -> int:
     return int(np.flatnonzero((s.objects["holder"][0] < 0) & (s.objects["queue_length"][0] == 0))[0])
 
 
+def loner(s) -> int:
+    """A slot, not the first, whose resident shares its tile with nobody."""
+    return int(1 + np.flatnonzero(s.residents["mate"][0, 1:RESIDENTS] < 0)[0])
+
+
 def owe(s) -> None:
     """Let one resident owe what another has too much."""
     wallets = s.residents["wallet"][0]
     wallets[1] += wallets[0] + 1
     wallets[0] = -1
+
+
+EVERYBODY = np.s_[:, :RESIDENTS]
+DAMAGE = {
+    "all accounts add up to 0": lambda s: spoil(s.tills, (0, 0), s.tills[0, 0] + 1),
+    "no wallet is below 0": owe,
+    "serials are below the next one": lambda s: spoil(s.towns, "next_serial", 0),
+    "the roster is in the order of serials": lambda s: spoil(s.roster, np.s_[0, :2], (1, 0)),
+    "an embedding slot belongs to one": lambda s: spoil(s.residents[EVERYBODY], "embedding", 3),
+    "a dead slot is all zero": lambda s: spoil(s.residents[:, RESIDENTS:], "wallet", 1),
+    "everybody stands on a passable tile": lambda s: spoil(s.residents[:, :1], "y", 1),
+    "the grid knows who stands where": lambda s: spoil(s.occupant, ..., -1),
+    "two on a tile know each other": lambda s: spoil(s.residents[:, loner(s)], "mate", 0),
+    "a claim has an object and a stage": lambda s: spoil(s.residents[EVERYBODY], "claim_stage", 1),
+    "every holder holds": lambda s: spoil(s.objects[:, free_object(s)], "holder", 0),
+    "nothing else is reserved": lambda s: spoil(s.reserved, (0, 0, 0), 1),
+    "who stands in a queue has queued": lambda s: spoil(s.objects[:, free_object(s)], "queue_length", 1),
+    "what runs has a holder": lambda s: spoil(s.objects[:, free_object(s)], "running", 1),
+    "needs lie in [0, 1]": lambda s: spoil(s.residents[EVERYBODY], "need", np.nan),
+    "inventories keep their limits": lambda s: spoil(s.residents[EVERYBODY], "inventory", 7),
+    "stock lies in [0, capacity]": lambda s: spoil(s.objects, "stock", -1),
+    "cool-downs end in time": lambda s: spoil(s.cooldown, ..., 10_000),
+    "jobs know how many hold them": lambda s: spoil(s.job_holders, ..., 0),
+    "wages are paid within the shift": lambda s: spoil(s.residents[EVERYBODY], "paid_ticks", 181),
+    "districts know their pending reviews": lambda s: spoil(s.districts, "reviews", 1),
+    "the mask shown is the mask that counts": lambda s: spoil(s.residents[EVERYBODY], "mask", 1),
+}
+"""Rule -> damage that it is the first to notice, in a crowd after 300 ticks."""
 
 
 @pytest.mark.parametrize("rule", DAMAGE)
@@ -253,8 +257,8 @@ def test_damage_to_a_town_is_noticed(crowd, rule):
         check_invariants(batch)
 
 
-def test_the_journal_keeps_far_from_its_bound_in_the_most_crowded_town(hasty):
-    """Everybody in one room; a bound that is exceeded would end the run, one that is never neared is waste."""
+def test_the_journal_stays_within_its_bound_in_a_crowded_town(hasty):
+    """A bound that is exceeded would end the run; 19 rows were measured, of 624."""
     batch = TownBatch(hasty, 4, journal=True)
     batch.reset(1)
     chaos = Chaos(batch, 2, legal=1.0, aimed=0.0, fate=0.5)
@@ -263,14 +267,13 @@ def test_the_journal_keeps_far_from_its_bound_in_the_most_crowded_town(hasty):
         chaos.strike()
         batch.step(*chaos.intents())
         worst = max(worst, int(batch.journal.written.max()))
-    print("WORST", worst, hasty.journal_rows)
     assert 12 < worst <= hasty.journal_rows
 
 
 @settings(max_examples=10, deadline=None)
 @given(draws=st.integers(0, 2**32), legal=st.sampled_from((0.3, 0.9)), ticks=st.integers(1, 120))
 def test_a_failed_action_changes_nothing_but_what_is_told_of_it(crowd, draws, legal, ticks):
-    """A twin town in which whoever failed had waited instead is the same after the tick, but for the results."""
+    """A twin in which whoever failed had waited instead is the same after the tick, but for the results."""
     batch, twin = TownBatch(crowd, 2, journal=True), TownBatch(crowd, 2, journal=True)
     batch.reset(draws)
     twin.reset(draws)

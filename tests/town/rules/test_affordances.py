@@ -615,14 +615,13 @@ def test_the_expected_wait_counts_the_queue_with_the_uses_that_it_waits_for():
 
 def test_the_expected_wait_of_an_idle_holder_is_its_whole_use():
     town = bench_town(4)
-    town.place((2, 1), (1, 2), (3, 2), (2, 0))
+    town.place((2, 1), (1, 2), (3, 2), (1, 0))
     town.close("bench_3")
-    town.step({1: ("use:sit", 0), 3: ("use:sit", 1)})
-    town.run(2)
-    town.step({2: ("use:nap", 1)})
-    town.step({3: "leave"})
-    assert (town.stage(2), town.thing("bench_2").running) == ("held", False)
-    town.step({0: "use:sit"})  # bench_1 takes 15 more ticks, bench_2 5
+    town.step({1: ("use:nap", 0), 2: ("use:sit", 1)})
+    town.step({3: ("use:sit", 0)})
+    town.step({1: "leave"})
+    assert (town.stage(3), town.thing("bench_1").running) == ("held", False)
+    town.step({0: "use:sit"})  # bench_1 takes 20 more ticks, bench_2 17
     assert town.heard("queue.join")[0].object_id == "bench_2"
 
 
