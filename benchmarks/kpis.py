@@ -49,7 +49,7 @@ class Band:
 
 TOWN: Final = (
     Band("well_all_day_share", 0.70, 1.0),
-    Band("need_lowest", 0.10, 1.0, "least"),
+    Band("need_lowest", 0.15, 1.0, "least"),
     Band("starvation_incidents", 0, 0, "greatest"),
     Band("exits_due", 0, 0, "greatest"),
     Band("invalid", 0, 0, "greatest"),
@@ -63,7 +63,7 @@ TOWN: Final = (
     Band("showers_per_agent_day", 1.3, 2.0),
     Band("sleeps_per_agent_day", 1.1, 2.0),
     Band("wallet_change_per_agent_day", 200, 900),
-    Band("jostle_per_day", 6, 45),
+    Band("jostle_per_day", 12, 45),
     Band("waiting_per_day", 1, 12),
     Band("ghost_step_per_day", 0, 1),
     Band("uses_waited_share", 0.04, 0.25),
@@ -79,7 +79,7 @@ HAMLET: Final = (
     Band("exits_due", 0, 0, "greatest"),
     Band("invalid", 0, 0, "greatest"),
     Band("conflicts_per_day", 3, 15),
-    Band("uses_waited_share", 0.05, 0.25),
+    Band("uses_waited_share", 0.05, 0.20),
     Band("rent_missed", 0, 0, "greatest"),
 )
 """The same for the hamlet of three with one shower."""

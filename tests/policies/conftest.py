@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from townlet_adapters.kernels.fields import flood
 from townlet_core.dto.observation import ObservationBatch, TownAtlas, TownView
 from townlet_core.dto.spec import WorldSpec
 
@@ -93,13 +92,16 @@ def reach_of(x, y):
     return [(u, v) for u, v in around if is_passable(u, v) and place_of(u, v) == place_of(x, y)]
 
 
-def field_to(goals, passable):
+def field_to(goals):
+    """Steps from every passable tile to the nearest goal, 255 elsewhere."""
     field = np.full((HEIGHT, WIDTH), 255, dtype=np.uint8)
-    frontier = np.zeros(HEIGHT * WIDTH, dtype=np.int32)
-    for k, (x, y) in enumerate(goals):
-        field[y, x] = 0
-        frontier[k] = y * WIDTH + x
-    flood(passable, field, frontier, len(goals))
+    ring, distance = set(goals), 0
+    while ring:
+        for x, y in ring:
+            field[y, x] = distance
+        around = {(x + dx, y + dy) for x, y in ring for dx, dy in STEPS}
+        ring = {(x, y) for x, y in around if is_passable(x, y) and field[y, x] == 255}
+        distance += 1
     return field
 
 
@@ -113,7 +115,7 @@ def make_atlas():
     place_at = [[place_of(*tile) if is_passable(*tile) else -1 for tile in row] for row in tiles]
     places = [[(x, y) for row in tiles for x, y in row if place_at[y][x] == p] for p in range(len(PLACES))]
     goals = [reach_of(x, y) for _, x, y in OBJECTS] + places + [[home] for home in HOMES]
-    fields = np.array([field_to(goal, passable) for goal in goals])
+    fields = np.array([field_to(goal) for goal in goals])
     object_type = [SYMBOLS.index(symbol) for symbol, _, _ in OBJECTS]
     nearest = np.full((len(TYPES), HEIGHT, WIDTH, 8), -1, dtype=np.int32)
     for kind in range(len(TYPES)):
@@ -195,9 +197,7 @@ class SmallTown:
         self.object_queue = np.zeros(objects, dtype=np.int32)
         self.object_wait = np.zeros(objects, dtype=np.int32)
         self.object_stock = np.full((objects, 2), 8, dtype=np.int32)
-        self.object_price = np.array(
-            [PRICES[KINDS[place_of(x, y)]] for _, x, y in OBJECTS], dtype=np.int64
-        )
+        self.object_price = np.array([PRICES[KINDS[place_of(x, y)]] for _, x, y in OBJECTS], dtype=np.int64)
         columns = TownView.__dataclass_fields__.keys() - {"atlas"}
         self.view = TownView(
             atlas=self.atlas, **{name: getattr(self, name).data.toreadonly() for name in columns}

@@ -51,7 +51,8 @@ ROWS = [
     ({"kind": codes.EV_FINISH, "agent": 1, "object": 0, "affordance": 1},
      affordance.AffordanceFinish(
          "a00001", "fridge_1", "cook_meal", {"need:hunger": 0.1, "need:energy": -0.05, "inventory:meal": 1})),
-    ({"kind": codes.EV_FAIL, "agent": 1, "object": 0, "affordance": 0, "reason": codes.LEFT, "a": 4, "b": 400},
+    ({"kind": codes.EV_FAIL, "agent": 1, "object": 0, "affordance": 0, "reason": codes.LEFT, "a": 4,
+      "b": 400},
      affordance.AffordanceFail("a00001", "fridge_1", "eat_meal", "left", None, 4, 400)),
     ({"kind": codes.EV_JOIN, "agent": 0, "object": 1, "affordance": 2, "a": 3},
      queue.QueueJoin("a00000", "shower_1", "use_shower", 3)),
@@ -68,15 +69,18 @@ ROWS = [
      queue.QueueHandover("a00000", "a00002", "shower_1", 4)),
     ({"kind": codes.EV_ARRIVED, "agent": 0, "a": 0, "b": 7, "reason": codes.LATE},
      employment.EmploymentArrived("a00000", "clerk", 7, "late")),
-    ({"kind": codes.EV_LATE_START, "agent": 0, "a": 1, "b": 50}, employment.EmploymentLateStart("a00000", "watch", 50)),
+    ({"kind": codes.EV_LATE_START, "agent": 0, "a": 1, "b": 50},
+     employment.EmploymentLateStart("a00000", "watch", 50)),
     ({"kind": codes.EV_ABSENT, "agent": 0, "a": 1, "b": 200, "c": 3},
      employment.EmploymentAbsent("a00000", "watch", 200, 3)),
-    ({"kind": codes.EV_DEPARTED, "agent": 0, "a": 0, "b": 89}, employment.EmploymentDepartedEarly("a00000", "clerk", 89)),
+    ({"kind": codes.EV_DEPARTED, "agent": 0, "a": 0, "b": 89},
+     employment.EmploymentDepartedEarly("a00000", "clerk", 89)),
     ({"kind": codes.EV_SHIFT_END, "agent": 0, "object": 180, "a": 0, "b": 170, "c": 60, "value": 0.5},
      employment.EmploymentShiftEnd("a00000", "clerk", 170, 180, 0.5, 60)),
     ({"kind": codes.EV_REVIEW, "agent": 0, "a": 0, "b": 2, "reason": codes.REVIEW_WITHDRAWN},
      employment.EmploymentReview("a00000", "clerk", "withdrawn", 2)),
-    ({"kind": codes.EV_JOB_LOSS, "agent": 0, "a": 0}, employment.EmploymentJobLoss("a00000", "clerk", "reviewed")),
+    ({"kind": codes.EV_JOB_LOSS, "agent": 0, "a": 0},
+     employment.EmploymentJobLoss("a00000", "clerk", "reviewed")),
     ({"kind": codes.EV_HIRED, "agent": 0, "a": 0, "reason": codes.HIRED_BOARD},
      employment.EmploymentHired("a00000", "clerk", "board")),
     ({"kind": codes.EV_RESTOCK, "agent": -1, "object": 0, "reason": codes.INGREDIENTS, "a": 6},
@@ -102,7 +106,9 @@ def decode(*rows: dict[str, float]) -> tuple[Event, ...]:
     return Decoder(town.model).events(town.state, journal, 0)
 
 
-@pytest.mark.parametrize(("row", "event"), ROWS, ids=[f"{event.kind}-{k}" for k, (_, event) in enumerate(ROWS)])
+@pytest.mark.parametrize(
+    ("row", "event"), ROWS, ids=[f"{event.kind}-{k}" for k, (_, event) in enumerate(ROWS)]
+)
 def test_a_row_becomes_the_event_it_stands_for(row, event):
     told = decode(row)
     assert told[0] == event
@@ -128,7 +134,12 @@ def test_conflicts_of_a_tick_are_told_together_at_its_end():
     waiting = {"kind": codes.EV_CONFLICT, "agent": 2, "other": 1, "object": 1, "reason": codes.IMPATIENCE,
                "a": 2, "value": 0.65}  # fmt: skip
     told = decode(jostle, {"kind": codes.EV_RENT, "agent": 0}, waiting)
-    assert [event.kind for event in told] == ["queue.conflict", "economy.rent", "queue.conflict", "rivalry.events"]
+    assert [event.kind for event in told] == [
+        "queue.conflict",
+        "economy.rent",
+        "queue.conflict",
+        "rivalry.events",
+    ]
     assert told[-1] == queue.RivalryEvents(
         (
             queue.RivalryEntry("a00000", "a00001", "jostle", 0.75),
@@ -186,8 +197,14 @@ def test_every_payload_has_exactly_the_fields_of_the_rules_and_is_json():
 
 
 def test_only_the_fields_that_may_be_null_are():
-    nullable = {("affordance.fail", "detail"), ("queue.conflict", "object_id"), ("lifecycle.arrive", "job_id")}
-    null = {(event.kind, name) for event in lives() for name, value in event_data(event).items() if value is None}
+    nullable = {
+        ("affordance.fail", "detail"),
+        ("queue.conflict", "object_id"),
+        ("lifecycle.arrive", "job_id"),
+    }
+    null = {
+        (event.kind, name) for event in lives() for name, value in event_data(event).items() if value is None
+    }
     assert null <= nullable
 
 
@@ -284,7 +301,10 @@ def test_a_frame_tells_the_time_utilities_prices_and_jobs():
     assert (frame.tick, frame.clock) == (362, {"day": 0, "tod": 362, "phase": "day"})
     assert frame.utilities == {"0": {"power": True, "water": True}}
     assert frame.prices["0"]["cafe.meal"] == 450
-    assert frame.employment == {"clerk": {"holders": 2, "capacity": 2}, "watch": {"holders": 1, "capacity": 1}}
+    assert frame.employment == {
+        "clerk": {"holders": 2, "capacity": 2},
+        "watch": {"holders": 1, "capacity": 1},
+    }
     town.switch("water", on=False)
     town.step()
     assert town.world.frame().utilities == {"0": {"power": True, "water": False}}
@@ -300,7 +320,7 @@ def test_a_frame_does_not_change_when_the_town_lives_on():
 
 def test_every_number_has_a_name():
     assert len(codes.REASONS) == len(set(codes.REASONS)) == codes.TIMEOUT + 1
-    assert [codes.REASONS[number] for number in (codes.OK, codes.INVALID, codes.BUSY, codes.UTILITY_LOST)] == [
+    assert [codes.REASONS[n] for n in (codes.OK, codes.INVALID, codes.BUSY, codes.UTILITY_LOST)] == [
         "ok", "invalid", "busy", "utility_lost",
     ]  # fmt: skip
     assert codes.SHIFT_STATES[codes.ABSENT] == "absent"

@@ -1,4 +1,4 @@
-"""What residents see: every column, channel and mask bit that a learner relies on (docs/domain.md, section 16)."""
+"""What residents see: every column, channel and mask bit of docs/domain.md, section 16."""
 
 import functools
 import json
@@ -243,7 +243,7 @@ EXPECTED: dict[Callable[[], Features], Features] = {
         "fridge_dx": 0, "fridge_dy": 0, "fridge_dist": 0, "stove_dx": 0, "stove_dy": 0, "stove_dist": 0,
         "shower_dx": unit(2, -1)[0], "shower_dy": unit(2, -1)[1], "shower_dist": 1 / SCALE,
         "bed_dx": unit(2, 1)[0], "bed_dy": unit(2, 1)[1], "bed_dist": 1 / SCALE,
-        # To (14, 5): 11 east, 2 south. To (8, 3) beside the counter: 5 east. The centre of the office is (14, 2.5).
+        # To (13, 5): 10 east, 2 south. To (8, 3) beside the counter: 5 east. The office: around (14, 2.5).
         "checkout_dx": unit(11, 3)[0], "checkout_dy": unit(11, 3)[1], "checkout_dist": 12 / SCALE,
         "counter_dx": unit(6, -1)[0], "counter_dy": unit(6, -1)[1], "counter_dist": 5 / SCALE,
         "work_dx": OFFICE_WAY[0], "work_dy": OFFICE_WAY[1], "work_dist": 10 / SCALE,
@@ -256,7 +256,8 @@ EXPECTED: dict[Callable[[], Features], Features] = {
         "ctx_reset": 0, "last_wait": 1, "last_success": 1, "last_duration": 1 / 60,
     },
     on_time: {
-        "on_shift": 1, "shift_pre": 0, "shift_on_time": 1, "at_work": 1, "at_home": 0, "shift_progress": 45 / 180,
+        "on_shift": 1, "shift_pre": 0, "shift_on_time": 1, "at_work": 1, "at_home": 0,
+        "shift_progress": 45 / 180,
         "shift_start_in": -45 / 720, "time_sin": math.sin(2 * math.pi * 405 / 1440),
         "time_cos": math.cos(2 * math.pi * 405 / 1440), "work_dx": 0, "work_dy": 0, "work_dist": 0,
         "late_today": 0, "last_duration": 45 / 60,
@@ -332,7 +333,9 @@ def test_every_feature_is_checked_somewhere_and_takes_a_value_that_is_not_trivia
     checked = {name for expected in EXPECTED.values() for name in expected}
     options = {f"option_{option}" for option in layout.OPTIONS}
     assert set(SPEC.feature_names) - checked == social | set(NOT_YET)
-    values = {name: {round(seen(situation)[name], 6) for situation in EXPECTED} for name in SPEC.feature_names}
+    values = {
+        name: {round(seen(situation)[name], 6) for situation in EXPECTED} for name in SPEC.feature_names
+    }
     constant = {name for name, found in values.items() if len(found) == 1}
     assert constant == social | set(NOT_YET) | (options - {"option_go_to_work", "option_idle"})
 

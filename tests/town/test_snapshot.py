@@ -215,8 +215,9 @@ FORGERIES = {
         f"resident {field} {value}": put(RESIDENTS, field, value)
         for field, value in (
             ("x", -1), ("x", 16), ("x", 2**40), ("y", -1), ("y", 8), ("x", 0), ("home", -1), ("home", 5),
-            ("home", 10**12), ("district", 1), ("district", -1), ("profile", 4), ("profile", -1), ("name", 64),
-            ("name", -1), ("name_round", -1), ("mate", 4), ("mate", -2), ("mate", 1), ("mate", 0),
+            ("home", 10**12), ("district", 1), ("district", -1), ("profile", 4), ("profile", -1),
+            ("name", 64), ("name", -1),
+            ("name_round", -1), ("mate", 4), ("mate", -2), ("mate", 1), ("mate", 0),
             ("embedding", 64), ("embedding", -1), ("episode_tick", 1440), ("episode_tick", -1),
             ("claim_object", 7), ("claim_object", -2), ("claim_object", -1), ("claim_object", 0),
             ("claim_affordance", 8), ("claim_affordance", -2), ("claim_affordance", -1),
@@ -240,10 +241,10 @@ FORGERIES = {
         )
     },
     "fridge overfull": put(OBJECTS, "stock", 13),
-    "fridge runs for nobody": put(OBJECTS, "running", True),
+    "fridge runs for nobody": put(OBJECTS, "running", value=True),
     "fridge held by somebody elsewhere": put(OBJECTS, "holder", 2),
     "dead slot with a wallet": put(RESIDENTS, "wallet", 5, row=3),
-    "dead slot alive": put(RESIDENTS, "alive", True, row=3),
+    "dead slot alive": put(RESIDENTS, "alive", value=True, row=3),
 }  # fmt: skip
 
 
@@ -346,7 +347,9 @@ def test_events_of_the_founding_cannot_be_pending_later():
 def test_every_state_that_a_town_lives_through_can_be_restored():
     """Crowded: ghosts, queues, uses, reviews, job losses, closures and power cuts, every few ticks."""
     employment = {"review_ticks": 50, "max_absent_shifts": 1}
-    town = Village(employment=employment, population={"start_wallet": 100_000}, queues={"ghost_step_after": 1})
+    town = Village(
+        employment=employment, population={"start_wallet": 100_000}, queues={"ghost_step_after": 1}
+    )
     heir = TownWorld(town.model)
     rng = np.random.default_rng(3)
     ghosts = queued = reviews = 0

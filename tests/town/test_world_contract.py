@@ -87,7 +87,13 @@ def test_a_command_that_the_town_does_not_know_is_answered_and_changes_nothing()
 
 def test_an_observation_cannot_be_written_to():
     observation = hamlet().reset(1)
-    for view in (observation.map, observation.features, observation.mask, observation.alive, observation.serial):
+    for view in (
+        observation.map,
+        observation.features,
+        observation.mask,
+        observation.alive,
+        observation.serial,
+    ):
         assert view.readonly
     assert observation.view is not None
     assert observation.view.cooldown.readonly
@@ -98,7 +104,13 @@ def test_the_summary_adds_up_what_the_town_holds():
     world = hamlet()
     world.reset(1)
     summary = world.step(nothing(world.spec.capacity)).summary
-    assert (summary.alive, summary.queued, summary.wallets, summary.tills, summary.treasury) == (3, 0, 6000, 0, -6000)
+    assert (summary.alive, summary.queued, summary.wallets, summary.tills, summary.treasury) == (
+        3,
+        0,
+        6000,
+        0,
+        -6000,
+    )
     assert summary.actions == {"wait": 3}
     assert summary.failures == {}
 

@@ -440,6 +440,14 @@ def test_too_far_from_the_object_that_was_asked_for():
     assert (town.result(0), town.told, town.stage(0)) == ("too_far", (), "none")
 
 
+def test_too_far_from_an_object_beside_one_that_belongs_to_another_place():
+    town = Town(["EHrr...", ".rW.qqq", ".r.qWqq"], [(3, 2)])
+    town.step({0: (SHOWER, town.number_of("shower_1"))})
+    assert town.result(0) == "too_far"
+    town.step({0: (SHOWER, town.number_of("shower_2"))})
+    assert town.result(0) == "ok"
+
+
 @pytest.mark.parametrize("target", [2, 99, 2**31 - 1, -2, -(2**31), 0])
 def test_bad_target_when_it_is_no_object_or_one_that_offers_something_else(target):
     town = Town(["Ehrrr", ".BrWr", ".rrrr"], [(2, 1)])

@@ -54,6 +54,14 @@ def test_impatience_comes_three_times_and_then_no_more(patience):
     assert conflicts(town) == [(joined + k * patience, agent(1), agent(0), "waiting") for k in (1, 2, 3)]
 
 
+def test_impatience_is_told_before_the_use_ends_that_caused_it():
+    town = bath(2, 7, patience_ticks=5)
+    line_up(town, 0, 1)
+    town.run(5)
+    assert town.kinds() == ["queue.conflict", "affordance.finish", "queue.grant", "rivalry.events"]
+    assert conflicts(town) == [(6, agent(1), agent(0), "waiting")]
+
+
 def test_impatience_is_with_whoever_holds_the_object_now_idle_or_not():
     town = bath(3, patience_ticks=5, hold_ticks=60, ghost_step_after=0)
     line_up(town, 0, 1, 2)

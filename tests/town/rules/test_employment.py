@@ -116,7 +116,11 @@ def test_a_full_shift_on_time_pays_the_wage_of_every_tick_from_the_till_of_the_w
 
 def test_the_shipped_jobs_pay_what_the_rules_say():
     plan = load_town(TownOptions(), Path())
-    assert {job.id: job.wage * job.length for job in plan.jobs} == {"grocer": 3600, "clerk": 3600, "barista": 3520}
+    assert {job.id: job.wage * job.length for job in plan.jobs} == {
+        "grocer": 3600,
+        "clerk": 3600,
+        "barista": 3520,
+    }
 
 
 def test_the_first_late_tick_of_an_unattended_shift_costs_the_late_fine_once():
@@ -134,7 +138,11 @@ def test_the_first_late_tick_of_an_unattended_shift_costs_the_late_fine_once():
 def test_a_first_presence_that_is_late_costs_the_late_fine_too():
     town = one_clerk()
     told = live(town, from_((366, 540)), 360, 370)
-    assert ticks_of(employment.EmploymentLateStart, told) == ticks_of(employment.EmploymentArrived, told) == [366]
+    assert (
+        ticks_of(employment.EmploymentLateStart, told)
+        == ticks_of(employment.EmploymentArrived, told)
+        == [366]
+    )
     arrived = only(employment.EmploymentArrived, told)
     assert (arrived.offset, arrived.state) == (6, "late")
     r = town.resident(0)
@@ -215,7 +223,9 @@ def test_a_late_comer_is_helped_by_colleagues_of_the_same_job_who_are_there():
     town.stand(2, OFFICE[1]).stand(1, OFFICE[2]).stand(0, AWAY)
     told = live(town, from_((370, 540)), 360, 371)
     helped = only(employment.EmploymentHelped, told)
-    assert helped == employment.EmploymentHelped("a00000", "clerk", ("a00002",)), "the watchman does not count"
+    assert helped == employment.EmploymentHelped("a00000", "clerk", ("a00002",)), (
+        "the watchman does not count"
+    )
     assert ticks_of(employment.EmploymentHelped, told) == [370]
 
 
@@ -243,7 +253,9 @@ def test_a_shift_may_pass_midnight():
     town.stand(1, (8, 1))
     told = [(tick, event) for tick in range(1370, 1440 + 121) for event in town.step()]
     ends = [(t, e) for t, e in told if isinstance(e, employment.EmploymentShiftEnd)]
-    assert [(tick, event.agent_id, event.paid_ticks) for tick, event in ends] == [(1440 + 119, "a00001", LENGTH)]
+    assert [(tick, event.agent_id, event.paid_ticks) for tick, event in ends] == [
+        (1440 + 119, "a00001", LENGTH)
+    ]
     assert ends[0][1].attendance == 1.0
 
 
@@ -293,7 +305,9 @@ def test_three_absences_bring_a_review_and_a_day_later_the_loss_of_the_job():
     told = absent_days(town, range(3))
     queued = 2 * 1440 + 391
     assert ticks_of(employment.EmploymentReview, told) == [queued]
-    assert only(employment.EmploymentReview, told) == employment.EmploymentReview("a00000", "clerk", "queued", 1)
+    assert only(employment.EmploymentReview, told) == employment.EmploymentReview(
+        "a00000", "clerk", "queued", 1
+    )
     town.jump(queued + 1439).step()
     assert town.resident(0).job == 0
     told = town.step()
@@ -327,7 +341,9 @@ def two_clerks(**employment_options) -> Village:
 def test_the_cap_holds_losses_back_until_the_next_day():
     town = two_clerks(daily_loss_cap=1, review_ticks=10)
     told = absent_days(town, range(3))
-    assert [event.agent_id for _, event in told if isinstance(event, employment.EmploymentJobLoss)] == ["a00000"]
+    assert [event.agent_id for _, event in told if isinstance(event, employment.EmploymentJobLoss)] == [
+        "a00000"
+    ]
     town.jump(3 * 1440 - 1).step()
     assert of(employment.EmploymentJobLoss, town.step()) == [
         employment.EmploymentJobLoss("a00002", "clerk", "reviewed")
@@ -383,7 +399,9 @@ def test_the_job_board_hires_the_jobless_by_a_draw_at_the_days_end():
         for slot in (0, 2):
             town.resident(slot).job = -1
         town.state.job_holders[0, 0] = 0
-        hired = [event.agent_id for event in of(employment.EmploymentHired, town.step()) if event.reason == "board"]
+        hired = [
+            event.agent_id for event in of(employment.EmploymentHired, town.step()) if event.reason == "board"
+        ]
         lucky = [
             f"a{serial:05d}"
             for serial in (0, 2)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.town.towns import Town, agent
+from townlet_core import seeding
 
 FIELD = [
     "E......",
@@ -135,6 +136,22 @@ def test_a_ghost_that_reached_a_free_tile_is_blocked_like_anybody():
     town.place((4, 2), (3, 2), (5, 2))
     town.step(EAST)
     assert (town.at(0), town.result(0), town.resident(0).blocked) == ((4, 2), "blocked", 1)
+
+
+def test_of_two_who_share_a_tile_the_one_who_came_upon_the_other_is_the_ghost():
+    """Even where the other was a ghost until it got there, earlier in the same tick."""
+    first_then_third = next(
+        seed
+        for seed in range(50)
+        if seeding.draw(seed, seeding.WORLD, 4, 0, 0) < seeding.draw(seed, seeding.WORLD, 4, 2, 0)
+    )
+    town = Town(FIELD, [(2, 2), (3, 2), (4, 1)], seed=first_then_third)
+    town.run(4, EAST)
+    assert (town.at(0), town.resident(0).ghost) == ((3, 2), True)
+    town.resident(2).blocked = 9
+    town.step({0: "move_east", 2: "move_south"})
+    assert [town.at(slot) for slot in (0, 2)] == [(4, 2), (4, 2)]
+    assert [bool(town.resident(slot).ghost) for slot in (0, 2)] == [False, True]
 
 
 def test_a_ghost_that_stays_is_displaced_and_two_share_a_tile_in_one_observation():

@@ -29,7 +29,8 @@ def test_a_need_falls_by_its_rate_times_the_multiplier_of_the_profile(profile, s
 
 
 @pytest.mark.parametrize(
-    ("need", "to_threshold", "to_critical"), [("hunger", 250, 550), ("hygiene", 500, 1100), ("energy", 358, 786)]
+    ("need", "to_threshold", "to_critical"),
+    [("hunger", 250, 550), ("hygiene", 500, 1100), ("energy", 358, 786)],
 )
 def test_needs_take_as_long_to_fall_as_the_rules_expect(need, to_threshold, to_critical):
     town = Village()

@@ -229,25 +229,18 @@ def test_the_price_is_that_of_the_first_payable_alternative_else_of_the_last(mea
     )
 
 
-def test_the_holder_itself_does_not_make_an_object_occupied():
-    town = found("occupied == false", "queue_length == 0")
-    town.step({1: "use:long"})
-    town.step({0: "wait"})
+def test_only_another_holder_makes_an_object_occupied():
+    town = found("occupied == true")
     assert not allowed(town)
-    town = found("occupied == false")
     town.step({1: "use:long"})
-    town.resident(0).mask = (1 << len(town.model.spec.action_names)) - 1
     town.step({0: "use:it"})
-    assert town.result(0) == "precondition_failed"
     town.step({1: "leave"})
+    assert town.stage(0) == "held"
     town.step({0: "use:it"})
-    assert (town.result(0), town.stage(0)) == ("ok", "running")
+    assert (town.result(0), town.stage(0)) == ("precondition_failed", "none")
 
 
 def test_a_precondition_is_read_again_when_a_holder_starts():
-    town = found("occupied == false", "queue_length < 1", "hunger < 0.95")
-    town.step({0: "use:it"})
-    assert town.result(0) == "ok"
     town = Town(
         ["Ehrr", ".rNr", ".rrr"],
         [(1, 1), (3, 1), (2, 2)],

@@ -504,6 +504,19 @@ def test_several_far_ones_are_dropped_in_one_tick_and_the_rest_keeps_its_order()
     check_claims(town)
 
 
+def test_the_distance_counts_from_where_a_displaced_ghost_ends_up():
+    town = hall(3, drop_distance=1, drop_ticks=1)
+    town.place((10, 1), (8, 2), (10, 2))
+    line_up(town, 1, 0)
+    town.resident(0).blocked = 3
+    town.step({0: "move_south"})
+    assert (town.at(0), town.stage(0)) == ((10, 2), "queued")
+    town.teleport(1, 10, 1)  # takes the nearest tile that is still near the shower
+    town.step()
+    assert (town.at(0), town.stage(0)) == ((11, 2), "none")
+    assert [event.reason for event in town.heard("queue.leave")] == ["too_far"]
+
+
 def test_a_running_use_is_never_ended_by_those_who_wait():
     town = hall(6, 200, patience_ticks=5)
     line_up(town, 0, 1, 2, 3, 4, 5)

@@ -104,7 +104,9 @@ def nearest_free(town: Town, home: tuple[int, int], taken: set[tuple[int, int]])
             if inside and passable[ny, nx] and (nx, ny) not in steps:
                 steps[nx, ny] = steps[x, y] + 1
                 frontier.append((nx, ny))
-    return min((spot for spot in steps if spot not in taken), key=lambda spot: (steps[spot], spot[1], spot[0]))
+    return min(
+        (spot for spot in steps if spot not in taken), key=lambda spot: (steps[spot], spot[1], spot[0])
+    )
 
 
 def test_residents_take_home_tiles_in_turn_and_stand_as_near_as_there_is_room():
@@ -137,7 +139,13 @@ def test_a_newborn_has_nothing_but_what_the_config_gives():
     town = Village(population={"start_wallet": 5, "start_need": 0.25})
     r = town.resident(2)
     assert r.need.tolist() == [0.25] * 3
-    assert (r.wallet, r.inventory.tolist(), r.attendance, r.rent_owed, r.episode_tick) == (5, [0, 0], 1.0, 0, 0)
+    assert (r.wallet, r.inventory.tolist(), r.attendance, r.rent_owed, r.episode_tick) == (
+        5,
+        [0, 0],
+        1.0,
+        0,
+        0,
+    )
     assert (r.claim_object, r.claim_stage, r.blocked, r.last_action, r.stamps_seen) == (-1, 0, 0, -1, 0)
     assert (bool(r.ghost), r.mate, bool(r.ctx_reset), r.serial, r.birth) == (False, -1, True, 2, 0)
 

@@ -16,6 +16,9 @@ from townlet_adapters.policies.scripted.planning import steps
 
 PATIENCE = 2
 """Blocked moves after which a resident pushes on instead of stepping aside."""
+TO_THE_RIGHT = (2, 3, 1, 0)
+"""The direction to the right of north, south, east and west."""
+NOWHERE = -1
 STROLL = 3
 """Index of the draw that picks the tile to stroll to."""
 
@@ -38,31 +41,36 @@ def opens_a_way(c: Chart, s: Scene, field: int, x: int, y: int) -> bool:
 def walk(c: Chart, s: Scene, r: Record, field: int) -> int:
     """Take a step down a field; waits at the goal and where there is no way.
 
-    A free nearer tile first. Else, before patience ends, a free tile as near as this one; only if the way
-    goes on from there, or two residents could step to and fro for ever. Else push into the occupied tile:
-    after three blocks the world lets the resident through.
+    A free nearer tile first. Else, before patience ends, the free tile as near as this one to the right of
+    the way that is blocked. Else push into the occupied tile: after three blocks the world lets one through.
+
+    Only to the right, and only if the way goes on from there. A step aside is no block, so two residents face
+    to face who step to the same side, or one before tiles that stay taken, would do so for ever.
     """
     here = steps(c, r, field)
     if here == 0 or here >= UNREACHABLE:
         return WAIT
-    push = WAIT
-    aside = WAIT
+    push = NOWHERE
     for d in range(4):
         if not allows(r, MOVE_NORTH + d):
             continue
         x = r.x + DX[d]
         y = r.y + DY[d]
-        there = c.fields[field, y, x]
-        if there < here:
+        if c.fields[field, y, x] < here:
             if s.occupants[y, x] == 0:
                 return MOVE_NORTH + d
-            if push == WAIT:
-                push = MOVE_NORTH + d
-        elif there == here and aside == WAIT and s.occupants[y, x] == 0 and opens_a_way(c, s, field, x, y):
-            aside = MOVE_NORTH + d
-    if aside != WAIT and r.blocked < PATIENCE:
-        return aside
-    return push
+            if push == NOWHERE:
+                push = d
+    if push == NOWHERE:
+        return WAIT
+    aside = TO_THE_RIGHT[push]
+    if r.blocked < PATIENCE and allows(r, MOVE_NORTH + aside):
+        x = r.x + DX[aside]
+        y = r.y + DY[aside]
+        level = c.fields[field, y, x] == here and s.occupants[y, x] == 0
+        if level and opens_a_way(c, s, field, x, y):
+            return MOVE_NORTH + aside
+    return MOVE_NORTH + push
 
 
 @kernel

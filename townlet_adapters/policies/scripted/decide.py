@@ -24,7 +24,7 @@ from townlet_adapters.policies.scripted.columns import (
     gather_things,
 )
 from townlet_adapters.policies.scripted.controllers import go_home, pursue_claim, use, work
-from townlet_adapters.policies.scripted.planning import plan
+from townlet_adapters.policies.scripted.planning import plan, steps
 from townlet_adapters.policies.scripted.rules import (
     NO_CHOICE,
     Choice,
@@ -50,7 +50,8 @@ def adopt(c: Chart, r: Record, option: int, o: int, commit: int) -> None:
 def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
     """Keep a committed option: with its object if that can still be used, else with another.
 
-    Released, with the option -1, when nothing is left to be done for it.
+    Whoever arrives where others are served looks again, for those who set out together all saw the object
+    free. Released, with the option -1, when nothing is left to be done for it.
     """
     if r.option == IDLE:
         return IDLE, NONE, NONE
@@ -59,7 +60,7 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
     if not (0 <= r.option < NEEDS or SHOP <= r.option <= SOCIALISE):
         return NO_CHOICE
     o, a = NONE, NONE
-    if 0 <= r.goal < s.things.shape[0]:
+    if 0 <= r.goal < s.things.shape[0] and (s.things[r.goal].wait == 0 or steps(c, r, r.goal) > 0):
         r.bound_to = r.goal
         _, o, a = plan(c, s, r, r.option)
         r.bound_to = NONE

@@ -34,7 +34,8 @@ RICH_ENOUGH = 2500
 SPARE_TICKS = 20
 """A plan before a shift ends this long before it starts."""
 COOKING = 20
-"""Extra cost of cooking for a resident who wants to eat: the meal is not eaten yet."""
+"""Extra cost of cooking for a resident who wants to eat, and time it takes beside the cooking before a shift:
+the meal is not eaten yet."""
 COOK_FROM = 0.25
 """A resident hungrier than this does not cook first."""
 LEISURE_CHOICE = 2
@@ -94,7 +95,7 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
         r: the resident.
         o: the object.
         a: one of its affordances.
-        limit: ticks until the resident's shift starts, if the plan must fit before it; else ``IMPOSSIBLE``.
+        limit: ticks in which the plan must be over, on the way to the shift; more than a day for none.
     """
     path = steps(c, r, o)
     if path >= UNREACHABLE or not s.things[o].usable or s.cooldown[r.slot, o] > s.tick + path:
@@ -106,7 +107,7 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
     if due < 0:
         return IMPOSSIBLE
     ticks = path + s.things[o].wait + c.uses[a].duration
-    if limit < IMPOSSIBLE:
+    if limit < DAY:
         back = int(c.commute[o, r.job])
         if back >= UNREACHABLE or ticks + back + SPARE_TICKS > limit:
             return IMPOSSIBLE
@@ -174,7 +175,7 @@ def plan(c: Chart, s: Scene, r: Record, option: int) -> Plan:
                     break
                 if r.bound_to >= 0 and r.bound_to != o:
                     continue
-                found = cost(c, s, r, o, a, limit) + extra
+                found = cost(c, s, r, o, a, limit - extra) + extra
                 if found < best or (found == best and found < IMPOSSIBLE and o < chosen):
                     best, chosen, use = found, o, a
         if purpose == WORKOUT and chosen >= 0:

@@ -33,7 +33,8 @@ Choice: TypeAlias = tuple[int, int, int]
 NO_CHOICE = (NONE, NONE, NONE)
 
 BEFORE_SHIFT = 240
-"""A resident prepares for its shift in this many ticks before it."""
+"""A resident prepares for its shift in this many ticks before it. With 180, the queues of the first morning
+send somebody hungry to work: the lowest need in 20 weeks of town_48 is 0.12, with 240 it is 0.22."""
 PREPARED = 0.20
 """How much more of each need a resident wants when it goes to work."""
 NIGHT_FROM, NIGHT_TO, NIGHT_ENERGY = 1320, 360, 0.6

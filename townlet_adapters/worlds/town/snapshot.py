@@ -112,6 +112,6 @@ def load_town(model: TownModel, snapshot: Snapshot, state: TownState, journal: J
 def _pending_rows(value: JsonValue, journal: Journal) -> Records:
     shape = value.get("shape") if isinstance(value, Mapping) else None
     count = shape[0] if isinstance(shape, list) and len(shape) == 1 else None
-    if not isinstance(count, int) or not 0 <= count <= journal.rows.shape[1]:
+    if type(count) is not int or not 0 <= count <= journal.rows.shape[1]:
         raise SnapshotError("snapshot_corrupt", f"world.{_PENDING} has no sensible length")
     return cast("Records", decode_array(_PENDING, value, np.zeros(count, EVENT)))

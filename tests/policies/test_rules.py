@@ -1,0 +1,132 @@
+"""Which option a resident chooses: one test for each rule, in the order of the rules."""
+
+import pytest
+
+from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.policies.scripted.policy import ScriptedPolicy
+
+GET_FED, GET_CLEAN, REST, GO_TO_WORK, SHOP, SOCIALISE, IDLE = 0, 1, 2, 3, 4, 5, 7
+MORNING, NOON, NIGHT = 400, 700, 1400
+HUNGER, HYGIENE, ENERGY = 0, 1, 2
+BARISTA, NIGHT_WATCH = 0, 1
+FIRST_SHIFT = 480
+
+
+@pytest.fixture
+def decide():
+    """Let a new policy decide once and hand back (option, goal, commitment, action) of slot 0."""
+
+    def once(town, tick, **options):
+        policy = ScriptedPolicy(ScriptedOptions(**options))
+        policy.begin(town.spec, 7)
+        actions = policy.decide(town.observe(tick)).actions
+        context = actions.context
+        return context.option[0], context.goal[0], context.commit_remaining[0], actions.action[0]
+
+    return once
+
+
+def test_a_resident_without_wishes_idles(town, decide):
+    assert decide(town, MORNING)[0] == IDLE
+
+
+@pytest.mark.parametrize(("need", "option"), [(HUNGER, GET_FED), (HYGIENE, GET_CLEAN), (ENERGY, REST)])
+def test_a_critical_need_goes_before_the_shift(town, decide, need, option):
+    town.job[0] = BARISTA
+    assert decide(town, FIRST_SHIFT)[0] == GO_TO_WORK
+    town.needs[0, need] = 0.1
+    assert decide(town, FIRST_SHIFT)[0] == option
+
+
+def test_of_two_critical_needs_the_lowest_counts(town, decide):
+    town.needs[0] = 0.14, 0.9, 0.1
+    assert decide(town, MORNING)[0] == REST
+
+
+def test_a_critical_need_that_nothing_can_be_done_about_does_not_keep_anybody_from_work(town, decide):
+    town.job[0] = BARISTA
+    town.needs[0, HYGIENE] = 0.1
+    town.object_open[town.object("W")] = 0
+    assert decide(town, FIRST_SHIFT)[0] == GO_TO_WORK
+
+
+def test_the_critical_level_is_an_option(town, decide):
+    town.job[0] = BARISTA
+    town.needs[0, HUNGER] = 0.2
+    assert decide(town, FIRST_SHIFT)[0] == GO_TO_WORK
+    assert decide(town, FIRST_SHIFT, critical=0.25)[0] == GET_FED
+
+
+def test_work_calls_from_lead_and_path_before_the_shift_until_its_end(town, decide):
+    town.job[0] = BARISTA
+    path = town.atlas.fields[len(town.atlas.object_type) + 3, 2, 2]
+    leave = FIRST_SHIFT - 20 - path
+    chosen = [decide(town, tick)[0] for tick in (leave - 1, leave, 639, 640)]
+    assert chosen == [IDLE, GO_TO_WORK, GO_TO_WORK, IDLE]
+
+
+def test_work_calls_through_midnight(town, decide):
+    town.job[0] = NIGHT_WATCH
+    chosen = [decide(town, tick)[0] for tick in (1350, 1360, 1439, 1440, 1559, 1560)]
+    assert chosen == [IDLE, GO_TO_WORK, GO_TO_WORK, GO_TO_WORK, GO_TO_WORK, IDLE]
+
+
+def test_a_need_below_the_threshold_is_tended_to_and_the_lowest_first(town, decide):
+    town.needs[0] = 0.44, 0.46, 0.46
+    assert decide(town, NOON)[0] == GET_FED
+    town.needs[0] = 0.44, 0.43, 0.42
+    assert decide(town, NOON)[0] == REST
+
+
+def test_the_next_lowest_need_is_tended_to_when_the_lowest_has_no_plan(town, decide):
+    town.needs[0] = 0.44, 0.43, 0.42
+    town.object_powered[town.object("B")] = 0
+    assert decide(town, NOON)[0] == GET_CLEAN
+
+
+def test_before_a_shift_more_of_each_need_is_wanted(town, decide):
+    town.needs[0, HYGIENE] = 0.6
+    assert decide(town, 300)[0] == IDLE
+    town.job[0] = BARISTA
+    assert decide(town, 300)[0] == GET_CLEAN
+    assert decide(town, 480 - 241)[0] == IDLE
+
+
+def test_at_night_a_tired_resident_sleeps_and_by_day_it_does_not(town, decide):
+    town.needs[0, ENERGY] = 0.55
+    assert decide(town, NIGHT)[0] == REST
+    assert decide(town, 1440 + 100)[0] == REST
+    assert decide(town, NOON)[0] == IDLE
+
+
+def test_by_day_somebody_without_a_meal_and_with_little_money_shops(town, decide):
+    town.wallet[0] = 4999
+    assert decide(town, NOON)[:2] == (SHOP, town.object("X"))
+    town.inventory[0] = 0, 2
+    assert decide(town, NOON)[:2] == (SHOP, town.object("S"))
+    town.inventory[0] = 1, 2
+    assert decide(town, NOON)[0] == IDLE
+
+
+@pytest.mark.parametrize(("wallet", "tick"), [(5000, NOON), (999, NOON), (4999, 479), (4999, 1260)])
+def test_nobody_shops_who_is_rich_or_poor_or_at_night(town, decide, wallet, tick):
+    town.wallet[0] = wallet
+    assert decide(town, tick)[0] == IDLE
+
+
+def test_an_outgoing_resident_spends_more_hours_in_company_than_a_balanced_one_and_a_shy_one_none(
+    crowd, decide
+):
+    def sociable_hours(extroversion):
+        crowd.extroversion[0] = extroversion
+        hours = [day * 1440 + hour * 60 for day in range(10) for hour in range(8, 21)]
+        return sum(decide(crowd, tick)[0] == SOCIALISE for tick in hours) / len(hours)
+
+    assert sociable_hours(-0.21) == 0
+    assert sociable_hours(0.0) == pytest.approx(0.4, abs=0.1)
+    assert sociable_hours(1.0) == pytest.approx(0.7, abs=0.1)
+
+
+def test_nobody_seeks_company_alone_in_town(town, decide):
+    town.extroversion[0] = 1.0
+    assert {decide(town, 480 + 60 * hour)[0] for hour in range(13)} == {IDLE}

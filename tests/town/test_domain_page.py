@@ -1,0 +1,344 @@
+"""The page of the rules says what the code does: its tables are compared with the code's numbers."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import annotated_types
+import orjson
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from townlet_adapters.policies.scripted import columns as scripted
+from townlet_adapters.policies.scripted import controllers, planning, rules
+from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.worlds.town import codes, layout, model, navigation, options, plan, prices, townmap
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.names import load_names
+from townlet_adapters.worlds.town.options import TownOptions
+from townlet_adapters.worlds.town.systems import conflicts, employment, queues
+from townlet_adapters.worlds.town.vocabulary import (
+    OBJECT_TYPES,
+    PLACE_KINDS,
+    PRICES,
+    PROFILES,
+    TILES,
+    TILL_KINDS,
+)
+from townlet_core import seeding
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "domain.md"
+Table = list[dict[str, str]]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def tables() -> Iterator[tuple[str, Table]]:
+    """Every table of the page with the heading it stands under."""
+    heading, lines = "", PAGE.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("#"):
+            heading = line.lstrip("# ")
+        if line.startswith("|--"):
+            head, rows = cells(lines[number - 1]), []
+            for row in lines[number + 1 :]:
+                if not row.startswith("|"):
+                    break
+                rows.append(dict(zip(head, cells(row), strict=True)))
+            yield heading, rows
+
+
+def table(*head: str) -> Table:
+    """The one table with these columns."""
+    (found,) = [rows for _, rows in tables() if list(rows[0]) == list(head)]
+    return found
+
+
+def words(cell: str) -> list[str]:
+    """What a cell lists in code spans."""
+    return re.findall(r"`([^`]*)`", cell)
+
+
+def named(*head: str) -> dict[str, str]:
+    """A table of two columns as a mapping; names stand in code spans."""
+    return {words(row[head[0]])[0]: row[head[1]] for row in table(*head)}
+
+
+def test_the_page_has_the_sections_of_the_rules():
+    numbers = re.findall(r"^## (\d+)\.", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert numbers == [str(n) for n in (*range(12), 16, 17, 20, 21, 23, 24, 25, 26)]
+    assert "\n## Measured\n" in PAGE.read_text(encoding="utf-8")
+    assert "\n## Decisions\n" in PAGE.read_text(encoding="utf-8")
+
+
+# Options.
+
+
+def leaves(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in section.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from leaves(annotation, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", field
+
+
+def bounds(field: FieldInfo) -> tuple[float, float] | None:
+    """The lowest and the highest number that an option may be, None for what is no number."""
+    metadata = list(field.metadata)
+    for alternative in get_args(field.annotation):
+        if alternative is not type(None):
+            metadata += alternative.__metadata__ if hasattr(alternative, "__metadata__") else ()
+    low = [each.ge for each in metadata if isinstance(each, annotated_types.Ge)]
+    high = [each.le for each in metadata if isinstance(each, annotated_types.Le)]
+    return (low[0], high[0]) if low and high else None
+
+
+def option_rows() -> dict[str, dict[str, str]]:
+    rows = [row for _, found in tables() if list(found[0]) == ["key", "default", "range"] for row in found]
+    keys = [words(row["key"])[0] for row in rows]
+    assert len(keys) == len(set(keys))
+    return dict(zip(keys, rows, strict=True))
+
+
+OPTIONS = {
+    **dict(leaves(TownOptions)),
+    **{f"options.{name}": field for name, field in ScriptedOptions.model_fields.items()},
+}
+
+
+def test_every_option_is_on_the_page_and_no_other():
+    assert option_rows().keys() == OPTIONS.keys()
+
+
+@pytest.mark.parametrize("key", OPTIONS)
+def test_an_option_has_the_default_and_range_of_the_page(key):
+    row, field = option_rows()[key], OPTIONS[key]
+    assert words(row["default"]) == [orjson.dumps(field.default).decode().strip('"')]
+    found = bounds(field)
+    if found is not None:
+        low, high = (float(bound.replace(" ", "")) for bound in row["range"].split(" to "))
+        assert (low, high) == found
+
+
+# Vocabulary.
+
+
+def test_streams_and_test_vectors_are_those_of_the_page():
+    for row in table("stream", "key"):
+        assert seeding.stream_key(words(row["stream"])[0]) == int(words(row["key"])[0], 16)
+    vectors = table("seed", "stream", "tick", "entity", "index", "H", "R(0,9)")
+    assert len(vectors) == 6
+    for row in vectors:
+        seed = 2**63 if row["seed"] == "2^63" else int(row["seed"])
+        where = (seeding.stream_key(row["stream"]), int(row["tick"]), int(row["entity"]), int(row["index"]))
+        assert seeding.draw(seed, *where) == int(words(row["H"])[0], 16)
+        assert seeding.integer(0, 9, seed, *where) == int(row["R(0,9)"])
+
+
+def test_flows_are_those_of_the_page():
+    assert [words(row["flow"])[0] for row in table("flow", "from → to", "amount (mills)", "when")] == list(
+        codes.FLOWS
+    )
+
+
+def test_tiles_places_and_objects_are_those_of_the_page():
+    assert [(words(row["tile"])[0], row["code"]) for row in table("tile", "code", "passable")] == [
+        (name, str(number)) for number, name in enumerate(TILES)
+    ]
+    assert [words(row["place kind"])[0] for row in table("place kind", "till")] == list(PLACE_KINDS)
+    assert {
+        words(row["place kind"])[0] for row in table("place kind", "till") if row["till"] == "yes"
+    } == TILL_KINDS
+    rows = table("object", "stock = capacity", "utilities")
+    assert [words(row["object"])[0] for row in rows] == list(OBJECT_TYPES)
+    for row in rows:
+        kind = OBJECT_TYPES[words(row["object"])[0]]
+        stock = dict(pair.split() for pair in [row["stock = capacity"]] if pair != "—")
+        assert {item: int(number) for item, number in stock.items()} == dict(kind.stock)
+        assert tuple(words(row["utilities"])) == kind.utilities
+
+
+def test_the_shipped_maps_are_those_of_the_page():
+    for row in table("map", "residents", "size", "passable tiles", "objects", "home tiles", "jobs"):
+        built = TownModel.build(TownOptions(town=words(row["map"])[0]))
+        assert built.plan.target == int(row["residents"])
+        assert f"{built.plan.width} x {built.plan.height}" == row["size"]
+        assert int(built.tables.passable.sum()) == int(row["passable tiles"])
+        assert len(built.plan.objects) == int(row["objects"])
+        assert len(built.plan.home_tiles) == int(row["home tiles"])
+        assert list(built.job_ids) == words(row["jobs"])
+
+
+def test_jobs_are_those_of_the_page():
+    jobs = {job.id: job for job in TownModel.build().plan.jobs}
+    rows = table("job", "place", "shift", "wage", "late fine", "capacity")
+    assert {words(row["job"])[0] for row in rows} == jobs.keys()
+    for row in rows:
+        job = jobs[words(row["job"])[0]]
+        assert row["shift"] == f"[{job.start}, {job.end})"
+        assert (row["wage"], row["late fine"], row["capacity"]) == (
+            str(job.wage),
+            str(job.late_fine),
+            str(job.capacity),
+        )
+
+
+def test_what_eight_residents_need_is_that_of_the_page():
+    assert {name: int(number) for name, number in named("type", "per 8 residents").items()} == plan._NORM
+
+
+def test_limits_of_a_map_are_those_of_the_page():
+    assert {name: int(number.replace(" ", "")) for name, number in named("limit", "value").items()} == {
+        "side of a map": options.MAX_SIDE,
+        "side of a grid, in districts": options.MAX_GRID_SIDE,
+        "residents": options.MAX_RESIDENTS,
+        "longest path": townmap.LONGEST_PATH,
+        "least reach": townmap.LEAST_REACH,
+        "nearest objects a planner sees": navigation.NEAREST,
+        "affordances": codes.MAX_AFFORDANCES,
+        "ticks of a day": codes.TICKS_PER_DAY,
+        "meals carried": codes.INVENTORY_LIMITS[codes.MEAL],
+        "ingredients carried": codes.INVENTORY_LIMITS[codes.INGREDIENTS],
+        "names": len(load_names()),
+        "post-shift ticks": employment.POST_SHIFT_TICKS,
+        "days a stamp counts": codes.ABSENCE_MEMORY // codes.TICKS_PER_DAY,
+        "times of impatience": queues.IMPATIENT_TIMES,
+    }
+
+
+def test_profiles_are_those_of_the_page():
+    rows = table(
+        "profile", "extroversion", "forgiveness", "ambition", "need multipliers", "departure lead", "weight"
+    )
+    assert [words(row["profile"])[0] for row in rows] == list(PROFILES)
+    built = TownModel.build().tables.profiles
+    for row, profile in zip(rows, built, strict=True):
+        multipliers = dict.fromkeys(codes.NEEDS, 1.0)
+        for need, factor in re.findall(r"(\w+) ([\d.]+)", row["need multipliers"]):
+            multipliers[need] = float(factor)
+        assert profile.need.tolist() == list(multipliers.values())
+        traits = [float(row[trait]) for trait in layout.PERSONALITY]
+        assert traits == [profile.extroversion, profile.forgiveness, profile.ambition]
+        assert (float(row["weight"]), int(row["departure lead"])) == (
+            pytest.approx(profile.weight),
+            profile.lead,
+        )
+    assert (model.DEPARTURE_LEAD, model.MAX_LEAD) == (20, 240)
+
+
+def test_actions_and_results_are_those_of_the_page():
+    listed = [name for row in table("#", "action", "unmasked when") for name in words(row["action"])]
+    spec = TownModel.build().spec
+    assert listed[: len(codes.VERBS)] == list(codes.VERBS)
+    assert listed[len(codes.VERBS) :] == [name for name in spec.action_names if name.startswith("use:")]
+    assert [name for row in table("result", "meaning") for name in words(row["result"])] == list(
+        codes.REASONS
+    )
+
+
+def test_the_manifest_is_that_of_the_page():
+    rows = table("id", "object", "ticks", "preconditions", "charge", "effects", "tags")
+    built = TownModel.build()
+    specs = built.plan.affordances.affordances
+    assert [words(row["id"])[0] for row in rows] == [spec.id for spec in specs]
+    for row, spec, effects in zip(rows, specs, built.effects, strict=True):
+        assert (row["object"], int(row["ticks"])) == (spec.object_type, spec.duration)
+        conditions = [f"{each.lhs.name} {each.op} {each.rhs.code}" for each in spec.preconditions]
+        assert words(row["preconditions"]) == conditions
+        charges = []
+        for charge in spec.charge:
+            taken = {"inventory": charge.inventory, "stock": charge.stock, "price": charge.price}
+            parts = [f"{kind}:{item} {n}" for kind, items in taken.items() for item, n in items.items()]
+            charges.append(" + ".join(parts) or "free")
+        assert words(row["charge"]) == charges
+        assert dict(
+            pair.split() for pair in words(row["effects"]) if pair.startswith(("need", "inv", "stock"))
+        ) == {key: f"{value:+g}" for key, value in effects.items()}
+        assert words(row["tags"]) == list(spec.tags)
+
+
+def test_names_of_preconditions_are_those_of_the_page():
+    text = PAGE.read_text(encoding="utf-8")
+    paragraph = text[text.index("**Names in preconditions**") :].split("\n\n")[0]
+    assert words(paragraph) == list(codes.PRECONDITION_NAMES)
+
+
+def test_conflicts_are_those_of_the_page():
+    boosts = {name: float(boost) for name, boost in named("conflict", "boost").items()}
+    assert list(boosts) == list(codes.CONFLICTS)
+    assert list(boosts.values()) == [
+        conflicts.GHOST_STEP_BOOST, conflicts.JOSTLE_BOOST, conflicts.WAITING_BOOST,
+    ]  # fmt: skip
+
+
+def test_states_of_a_shift_are_those_of_the_page():
+    listed = [name for row in table("situation", "state") for name in words(row["state"])]
+    assert set(listed) == set(codes.SHIFT_STATES)
+
+
+def test_prices_and_the_basket_are_those_of_the_page():
+    assert {key: int(mills) for key, mills in named("price", "mills").items()} == dict(PRICES)
+    numbers = {name: float(number) for name, number in named("balance", "number").items()}
+    assert numbers == {
+        "meals a day": float(prices.MEALS_PER_DAY),
+        "showers a day": float(prices.SHOWERS_PER_DAY),
+        "basket": float(prices.basket(TownOptions().economy.rent_per_day, PRICES)),
+        "least pay / basket": float(prices.LEAST_PAY),
+        "most pay / basket": float(prices.MOST_PAY),
+        "chance at the job board": employment.BOARD_CHANCE,
+    }
+
+
+def test_the_layout_of_observations_is_that_of_the_page():
+    names = []
+    for row in table("index", "feature", "value"):
+        first, _, last = row["index"].partition(" to ")
+        found = words(row["feature"])
+        assert len(found) == int(last or first) - int(first) + 1, row
+        assert len(names) == int(first)
+        names += found
+    assert names == list(layout.BASE)
+    assert words(named_text("**Channels**")) == list(layout.HYBRID_CHANNELS)
+    assert words(named_text("**Targets**")) == list(layout.TARGETS)
+    assert words(named_text("**Options**")) == list(layout.OPTIONS)
+    assert f"layout version {layout.LAYOUT_VERSION}" in PAGE.read_text(encoding="utf-8")
+
+
+def named_text(mark: str) -> str:
+    """The line that begins with a mark, up to the first full stop."""
+    (line,) = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(mark)]
+    return line.partition(".")[0]
+
+
+def test_numbers_of_the_scripted_policy_are_those_of_the_page():
+    numbers = {name: float(number.replace(" ", "")) for name, number in named("scripted", "number").items()}
+    assert numbers == {
+        "ticks before a shift with a higher threshold": rules.BEFORE_SHIFT,
+        "added to the threshold before a shift": rules.PREPARED,
+        "night from": rules.NIGHT_FROM,
+        "night to": rules.NIGHT_TO,
+        "rest at night below": rules.NIGHT_ENERGY,
+        "errands from": rules.ERRANDS_FROM,
+        "errands to": rules.ERRANDS_TO,
+        "shop below a wallet of": rules.SHOP_BELOW,
+        "shop for ingredients from": rules.SHOP_MONEY,
+        "sociable from an extroversion of": rules.SHY,
+        "chance of a sociable hour": rules.SOCIABLE,
+        "more of it per extroversion": rules.SOCIABLE_PER_EXTROVERSION,
+        "money weight": planning.MONEY_WEIGHT,
+        "money weight: least wallet": planning.RICH_ENOUGH,
+        "spare ticks before a shift": planning.SPARE_TICKS,
+        "extra cost of cooking to eat": planning.COOKING,
+        "cook to eat from hunger": planning.COOK_FROM,
+        "workout from a wallet of": planning.WORKOUT_WALLET,
+        "workout from hygiene": planning.WORKOUT_HYGIENE,
+        "workout below energy": planning.WORKOUT_ENERGY,
+        "chance of a workout hour": planning.WORKOUT_CHANCE,
+        "blocks before pushing": controllers.PATIENCE,
+    }
+    assert len(layout.OPTIONS) == scripted.IDLE + 1
