@@ -59,7 +59,6 @@ def test_it_remembers_nothing_but_what_the_world_hands_back(town):
     assert answers[0] == answers[1]
 
 
-@pytest.mark.slow
 def test_interpreted_kernels_decide_the_same():
     """One night and morning: queues, sleep, the first shift."""
     code = (

@@ -257,6 +257,35 @@ def test_damage_to_a_town_is_noticed(crowd, rule):
         check_invariants(batch)
 
 
+def earn_at_home(s) -> None:
+    """Pay somebody a wage for nothing; the books balance."""
+    s.flows[0, codes.FLOW_WAGE] += 20
+    s.residents["wallet"][0, 0] += 20
+
+
+SLIPS = {
+    "an unmasked action is never invalid": lambda s: spoil(s.residents[:, :1], "last_result", codes.INVALID),
+    "the flows explain every wallet": lambda s: spoil(s.residents[:, :1], "wallet", 99_999),
+    "flows only grow within a day": lambda s: spoil(s.flows, ..., -1),
+    "a need rises only when a use ends": lambda s: spoil(s.residents[:, :1], "need", 0.9),
+    "wages only within the shift, while present": earn_at_home,
+}
+"""Rule that compares a tick's end with its beginning -> what breaks it."""
+
+
+@pytest.mark.parametrize("rule", SLIPS)
+def test_a_slip_within_a_tick_is_noticed(crowd, rule):
+    batch = TownBatch(crowd, 1, journal=True)
+    batch.reset(8)
+    watch = Watch(batch)
+    waiting = np.zeros(batch.arrays.mask.shape[:2], int)
+    batch.step(waiting)
+    watch.after(waiting, needs_set=False)
+    SLIPS[rule](batch.state)
+    with pytest.raises(AssertionError, match=re.escape(rule)):
+        watch.after(waiting, needs_set=False)
+
+
 def test_the_journal_stays_within_its_bound_in_a_crowded_town(hasty):
     """A bound that is exceeded would end the run; 19 rows were measured, of 624."""
     batch = TownBatch(hasty, 4, journal=True)

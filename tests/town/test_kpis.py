@@ -1,6 +1,8 @@
 """A week under the scripted policy: the targets of the rules' closing table that need no society."""
 
+import re
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.model import TownModel
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "domain.md"
 SEEDS = (1, 2, 3, 4, 5)
 
 
@@ -20,6 +23,14 @@ def week(config: str, seed: int) -> dict[str, float]:
 
 def missed(runs, bands):
     return [band.key for band in bands if not judge(band, [run[band.key] for run in runs])[1]]
+
+
+@pytest.mark.parametrize("bands", [TOWN, HAMLET], ids=["town", "hamlet"])
+def test_the_page_of_the_rules_has_the_same_targets(bands):
+    """In the order of the code, each with what was measured."""
+    _, _, measured = PAGE.read_text(encoding="utf-8").partition("## Measured")
+    rows = "".join(rf"\| `{band.key}` \| {band.low:g} to {band.high:g} \| .*\n" for band in bands)
+    assert re.search(rows, measured)
 
 
 def test_a_week_in_the_default_town_meets_its_targets():

@@ -1,11 +1,12 @@
 """The summary of a run as a person reads it."""
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from townlet_core.dto.health import SinkStatus
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -17,12 +18,16 @@ _PERCENT: Final = 100
 def tell(console: Console, name: str, summary: RunSummary, folder: Path | None) -> None:
     """Print what a run came to."""
     console.print(f"{name}: {summary.ticks:,} ticks with seed {summary.seed}", style="bold", markup=False)
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for label, text in _rows(summary, folder):
-        table.add_row(label, text)
-    console.print(table, markup=False)
+    rows = list(_rows(summary, folder))
+    margin = 2 + max(len(label) for label, _ in rows)
+    for label, text in rows:
+        # A pipe gets one line for each row, however long: programs read it.
+        lines = textwrap.wrap(text, max(console.width - margin, margin)) if console.is_terminal else [text]
+        for number, line in enumerate(lines):
+            head = label if number == 0 else ""
+            console.print(
+                Text(f"{head:<{margin}}", style="bold").append(line, style="not bold"), soft_wrap=True
+            )
 
 
 def _rows(summary: RunSummary, folder: Path | None) -> Iterator[tuple[str, str]]:

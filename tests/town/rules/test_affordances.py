@@ -144,6 +144,14 @@ def test_a_purchase_goes_to_the_till_of_the_place_or_to_the_treasury_where_there
     assert town.money() == 0
 
 
+def test_one_can_spend_the_last_mill():
+    town = Town(BATH, [(1, 1)])
+    town.resident(0).wallet = 200
+    town.look()
+    town.step({0: SHOWER})
+    assert (town.result(0), town.wallet(0)) == ("ok", 0)
+
+
 def test_several_priced_items_and_quantities_add_up():
     charge = [{"price:meal": 2, "price:shower": 3, "price:ingredients": 1}]
     town = parlour("F", one_use("fridge", charge=charge))
@@ -184,6 +192,19 @@ def test_needs_are_clamped_to_0_and_1():
     town = parlour("N", one_use(effects={"need:hunger": 0.5, "need:hygiene": -0.9, "need:energy": 0.25}))
     town.run(3, {0: "use:it"})
     assert [town.need(0, name) for name in codes.NEEDS] == [1.0, 0.0, 0.95]
+
+
+def test_needs_fall_after_the_effects_of_a_tick():
+    town = Town(BATH, [(1, 1)], needs={"decay": {"hygiene": 0.01}})
+    town.run(30, {0: SHOWER})
+    assert town.when("affordance.finish") == [29]
+    assert town.need(0, "hygiene") == pytest.approx(min(1.0, 0.7 - 29 * 0.01 + 0.45) - 0.01, abs=1e-12)
+    town.resident(0).need[codes.HYGIENE] = 0.9
+    town.set_time(200)
+    town.run(29, {0: SHOWER})
+    town.resident(0).need[codes.HYGIENE] = 0.9
+    town.step({0: SHOWER})
+    assert town.need(0, "hygiene") == 1.0 - 0.01 * town.model.tables.profiles[town.resident(0).profile].need[1]
 
 
 def test_stock_is_clamped_to_0_and_the_capacity():

@@ -456,6 +456,21 @@ def test_coming_near_again_starts_the_count_anew():
     assert town.stage(0) == "none"
 
 
+def test_a_new_claim_starts_the_count_anew():
+    town = hall(2, duration=100, drop_ticks=4, drop_distance=1)
+    line_up(town, 1, 0)
+    town.run(4, {0: "move_east"})
+    assert (town.stage(0), int(town.resident(0).drop)) == ("none", 0)
+    town.place((11, 2), (8, 2))
+    town.run(2, {0: "move_west"})
+    town.place((10, 2), (8, 2))
+    town.step({0: IT})
+    town.run(3, {0: "move_east"})
+    assert town.stage(0) == "queued"
+    town.step()
+    assert town.stage(0) == "none"
+
+
 def test_the_count_goes_on_when_the_absent_one_is_granted_the_object():
     """Queued or holding: ten ticks in a row are ten ticks in a row."""
     town = hall(2, hold_ticks=60)
