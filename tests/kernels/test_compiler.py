@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from townlet_adapters.kernels.compiler import INTERPRETED, cache_root, sources_digest
+from townlet_adapters.kernels.draws import mix
 
 RULE = """\
 from townlet_adapters.kernels.compiler import kernel
@@ -107,3 +108,9 @@ def test_where_nothing_can_be_kept_it_says_so_and_goes_on(family, tmp_path):
     assert words == ["1", "False", "0"]
     assert f"cannot be kept in {blocked}" in complaint
     assert "set NUMBA_CACHE_DIR to a folder that can be written" in complaint
+
+
+@pytest.mark.skipif(INTERPRETED, reason="interpreted, an inner kernel is a plain function")
+def test_an_inner_kernel_refuses_a_call_from_python():
+    with pytest.raises(TypeError, match="mix can only be called by kernels"):
+        mix(1)

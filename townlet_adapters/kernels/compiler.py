@@ -13,16 +13,18 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import NoReturn, ParamSpec, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
 from numba import types
-from numba.core.dispatcher import Dispatcher
+from numba.core.registry import CPUDispatcher
 from platformdirs import user_cache_path
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_Types: TypeAlias = tuple[types.Type, ...]
 
 INTERPRETED = bool(numba.config.DISABLE_JIT)
 """True when ``NUMBA_DISABLE_JIT=1`` runs the kernels as plain Python."""
@@ -75,13 +77,35 @@ def _generation(home: Path) -> Path | None:
     return path
 
 
+class _ByType(CPUDispatcher):  # type: ignore[misc]  # numba carries no types
+    """Compiles a kernel for the types of its arguments, not for the values of its literal ones.
+
+    numba makes a version of a callee for every constant that is passed to it: forty of ``journal.write``,
+    and of all its callers' callers. That doubles the time to compile and gains nothing that inlining
+    does not give.
+    """
+
+    def get_call_template(self, args: _Types, kws: dict[str, types.Type]) -> object:
+        """Choose or compile the version for a call from another kernel."""
+        plain = {name: types.unliteral(each) for name, each in kws.items()}
+        return super().get_call_template(tuple(types.unliteral(each) for each in args), plain)
+
+
+class _Inner(_ByType):
+    """A kernel without a way in from Python; numba itself would jump to address 0."""
+
+    def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
+        """Refuse a call from Python."""
+        raise TypeError(f"{self.py_func.__qualname__} can only be called by kernels; make it an entry kernel")
+
+
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that only other kernels call; same bytes as interpreted, no fast-math.
 
     It gets no way in from Python, which would be half of its time to compile, and is kept only as part of
     the entry kernels that call it.
     """
-    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return _compile(_Inner, function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
@@ -90,31 +114,7 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
     For what runs for every resident in every tick: the arrays of a town are handed over one by one in a
     call, which takes longer than such a function's own work.
     """
-    return _compile(function, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
-
-def _compile(function: Callable[P, R], **options: bool) -> Callable[P, R]:
-    compiled = numba.njit(error_model="numpy", _nrt=False, **options)(function)
-    if not INTERPRETED:
-        _compile_once(compiled)
-    return cast("Callable[P, R]", compiled)
-
-
-def _compile_once(dispatcher: Dispatcher) -> None:
-    """Compile a kernel for the types of its arguments, not for the values of its literal ones.
-
-    numba makes a version of a callee for every constant that is passed to it: forty of ``journal.write``,
-    and of all its callers' callers. That doubles the time to compile and gains nothing that inlining
-    does not give.
-    """
-    by_value = dispatcher.get_call_template
-
-    def by_type(args: tuple[types.Type, ...], kws: dict[str, types.Type]) -> object:
-        plain = {name: types.unliteral(each) for name, each in kws.items()}
-        return by_value(tuple(types.unliteral(each) for each in args), plain)
-
-    # numba has no option for this; without it, all that changes is the time to compile.
-    dispatcher.get_call_template = by_type  # type: ignore[method-assign, assignment]  # see above
+    return _compile(_Inner, function, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -125,17 +125,29 @@ def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
     warning: the 64-bit arithmetic of the draws wraps on purpose.
     """
     if not INTERPRETED:
-        home = Path(inspect.getfile(function)).resolve().parent
-        _HOMES.add(home)
-        generation = _generation(home)
-        numba.config.CACHE_DIR = str(generation)
-        return _compile(function, cache=generation is not None, no_cfunc_wrapper=True)
+        return _compile(_ByType, function, no_cfunc_wrapper=True)
 
     def interpreted(*args: P.args, **kwargs: P.kwargs) -> R:
         with np.errstate(over="ignore"):
             return function(*args, **kwargs)
 
     return interpreted
+
+
+def _compile(dispatcher: type[_ByType], function: Callable[P, R], **options: bool) -> Callable[P, R]:
+    """Do what ``numba.njit`` does, with a dispatcher of ours."""
+    if INTERPRETED:
+        return function
+    targetoptions = {"nopython": True, "boundscheck": None, "error_model": "numpy", "_nrt": False, **options}
+    compiled = dispatcher(py_func=function, targetoptions=targetoptions)
+    if dispatcher is not _Inner:
+        home = Path(inspect.getfile(function)).resolve().parent
+        _HOMES.add(home)
+        generation = _generation(home)
+        if generation is not None:
+            numba.config.CACHE_DIR = str(generation)
+            compiled.enable_caching()
+    return cast("Callable[P, R]", compiled)
 
 
 def compiled_before() -> bool:

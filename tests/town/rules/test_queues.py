@@ -457,15 +457,15 @@ def test_coming_near_again_starts_the_count_anew():
 
 
 def test_a_new_claim_starts_the_count_anew():
-    town = hall(2, duration=100, drop_ticks=4, drop_distance=1)
+    town = hall(2, duration=100, drop_ticks=4)
     line_up(town, 1, 0)
-    town.run(4, {0: "move_east"})
-    assert (town.stage(0), int(town.resident(0).drop)) == ("none", 0)
-    town.place((11, 2), (8, 2))
-    town.run(2, {0: "move_west"})
+    town.run(7, {0: "move_east"})  # the fifth to seventh too far away
+    assert (town.stage(0), int(town.resident(0).drop)) == ("queued", 3)
+    town.step({0: "leave"})
     town.place((10, 2), (8, 2))
     town.step({0: IT})
-    town.run(3, {0: "move_east"})
+    town.place((16, 2), (8, 2))
+    town.run(3)
     assert town.stage(0) == "queued"
     town.step()
     assert town.stage(0) == "none"
