@@ -229,6 +229,16 @@ def test_a_late_comer_is_helped_by_colleagues_of_the_same_job_who_are_there():
     assert ticks_of(employment.EmploymentHelped, told) == [370]
 
 
+def test_whoever_does_another_job_at_the_same_place_is_no_colleague():
+    jobs = {"clerk": JOBS["clerk"], "cleaner": {**JOBS["clerk"], "capacity": 1}}
+    town = Village(jobs=jobs)
+    assert [town.model.job_ids[town.resident(slot).job] for slot in range(3)] == ["cleaner", "clerk", "clerk"]
+    town.stand(0, OFFICE[0]).stand(2, OFFICE[1]).jump(360)
+    told = town.wait(40)
+    (covered,) = of(employment.EmploymentShiftCovered, told)
+    assert covered == employment.EmploymentShiftCovered("a00001", "clerk", ("a00002",))
+
+
 def test_nobody_is_helped_who_comes_on_time_or_finds_nobody():
     town = Village().jump(360)
     town.stand(2, OFFICE[1]).stand(0, AWAY)
