@@ -102,6 +102,10 @@ WORLD_BREACHES = {
         "slot 1 is dead, so its row must be zero",
     ),
     "tick": (broken_world(observe=lambda o: replace(o, tick=0)), "it describes the start of 1"),
+    "view": (
+        broken_world(spec=property(lambda self: replace(self._spec, offers_view=True))),
+        "must be there",
+    ),
     "alive": (
         broken_world(step=lambda o: replace(o, summary=replace(o.summary, alive=1))),
         "summary.alive",

@@ -169,6 +169,7 @@ class SmallTown:
             action_names=ACTIONS,
             feature_names=(),
             fields=tuple(f"f{n}" for n in range(objects + len(PLACES) + len(HOMES))),
+            offers_view=True,
         )
         self.alive = np.array([i < residents for i in range(slots)], dtype=np.uint8)
         self.serial = np.arange(slots, dtype=np.int64)

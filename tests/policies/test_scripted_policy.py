@@ -92,6 +92,7 @@ def test_answers_cannot_be_written_through(town):
         ({"fields": ()}, "navigation fields"),
         ({"action_names": ("wait", "jump")}, "wait, jump"),
         ({"ticks_per_day": 24}, "24 ticks"),
+        ({"offers_view": False}, "no view to plan on"),
     ],
 )
 def test_a_world_it_cannot_act_in_is_a_config_error(town, change, says):
@@ -100,10 +101,10 @@ def test_a_world_it_cannot_act_in_is_a_config_error(town, change, says):
         policy.begin(dataclasses.replace(town.spec, **change), 7)
 
 
-def test_without_a_view_it_says_what_is_missing(town):
+def test_a_world_that_breaks_its_promise_of_a_view_is_told_so(town):
     policy = ScriptedPolicy(ScriptedOptions())
     policy.begin(town.spec, 7)
-    with pytest.raises(PolicyError, match="no view to plan on"):
+    with pytest.raises(PolicyError, match="promised a view"):
         policy.decide(dataclasses.replace(town.observe(0), view=None))
 
 

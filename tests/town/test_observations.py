@@ -340,6 +340,23 @@ def test_every_feature_is_checked_somewhere_and_takes_a_value_that_is_not_trivia
     assert constant == social | set(NOT_YET) | (options - {"option_go_to_work", "option_idle"})
 
 
+@pytest.mark.parametrize("off", ["power", "water"])
+def test_power_and_water_are_told_apart(off):
+    town = Village()
+    town.switch(off, on=False)
+    town.step()
+    f = town.features(0)
+    assert {name: f[f"{name}_on"] for name in ("power", "water")} == {"power": 1, "water": 1} | {off: 0}
+
+
+def test_a_shift_has_no_progress_at_the_instant_when_it_is_over():
+    town = Village().stand(0, OFFICE[0]).jump(538)
+    town.step()
+    assert town.features(0)["shift_progress"] == pytest.approx(179 / 180)
+    town.step()
+    assert town.features(0)["shift_progress"] == 0
+
+
 def test_columns_of_rules_to_come_are_zero():
     for situation in EXPECTED:
         found = seen(situation)

@@ -18,6 +18,7 @@ class WorldSpec:
         map_window: side K of the square window, in tiles.
         fields: name of each navigation field number; goals of a ``PolicyContext`` are indices into it.
         ticks_per_day: number of ticks in a day.
+        offers_view: whether observations bring a ``TownView`` for policies that plan.
     """
 
     world: str
@@ -30,3 +31,4 @@ class WorldSpec:
     map_window: int = 0
     fields: tuple[str, ...] = ()
     ticks_per_day: int = 1440
+    offers_view: bool = False

@@ -46,7 +46,7 @@ def test_defaults_are_those_of_the_rules():
     assert (options.population.start_wallet, options.population.start_need) == (2000, 0.7)
     assert (options.economy.rent_per_day, options.economy.stipend) == (1300, 0)
     assert options.affordances.outcome_history == 10
-    assert options.embeddings.cooldown_ticks == 2880
+    assert options.embeddings.max_slots is None
 
 
 def test_a_town_is_a_name_a_map_or_a_grid():

@@ -236,6 +236,12 @@ BROKEN = {
         "kinds.barn: the place 'barn' has no tiles",
         12,
     ),
+    "a place called like an object": (
+        "kinds:\n",
+        "kinds:\n  bed_1: park\n",
+        "kinds.bed_1: the place 'bed_1' is called like an object",
+        12,
+    ),
     "a job at an unknown place": (
         "place: kiosk, start",
         "place: kiosc, start",

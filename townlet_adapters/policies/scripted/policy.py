@@ -40,7 +40,7 @@ class ScriptedPolicy:
         """Prepare for a run.
 
         Raises:
-            ConfigError: when the world's actions, days or navigation fields are not those of a town.
+            ConfigError: when the world offers no view, or has not the actions, days and fields of a town.
         """
         problem = _misfit(spec)
         if problem is not None:
@@ -63,8 +63,7 @@ class ScriptedPolicy:
             raise PolicyError("scripted: decide was called before begin", tick=observation.tick)
         if observation.view is None:
             raise PolicyError(
-                "scripted: the observation brings no view to plan on (ObservationBatch.view is None); "
-                "use a world that offers one, such as 'town', or a policy that needs none, such as 'random'",
+                "scripted: the world promised a view (WorldSpec.offers_view) and sent none",
                 tick=observation.tick,
             )
         return self._run.decide(observation, observation.view)
@@ -78,6 +77,8 @@ def _misfit(spec: WorldSpec) -> str | None:
     """Say what keeps this policy from acting in such a world."""
     if spec.action_names[: len(VERBS)] != VERBS:
         return f"its first actions are {', '.join(spec.action_names[: len(VERBS)])}, not {', '.join(VERBS)}"
+    if not spec.offers_view:
+        return "its observations bring no view to plan on"
     if not spec.fields:
         return "it offers no navigation fields to walk along"
     if spec.ticks_per_day != DAY:

@@ -392,6 +392,7 @@ def _spec(plan: TownPlan, options: TownOptions) -> WorldSpec:
             *(f"home@{home.x},{home.y}" for home in plan.home_tiles),
         ),
         ticks_per_day=codes.TICKS_PER_DAY,
+        offers_view=True,
     )
 
 

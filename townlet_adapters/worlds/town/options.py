@@ -355,8 +355,6 @@ class EmbeddingsOptions(Section):
 
     max_slots: Annotated[int, Field(ge=1, le=4 * MAX_RESIDENTS)] | None = None
     """number of slots, not below the population's capacity; null: twice that, at least 64"""
-    cooldown_ticks: Annotated[int, Field(ge=0, le=1_000_000)] = 2880
-    """ticks before a slot is given to somebody else"""
 
 
 class FeaturesOptions(Section):

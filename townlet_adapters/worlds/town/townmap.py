@@ -4,6 +4,7 @@ A map is drawn with symbols; its legend says what each stands for. Nothing is re
 somebody could not reach what they need does not load.
 """
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,13 @@ import numpy.typing as npt
 from townlet_adapters.documents import Document, KeyPath
 from townlet_adapters.validation import nearest, spell_value
 from townlet_adapters.worlds.town.options import JobText, LegendEntry, MapText
-from townlet_adapters.worlds.town.vocabulary import FIRST_IMPASSABLE_TILE, TILES, ObjectTypeName, PlaceKind
+from townlet_adapters.worlds.town.vocabulary import (
+    FIRST_IMPASSABLE_TILE,
+    OBJECT_TYPES,
+    TILES,
+    ObjectTypeName,
+    PlaceKind,
+)
 from townlet_core.errors import ConfigError, Problem
 
 NO_PLACE: Final = -1
@@ -27,6 +34,7 @@ LEAST_REACH: Final = 2
 Spot: TypeAlias = tuple[int, int]
 """A tile as (x, y)."""
 
+_OBJECT_ID: Final = re.compile(rf"({'|'.join(OBJECT_TYPES)})_[0-9]+")
 _STEPS: Final = ((0, -1), (0, 1), (1, 0), (-1, 0))
 
 
@@ -328,6 +336,11 @@ class _Reader:
         workplaces = {job.place for job in self._text.jobs.values()}
         for index, place in enumerate(self._place_ids):
             word = "workplace" if place in workplaces else "place"
+            if _OBJECT_ID.fullmatch(place):
+                allowed = "another name: `<type>_<n>` names objects"
+                yield self._problem(
+                    ("kinds", place), f"the {word} '{place}' is called like an object", allowed
+                )
             if not (place_at == index).any():
                 yield self._problem(
                     ("kinds", place), f"the {word} '{place}' has no tiles", "draw it or drop it"

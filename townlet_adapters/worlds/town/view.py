@@ -92,7 +92,8 @@ def fill_view(t: Tables, s: TownState, v: ViewColumns, totals: npt.NDArray[np.in
         t: the town's tables.
         s: the state.
         v: the columns to fill.
-        totals: int64[5], filled with population, residents in queues, wallets, tills, treasury (mills).
+        totals: int64[6], filled with population, residents in queues, wallets, tills, treasury (mills),
+            pending reviews.
         b: which town.
     """
     first_home = t.objects.shape[0] + t.places.shape[0]
@@ -102,6 +103,8 @@ def fill_view(t: Tables, s: TownState, v: ViewColumns, totals: npt.NDArray[np.in
     totals[:] = 0
     totals[0] = s.towns[b].population
     totals[4] = s.towns[b].treasury
+    for d in range(s.districts.shape[1]):
+        totals[5] += s.districts[b, d].reviews
     for place in range(s.tills.shape[1]):
         totals[3] += s.tills[b, place]
     for k in range(s.towns[b].population):

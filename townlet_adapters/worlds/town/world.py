@@ -35,7 +35,7 @@ class TownWorld:
         self._decoder = Decoder(model)
         self._columns = allocate_view(model.tables, model.spec.capacity)
         self._view = view_of(model.atlas, self._columns, self.engine.state.cooldown[0])
-        self._totals = np.zeros(5, np.int64)
+        self._totals = np.zeros(6, np.int64)
         out = self.engine.arrays
         self._map, self._features, self._mask, self._alive, self._serial = (
             memoryview(array[0]).toreadonly()
@@ -145,7 +145,7 @@ class TownWorld:
         )
 
     def _summary(self, tick: int) -> TickSummary:
-        alive, queued, wallets, tills, treasury = self._totals.tolist()
+        alive, queued, wallets, tills, treasury, reviews = self._totals.tolist()
         actions = self.engine.journal.actions[0].tolist()
         failures = self.engine.journal.failures[0].tolist()
         return TickSummary(
@@ -158,6 +158,7 @@ class TownWorld:
             wallets=wallets,
             tills=tills,
             treasury=treasury,
+            reviews_pending=reviews,
         )
 
 

@@ -100,6 +100,11 @@ def _check_observation(observation: ObservationBatch, spec: WorldSpec) -> None:
     serial = ArrayRule("int64", (slots,)).check("observation.serial", observation.serial)
     _check_features(features, spec)
     require(
+        (observation.view is not None) == spec.offers_view,
+        f"spec.offers_view is {spec.offers_view}, so observation.view must "
+        f"{'be there' if spec.offers_view else 'be None'}; policies decide by the spec whether they can act",
+    )
+    require(
         len(observation.agent_ids) == slots, f"observation.agent_ids must have {slots} entries, one per slot"
     )
     living = [agent for agent in observation.agent_ids if agent]
