@@ -52,6 +52,28 @@ def test_townlet_run_executes_its_ticks(tmp_path):
     assert digest_in(out) == summary["digest"]
 
 
+def test_a_full_disk_costs_files_but_neither_the_run_nor_its_summary(small_disk):
+    code, out, err = finish(
+        start("run", "--ticks", "600", "--snapshot-every", "500", "--out", "r", cwd=small_disk)
+    )
+    assert code == 1
+    assert "snapshot-500.json.gz: cannot be written: No space left on device; the run goes on" in err
+    assert err.splitlines()[-1].startswith("error: r/summary.json: cannot be written")
+    assert "600 ticks with seed 7" in out
+    (sink,) = [line for line in out.splitlines() if line.startswith("sink file")]
+    offered, delivered, dropped = map(
+        int,
+        re.match(
+            r"sink file +closed: (\d+) offered, (\d+) delivered, (\d+) dropped \(undelivered_at_stop\)", sink
+        ).groups(),
+    )
+    assert offered == delivered + dropped
+    whole = (small_disk / "r/events.ndjson").read_bytes()
+    assert whole.endswith(b"\n")
+    assert len(messages(small_disk / "r/events.ndjson")) == delivered
+    assert not list((small_disk / "r/snapshots").iterdir())
+
+
 def test_without_a_name_the_run_folder_is_called_by_time_name_and_seed(townlet, config):
     assert townlet("run", str(config), "--ticks", "3", "--seed", "5")[0] == 0
     (folder,) = (config.parent / "runs").iterdir()
