@@ -52,6 +52,7 @@ def test_townlet_run_executes_its_ticks(tmp_path):
     assert digest_in(out) == summary["digest"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_files_but_neither_the_run_nor_its_summary(small_disk):
     code, out, err = finish(
         start("run", "--ticks", "600", "--snapshot-every", "500", "--out", "r", cwd=small_disk)
