@@ -52,10 +52,14 @@ def test_every_configuration_that_the_readme_names_is_shipped(path):
     assert (ROOT / path).is_file()
 
 
-def test_the_python_example_of_the_readme_runs():
-    (example,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def test_the_python_examples_of_the_readme_run():
+    one, many = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     run = subprocess.run(
-        [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", f"{one}{many}print(seen.map.shape, seen.features.any())"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert re.fullmatch(r"[0-9a-f]{64}\n", run.stdout)
+    assert re.fullmatch(r"[0-9a-f]{64}\n\(64, 10, 4, 11, 11\) True\n", run.stdout)
