@@ -14,11 +14,17 @@ from typing import Final
 
 import importlib_metadata
 
-from townlet_adapters.config.model import RunConfig
+from townlet_adapters.config.model import (
+    RedactSection,
+    RenameResidentsSection,
+    RunConfig,
+    ValidateSection,
+)
 from townlet_adapters.config.resolve import (
     POLICY,
     WORLD,
     ResolvedConfig,
+    SinkChoice,
     SinkRequest,
     resolve,
     with_policy,
@@ -34,11 +40,13 @@ from townlet_adapters.config.source import (
 from townlet_adapters.documents import Document
 from townlet_adapters.kernels.compiler import INTERPRETED, compiled_before, note_compiled
 from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
+from townlet_adapters.storage.secrets import read_secret
 from townlet_adapters.storage.snapshots import SnapshotFile, read_snapshot, retain_snapshots, write_snapshot
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import NoRunFolderError, OutputError, SnapshotError
+from townlet_core.events.schema import CORE_EVENTS
 from townlet_core.histories import HistorySettings
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.loop import RunIdentity, SimulationLoop, SnapshotSchedule
@@ -48,6 +56,10 @@ from townlet_core.observers.uses import UseNames
 from townlet_core.pacing import Pacer
 from townlet_core.ports import PolicyPort, WorldPort
 from townlet_core.records import record_to_json
+from townlet_core.transforms.base import Transform
+from townlet_core.transforms.redact import Redact, RedactSettings
+from townlet_core.transforms.rename import RenameResidents, RenameSettings
+from townlet_core.transforms.validate import Validate
 from townlet_plugins.catalogue import BUILTIN, Catalogue, load_catalogue
 from townlet_plugins.factory import BuildContext
 
@@ -131,7 +143,8 @@ class OpenRun:
 
     def drain(self) -> tuple[SinkStatus, ...]:
         """Stop the sinks and tell what each of them came to."""
-        return tuple(replace(route.sink.stop(DRAIN_SECONDS), name=route.name) for route in self.routes)
+        account = self.loop.dispatcher.account
+        return tuple(account(route, route.sink.stop(DRAIN_SECONDS)) for route in self.routes)
 
 
 @contextmanager
@@ -390,14 +403,30 @@ def _open_sinks(
         except NoRunFolderError as error:
             notify(str(error))
             continue
+        transforms = tuple(_transforms(config, choice))
         sink.start()
         stack.callback(sink.stop, DRAIN_SECONDS)
         # Two sinks of a kind are told apart by number: file, file-2.
         kind = choice.part.name
         opened[kind] += 1
         name = kind if opened[kind] == 1 else f"{kind}-{opened[kind]}"
-        routes.append(SinkRoute(name, sink, choice.stream.state_every))
+        routes.append(SinkRoute(name, sink, choice.stream.state_every, transforms))
     return tuple(routes)
+
+
+def _transforms(config: ResolvedConfig, choice: SinkChoice) -> Iterator[Transform]:
+    """Make what stands between the town and one sink."""
+    for number, section in enumerate(choice.transforms):
+        match section:
+            case ValidateSection():
+                yield Validate(CORE_EVENTS)
+            case RedactSection():
+                kinds = None if section.kinds is None else frozenset(section.kinds)
+                yield Redact(RedactSettings(frozenset(section.fields), kinds))
+            case RenameResidentsSection():
+                with config.located((*choice.path, "transforms", number)):
+                    key = read_secret(section.key_env, section.key_file, config.folder)
+                yield RenameResidents(RenameSettings(key), CORE_EVENTS)
 
 
 def _identity(config: ResolvedConfig, policy: PolicyPort, context: BuildContext) -> RunIdentity:

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
@@ -104,6 +105,14 @@ def _problem_of(detail: ErrorDetails, document: Document, schema: JsonObject) ->
     allowed = ", or ".join(dict.fromkeys(words_for(part) for part in _schemas_at(schema, path))) or message
     if kind == "missing":
         return document.problem(path, "this key is missing", allowed)
+    if kind == "union_tag_invalid":
+        # The key that tells which branch is meant, such as ``use``; pydantic points at what holds it.
+        tag, wrong = detail["ctx"]["discriminator"].strip("'"), detail["ctx"]["tag"]
+        known = re.findall(r"'([^']*)'", detail["ctx"]["expected_tags"])
+        return document.problem((*path, tag), spell_value(wrong), nearest(wrong, known))
+    if kind == "union_tag_not_found":
+        tag = detail["ctx"]["discriminator"].strip("'")
+        return document.problem((*path, tag), "this key is missing", allowed)
     if kind in ("value_error", "assertion_error"):
         return document.problem(path, spell_value(detail["input"]), str(detail["ctx"]["error"]))
     return document.problem(path, spell_value(detail["input"]), allowed)

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from townlet_core.dto.frame import StateFrame
 from townlet_core.dto.health import SinkStatus
@@ -12,14 +12,15 @@ from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.schema import family_of
 from townlet_core.histories import HISTORY_FAMILIES, Histories, HistorySettings
 from townlet_core.ports.telemetry import Message, TelemetrySinkProtocol
+from townlet_core.transforms.base import Transform, Withheld
 
 _LOG = logging.getLogger(__name__)
 
 Subscriber: TypeAlias = Callable[[Fact | Diagnostic], object]
 """Hears of events of one kind, in order, on the town's thread; what it returns is ignored."""
 
-Transform: TypeAlias = Callable[[Message], Message | None]
-"""A pure function on the way to one sink: gives the message to send, or None to send nothing."""
+TRANSFORM_FAILED: Final = Withheld("transform_failed")
+"""A transform raised: what it should have removed stays here."""
 
 _ArgumentT = TypeVar("_ArgumentT")
 _ResultT = TypeVar("_ResultT")
@@ -33,7 +34,7 @@ class SinkRoute:
         name: the sink's name within the run.
         sink: where the messages go.
         state_every: the sink is shown the town on ticks divisible by this; 0 never.
-        transforms: applied in order to every message.
+        transforms: applied in order to every message; one that withholds it ends its way.
     """
 
     name: str
@@ -45,7 +46,8 @@ class SinkRoute:
 class EventDispatcher:
     """Hands facts, diagnostics and frames on; counts and isolates whoever fails at hearing them.
 
-    A transform that fails withholds its message from its sink: what it should have removed stays here.
+    A transform that fails withholds its message from its sink. Whatever transforms withhold counts as
+    offered to the sink and rejected, so that a sink's account tells of everything that was meant for it.
     """
 
     def __init__(self, routes: Iterable[SinkRoute] = (), histories: HistorySettings | None = None) -> None:
@@ -54,6 +56,7 @@ class EventDispatcher:
         self._histories = Histories(histories or HistorySettings())
         self._subscribers: dict[str, tuple[tuple[str, Subscriber], ...]] = {}
         self._failures: Counter[str] = Counter()
+        self._withheld: dict[str, Counter[str]] = {route.name: Counter() for route in self._routes}
 
     @property
     def histories(self) -> Histories:
@@ -109,17 +112,28 @@ class EventDispatcher:
         """Ask every sink how it is doing, in the order of the routes."""
         return tuple(self._status(route) for route in self._routes)
 
+    def account(self, route: SinkRoute, status: SinkStatus) -> SinkStatus:
+        """Complete a sink's own account: by the name of its route, with what its transforms withheld."""
+        withheld = self._withheld[route.name]
+        # A sink knows what it is called by itself; beside another one of its kind, the route knows better.
+        return replace(
+            status,
+            name=route.name,
+            offered=status.offered + withheld.total(),
+            rejected=dict(Counter(status.rejected) + withheld),
+        )
+
     def _status(self, route: SinkRoute) -> SinkStatus:
         status = self._guarded(route.name, lambda sink: sink.status(), route.sink)
         if status is None:
-            return SinkStatus(route.name, "failed", last_error="the sink cannot tell its status")
-        # A sink knows what it is called by itself; beside another one of its kind, the route knows better.
-        return status if status.name == route.name else replace(status, name=route.name)
+            status = SinkStatus(route.name, "failed", last_error="the sink cannot tell its status")
+        return self.account(route, status)
 
     def _send(self, route: SinkRoute, message: Message) -> None:
         for transform in route.transforms:
-            changed = self._guarded(f"{route.name}: transform", transform, message)
-            if changed is None:
+            changed = self._guarded(f"{route.name}: transform", transform, message) or TRANSFORM_FAILED
+            if isinstance(changed, Withheld):
+                self._withheld[route.name][changed.reason] += 1
                 return
             message = changed
         self._guarded(route.name, route.sink.emit, message)

@@ -12,6 +12,7 @@ from townlet_core.events.policy import PolicyMetadata
 from townlet_core.events.queue import QueueJoin, RivalryEvents
 from townlet_core.histories import HistorySettings
 from townlet_core.testing import CollectingSink, FailingSink
+from townlet_core.transforms.base import Withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ def test_transforms_change_what_one_sink_sees_and_nothing_else():
     plain, changed, heard = CollectingSink("plain"), CollectingSink("changed"), []
 
     def without_queues(message):
-        return None if isinstance(message, Fact) and message.event.kind.startswith("queue.") else message
+        queue = isinstance(message, Fact) and message.event.kind.startswith("queue.")
+        return Withheld("queues") if queue else message
 
     def renumbered(message):
         return Fact(message.seq + 100, message.tick, message.event) if isinstance(message, Fact) else message
@@ -82,6 +84,25 @@ def test_transforms_change_what_one_sink_sees_and_nothing_else():
     assert dispatcher.histories.queue_events == (joined(0),)
 
 
+def test_what_a_transform_withholds_is_in_the_account_of_its_sink():
+    sink = CollectingSink("its own name")
+
+    def picky(message):
+        if message.tick == 1:
+            raise ValueError("a tick that it does not like")
+        return Withheld("odd") if message.seq % 2 else message
+
+    dispatcher = EventDispatcher([SinkRoute("strict", sink, transforms=(picky, picky))])
+    dispatcher.publish([joined(0), joined(1), joined(2), joined(3)])
+    dispatcher.publish([joined(4, tick=1)])
+    (status,) = dispatcher.statuses()
+    assert (status.name, status.offered, status.emitted) == ("strict", 5, 2)
+    assert status.rejected == {"odd": 2, "transform_failed": 1}
+    assert status.offered == status.emitted + sum(status.rejected.values())
+    assert sink.status().offered == 2
+    assert dispatcher.failures == {"strict: transform": 1}
+
+
 def test_a_failing_transform_withholds_the_message(caplog):
     sink, other = CollectingSink(), CollectingSink("other")
     dispatcher = EventDispatcher(
@@ -92,6 +113,53 @@ def test_a_failing_transform_withholds_the_message(caplog):
     assert sink.messages == []
     assert other.messages == [joined(0)]
     assert dispatcher.failures == {"strict: transform": 1}
+
+
+def test_a_subscriber_hears_what_is_withheld_from_every_sink():
+    heard = []
+    route = SinkRoute("none", CollectingSink(), transforms=(lambda _message: Withheld("all"),))
+    dispatcher = EventDispatcher([route])
+    dispatcher.subscribe("loop.failure", heard.append, name="ears")
+    dispatcher.publish_diagnostic(0, FAILURE)
+    assert heard == [Diagnostic(0, FAILURE)]
+
+
+def test_a_subscriber_of_a_diagnostic_that_fails_is_counted_and_the_sinks_are_told_all_the_same(caplog):
+    sink = CollectingSink()
+    dispatcher = EventDispatcher([SinkRoute("sink", sink)])
+    dispatcher.subscribe("loop.failure", raising, name="broken")
+    with caplog.at_level(logging.CRITICAL):
+        dispatcher.publish_diagnostic(0, FAILURE)
+    assert sink.messages == [Diagnostic(0, FAILURE)]
+    assert dispatcher.failures == {"broken": 1}
+
+
+def test_histories_stay_bounded_over_a_long_run_whatever_happens_in_it():
+    settings = HistorySettings(queue_ticks=5, rivalry_events=7, policy_facts=11)
+    dispatcher, seq = EventDispatcher(histories=settings), 0
+    for tick in range(200):
+        events = [
+            QueueJoin(f"a{tick}", "o", "u", 0),
+            RivalryEvents(()),
+            Possession(f"a{tick}", "acquire"),
+            *([QueueJoin("b", "o", "u", 0)] * (tick % 3)),
+        ]
+        facts = [Fact(seq + number, tick, event) for number, event in enumerate(events)]
+        seq += len(facts)
+        dispatcher.publish(facts)
+        histories = dispatcher.histories
+        recent = range(max(0, tick - 4), tick + 1)
+        assert len(histories.queue_events) == sum(1 + each % 3 for each in recent)
+        assert {fact.tick for fact in histories.queue_events} == set(recent)
+        assert len(histories.rivalry_events) == min(tick + 1, 7)
+        assert len(histories.latest_policy("policy.possession")) == min(tick + 1, 11)
+
+
+def test_a_resident_heard_of_again_outlasts_one_who_was_not():
+    dispatcher = EventDispatcher(histories=HistorySettings(policy_facts=2))
+    for seq, agent in enumerate(["old", "new", "old", "last"]):
+        dispatcher.publish([Fact(seq, seq, Possession(agent, "acquire"))])
+    assert dispatcher.histories.latest_policy("policy.possession").keys() == {"old", "last"}
 
 
 def test_a_sink_that_raises_hurts_nobody(caplog):

@@ -1,8 +1,12 @@
 """What a run config may say: every key, its type and its default."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from townlet_adapters.validation import nearest
+from townlet_core.events.schema import CORE_EVENTS
+from townlet_core.transforms.redact import FRAME_KIND
 
 DEFAULT_WORLD: Final = "town"
 DEFAULT_POLICY: Final = "scripted"
@@ -53,8 +57,64 @@ class StreamSection(Section):
         return self.every if self.mode == "snapshot" else 0
 
 
+class ValidateSection(Section):
+    """Keeps back what does not fit the schema of its kind."""
+
+    use: Literal["validate"]
+    """keeps back, and counts as rejected, what does not fit the schema of its kind"""
+
+
+class RedactSection(Section):
+    """Takes named fields out."""
+
+    use: Literal["redact"]
+    """takes named fields out of what this sink is given"""
+
+    fields: Annotated[tuple[str, ...], Field(min_length=1)]
+    """names of the fields, as the JSON has them, at any depth"""
+
+    kinds: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """kinds of events that they are taken out of, `state.frame` for frames; null for everything"""
+
+    @field_validator("kinds")
+    @classmethod
+    def _are_kinds(cls, kinds: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        known = {*CORE_EVENTS.classes, FRAME_KIND}
+        for kind in kinds or ():
+            if kind not in known:
+                raise ValueError(f"there is no kind '{kind}'; {nearest(kind, known)}")
+        return kinds
+
+
+class RenameResidentsSection(Section):
+    """Replaces ids and names of residents by pseudonyms that only the holder of a key can make."""
+
+    use: Literal["rename_residents"]
+    """replaces ids and names of residents by pseudonyms made with a secret key"""
+
+    key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """name of the variable that holds the key, at least 16 bytes; this or `key_file`"""
+
+    key_file: Annotated[str, Field(min_length=1)] | None = None
+    """file that holds the key, at least 16 bytes, nobody else's to read; relative to the config"""
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> Self:
+        if (self.key_env is None) == (self.key_file is None):
+            raise ValueError("give one of key_env (a variable's name) and key_file (a path)")
+        return self
+
+
+TransformSection = Annotated[
+    ValidateSection | RedactSection | RenameResidentsSection, Field(discriminator="use")
+]
+
+
 class SinkPart(Part):
     """One place that messages go."""
+
+    transforms: tuple[TransformSection, ...] = ()
+    """what is done to messages on the way to this sink alone, in this order"""
 
     stream: StreamSection | None = None
     """how state travels to this sink; null for what `telemetry.stream` says"""

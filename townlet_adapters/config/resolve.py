@@ -18,6 +18,7 @@ from townlet_adapters.config.model import (
     Part,
     RunConfig,
     StreamSection,
+    TransformSection,
 )
 from townlet_adapters.config.source import Override, Source, with_overrides
 from townlet_adapters.documents import Document, KeyPath, read_key
@@ -57,11 +58,13 @@ class SinkChoice:
     Attributes:
         part: its valid options.
         stream: how state travels to it.
+        transforms: what is done to messages on the way to it.
         path: where it stands in the config.
     """
 
     part: Prepared[TelemetrySinkProtocol]
     stream: StreamSection
+    transforms: tuple[TransformSection, ...]
     path: KeyPath
 
 
@@ -101,8 +104,14 @@ class ResolvedConfig:
         Raises:
             ConfigError: when its options cannot work, with file, line and key of this config.
         """
-        with self.source.blame(), _located(self.source.document, (*path, "options")):
+        with self.located((*path, "options")):
             return part.build(context)
+
+    @contextmanager
+    def located(self, path: KeyPath) -> Iterator[None]:
+        """Give problems found inside file, line and key of this config; their keys start at ``path``."""
+        with self.source.blame(), _located(self.source.document, path):
+            yield
 
 
 def with_policy(source: Source, name: str) -> Source:
@@ -195,7 +204,7 @@ class _Parts:
     def sink(self, run: RunConfig, number: int) -> SinkChoice:
         section, path = run.telemetry.sinks[number], (*SINKS, number)
         prepared = self.prepare(self.catalogue.sinks, section, path)
-        return SinkChoice(prepared, section.stream or run.telemetry.stream, path)
+        return SinkChoice(prepared, section.stream or run.telemetry.stream, section.transforms, path)
 
     def _find(
         self, factories: Mapping[str, PartFactory[ProductT]], name: str, path: KeyPath
@@ -292,6 +301,7 @@ def _resolved(  # noqa: PLR0913 - the parts of a config
             {
                 "use": sink.part.name,
                 "stream": sink.stream.model_dump(mode="json"),
+                "transforms": [each.model_dump(mode="json") for each in sink.transforms],
                 "options": substituted.written(sink.part.options, (*sink.path, "options")),
             }
             for sink in sinks

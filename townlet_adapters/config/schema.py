@@ -20,8 +20,9 @@ def config_schema(catalogue: Catalogue) -> dict[str, JsonValue]:
     definitions.pop("Part")
     worlds = _choices("world", catalogue.worlds.values(), definitions)
     policies = _choices("policy", catalogue.policies.values(), definitions)
-    stream = {"stream": _objects(sink, "properties")["stream"]}
-    definitions["SinkPart"] = _choices("sink", catalogue.sinks.values(), definitions, stream)
+    keys = _objects(sink, "properties")
+    beside = {key: keys[key] for key in ("stream", "transforms")}
+    definitions["SinkPart"] = _choices("sink", catalogue.sinks.values(), definitions, beside)
     properties = {**_objects(schema, "properties"), "world": worlds, "policy": policies}
     return {"$schema": _DIALECT, **schema, "properties": properties, "$defs": definitions}
 

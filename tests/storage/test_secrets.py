@@ -1,0 +1,49 @@
+import os
+
+import pytest
+
+from townlet_adapters.storage.secrets import read_secret
+from townlet_core.errors import ConfigError
+
+SECRET = b"0123456789abcdef"
+
+
+def private(path, content=SECRET + b"\n", mode=0o600):
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+def test_a_secret_comes_from_a_variable_or_a_private_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRIAL_KEY", SECRET.decode())
+    private(tmp_path / "key")
+    assert read_secret("TRIAL_KEY", None, tmp_path) == SECRET
+    assert read_secret(None, "key", tmp_path) == SECRET
+    assert read_secret(None, str(tmp_path / "key"), tmp_path / "elsewhere") == SECRET
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [
+        (b"short", 0o600, "holds 5 bytes"),
+        (b"x" * 5000, 0o600, "holds 4098 bytes"),
+        (SECRET, 0o640, "can be read by others; a file that only you can read: chmod 600"),
+    ],
+)
+def test_a_key_file_is_long_enough_and_nobody_elses_to_read(tmp_path, content, mode, said):
+    private(tmp_path / "key", content, mode)
+    with pytest.raises(ConfigError, match=said) as caught:
+        read_secret(None, "key", tmp_path)
+    assert caught.value.problems[0].key == "key_file"
+    assert content.decode() not in str(caught.value)
+
+
+def test_what_is_no_file_or_not_there_is_told(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(ConfigError, match="a regular file you own"):
+        read_secret(None, "pipe", tmp_path)
+    with pytest.raises(ConfigError, match="'none' cannot be read: No such file"):
+        read_secret(None, "none", tmp_path)
+    monkeypatch.delenv("TRIAL_KEY", raising=False)
+    with pytest.raises(ConfigError, match="the variable TRIAL_KEY is not set; set it before the run"):
+        read_secret("TRIAL_KEY", None, tmp_path)

@@ -1,0 +1,53 @@
+"""Secrets from where a config says they are: a variable or a private file; never in a message."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from townlet_core.errors import ConfigError, Problem
+
+LEAST_BYTES: Final = 16
+MOST_BYTES: Final = 4096
+
+
+def read_secret(env: str | None, file: str | None, folder: Path) -> bytes:
+    """Read the secret that ``key_env`` or ``key_file`` names; line ends around it do not count.
+
+    Args:
+        env: name of a variable, or None.
+        file: path of a file, relative to ``folder``, or None.
+        folder: where relative paths start.
+
+    Raises:
+        ConfigError: when it is not there, too short or too long, or a file that others can read.
+    """
+    if env is not None:
+        key, found, secret = "key_env", f"the variable {env}", os.environb.get(env.encode())
+        if secret is None:
+            raise ConfigError(Problem(key, f"{found} is not set", "set it before the run"))
+    else:
+        key, found = "key_file", f"the file '{file}'"
+        secret = _read_private(folder / str(file), found)
+    secret = secret.strip(b"\r\n")
+    if not LEAST_BYTES <= len(secret) <= MOST_BYTES:
+        allowed = f"a secret of {LEAST_BYTES} to {MOST_BYTES} bytes, such as 64 random hex digits"
+        raise ConfigError(Problem(key, f"{found} holds {len(secret)} bytes", allowed))
+    return secret
+
+
+def _read_private(path: Path, found: str) -> bytes:
+    try:
+        # Without waiting, should somebody have put a pipe in its place.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        problem = Problem("key_file", f"{found} cannot be read: {error.strerror}", "a file with the key")
+        raise ConfigError(problem) from error
+    with os.fdopen(descriptor, "rb") as opened:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise ConfigError(Problem("key_file", f"{found} is no file of yours", "a regular file you own"))
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            allowed = "a file that only you can read: chmod 600"
+            raise ConfigError(Problem("key_file", f"{found} can be read by others", allowed))
+        return opened.read(MOST_BYTES + 2)

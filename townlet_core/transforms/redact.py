@@ -1,0 +1,101 @@
+"""Takes named fields out of what a sink is given.
+
+An event's field keeps its place and type, so that the event still fits its schema: null where the schema
+allows it, else the text ``redacted``, zero, false, or an empty list or mapping. In a frame and in free
+JSON, where what is unknown is left out, the field is left out; a section of a frame becomes empty.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from types import NoneType
+from typing import Final, Literal, TypeVar, get_args, get_origin
+
+from townlet_core.dto.frame import StateFrame
+from townlet_core.ports.telemetry import Message
+from townlet_core.records import Hint, union_members
+from townlet_core.transforms.layout import NUMBERS, layout_of, sections_of, with_values
+
+REDACTED: Final = "redacted"
+"""What stands in the place of a text."""
+
+FRAME_KIND: Final = "state.frame"
+"""Stands for frames among the kinds of ``RedactSettings``."""
+
+_RecordT = TypeVar("_RecordT")
+
+_BLANKS: Final[Mapping[Hint, object]] = {str: REDACTED, bool: False, int: 0, float: 0.0, object: None}
+
+
+@dataclass(frozen=True, slots=True)
+class RedactSettings:
+    """What is taken out.
+
+    Attributes:
+        fields: names of fields, as JSON has them; they are found at any depth.
+        kinds: kinds of events that they are taken out of, ``state.frame`` for frames; None for everything.
+    """
+
+    fields: frozenset[str]
+    kinds: frozenset[str] | None = None
+
+
+class Redact:
+    """Takes the named fields out of every message of the named kinds."""
+
+    def __init__(self, settings: RedactSettings) -> None:
+        """Take the settings."""
+        self._names, self._kinds = settings.fields, settings.kinds
+
+    def __call__(self, message: Message) -> Message:
+        """Give the message without the fields."""
+        kind = FRAME_KIND if isinstance(message, StateFrame) else message.event.kind
+        if self._kinds is not None and kind not in self._kinds:
+            return message
+        if isinstance(message, StateFrame):
+            sections = {
+                name: {} if name in self._names else self._value(section)
+                for name, section in sections_of(message.frame).items()
+            }
+            return replace(message, frame=with_values(message.frame, sections))
+        event = self._record(message.event)
+        return message if event is message.event else replace(message, event=event)
+
+    def _record(self, record: _RecordT) -> _RecordT:
+        """Copy a dataclass instance with its named fields blank."""
+        changes: dict[str, object] = {}
+        record_type: type = type(record)
+        for field in layout_of(record_type):
+            if field.json_name in self._names:
+                changes[field.name] = blank(field.hint)
+            elif field.nests:
+                changes[field.name] = self._value(getattr(record, field.name))
+        return with_values(record, changes)
+
+    def _value(self, value: object) -> object:
+        if type(value) in NUMBERS or isinstance(value, str):
+            return value
+        if isinstance(value, Mapping):
+            return {key: self._value(item) for key, item in value.items() if key not in self._names}
+        if isinstance(value, (tuple, list)):
+            return tuple(map(self._value, value))
+        return self._record(value) if is_dataclass(value) else value
+
+
+def blank(hint: Hint) -> object:  # noqa: PLR0911 - one answer for each form of type
+    """Give the value of a type that tells least."""
+    members = union_members(hint)
+    if NoneType in members:
+        return None
+    only, arguments = members[0], get_args(members[0])
+    if only in _BLANKS:
+        return _BLANKS[only]
+    origin = get_origin(only)
+    if origin is Literal:
+        return arguments[0]
+    if origin is tuple and Ellipsis not in arguments:
+        return tuple(map(blank, arguments))
+    if origin in {tuple, list, Sequence}:
+        return ()
+    if isinstance(only, type) and is_dataclass(only):
+        return only(**{field.name: blank(field.hint) for field in layout_of(only)})
+    return {}

@@ -1,0 +1,210 @@
+"""Privacy: residents under keyed pseudonyms, so that one can be followed without knowing who it is."""
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass, replace
+from typing import Final, TypeAlias, TypeVar, get_args, get_origin
+
+from townlet_core.dto.frame import StateFrame, TownFrame
+from townlet_core.events.schema import EventRegistry
+from townlet_core.ports.telemetry import Message
+from townlet_core.records import Hint
+from townlet_core.transforms.base import Withheld
+from townlet_core.transforms.layout import NUMBERS, Field, layout_of, sections_of, with_values
+from townlet_core.transforms.validate import UNKNOWN_KIND
+
+RESIDENT_FIELDS: Final = frozenset(
+    {
+        "actor",
+        "agent",
+        "agent_id",
+        "agent_ids",
+        "agents",
+        "coworkers",
+        "holder",
+        "listener",
+        "queue",
+        "resident",
+        "residents",
+        "rival",
+        "speaker",
+        "to",
+        "with",
+    }
+)
+"""Names of fields whose texts, alone, in a list or as keys, are ids or display names of residents."""
+
+NUMBER_FIELDS: Final = frozenset({"serial", "slot", "target"})
+"""Names of fields whose number tells an id or a slot: -1 in an event, left out of a frame."""
+
+TEXT_FIELDS: Final = frozenset({"detail", "error", "last_error", "message", "text"})
+"""Names of fields with sentences, in which a resident may be named."""
+
+DISPLAY_NAME: Final = "name"
+"""Name of the field that shows a resident to people; beside ``agent_id`` it gets the same pseudonym."""
+
+HIDDEN_NUMBER: Final = -1
+HIDDEN_TEXT: Final = "withheld"
+COLLISION: Final = Withheld("pseudonym_collision")
+
+# Consonants alone: no pseudonym happens to hold an id, which has digits, or a name, which has vowels.
+_LETTERS: Final = "bcdfghjkmnpqrstv"
+_WORD: Final = re.compile(r"[\w-]+")
+_KEYED_SECTIONS: Final = ("agents", "rewards", "social")
+
+_RecordT = TypeVar("_RecordT")
+_Names: TypeAlias = Mapping[str, str]
+
+_NOBODY: Final[_Names] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class RenameSettings:
+    """How pseudonyms are made.
+
+    Attributes:
+        key: the secret; the same key gives a resident's id the same pseudonym.
+        letters: length of a pseudonym, at most 64; each letter carries four bits.
+    """
+
+    key: bytes = field(repr=False)
+    letters: int = 16
+
+
+class _CollisionError(Exception):
+    """Two ids came to one pseudonym."""
+
+
+class RenameResidents:
+    """Replaces ids and names of residents wherever one may stand; what it cannot know, it withholds.
+
+    The first letters of HMAC-SHA256 of an id are its pseudonym: a pure function of key and id. What was
+    computed is kept, so that two ids with one pseudonym are noticed; their messages are withheld.
+    """
+
+    def __init__(self, settings: RenameSettings, registry: EventRegistry) -> None:
+        """Take the key, and the kinds whose fields are known."""
+        self._key, self._letters = settings.key, settings.letters
+        self._registry = registry
+        self._pseudonyms: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+        self._plans: dict[type, tuple[Field, ...]] = {}
+
+    def __call__(self, message: Message) -> Message | Withheld:
+        """Give the message with pseudonyms; the very message when it tells of nobody."""
+        try:
+            if isinstance(message, StateFrame):
+                return replace(message, frame=self._frame(message.frame))
+            if message.event.kind not in self._registry.classes:
+                return UNKNOWN_KIND
+            event = self._record(message.event, _NOBODY)
+        except _CollisionError:
+            return COLLISION
+        return message if event is message.event else replace(message, event=event)
+
+    def pseudonym(self, resident: str) -> str:
+        """Give the pseudonym of an id; the empty id, which means nobody, stays empty."""
+        known = self._pseudonyms.get(resident)
+        if known is not None or not resident:
+            return known or ""
+        digits = hmac.digest(self._key, resident.encode(), "sha256").hex()[: self._letters]
+        made = "".join(_LETTERS[int(digit, 16)] for digit in digits)
+        if self._ids.setdefault(made, resident) != resident:
+            raise _CollisionError
+        self._pseudonyms[resident] = made
+        return made
+
+    def _record(self, record: _RecordT, known: _Names) -> _RecordT:
+        """Copy a dataclass instance with pseudonyms in it; the very instance where it tells of nobody."""
+        plan = self._plans.get(type(record))
+        if plan is None:
+            plan = self._plans[type(record)] = _plan(type(record))
+        changes = {each.name: self._field(each, getattr(record, each.name), known) for each in plan}
+        if DISPLAY_NAME in changes:
+            changes[DISPLAY_NAME] = changes["agent_id"]
+        return with_values(record, changes)
+
+    def _field(self, each: Field, value: object, known: _Names) -> object:
+        if each.json_name in NUMBER_FIELDS:
+            return HIDDEN_NUMBER
+        return self._member(each.json_name, value, known)
+
+    def _frame(self, frame: TownFrame) -> TownFrame:
+        """Rename everybody whom the frame shows, wherever it speaks of them."""
+        known: dict[str, str] = {}
+        for agent_id, picture in frame.agents.items():
+            known[agent_id] = self.pseudonym(agent_id)
+            name = picture.get(DISPLAY_NAME)
+            if isinstance(name, str):
+                known[name] = known[agent_id]
+        sections: dict[str, object] = {}
+        for name, section in sections_of(frame).items():
+            if name in _KEYED_SECTIONS:
+                # The order of residents would tell their ids again.
+                renamed = self._keyed(section, known)
+                sections[name] = dict(sorted(renamed.items()))
+            else:
+                sections[name] = self._value(section, known)
+        return with_values(frame, sections)
+
+    def _keyed(self, section: Mapping[str, object], known: _Names) -> dict[str, object]:
+        """Rename the keys of a mapping, which are residents or join several of them."""
+        return {
+            known.get(key) or _WORD.sub(lambda word: self.pseudonym(word[0]), key): self._value(value, known)
+            for key, value in section.items()
+        }
+
+    def _value(self, value: object, known: _Names) -> object:
+        if type(value) in NUMBERS:
+            return value
+        if isinstance(value, str):
+            renamed = known.get(value)
+            if renamed is not None or not known or value.isidentifier():  # one word, as nearly all are
+                return value if renamed is None else renamed
+            return _WORD.sub(lambda word: known.get(word[0], word[0]), value)
+        if isinstance(value, (tuple, list)):
+            return tuple(self._value(item, known) for item in value)
+        if isinstance(value, Mapping):
+            return {
+                (known.get(key, key) if key.isidentifier() else self._value(key, known)): self._member(
+                    key, item, known
+                )
+                for key, item in value.items()
+                if key not in NUMBER_FIELDS
+            }
+        return self._record(value, known) if is_dataclass(value) else value
+
+    def _member(self, name: str, value: object, known: _Names) -> object:
+        """Rename in the value of a named field."""
+        if name in RESIDENT_FIELDS:
+            return self._residents(value, known)
+        if name in TEXT_FIELDS and isinstance(value, str):
+            return HIDDEN_TEXT
+        return self._value(value, known)
+
+    def _residents(self, value: object, known: _Names) -> object:
+        """Rename what is known to name residents; a position, say, has nothing to rename."""
+        if isinstance(value, str):
+            return known.get(value) or self.pseudonym(value)
+        if isinstance(value, (tuple, list)):
+            return tuple(self._residents(item, known) for item in value)
+        if isinstance(value, Mapping):
+            return dict(sorted(self._keyed(value, known).items()))
+        return self._value(value, known)
+
+
+def _plan(record_type: type) -> tuple[Field, ...]:
+    """List the fields of a class that have to be looked at."""
+    layout = layout_of(record_type)
+    named = RESIDENT_FIELDS | NUMBER_FIELDS | TEXT_FIELDS
+    if any(each.json_name == "agent_id" for each in layout):
+        named |= {DISPLAY_NAME}
+    return tuple(
+        each for each in layout if each.json_name in named or (each.nests and not _is_table(each.hint))
+    )
+
+
+def _is_table(hint: Hint) -> bool:
+    """Tell whether a field is a table of numbers by what they count, such as actions or reasons."""
+    return get_origin(hint) is Mapping and get_args(hint)[1] in {int, float, bool}
