@@ -231,3 +231,10 @@ def test_a_file_that_options_name_and_that_is_missing_is_told_at_the_line_of_the
 def test_a_config_that_names_no_parts_is_the_scripted_town(catalogue):
     config = resolved(catalogue, "townlet: 1\nseed: 7\n")
     assert (config.world.name, config.policy.name) == ("town", "scripted")
+
+
+def test_what_a_config_means_changes_only_with_the_version_of_its_format(catalogue):
+    """A new key with a default: write the golden file anew. All else: raise the format's number first."""
+    config = resolved(catalogue, "townlet: 1\nseed: 7\n")
+    golden = Path(__file__).parent / "golden" / f"config-{config.run.townlet}.json"
+    assert config.shown == json.loads(golden.read_text(encoding="utf-8"))

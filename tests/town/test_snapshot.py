@@ -5,6 +5,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from townlet_adapters.worlds.town.snapshot import encode_array, load_town, save_
 from townlet_adapters.worlds.town.state import EVENT, TownState
 from townlet_adapters.worlds.town.world import TownWorld
 from townlet_core.dto.action import ActionBatch
-from townlet_core.dto.snapshot import Snapshot
+from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
 from townlet_core.errors import SnapshotError
 from townlet_core.events.schema import event_data
 from townlet_core.jsonvalue import canonical_json
@@ -384,3 +385,11 @@ def test_a_shift_and_its_record_survive():
     heir.restore(stored(town.world.snapshot()))
     r = heir.engine.state.residents[0, 0]
     assert (r.first_x, r.paid_ticks, r.on_time_ticks, r.wallet) == (0, 30, 30, 2600)
+
+
+def test_the_layout_of_saved_arrays_changes_only_with_the_version_of_snapshots():
+    """Another array, field or type: raise SCHEMA_VERSION first, then write a new golden file."""
+    golden = Path(__file__).parent / "golden" / f"snapshot-{SCHEMA_VERSION}.json"
+    saved = Village().world.snapshot().parts["world"]
+    layout = {name: [array["dtype"], len(array["shape"])] for name, array in saved.items()}
+    assert layout == json.loads(golden.read_text(encoding="utf-8"))
