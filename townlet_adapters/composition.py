@@ -385,8 +385,10 @@ def _open_sinks(
     routes: list[SinkRoute] = []
     opened: Counter[str] = Counter()
     for number, choice in enumerate(config.sinks, start=1):
+        stream = choice.stream.settings()
         try:
-            sink = config.build(choice.part, choice.path, replace(context, producer=number))
+            at_sink = replace(context, producer=number, stream=stream)
+            sink = config.build(choice.part, choice.path, at_sink)
         except NoRunFolderError as error:
             notify(str(error))
             continue
@@ -396,7 +398,7 @@ def _open_sinks(
         kind = choice.part.name
         opened[kind] += 1
         name = kind if opened[kind] == 1 else f"{kind}-{opened[kind]}"
-        routes.append(SinkRoute(name, sink, choice.stream.state_every))
+        routes.append(SinkRoute(name, sink, stream.state_every))
     return tuple(routes)
 
 
