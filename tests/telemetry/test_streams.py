@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from townlet_adapters.cli.schema import message_schema
+from townlet_adapters.composition import open_simulation
 from townlet_adapters.telemetry.buffer import BASE_LOST, SUPERSEDED
 from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
 from townlet_adapters.telemetry.envelope import state_hash
@@ -307,6 +309,24 @@ def test_a_frame_for_which_older_state_goes_is_whole():
     assert dict(sink.status().dropped) == {SUPERSEDED: 2, BASE_LOST: 4}
 
 
+@pytest.mark.parametrize("on_full", ["wait", "shed"])
+def test_frames_from_many_threads_at_once_still_build_on_one_another(on_full):
+    transport = ScriptedTransport()
+    sink = sink_over(transport, DIFF, on_full=on_full, buffer_events=20)
+    pictures = [TownFrame(tick, clock={"tod": tick}) for tick in range(200)]
+    threads = [
+        threading.Thread(target=lambda part: [sink.emit(StateFrame(f.tick, f)) for f in part], args=[part])
+        for part in (pictures[0::4], pictures[1::4], pictures[2::4], pictures[3::4])
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    status = sink.stop(30)
+    assert status.offered == status.emitted == status.delivered + sum(status.dropped.values()) == 200
+    assert len(assert_followed(transport.lines, pictures)) == len(transport.lines) > 0
+
+
 # ---- the guide
 
 
@@ -325,3 +345,25 @@ def test_the_consumer_of_the_guide_is_short_and_runs(tmp_path):
     )
     rows = [line.split()[:2] for line in told.stdout.decode().splitlines()]
     assert rows == [[str(tick), "townlet.state.frame"] for tick in range(70)]
+
+
+def test_over_a_day_of_the_default_town_patches_say_as_much_as_frames_in_a_quarter_of_the_bytes(tmp_path):
+    streams = {"snapshot": {"mode": "snapshot", "every": 1}, "diff": {"mode": "diff"}}
+    streams["channels"] = {"mode": "channels"}
+    sinks = [
+        {"use": "file", "options": {"path": str(tmp_path / name)}, "stream": stream}
+        for name, stream in streams.items()
+    ]
+    with open_simulation("configs/town.yaml", overrides={"telemetry.sinks": sinks}) as loop:
+        loop.run_for(1440)
+    lines = {name: (tmp_path / name).read_bytes().splitlines() for name in streams}
+    state = {
+        name: [line for line in told if b'"townlet.state.' in line[:300]] for name, told in lines.items()
+    }
+    size = {name: sum(map(len, told)) for name, told in state.items()}
+    assert size["diff"] <= 0.25 * size["snapshot"]
+    assert size["channels"] < size["diff"]
+    frames, followed = ([state for _, state in follow(lines[name])] for name in ("snapshot", "diff"))
+    assert len(frames) == 1440
+    assert frames == followed
+    assert len(list(follow(lines["channels"]))) == len(state["channels"])

@@ -151,6 +151,7 @@ def merge_patch(old: JsonObject, new: JsonObject) -> dict[str, JsonValue]:
         NullValueError: when a member became null; a patch says with null that a member is gone.
     """
     patch: dict[str, JsonValue] = {}
+    added = 0
     for key, value in new.items():
         before = old.get(key, _ABSENT)
         if before is value:
@@ -165,8 +166,9 @@ def merge_patch(old: JsonObject, new: JsonObject) -> dict[str, JsonValue]:
                 patch[key] = inner
         elif not _same(before, value):
             _require_no_null(key, value)
+            added += before is _ABSENT
             patch[key] = value
-    if old.keys() != new.keys():
+    if len(old) + added > len(new):
         patch.update(dict.fromkeys(key for key in old if key not in new))
     return patch
 
