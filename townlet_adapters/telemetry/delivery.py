@@ -405,7 +405,7 @@ class DeliveringSink:
         with self._lock:
             if self._phase == "closed":
                 return
-            first = not self._faults_in_a_row
+            phase, first = self._phase, not self._faults_in_a_row
             self._faults_in_a_row += 1
             self._try_again = transient
             self._last_error = f"{code}: {error}"
@@ -418,16 +418,15 @@ class DeliveringSink:
             )
             _log.warning("sink %s: %s (%s); it %s", self._name, error, code, outlook)
         if transient:
-            self._back_off()
+            self._back_off(phase)
 
-    def _back_off(self) -> None:
+    def _back_off(self, phase: _Phase) -> None:
         with self._lock:
-            phase = self._phase
             delay = min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(self._faults_in_a_row - 1, 16))
             until = self._clock.monotonic() + delay
             if phase == "closing":
                 until = min(until, self._deadline)
-            # A stop that comes meanwhile is worth one attempt at once.
+            # A stop that came since the fault, even before we got here, is worth one attempt at once.
             while self._phase == phase and (rest := until - self._clock.monotonic()) > 0:
                 self._clock.wait(self._work, rest)
 
