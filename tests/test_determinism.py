@@ -81,11 +81,24 @@ def test_another_process_with_other_hashes_another_speed_and_sinks_tells_the_sam
     assert json.loads(told.splitlines()[-1])["tick"] == 399
 
 
-def test_watching_frames_more_often_or_in_larger_histories_changes_nothing(expected):
+@pytest.mark.parametrize("mode", ["off", "snapshot", "diff", "channels"])
+def test_the_way_that_state_travels_changes_nothing(expected, mode, tmp_path):
+    path = tmp_path / "events.ndjson"
+    told = digest_after(
+        400,
+        **{
+            "telemetry.sinks": [{"use": "file", "options": {"path": str(path)}}],
+            "telemetry.stream": {"mode": mode, "every": 1},
+        },
+    )
+    assert told == expected
+    assert ('"type":"townlet.state.' in path.read_text()) == (mode != "off")
+
+
+def test_watching_in_larger_histories_changes_nothing(expected):
     assert expected == digest_after(
         400,
         **{
-            "telemetry.stream": {"mode": "snapshot", "every": 1},
             "observers.histories.queue_ticks": 1,
             "observers.kpis.limits.well": 0.9,
             "runner.on_failure_snapshot": False,

@@ -398,8 +398,10 @@ def _open_sinks(
     routes: list[SinkRoute] = []
     opened: Counter[str] = Counter()
     for number, choice in enumerate(config.sinks, start=1):
+        stream = choice.stream.settings()
         try:
-            sink = config.build(choice.part, choice.path, replace(context, producer=number))
+            at_sink = replace(context, producer=number, stream=stream)
+            sink = config.build(choice.part, choice.path, at_sink)
         except NoRunFolderError as error:
             notify(str(error))
             continue
@@ -410,7 +412,7 @@ def _open_sinks(
         kind = choice.part.name
         opened[kind] += 1
         name = kind if opened[kind] == 1 else f"{kind}-{opened[kind]}"
-        routes.append(SinkRoute(name, sink, choice.stream.state_every, transforms))
+        routes.append(SinkRoute(name, sink, stream.state_every, transforms))
     return tuple(routes)
 
 

@@ -10,8 +10,17 @@ JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping
 JsonObject: TypeAlias = "Mapping[str, JsonValue]"
 """A JSON object."""
 
+
+def _as_dict(value: object) -> dict[str, JsonValue]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
 # Made once: ``json.dumps`` makes an encoder for every call that asks for anything but its defaults.
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_as_dict
+)
 
 
 def canonical_json(value: JsonValue) -> bytes:

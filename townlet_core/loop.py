@@ -44,6 +44,7 @@ from townlet_core.summary import RunSummary
 from townlet_core.vitals import Vitals
 
 _LOG = logging.getLogger(__name__)
+_PICTURED_DECIMALS = 3
 
 Progress = Callable[[int, TickSummary], object]
 """Called after every tick with the number of ticks done and the tick's numbers."""
@@ -341,7 +342,7 @@ class SimulationLoop:
         except BaseException as error:  # noqa: BLE001 - as in step
             self._fail("world", tick, error)
         clock = {**frame.clock, "speed": self._pacer.speed}
-        return replace(frame, clock=clock, kpis={**frame.kpis, **self._kpis()})
+        return replace(frame, clock=clock, kpis={**frame.kpis, **_pictured(self._kpis())})
 
     def _kpis(self) -> JsonObject:
         kpis: dict[str, JsonValue] = {}
@@ -425,3 +426,13 @@ def _tick_event(summary: TickSummary, events: int) -> LoopTick:
         tills=summary.tills,
         treasury=summary.treasury,
     )
+
+
+def _pictured(kpis: JsonObject) -> dict[str, JsonValue]:
+    """Round key figures for a frame: it shows them, the summary tells them."""
+    return {
+        name: round(value, _PICTURED_DECIMALS)
+        if isinstance(value, float)
+        else (_pictured(value) if isinstance(value, Mapping) else value)
+        for name, value in kpis.items()
+    }

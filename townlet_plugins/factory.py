@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
 
+from townlet_core.dto.stream import StreamSettings
 from townlet_core.jsonvalue import JsonValue
 
 
@@ -40,6 +41,7 @@ class BuildContext:
         run_dir: run folder that relative output paths start from, or None with ``--no-out``.
         run_id: id of the run, for envelopes.
         producer: number of the sink among those of the run, from 1; each has a sequence of its own.
+        stream: how a sink is asked to send the state that it is shown; it is shown no more than that needs.
     """
 
     seed: int
@@ -47,6 +49,7 @@ class BuildContext:
     run_dir: Path | None
     run_id: str
     producer: int = 1
+    stream: StreamSettings = field(default_factory=StreamSettings)
 
 
 OptionsT = TypeVar("OptionsT", bound=OptionsModel)

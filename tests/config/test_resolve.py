@@ -7,6 +7,7 @@ from townlet_adapters.config.resolve import SinkRequest, resolve, with_policy
 from townlet_adapters.config.source import parse_override, with_overrides
 from townlet_adapters.documents import parse_document
 from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_core.dto.stream import ChannelCadences
 from townlet_core.errors import ConfigError, PluginError, UnknownNameError
 from townlet_plugins.catalogue import Listing, list_entry_points, load_catalogue
 
@@ -109,8 +110,8 @@ def test_seed_world_policy_and_observers_make_another_simulation(catalogue, chan
             "a.yaml:5: telemetry.sinks[0].options.pth: unknown key; did you mean 'path'?",
         ),
         (
-            MINIMAL + "telemetry: {stream: {mode: diff}}\n",
-            'a.yaml:5: telemetry.stream.mode: "diff"; not available',
+            MINIMAL + "telemetry: {stream: {mode: patches}}\n",
+            'a.yaml:5: telemetry.stream.mode: "patches"; one of "off", "snapshot", "diff", "channels"',
         ),
         (
             MINIMAL.replace("{use: town}", "{use: town, options: {queues: {hold_ticks: 0}}}"),
@@ -185,7 +186,18 @@ def test_a_sink_has_the_stream_of_the_run_unless_it_says_otherwise(catalogue):
         MINIMAL + "telemetry:\n  stream: {mode: snapshot, every: 9}\n"
         "  sinks: [{use: file}, {use: stdout, stream: {mode: off}}]\n"
     )
-    assert [sink.stream.state_every for sink in resolved(catalogue, text).sinks] == [9, 0]
+    assert [sink.stream.settings().state_every for sink in resolved(catalogue, text).sinks] == [9, 0]
+
+
+def test_the_town_is_shown_on_every_tick_for_diff_and_as_often_as_some_channel_needs(catalogue):
+    text = MINIMAL + (
+        "telemetry:\n  stream: {mode: diff, every: 9, keyframe_every: 100}\n  sinks: [{use: file},\n"
+        "   {use: stdout, stream: {mode: channels, channels: {agents: 6, objects: 4, social: 10}}}]\n"
+    )
+    diff, channels = (sink.stream.settings() for sink in resolved(catalogue, text).sinks)
+    assert (diff.mode, diff.keyframe_every, diff.state_every) == ("diff", 100, 1)
+    assert channels.channels == ChannelCadences(6, 4, 60, 60, 10)
+    assert channels.state_every == 2
 
 
 def test_another_policy_does_not_inherit_the_options_of_the_configured_one(catalogue):

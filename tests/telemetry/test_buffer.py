@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from townlet_adapters.telemetry.buffer import BUFFER_FULL, SUPERSEDED, BoundedBuffer, Shedding
+from townlet_adapters.telemetry.buffer import BASE_LOST, BUFFER_FULL, SUPERSEDED, BoundedBuffer, Shedding
 
 CRITICAL, NORMAL, BULK = Shedding.CRITICAL, Shedding.NORMAL, Shedding.BULK
 
@@ -44,6 +44,26 @@ def test_a_newer_frame_supersedes_an_unsent_older_one():
 
 def test_a_frame_never_makes_a_fact_go():
     assert put(filled(NORMAL, NORMAL), BULK, 2) == ([], False)
+
+
+def test_what_is_worth_nothing_without_a_line_goes_with_it():
+    buffer = BoundedBuffer(6, 1000)
+    for sequence, base in enumerate([None, None, 0, 1, 2, None]):
+        buffer.append(BULK, sequence, b"%d" % sequence, base)
+    assert put(buffer, NORMAL, 6, b"6") == ([SUPERSEDED, BASE_LOST, BASE_LOST], True)
+    assert (buffer.events, buffer.size, buffer.bulk_shed) == (4, 4, 3)
+    assert buffer.take(10, 1000) == [b"1", b"3", b"5", b"6"]
+
+
+def test_a_patch_goes_alone_when_what_it_is_based_on_is_under_way():
+    buffer = BoundedBuffer(3, 1000)
+    buffer.append(BULK, 0, b"0")
+    assert buffer.take(1, 1000) == [b"0"]
+    buffer.append(BULK, 1, b"1", 0)
+    buffer.append(BULK, 2, b"2")
+    assert put(buffer, NORMAL, 3, b"3") == ([SUPERSEDED], True)
+    buffer.settle(1)
+    assert buffer.take(10, 1000) == [b"2", b"3"]
 
 
 def test_what_is_in_flight_is_not_given_up_and_is_handed_out_again_until_it_arrived():

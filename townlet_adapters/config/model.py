@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from townlet_adapters.validation import nearest
+from townlet_core.dto.stream import ChannelCadences, StreamMode, StreamSettings
 from townlet_core.events.schema import CORE_EVENTS
 from townlet_core.transforms.redact import FRAME_KIND
 
@@ -35,26 +36,46 @@ class Part(Section):
     """the provider's options; each provider has its own"""
 
 
+class ChannelsSection(Section):
+    """How often each part of the frame is sent."""
+
+    agents: Annotated[int, Field(ge=1)] = 4
+    """clock, residents and their rewards"""
+
+    objects: Annotated[int, Field(ge=1)] = 4
+    """objects, utilities, perturbations, and what another kind of world wants shown"""
+
+    economy: Annotated[int, Field(ge=1)] = 60
+    """prices and key figures"""
+
+    employment: Annotated[int, Field(ge=1)] = 60
+    """jobs, their holders and their capacity"""
+
+    social: Annotated[int, Field(ge=1)] = 60
+    """ties, stability and promotion"""
+
+
 class StreamSection(Section):
     """How state travels beside the facts."""
 
-    mode: Literal["off", "snapshot"] = "off"
-    """`off` sends no state; `snapshot` sends the whole frame"""
+    mode: StreamMode = "off"
+    """`off` sends no state; `snapshot` whole frames; `diff` patches of the frame, every tick; `channels` \
+patches of its parts, each as often as `channels` says"""
 
     every: Annotated[int, Field(ge=1)] = 60
-    """a frame is sent on ticks that this number divides"""
+    """mode `snapshot`: a frame is sent on ticks that this number divides"""
 
-    @field_validator("mode", mode="before")
-    @classmethod
-    def _say_what_is_not_there_yet(cls, mode: object) -> object:
-        if mode in {"diff", "channels"}:
-            raise ValueError("not available in this version; allowed: off, snapshot")
-        return mode
+    keyframe_every: Annotated[int, Field(ge=1)] = 500
+    """modes `diff` and `channels`: what is sent is whole, no patch, at multiples of this number of ticks"""
 
-    @property
-    def state_every(self) -> int:
-        """Ticks from one frame to the next, 0 for no frames at all."""
-        return self.every if self.mode == "snapshot" else 0
+    channels: ChannelsSection = ChannelsSection()
+    """mode `channels`: ticks from one message of a channel to its next"""
+
+    def settings(self) -> StreamSettings:
+        """Say the same to a sink."""
+        each = self.channels
+        cadences = ChannelCadences(each.agents, each.objects, each.economy, each.employment, each.social)
+        return StreamSettings(self.mode, self.every, self.keyframe_every, cadences)
 
 
 class ValidateSection(Section):

@@ -2,6 +2,7 @@
 
 from collections import deque
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Shedding(IntEnum):
@@ -13,9 +14,18 @@ class Shedding(IntEnum):
 
 
 SUPERSEDED = "superseded"
+BASE_LOST = "base_lost"
 BUFFER_FULL = "buffer_full"
 
 _RESERVE = 16  # one part in so many is kept free for critical messages
+
+
+class _Line(NamedTuple):
+    """A line that waits."""
+
+    sequence: int
+    line: bytes
+    base: int | None
 
 
 class BoundedBuffer:
@@ -27,6 +37,7 @@ class BoundedBuffer:
     Attributes:
         events: lines held, in flight or not.
         size: their bytes.
+        bulk_shed: bulk lines given up so far.
     """
 
     def __init__(self, capacity_events: int, capacity_bytes: int) -> None:
@@ -35,10 +46,12 @@ class BoundedBuffer:
         common_bytes = capacity_bytes - capacity_bytes // _RESERVE
         self._event_limits = (capacity_events, common_events, common_events)
         self._byte_limits = (capacity_bytes, common_bytes, common_bytes)
-        self._waiting: tuple[deque[tuple[int, bytes]], ...] = (deque(), deque(), deque())
+        self._waiting: tuple[deque[_Line], ...] = (deque(), deque(), deque())
         self._flight: list[bytes] = []
+        self._patches = 0
         self.events = 0
         self.size = 0
+        self.bulk_shed = 0
 
     @property
     def in_flight(self) -> bool:
@@ -53,16 +66,25 @@ class BoundedBuffer:
         """Whether a line of ``size`` bytes would have room if nothing else were held."""
         return size <= self._byte_limits[shedding] and self._event_limits[shedding] > 0
 
-    def append(self, shedding: Shedding, sequence: int, line: bytes) -> None:
-        """Hold a line that fits; ``sequence`` is greater than every one before."""
-        self._waiting[shedding].append((sequence, line))
+    def append(self, shedding: Shedding, sequence: int, line: bytes, base: int | None = None) -> None:
+        """Hold a line that fits.
+
+        Args:
+            shedding: what it may be given up for.
+            sequence: its number, greater than every one before.
+            line: the line.
+            base: number of the bulk line without which this one, bulk too, is worth nothing.
+        """
+        self._waiting[shedding].append(_Line(sequence, line, base))
+        self._patches += base is not None
         self.events += 1
         self.size += len(line)
 
     def shed_for(self, shedding: Shedding, size: int) -> tuple[list[str], bool]:
         """Give lines up until one of ``size`` bytes fits: bulk, then normal, then critical, oldest first.
 
-        A line never makes one of a better class go.
+        A line never makes one of a better class go. Lines that are worth nothing without one that goes
+        go with it.
 
         Returns:
             The reason for each line given up, and whether there is room now.
@@ -74,12 +96,38 @@ class BoundedBuffer:
             victim = next((c for c in reversed(Shedding) if c >= shedding and self._waiting[c]), None)
             if victim is None:
                 return reasons, False
-            _, line = self._waiting[victim].popleft()
-            self.events -= 1
-            self.size -= len(line)
+            gone = self._waiting[victim].popleft()
+            self._forget(gone)
             newer = victim is Shedding.BULK and (shedding is Shedding.BULK or self._waiting[victim])
             reasons.append(SUPERSEDED if newer else BUFFER_FULL)
+            if victim is Shedding.BULK:
+                orphans = self._shed_patches_of(gone.sequence)
+                reasons += [BASE_LOST] * orphans
+                self.bulk_shed += 1 + orphans
         return reasons, True
+
+    def _forget(self, gone: _Line) -> None:
+        self.events -= 1
+        self.size -= len(gone.line)
+        self._patches -= gone.base is not None
+
+    def _shed_patches_of(self, sequence: int) -> int:
+        """Give up the waiting lines that need this one, directly or not; returns how many."""
+        if not self._patches:
+            return 0
+        lost = {sequence}
+        kept: list[_Line] = []
+        bulk = self._waiting[Shedding.BULK]
+        for each in bulk:
+            if each.base in lost:
+                lost.add(each.sequence)
+                self._forget(each)
+            else:
+                kept.append(each)
+        if len(lost) > 1:
+            bulk.clear()
+            bulk.extend(kept)
+        return len(lost) - 1
 
     def take(self, most_events: int, most_bytes: int) -> list[bytes]:
         """Put waiting lines in flight, in order, up to a batch; an unsettled batch is handed out again."""
@@ -87,11 +135,12 @@ class BoundedBuffer:
             size = 0
             while len(self._flight) < most_events:
                 oldest = min((queue for queue in self._waiting if queue), default=None, key=_first_sequence)
-                if oldest is None or (self._flight and size + len(oldest[0][1]) > most_bytes):
+                if oldest is None or (self._flight and size + len(oldest[0].line) > most_bytes):
                     break
-                _, line = oldest.popleft()
-                size += len(line)
-                self._flight.append(line)
+                taken = oldest.popleft()
+                size += len(taken.line)
+                self._patches -= taken.base is not None
+                self._flight.append(taken.line)
         return self._flight
 
     def settle(self, count: int) -> None:
@@ -107,9 +156,9 @@ class BoundedBuffer:
         for queue in self._waiting:
             queue.clear()
         self._flight = []
-        self.events = self.size = 0
+        self.events = self.size = self._patches = 0
         return count
 
 
-def _first_sequence(queue: deque[tuple[int, bytes]]) -> int:
-    return queue[0][0]
+def _first_sequence(queue: deque[_Line]) -> int:
+    return queue[0].sequence

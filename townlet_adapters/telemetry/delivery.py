@@ -9,14 +9,18 @@ At every instant ``emitted = delivered + buffered + sum(dropped)`` and ``offered
 import logging
 import threading
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from townlet_adapters.telemetry.buffer import BUFFER_FULL, BoundedBuffer, Shedding
 from townlet_adapters.telemetry.clock import Clock, SystemClock
-from townlet_adapters.telemetry.envelope import EnvelopeError, prepare, record_of, seal
+from townlet_adapters.telemetry.envelope import EnvelopeError, Record, prepare, record_of, seal
+from townlet_adapters.telemetry.streams import Strand, strands_of
 from townlet_adapters.telemetry.transports.base import Transport, TransportError
+from townlet_core.dto.frame import StateFrame
 from townlet_core.dto.health import SinkState, SinkStatus
+from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import ContractError
 from townlet_core.ports.telemetry import EmitResult, Message
 
@@ -36,6 +40,7 @@ BATCH_BYTES: Final = 1 << 20
 
 _Phase: TypeAlias = Literal["new", "open", "closing", "closed"]
 
+_WHOLE_FRAMES: Final = StreamSettings()
 _ACCEPTED: Final = EmitResult("accepted")
 _CLOSED_DOORS: Final[dict[_Phase, str]] = {
     "new": "not_started",
@@ -66,18 +71,20 @@ class _Offer(NamedTuple):
     body: bytes
     shedding: Shedding
     refusal: str = ""
+    base: int | None = None
 
 
 class DeliveringSink:
     """Telemetry sink over any transport."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each thing that another part decides
         self,
         name: str,
         transport: Transport,
         *,
         source: str,
         limits: DeliveryLimits,
+        stream: StreamSettings = _WHOLE_FRAMES,
         clock: Clock | None = None,
     ) -> None:
         """Prepare; nothing is opened before ``start``.
@@ -87,6 +94,8 @@ class DeliveringSink:
             transport: where lines go; owned by the sink from now on.
             source: ``source`` of its envelopes, of no other sink's.
             limits: size of the buffer and what happens when it is full.
+            stream: what becomes of a ``StateFrame``; whole frames unless told. Which ticks are shown at all
+                is up to whoever emits, but for channels.
             clock: the time; the machine's unless a test brings its own.
         """
         self._name = name
@@ -103,7 +112,8 @@ class DeliveringSink:
         self._work = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
         self._admitting = False
-        self._aside: deque[_Offer] = deque()
+        self._aside: deque[_Offer | StateFrame] = deque()
+        self._strands = strands_of(stream)
 
         self._phase: _Phase = "new"
         self._asleep: Literal["no", "idle", "gathering"] = "no"
@@ -141,10 +151,12 @@ class DeliveringSink:
         """Encode the message and hold it for the worker.
 
         Never raises. Blocks only with ``on_full: wait``, on a full buffer, while the worker has
-        completed a write within the last 100 ms.
+        completed a write within the last 100 ms. A ``StateFrame`` in channels counts as the messages it is
+        sent as, which may be none; the result is that of the last one that was not accepted.
         """
-        # A failed sink writes nothing any more, so encoding for it would be work for nobody.
-        offer = _Offer(b"", Shedding.NORMAL) if self._fatal else self._encode(message)
+        if self._strands and isinstance(message, StateFrame):
+            return self._emit_state(message)
+        offer = self._encode(message)
         with self._lock:
             if self._admitting:
                 # A signal handler emits within our own emit: that one takes it along when it is done.
@@ -153,8 +165,7 @@ class DeliveringSink:
             if self._wait_when_full:
                 self._wait_for_room(offer)
             result = self._admit(offer)
-            while self._aside:
-                self._admit(self._aside.popleft())
+            self._admit_those_aside()
             return result
 
     def status(self) -> SinkStatus:
@@ -196,10 +207,74 @@ class DeliveringSink:
 
     # ---- the town's side -----------------------------------------------------------------------
 
-    def _encode(self, message: Message) -> _Offer:
+    def _emit_state(self, state: StateFrame) -> EmitResult:
+        """Send a frame in strands; under the lock as a whole, for each message builds on the one before."""
+        with self._lock:
+            if self._admitting:
+                self._aside.append(state)
+                return _ACCEPTED
+            result = _ACCEPTED
+            for strand in self._strands:
+                if strand.due(state.tick):
+                    one = self._send(strand, state, patient=self._wait_when_full)
+                    result = result if one.status == "accepted" else one
+            self._admit_those_aside()
+            return result
+
+    def _send(self, strand: Strand, state: StateFrame, *, patient: bool) -> EmitResult:
+        self._admitting = True
         try:
-            record = record_of(message)
-            return _Offer(prepare(record, self._source, self._clock.wall()), record.shedding)
+            offer = self._encode_next(strand, state)
+            if patient:
+                changes = strand.changes
+                self._admitting = False
+                self._wait_for_room(offer)
+                self._admitting = True
+                if strand.changes != changes:
+                    # Somebody else emitted while we waited, and what the patch is based on is no longer last.
+                    offer = self._encode_next(strand, state)
+            size = len(offer.body) + _SEAL_BYTES
+            if offer.base is not None and not self._buffer.fits(offer.shedding, size):
+                # To make room, older state goes, and with it what the patch is based on.
+                strand.cut()
+                offer = self._encode_next(strand, state)
+            result = self._count(offer)
+            if result.status == "accepted":
+                strand.keep(state.tick, self._emitted - 1)
+            else:
+                strand.cut()
+            return result
+        finally:
+            self._admitting = False
+
+    def _encode_next(self, strand: Strand, state: StateFrame) -> _Offer:
+        def record() -> Record:
+            each = strand.next(state.frame)
+            return Record(each.kind, state.tick, None, each.data, Shedding.BULK, each.baseseq, each.state)
+
+        return self._offer_of(record)
+
+    def _admit_those_aside(self) -> None:
+        while self._aside:
+            each = self._aside.popleft()
+            if isinstance(each, StateFrame):
+                for strand in self._strands:
+                    if strand.due(each.tick):
+                        self._send(strand, each, patient=False)
+            else:
+                self._admit(each)
+
+    def _encode(self, message: Message) -> _Offer:
+        return self._offer_of(lambda: record_of(message))
+
+    def _offer_of(self, make: Callable[[], Record]) -> _Offer:
+        if self._fatal:
+            # A failed sink writes nothing any more, so encoding for it would be work for nobody.
+            return _Offer(b"", Shedding.NORMAL)
+        try:
+            record = make()
+            body = prepare(record, self._source, self._clock.wall())
+            return _Offer(body, record.shedding, base=record.baseseq)
         except EnvelopeError as error:
             return _Offer(b"", Shedding.NORMAL, error.reason)
         except RecursionError:
@@ -226,13 +301,17 @@ class DeliveringSink:
             return EmitResult("dropped", self._fatal)
         line = seal(offer.body, sequence)
         if not self._buffer.fits(offer.shedding, len(line)):
+            bulk_shed = self._buffer.bulk_shed
             reasons, fits = self._buffer.shed_for(offer.shedding, len(line))
             self._dropped.update(reasons)
+            if self._buffer.bulk_shed > bulk_shed:
+                for strand in self._strands:
+                    strand.cut()
             self._shed_since_move = True
             if not fits:
                 self._dropped[BUFFER_FULL] += 1
                 return EmitResult("dropped", BUFFER_FULL)
-        self._buffer.append(offer.shedding, sequence, line)
+        self._buffer.append(offer.shedding, sequence, line, offer.base)
         if self._asleep == "idle" or (self._asleep == "gathering" and self._batch_is_full()):
             self._wake_worker()
         return _ACCEPTED
@@ -326,7 +405,7 @@ class DeliveringSink:
         with self._lock:
             if self._phase == "closed":
                 return
-            first = not self._faults_in_a_row
+            phase, first = self._phase, not self._faults_in_a_row
             self._faults_in_a_row += 1
             self._try_again = transient
             self._last_error = f"{code}: {error}"
@@ -339,16 +418,15 @@ class DeliveringSink:
             )
             _log.warning("sink %s: %s (%s); it %s", self._name, error, code, outlook)
         if transient:
-            self._back_off()
+            self._back_off(phase)
 
-    def _back_off(self) -> None:
+    def _back_off(self, phase: _Phase) -> None:
         with self._lock:
-            phase = self._phase
             delay = min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(self._faults_in_a_row - 1, 16))
             until = self._clock.monotonic() + delay
             if phase == "closing":
                 until = min(until, self._deadline)
-            # A stop that comes meanwhile is worth one attempt at once.
+            # A stop that came since the fault, even before we got here, is worth one attempt at once.
             while self._phase == phase and (rest := until - self._clock.monotonic()) > 0:
                 self._clock.wait(self._work, rest)
 

@@ -4,6 +4,7 @@ An envelope is made in two steps, since its number is known only once it has a p
 ``prepare`` does all the work, ``seal`` puts the number in front.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from townlet_adapters.telemetry.streams import STATE_FRAME, frame_data
 from townlet_core.dto.frame import StateFrame
 from townlet_core.events.base import Fact
 from townlet_core.events.schema import event_data, schema_id
-from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.ports.telemetry import Message
 
 MAX_EVENT_BYTES: Final = 1 << 20
@@ -68,6 +69,8 @@ class Record(NamedTuple):
         seq: run-wide number of a fact, None for everything else.
         data: the payload.
         shedding: what may be given up for what.
+        baseseq: number of the message that ``data`` is a patch of, None when it is none.
+        state: what a consumer has after it, for the envelope to carry the hash of; None for no hash.
     """
 
     kind: str
@@ -75,6 +78,8 @@ class Record(NamedTuple):
     seq: int | None
     data: JsonObject
     shedding: Shedding
+    baseseq: int | None = None
+    state: "JsonObject | None" = None
 
 
 def source_urn(run_id: str, producer: int) -> str:
@@ -108,12 +113,25 @@ def prepare(record: Record, source: str, wall: float) -> bytes:
     head = _head(source, record.kind)
     stamp = _stamp(int(wall * 1_000_000))
     if record.seq is None:
-        body = b'%b%b","tick":%d,"data":%b}\n' % (head, stamp, record.tick, data)
+        body = b'%b%b","tick":%d%b,"data":%b}\n' % (head, stamp, record.tick, _place(record), data)
     else:
         body = b'%b%b","tick":%d,"seq":%d,"data":%b}\n' % (head, stamp, record.tick, record.seq, data)
     if len(body) + _NUMBER_BYTES > MAX_EVENT_BYTES:
         raise EnvelopeError("too_large")
     return body
+
+
+def _place(record: Record) -> bytes:
+    """Spell where a state message belongs; its data is known to be JSON by now."""
+    base = b"" if record.baseseq is None else b',"baseseq":"%020d"' % record.baseseq
+    if record.state is None:
+        return base
+    return b'%b,"statehash":"%b"' % (base, state_hash(record.state).encode("ascii"))
+
+
+def state_hash(state: JsonObject) -> str:
+    """SHA-256 of the canonical JSON of a state, in hex."""
+    return hashlib.sha256(canonical_json(state)).hexdigest()
 
 
 def seal(body: bytes, sequence: int) -> bytes:
@@ -226,9 +244,20 @@ def envelope_schema() -> JsonObject:
             "maximum": MAX_INTEGER,
             "description": "run-wide number of a fact; absent on everything else",
         },
+        "baseseq": {
+            "type": "string",
+            "pattern": "^[0-9]{20}$",
+            "description": "sequence of the message that the data is a patch of; absent on everything whole",
+        },
+        "statehash": {
+            "type": "string",
+            "pattern": "^[0-9a-f]{64}$",
+            "description": "SHA-256 of the canonical JSON of the state that a state message leads to",
+        },
         "data": {"type": "object"},
     }
-    required: Sequence[str] = tuple(name for name in properties if name != "seq")
+    optional = {"seq", "baseseq", "statehash"}
+    required: Sequence[str] = tuple(name for name in properties if name not in optional)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:townlet:envelope:1",

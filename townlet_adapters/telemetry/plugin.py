@@ -36,6 +36,7 @@ def build_stdout_sink(options: StdoutOptions, context: BuildContext) -> Deliveri
         StdoutTransport(),
         source=source_urn(context.run_id, context.producer),
         limits=options.limits(),
+        stream=context.stream,
     )
 
 
@@ -58,4 +59,5 @@ def build_file_sink(options: FileOptions, context: BuildContext) -> DeliveringSi
         FileTransport(path),
         source=source_urn(context.run_id, context.producer),
         limits=options.limits(),
+        stream=context.stream,
     )

@@ -1,31 +1,240 @@
-"""How the town's state travels beside the facts: as whole frames."""
+"""How the town's state travels beside the facts: as whole frames, or as patches of what was sent before."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from townlet_core.dto.frame import TownFrame
+from townlet_core.dto.stream import StreamSettings
 from townlet_core.events.schema import schema_id
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
 STATE_FRAME: Final = "state.frame"
-_SECTIONS: Final = tuple((field.name, attrgetter(field.name)) for field in fields(TownFrame))
+STATE_PATCH: Final = "state.patch"
+CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {
+    "agents": ("clock", "agents", "rewards"),
+    "objects": ("objects", "utilities", "perturbations", "extra"),
+    "economy": ("prices", "kpis"),
+    "employment": ("employment",),
+    "social": ("social", "stability", "promotion"),
+}
+"""The sections of a frame that each channel carries, beside the tick."""
+HASH_EVERY: Final = 16
+"""One patch in so many carries a hash of what it leads to."""
+
+_SECTIONS: Final = tuple(field.name for field in fields(TownFrame) if field.name != "tick")
+_SCALARS: Final = frozenset({str, int, float, bool})
+_OBJECT: Final = (dict, Mapping)  # almost every object is the first, and asking for the second is slow
+_ABSENT: Final = object()
 
 
-def frame_data(frame: TownFrame) -> JsonObject:
-    """Spell a frame as the payload of ``state.frame``; its sections are JSON already."""
-    return {name: read(frame) for name, read in _SECTIONS}
+class NullValueError(ValueError):
+    """A value became null, which a merge patch cannot say."""
+
+
+class StateMessage(NamedTuple):
+    """One message of a strand.
+
+    Attributes:
+        kind: its kind.
+        data: the payload.
+        baseseq: number of the message that it is a patch of; None when it is whole.
+        state: what a consumer has after it, if the message is to carry the hash of that.
+    """
+
+    kind: str
+    data: JsonObject
+    baseseq: int | None
+    state: "JsonObject | None"
+
+
+class Strand:
+    """A series of messages to one sink, each but the whole ones a patch of the one before.
+
+    Frames are kept until the next one, and are not copied: whoever makes them leaves them alone. Not
+    locked; whoever uses it from two threads does that.
+
+    Attributes:
+        changes: how often ``keep`` and ``cut`` were called; what ``next`` gave is stale after either.
+    """
+
+    def __init__(
+        self, whole: str, patch: str, sections: Sequence[str], *, every: int, keyframe_every: int
+    ) -> None:
+        """Begin without a base.
+
+        Args:
+            whole: kind of its whole messages.
+            patch: kind of its patches.
+            sections: fields of a frame that it carries, beside the tick.
+            every: it is sent on ticks divisible by this.
+            keyframe_every: it is whole at least whenever the tick passes a multiple of this.
+        """
+        self._whole_kind = whole
+        self._patch_kind = patch
+        self._read = _reader(sections)
+        self._every = every
+        self._keyframe_every = keyframe_every
+        self._base: JsonObject | None = None
+        self._sequence = 0
+        self._stretch = -1
+        self._patches = 0
+        self._next: JsonObject = {}
+        self._next_is_patch = False
+        self.changes = 0
+
+    def due(self, tick: int) -> bool:
+        """Whether a message is to be sent on this tick."""
+        return tick % self._every == 0
+
+    def next(self, frame: TownFrame) -> StateMessage:
+        """Spell a frame: as a patch of what was kept last, or whole where there is no such thing."""
+        self._next = state = self._read(frame)
+        patch = self._patch(state) if frame.tick // self._keyframe_every == self._stretch else None
+        self._next_is_patch = patch is not None
+        if patch is None:
+            return StateMessage(self._whole_kind, state, None, state)
+        hashed = (self._patches + 1) % HASH_EVERY == 0
+        return StateMessage(self._patch_kind, patch, self._sequence, state if hashed else None)
+
+    def keep(self, tick: int, sequence: int) -> None:
+        """Take what ``next`` gave last, sent under this number, for the base of what follows."""
+        self._base, self._sequence = self._next, sequence
+        self._stretch = tick // self._keyframe_every
+        self._patches += self._next_is_patch
+        self.changes += 1
+
+    def cut(self) -> None:
+        """Forget the base: it is not sure that it arrives, so the next message is whole."""
+        self._base = None
+        self.changes += 1
+
+    def _patch(self, state: JsonObject) -> "JsonObject | None":
+        if self._base is None:
+            return None
+        try:
+            return merge_patch(self._base, state)
+        except NullValueError:
+            return None
+
+
+def strands_of(stream: StreamSettings) -> tuple[Strand, ...]:
+    """Make the strands that a sink in the modes ``diff`` and ``channels`` sends; other modes have none."""
+    rare = stream.keyframe_every
+    match stream.mode:
+        case "diff":
+            return (Strand(STATE_FRAME, STATE_PATCH, _SECTIONS, every=1, keyframe_every=rare),)
+        case "channels":
+            every = stream.channels
+            cadences = {
+                "agents": every.agents,
+                "objects": every.objects,
+                "economy": every.economy,
+                "employment": every.employment,
+                "social": every.social,
+            }
+            return tuple(
+                Strand(f"state.{name}", f"state.{name}", CHANNELS[name], every=cadence, keyframe_every=rare)
+                for name, cadence in cadences.items()
+            )
+        case _:
+            return ()
+
+
+def merge_patch(old: JsonObject, new: JsonObject) -> dict[str, JsonValue]:
+    """Tell what changed as a JSON Merge Patch (RFC 7396): objects by member, everything else whole.
+
+    Values are the same if JSON spells them alike: 1, 1.0 and true are three values, 0.0 and -0.0 two.
+
+    Raises:
+        NullValueError: when a member became null; a patch says with null that a member is gone.
+    """
+    patch: dict[str, JsonValue] = {}
+    added = 0
+    for key, value in new.items():
+        before = old.get(key, _ABSENT)
+        if before is value:
+            continue
+        kind = type(value)
+        if kind is type(before) and kind in _SCALARS:
+            # Zero is equal to minus zero; everything else that is equal is spelled alike.
+            if value != before or (value == 0.0 and str(value) != str(before)):
+                patch[key] = value
+        elif isinstance(value, _OBJECT) and isinstance(before, _OBJECT):
+            if inner := merge_patch(before, value):
+                patch[key] = inner
+        elif not _same(before, value):
+            _require_no_null(key, value)
+            added += before is _ABSENT
+            patch[key] = value
+    if len(old) + added > len(new):
+        patch.update(dict.fromkeys(key for key in old if key not in new))
+    return patch
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether JSON spells two values alike; may say no where it is hard to tell."""
+    if one is other:
+        return True
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    return type(one) is type(other) and type(one) in _SCALARS and repr(one) == repr(other)
+
+
+def _require_no_null(name: str, value: object) -> None:
+    if value is None:
+        raise NullValueError(name)
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            _require_no_null(key, member)
+
+
+def _reader(sections: Sequence[str]) -> Callable[[TownFrame], JsonObject]:
+    """Prepare to take the tick and some sections out of a frame."""
+    names = ("tick", *sections)
+    read = attrgetter(*names)
+    return lambda frame: dict(zip(names, read(frame), strict=True))
+
+
+frame_data: Final = _reader(_SECTIONS)
+"""Spells a frame as the payload of ``state.frame``; its sections are JSON already."""
 
 
 def state_schemas() -> dict[str, JsonObject]:
     """JSON Schema (2020-12) of the payload of every state message, by kind."""
-    sections: dict[str, JsonValue] = {name: {"type": "object"} for name, _ in _SECTIONS if name != "tick"}
-    frame: JsonObject = {
-        "$id": schema_id(STATE_FRAME),
-        "title": STATE_FRAME,
-        "description": "The town at the end of one tick, by entity.",
-        "type": "object",
-        "properties": {"tick": {"type": "integer"}, **sections},
-        "required": ["tick", *sections],
+    return {
+        STATE_FRAME: _schema(
+            STATE_FRAME, _SECTIONS, ("tick", *_SECTIONS), "The town at the end of one tick, by entity."
+        ),
+        STATE_PATCH: _schema(
+            STATE_PATCH,
+            _SECTIONS,
+            ("tick",),
+            "JSON Merge Patch (RFC 7396) of the data that the message with the sequence `baseseq` led to.",
+        ),
+        **{
+            f"state.{name}": _schema(
+                f"state.{name}",
+                sections,
+                ("tick",),
+                "A part of the town, whole without `baseseq`, else as a JSON Merge Patch (RFC 7396) of the "
+                "data that the message with that sequence led to.",
+            )
+            for name, sections in CHANNELS.items()
+        },
     }
-    return {STATE_FRAME: frame}
+
+
+def _schema(kind: str, sections: Sequence[str], required: Sequence[str], description: str) -> JsonObject:
+    properties: dict[str, JsonValue] = {name: {"type": "object"} for name in sections}
+    return {
+        "$id": schema_id(kind),
+        "title": kind,
+        "description": description,
+        "type": "object",
+        "properties": {"tick": {"type": "integer"}, **properties},
+        "required": list(required),
+    }

@@ -1,9 +1,9 @@
 """State and journal rows -> core events and frames: numbers become names."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from townlet_adapters.kernels.records import Record
+from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.worlds.town import codes, layout
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.state import Journal, TownState
@@ -28,8 +28,16 @@ class Row(NamedTuple):
     affordance: int
 
 
+NumbersT = TypeVar("NumbersT")
+
 _DAYLIGHT = (360, 1260)
 _MERGED = frozenset({codes.EV_HELPED, codes.EV_COVERED})
+_PICTURED_DECIMALS = 3
+_PICTURED_OF_RESIDENTS = (
+    "serial", "x", "y", "home", "wallet", "inventory", "name", "name_round", "profile", "shift_state",
+    "job", "option", "last_action", "last_target", "claim_object", "claim_affordance", "claim_stage",
+)  # fmt: skip
+_PICTURED_OF_OBJECTS = ("queue_length", "holder", "stock", "running", "affordance", "remaining", "closed")
 
 
 def agent_id(serial: int) -> str:
@@ -44,6 +52,11 @@ class Decoder:
         """Prepare the names of a model."""
         self._model = model
         self._effects = tuple(dict(effects) for effects in model.effects)
+        self._homes: list[tuple[int, int]] = _columns(model.tables.homes, ("x", "y"))
+        # What the last frame was made of, and what of it the next one may use again.
+        self._tiles: dict[tuple[int, int], JsonValue] = {}
+        self._sections: dict[str, tuple[object, dict[str, JsonObject]]] = {}
+        self._objects: list[tuple[object, JsonObject] | None] = [None] * len(model.object_ids)
         self._decode: Mapping[int, Callable[[Row, TownState, int], Event]] = {
             codes.EV_START: self._start,
             codes.EV_FINISH: self._finish,
@@ -222,10 +235,16 @@ class Decoder:
         return name if repeat == 0 else f"{name}-{repeat + 1}"
 
     def frame(self, state: TownState, b: int) -> TownFrame:
-        """Picture town b at the end of its last tick."""
+        """Picture town b at the end of its last tick.
+
+        What did not change since the last picture is the very object of that one, so that whoever compares
+        two frames sees it at once.
+        """
         tick = int(state.towns["tick"][b]) - 1
         living = state.roster[b, : int(state.towns["population"][b])].tolist()
-        agents = {i: agent_id(int(state.residents["serial"][b, i])) for i in living}
+        residents = _columns(state.residents[b], _PICTURED_OF_RESIDENTS)
+        needs = state.residents["need"][b].round(_PICTURED_DECIMALS).tolist()
+        agents = {i: agent_id(residents[i][0]) for i in living}
         return TownFrame(
             tick=tick,
             clock={
@@ -233,84 +252,117 @@ class Decoder:
                 "tod": tick % codes.TICKS_PER_DAY,
                 "phase": "day" if _DAYLIGHT[0] <= tick % codes.TICKS_PER_DAY < _DAYLIGHT[1] else "night",
             },
-            agents={agents[i]: self._frame_agent(state, b, i) for i in living},
-            objects={
-                self._model.object_ids[o]: self._frame_object(state, b, o, agents)
-                for o in range(len(self._model.object_ids))
-            },
-            utilities={
-                str(d): {name: bool(on) for name, on in zip(codes.UTILITIES, utility, strict=True)}
-                for d, utility in enumerate(state.districts["utility"][b].tolist())
-            },
-            prices={
-                str(d): dict(zip(self._model.price_keys, prices, strict=True))
-                for d, prices in enumerate(state.price[b].tolist())
-            },
-            employment={
-                job: {"holders": holders, "capacity": capacity}
-                for job, holders, capacity in zip(
-                    self._model.job_ids,
-                    state.job_holders[b].tolist(),
-                    self._model.tables.jobs["capacity"].tolist(),
-                    strict=True,
-                )
-            },
+            agents={agents[i]: self._frame_agent(i, residents[i], needs[i]) for i in living},
+            objects=self._frame_objects(state, b, agents),
+            utilities=self._kept("utilities", state.districts["utility"][b].tolist(), _frame_utilities),
+            prices=self._kept("prices", state.price[b].tolist(), self._frame_prices),
+            employment=self._kept("employment", state.job_holders[b].tolist(), self._frame_employment),
         )
 
-    def _frame_agent(self, state: TownState, b: int, i: int) -> JsonObject:
-        r = _fields(state.residents[b, i])
-        home = self._model.tables.homes[r["home"]]
+    def _kept(
+        self, name: str, numbers: NumbersT, make: Callable[[NumbersT], dict[str, JsonObject]]
+    ) -> dict[str, JsonObject]:
+        """Give the last picture of a section again while its numbers stay."""
+        last = self._sections.get(name)
+        if last is None or last[0] != numbers:
+            last = self._sections[name] = (numbers, make(numbers))
+        return last[1]
+
+    def _frame_prices(self, prices: list[list[int]]) -> dict[str, JsonObject]:
+        return {str(d): dict(zip(self._model.price_keys, each, strict=True)) for d, each in enumerate(prices)}
+
+    def _frame_employment(self, holders: list[int]) -> dict[str, JsonObject]:
+        capacities = self._model.tables.jobs["capacity"].tolist()
+        return {
+            job: {"holders": held, "capacity": capacity}
+            for job, held, capacity in zip(self._model.job_ids, holders, capacities, strict=True)
+        }
+
+    def _frame_agent(self, i: int, row: tuple[Any, ...], needs: list[float]) -> JsonObject:
+        model = self._model
+        (
+            _, x, y, home, wallet, inventory, name, name_round, profile, shift_state,
+            job, option, last_action, last_target, claim_object, claim_affordance, claim_stage,
+        ) = row  # fmt: skip
         picture: dict[str, JsonValue] = {
             "slot": i,
-            "name": self.name_of(r),
-            "pos": [r["x"], r["y"]],
-            "home": [int(home["x"]), int(home["y"])],
-            "needs": dict(zip(codes.NEEDS, map(float, r["need"]), strict=True)),
-            "wallet": r["wallet"],
-            "inventory": dict(zip(codes.ITEMS, map(int, r["inventory"]), strict=True)),
-            "profile": self._model.profile_names[r["profile"]],
-            "shift_state": codes.SHIFT_STATES[r["shift_state"]],
+            "name": self.name_of({"name": name, "name_round": name_round}),
+            "pos": self._tile(x, y),
+            "home": self._tile(*self._homes[home]),
+            "needs": dict(zip(codes.NEEDS, needs, strict=True)),
+            "wallet": wallet,
+            "inventory": dict(zip(codes.ITEMS, inventory, strict=True)),
+            "profile": model.profile_names[profile],
+            "shift_state": codes.SHIFT_STATES[shift_state],
         }
-        if r["job"] >= 0:
-            picture["job"] = self._model.job_ids[r["job"]]
-        if 0 <= r["option"] < len(layout.OPTIONS):
-            picture["option"] = layout.OPTIONS[r["option"]]
-        if 0 <= r["last_action"] < len(self._model.spec.action_names):
-            picture["action"] = self._model.spec.action_names[r["last_action"]]
-            picture["target"] = r["last_target"]
-        if r["claim_object"] >= 0:
+        if job >= 0:
+            picture["job"] = model.job_ids[job]
+        if 0 <= option < len(layout.OPTIONS):
+            picture["option"] = layout.OPTIONS[option]
+        if 0 <= last_action < len(model.spec.action_names):
+            picture["action"] = model.spec.action_names[last_action]
+            picture["target"] = last_target
+        if claim_object >= 0:
             picture["claim"] = {
-                "object": self._model.object_ids[r["claim_object"]],
-                "affordance": self._model.affordance_ids[r["claim_affordance"]],
-                "stage": codes.STAGES[r["claim_stage"]],
+                "object": model.object_ids[claim_object],
+                "affordance": model.affordance_ids[claim_affordance],
+                "stage": codes.STAGES[claim_stage],
             }
         return picture
 
-    def _frame_object(self, state: TownState, b: int, o: int, agents: Mapping[int, str]) -> JsonObject:
-        live = _fields(state.objects[b, o])
+    def _tile(self, x: int, y: int) -> JsonValue:
+        """Give the position of a tile, the same object every time."""
+        return self._tiles.setdefault((x, y), [x, y])
+
+    def _frame_objects(self, state: TownState, b: int, agents: Mapping[int, str]) -> dict[str, JsonObject]:
+        pictures: dict[str, JsonObject] = {}
+        for o, row in enumerate(_columns(state.objects[b], _PICTURED_OF_OBJECTS)):
+            length, holder = row[0], row[1]
+            queue = [agents[i] for i in state.queue[b, o, :length].tolist()] if length else []
+            numbers = (row, queue, agents[holder] if holder >= 0 else "")
+            last = self._objects[o]
+            if last is None or last[0] != numbers:
+                last = self._objects[o] = (numbers, self._frame_object(o, *numbers))
+            pictures[self._model.object_ids[o]] = last[1]
+        return pictures
+
+    def _frame_object(self, o: int, row: tuple[Any, ...], queue: list[str], holder: str) -> JsonObject:
+        _, _, stocked, running, affordance_number, remaining, closed = row
         placed = self._model.tables.objects[o]
         picture: dict[str, JsonValue] = {
             "type": self._model.object_types[int(placed["type"])],
-            "pos": [int(placed["x"]), int(placed["y"])],
-            "queue": [agents[i] for i in state.queue[b, o, : live["queue_length"]].tolist()],
+            "pos": self._tile(int(placed["x"]), int(placed["y"])),
+            "queue": queue,
         }
         stock = {
-            item: int(left)
-            for item, left, capacity in zip(codes.ITEMS, live["stock"], placed["capacity"], strict=True)
+            item: left
+            for item, left, capacity in zip(codes.ITEMS, stocked, placed["capacity"], strict=True)
             if capacity > 0
         }
         if stock:
             picture["stock"] = stock
-        if live["holder"] >= 0:
-            picture["holder"] = agents[live["holder"]]
-        if live["running"]:
+        if holder:
+            picture["holder"] = holder
+        if running:
             picture["running"] = {
-                "affordance": self._model.affordance_ids[live["affordance"]],
-                "remaining": live["remaining"],
+                "affordance": self._model.affordance_ids[affordance_number],
+                "remaining": remaining,
             }
-        if live["closed"]:
+        if closed:
             picture["closed"] = True
         return picture
+
+
+def _frame_utilities(utilities: list[list[int]]) -> dict[str, JsonObject]:
+    return {
+        str(d): {name: bool(on) for name, on in zip(codes.UTILITIES, each, strict=True)}
+        for d, each in enumerate(utilities)
+    }
+
+
+def _columns(records: Records, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Read some fields of records, all records at once, as plain Python values."""
+    return list(zip(*(records[name].tolist() for name in names), strict=True))
 
 
 def _fields(record: Record) -> dict[str, Any]:
