@@ -148,7 +148,8 @@ def loop(case: str, options: Mapping[str, JsonValue], folder: Path | None, secon
         "policy": {"use": "scripted"},
         "telemetry": {"sinks": sinks},
     }
-    with open_simulation(config) as simulation:
+    # A run that keeps events keeps their digest, too.
+    with open_simulation(config, digest=folder is not None) as simulation:
         living = sum(simulation.observation.alive.tolist())
         return _measured(case, 1, living, simulation.run_for, seconds)
 
