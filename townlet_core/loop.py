@@ -10,7 +10,7 @@ from typing import Literal, NoReturn
 from townlet_core.digest import FactDigest
 from townlet_core.dispatch import EventDispatcher
 from townlet_core.dto.action import PolicyIdentity
-from townlet_core.dto.frame import StateFrame, TownFrame
+from townlet_core.dto.frame import PICTURED_DECIMALS, StateFrame, TownFrame
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
 from townlet_core.dto.snapshot import Snapshot
@@ -44,7 +44,6 @@ from townlet_core.summary import RunSummary
 from townlet_core.vitals import Vitals
 
 _LOG = logging.getLogger(__name__)
-_PICTURED_DECIMALS = 3
 
 Progress = Callable[[int, TickSummary], object]
 """Called after every tick with the number of ticks done and the tick's numbers."""
@@ -431,7 +430,7 @@ def _tick_event(summary: TickSummary, events: int) -> LoopTick:
 def _pictured(kpis: JsonObject) -> dict[str, JsonValue]:
     """Round key figures for a frame: it shows them, the summary tells them."""
     return {
-        name: round(value, _PICTURED_DECIMALS)
+        name: round(value, PICTURED_DECIMALS)
         if isinstance(value, float)
         else (_pictured(value) if isinstance(value, Mapping) else value)
         for name, value in kpis.items()

@@ -194,7 +194,9 @@ def test_every_section_of_a_frame_is_in_one_channel():
 def test_every_state_message_fits_the_published_schema(stream):
     schema = message_schema()
     registry = jsonschema.Draft202012Validator(schema)
-    for line in sent([TownFrame(tick, {"tod": tick}) for tick in range(45)], stream):
+    lines = sent([TownFrame(tick, {"tod": tick}) for tick in range(45)], stream)
+    assert lines
+    for line in lines:
         registry.validate(json.loads(line))
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
+PICTURED_DECIMALS = 3
+"""Decimals of the real numbers in a frame: it shows them, rules and summary keep every digit."""
+
 
 @dataclass(frozen=True, slots=True)
 class TownFrame:

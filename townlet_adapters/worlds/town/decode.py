@@ -7,7 +7,7 @@ from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.worlds.town import codes, layout
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.state import Journal, TownState
-from townlet_core.dto.frame import TownFrame
+from townlet_core.dto.frame import PICTURED_DECIMALS, TownFrame
 from townlet_core.events import affordance, economy, employment, lifecycle, queue
 from townlet_core.events.base import Event
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -32,7 +32,6 @@ NumbersT = TypeVar("NumbersT")
 
 _DAYLIGHT = (360, 1260)
 _MERGED = frozenset({codes.EV_HELPED, codes.EV_COVERED})
-_PICTURED_DECIMALS = 3
 _PICTURED_OF_RESIDENTS = (
     "serial", "x", "y", "home", "wallet", "inventory", "name", "name_round", "profile", "shift_state",
     "job", "option", "last_action", "last_target", "claim_object", "claim_affordance", "claim_stage",
@@ -243,7 +242,7 @@ class Decoder:
         tick = int(state.towns["tick"][b]) - 1
         living = state.roster[b, : int(state.towns["population"][b])].tolist()
         residents = _columns(state.residents[b], _PICTURED_OF_RESIDENTS)
-        needs = state.residents["need"][b].round(_PICTURED_DECIMALS).tolist()
+        needs = state.residents["need"][b].round(PICTURED_DECIMALS).tolist()
         agents = {i: agent_id(residents[i][0]) for i in living}
         return TownFrame(
             tick=tick,
