@@ -39,8 +39,8 @@ from townlet_adapters.config.source import (
 )
 from townlet_adapters.documents import Document
 from townlet_adapters.kernels.compiler import INTERPRETED, compiled_before, note_compiled
+from townlet_adapters.secrets import read_secret
 from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
-from townlet_adapters.storage.secrets import read_secret
 from townlet_adapters.storage.snapshots import SnapshotFile, read_snapshot, retain_snapshots, write_snapshot
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
@@ -427,7 +427,7 @@ def _transforms(config: ResolvedConfig, choice: SinkChoice) -> Iterator[Transfor
                 yield Redact(RedactSettings(frozenset(section.fields), kinds))
             case RenameResidentsSection():
                 with config.located((*choice.path, "transforms", number)):
-                    key = read_secret(section.key_env, section.key_file, config.folder)
+                    key = read_secret("key", section.key_env, section.key_file, config.folder)
                 yield RenameResidents(RenameSettings(key), CORE_EVENTS)
 
 

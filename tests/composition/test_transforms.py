@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from townlet_adapters.composition import Output, RunRequest, load_config, open_run
-from townlet_adapters.storage.secrets import read_secret
+from townlet_adapters.secrets import read_secret
 from townlet_core.errors import ConfigError
 from townlet_core.events.base import Event
 from townlet_plugins.catalogue import load_catalogue
@@ -180,4 +180,4 @@ def test_the_commands_and_the_config_of_the_page_work(tmp_path):
     subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, check=True)
     _, choice = load_config(path, load_catalogue()).sinks
     assert [each.use for each in choice.transforms] == ["redact", "rename_residents", "validate"]
-    assert len(read_secret(None, choice.transforms[1].key_file, tmp_path)) == 64
+    assert len(read_secret("key", None, choice.transforms[1].key_file, tmp_path)) == 64

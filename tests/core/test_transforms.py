@@ -297,6 +297,7 @@ HARMLESS = {
     "reason",
     "sinks",
     "snapshot_path",
+    "source",
     "state",
     "status",
     "tick_ms",

@@ -41,6 +41,7 @@ def test_the_families_of_adapters_do_not_know_each_other():
         "validation",
         "kernels",
         "documents",
+        "secrets",
     }
 
 

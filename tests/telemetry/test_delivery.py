@@ -20,8 +20,8 @@ from townlet_core.events.loop import LoopFailure
 from townlet_core.events.queue import QueueConflict
 from townlet_core.ports import EmitResult
 
-FULL = TransportError("no_space", "No space left on device", transient=True)
-GONE = TransportError("broken_pipe", "Broken pipe", transient=False)
+FULL = TransportError("no_space", "No space left on device", verdict="retry")
+GONE = TransportError("broken_pipe", "Broken pipe", verdict="fatal")
 
 
 def fact(n=0):
@@ -142,11 +142,11 @@ def test_a_worker_that_moves_every_90_ms_is_waited_for_however_long_it_takes():
     class Slow(ScriptedTransport):
         """Takes one line whenever the buffer is full, so that its worker never sleeps."""
 
-        def write(self, lines):
+        def write(self, batch):
             while sink.status().buffered < 4 and not everything.is_set():
                 pass
             clock.advance(PATIENCE * 0.9)
-            return super().write(lines)
+            return super().write(batch)
 
     sink = sink_over(Slow([1] * 500), clock, buffer_events=4)
     sink.start()
@@ -300,7 +300,7 @@ def test_stop_frees_a_town_that_waits_for_room(started):
 def test_a_failing_close_is_told_and_stops_nothing():
     class Unsynced(ScriptedTransport):
         def close(self):
-            raise TransportError("eio", "Input/output error", transient=True)
+            raise TransportError("eio", "Input/output error", verdict="retry")
 
     sink = sink_over(Unsynced())
     sink.start()
@@ -313,7 +313,7 @@ def test_a_failing_close_is_told_and_stops_nothing():
 def test_a_worker_left_behind_changes_nothing_any_more():
     class Broken(ScriptedTransport):
         def close(self):
-            raise TransportError("eio", "Input/output error", transient=True)
+            raise TransportError("eio", "Input/output error", verdict="retry")
 
     transport = Broken([GONE])
     transport.hang()

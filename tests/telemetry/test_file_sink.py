@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES
-from townlet_adapters.telemetry.transports.base import TransportError
+from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_adapters.telemetry.transports.lines import LineAppender
 from townlet_core.errors import OutputError
@@ -19,6 +19,10 @@ from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock
 
 ROOT = Path(__file__).parents[2]
+
+
+def batch(lines):
+    return Batch("urn:townlet:run:r:p1", range(len(lines)), lines)
 
 
 def fact(n=0):
@@ -200,12 +204,12 @@ def test_a_line_torn_by_a_failed_write_is_cut_off_before_the_next(small_disk):
     (small_disk / "ballast").write_bytes(b"x" * (15 * 4096))
     transport = FileTransport(small_disk / "events.ndjson")
     transport.open()
-    assert transport.write([b"a" * 2999 + b"\n", b"b" * 2999 + b"\n"]) == 1
+    assert transport.write(batch([b"a" * 2999 + b"\n", b"b" * 2999 + b"\n"])) == 1
     with pytest.raises(TransportError) as caught:
-        transport.write([b"b" * 2999 + b"\n"])
-    assert (caught.value.code, caught.value.transient) == ("no_space", True)
+        transport.write(batch([b"b" * 2999 + b"\n"]))
+    assert (caught.value.code, caught.value.verdict) == ("no_space", "retry")
     assert (small_disk / "events.ndjson").read_bytes() == b"a" * 2999 + b"\n"
-    assert transport.write([b"c" * 99 + b"\n"]) == 1
+    assert transport.write(batch([b"c" * 99 + b"\n"])) == 1
     transport.close()
     assert (small_disk / "events.ndjson").stat().st_size == 3100
 

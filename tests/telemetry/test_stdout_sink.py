@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from townlet_adapters.telemetry.transports.base import TransportError
+from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_adapters.telemetry.transports.stdout import StdoutTransport
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.errors import OutputError
@@ -20,6 +20,10 @@ from townlet_core.events.economy import EconomyRestock
 from townlet_core.ports import EmitResult
 
 ROOT = Path(__file__).parents[2]
+
+
+def batch(lines):
+    return Batch("urn:townlet:run:r:p1", range(len(lines)), lines)
 
 
 def fact(n=0):
@@ -175,11 +179,11 @@ def test_a_torn_line_in_a_file_is_cut_before_anybody_else_writes(small_disk):
     with path.open("ab", buffering=0) as file:
         transport = StdoutTransport(file.fileno())
         transport.open()
-        assert transport.write([b"a" * 99 + b"\n", b"b" * 9999 + b"\n"]) == 1
+        assert transport.write(batch([b"a" * 99 + b"\n", b"b" * 9999 + b"\n"])) == 1
         assert path.stat().st_size == 100
         with path.open("ab", buffering=0) as other:
             other.write(b"a word from stderr\n")
-        assert transport.write([b"c" * 99 + b"\n"]) == 1
+        assert transport.write(batch([b"c" * 99 + b"\n"])) == 1
         transport.close()
     assert path.read_bytes() == b"a" * 99 + b"\na word from stderr\n" + b"c" * 99 + b"\n"
 
@@ -195,7 +199,7 @@ def test_the_callers_descriptor_stays_open_and_blocking(pipe):
     _, writer = pipe
     transport = StdoutTransport(writer)
     transport.open()
-    assert transport.write([b"x\n"]) == 1
+    assert transport.write(batch([b"x\n"])) == 1
     transport.close()
     assert os.get_blocking(writer)
     assert os.write(writer, b"y\n") == 2
@@ -210,7 +214,7 @@ def test_a_part_of_a_line_is_not_sent_twice(pipe):
     read = []
     thread = threading.Thread(target=lambda: read.append(drain(reader)))
     thread.start()
-    while transport.write([line, b"next\n"]) == 0:
+    while transport.write(batch([line, b"next\n"])) == 0:
         pass
     os.close(writer)
     transport.close()
@@ -225,5 +229,5 @@ def test_an_unexpected_error_names_itself(pipe):
     transport.open()
     os.close(transport._fd)
     with pytest.raises(TransportError) as caught:
-        transport.write([b"x\n"])
-    assert (caught.value.code, caught.value.transient) == ("ebadf", False)
+        transport.write(batch([b"x\n"]))
+    assert (caught.value.code, caught.value.verdict) == ("ebadf", "fatal")

@@ -17,7 +17,7 @@ from townlet_adapters.telemetry.buffer import BUFFER_FULL, BoundedBuffer, Sheddi
 from townlet_adapters.telemetry.clock import Clock, SystemClock
 from townlet_adapters.telemetry.envelope import EnvelopeError, Record, prepare, record_of, seal
 from townlet_adapters.telemetry.streams import Strand, strands_of
-from townlet_adapters.telemetry.transports.base import Transport, TransportError
+from townlet_adapters.telemetry.transports.base import Batch, Transport, TransportError
 from townlet_core.dto.frame import StateFrame
 from townlet_core.dto.health import SinkState, SinkStatus
 from townlet_core.dto.stream import StreamSettings
@@ -355,7 +355,7 @@ class DeliveringSink:
                 if not self._step():
                     break
             except TransportError as error:
-                self._note_fault(error.code, error, transient=error.transient)
+                self._note_fault(error.code, error, transient=error.verdict != "fatal")
             except BaseException as error:  # noqa: BLE001 - whatever a transport raises, SystemExit too, the worker goes on
                 self._note_fault(type(error).__name__, error, transient=True)
         self._finish()
@@ -369,7 +369,7 @@ class DeliveringSink:
             batch = self._buffer.take(self._batch_events, self._batch_bytes)
             self._retries += self._try_again
             self._try_again = False
-        count = self._transport.write(batch)
+        count = self._transport.write(Batch(self._source, (), batch))
         if count:
             self._note_success(count)
         return True

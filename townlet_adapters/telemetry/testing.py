@@ -2,9 +2,10 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from townlet_adapters.telemetry.clock import SystemClock
+from townlet_adapters.telemetry.transports.base import Batch, Condition
 
 
 class ManualClock(SystemClock):
@@ -97,8 +98,9 @@ class ScriptedTransport:
         """Return once the worker is in ``write``."""
         self._entered.wait()
 
-    def write(self, lines: Sequence[bytes]) -> int:
+    def write(self, batch: Batch) -> int:
         """Do as the script says."""
+        lines = batch.lines
         self._entered.set()
         self._open.wait()
         step = self._script.popleft() if self._script else len(lines)
@@ -108,6 +110,17 @@ class ScriptedTransport:
         self.lines.extend(taken)
         return len(taken)
 
+    def interrupt(self) -> None:
+        """End the hanging."""
+        self._open.set()
+
+    def condition(self) -> Condition:
+        """It is always there."""
+        return Condition(connected=True)
+
     def close(self) -> None:
         """Count the call."""
         self.closed += 1
+
+    def abandon(self) -> None:
+        """Nothing to let go of."""

@@ -34,6 +34,7 @@ from townlet_core.events.queue import (
     QueueLeave,
     RivalryEvents,
 )
+from townlet_core.events.telemetry import TelemetryLoss
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.records import Hint, field_hints, record_to_json, union_members
 
@@ -73,7 +74,6 @@ RESERVED_KINDS: Final = frozenset(
         "state.objects",
         "state.patch",
         "state.social",
-        "telemetry.loss",
     }
 )
 """Kinds that have a meaning but no event class here; nobody else may take them."""
@@ -271,6 +271,7 @@ CORE_EVENTS: Final = EventRegistry(
         QueueJoin,
         QueueLeave,
         RivalryEvents,
+        TelemetryLoss,
     )
 )
 """The kinds that Townlet itself tells."""

@@ -2,7 +2,14 @@
 
 from townlet_core.ports.policy import PolicyPort
 from townlet_core.ports.state import SupportsState
-from townlet_core.ports.telemetry import EmitResult, TelemetrySinkProtocol
+from townlet_core.ports.telemetry import EmitResult, SupportsHealth, TelemetrySinkProtocol
 from townlet_core.ports.world import WorldPort
 
-__all__ = ["EmitResult", "PolicyPort", "SupportsState", "TelemetrySinkProtocol", "WorldPort"]
+__all__ = [
+    "EmitResult",
+    "PolicyPort",
+    "SupportsHealth",
+    "SupportsState",
+    "TelemetrySinkProtocol",
+    "WorldPort",
+]

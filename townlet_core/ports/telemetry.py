@@ -1,10 +1,10 @@
 """The port of a telemetry sink."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from townlet_core.dto.frame import StateFrame
-from townlet_core.dto.health import SinkStatus
+from townlet_core.dto.health import SinkHealth, SinkStatus
 from townlet_core.events.base import Diagnostic, Fact
 
 Message: TypeAlias = Fact | Diagnostic | StateFrame
@@ -51,4 +51,13 @@ class TelemetrySinkProtocol(Protocol):
 
     def stop(self, deadline_seconds: float) -> SinkStatus:
         """Drain within the deadline, close, and say what was left; may be called again."""
+        ...
+
+
+@runtime_checkable
+class SupportsHealth(Protocol):
+    """The extra ability of a sink that can tell more of itself than its account."""
+
+    def health(self) -> SinkHealth:
+        """Tell how it is doing; cheap, from any thread."""
         ...

@@ -4,12 +4,11 @@ import fcntl
 import logging
 import os
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES
-from townlet_adapters.telemetry.transports.base import TransportError
+from townlet_adapters.telemetry.transports.base import Batch, Condition, TransportError
 from townlet_adapters.telemetry.transports.lines import LineAppender
 from townlet_core.errors import OutputError
 
@@ -49,13 +48,20 @@ class FileTransport:
             raise
         self._appender = LineAppender(self._fd)
 
-    def write(self, lines: Sequence[bytes]) -> int:
+    def write(self, batch: Batch) -> int:
         """Append lines; returns how many whole ones stay in the file.
 
         Raises:
             TransportError: when none could be written; the file ends in a whole line still.
         """
-        return self._appender.append(lines)
+        return self._appender.append(batch.lines)
+
+    def interrupt(self) -> None:
+        """Do nothing: whether the operating system returns from a write to a file is not ours to say."""
+
+    def condition(self) -> Condition:
+        """Tell whether the file is open."""
+        return Condition(connected=self._fd >= 0)
 
     def close(self) -> None:
         """Bring the file to the disk, and let go.
@@ -71,6 +77,11 @@ class FileTransport:
         except OSError as error:
             raise TransportError.from_os(error) from error
         finally:
+            self._let_go()
+
+    def abandon(self) -> None:
+        """Let go of a file that the parent of this process writes."""
+        if self._fd >= 0:
             self._let_go()
 
     def _let_go(self) -> None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from townlet_adapters.telemetry.transports.base import TransportError
+from townlet_adapters.telemetry.transports.base import Batch, Condition, TransportError
 from townlet_adapters.telemetry.transports.lines import LineAppender
 from townlet_core.errors import OutputError
 
@@ -50,12 +50,13 @@ class StdoutTransport:
         if stat.S_ISREG(mode):
             self._appender = LineAppender(self._fd)
 
-    def write(self, lines: Sequence[bytes]) -> int:
+    def write(self, batch: Batch) -> int:
         """Hand over what is taken at once; returns how many whole lines that completed.
 
         Raises:
             TransportError: when the reader is gone or the disk behind it is full.
         """
+        lines = batch.lines
         if self._appender is not None:
             return self._appender.append(lines)
         try:
@@ -65,6 +66,13 @@ class StdoutTransport:
             return self._hand_over(lines, room)
         except OSError as error:
             raise TransportError.from_os(error) from error
+
+    def interrupt(self) -> None:
+        """Do nothing: no write waits for longer than its patience."""
+
+    def condition(self) -> Condition:
+        """Tell whether the descriptor is open."""
+        return Condition(connected=self._fd >= 0)
 
     def close(self) -> None:
         """Let go of our own handle; the process's descriptor stays open.
@@ -78,6 +86,12 @@ class StdoutTransport:
             if self._appender is not None:
                 self._appender.mend()
         finally:
+            os.close(self._fd)
+            self._fd = -1
+
+    def abandon(self) -> None:
+        """Let go of a handle that was opened before a fork."""
+        if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 

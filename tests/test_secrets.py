@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from townlet_adapters.storage.secrets import read_secret
+from townlet_adapters.secrets import read_secret
 from townlet_core.errors import ConfigError
 
 SECRET = b"0123456789abcdef"
@@ -17,9 +17,9 @@ def private(path, content=SECRET + b"\n", mode=0o600):
 def test_a_secret_comes_from_a_variable_or_a_private_file(tmp_path, monkeypatch):
     monkeypatch.setenv("TRIAL_KEY", SECRET.decode())
     private(tmp_path / "key")
-    assert read_secret("TRIAL_KEY", None, tmp_path) == SECRET
-    assert read_secret(None, "key", tmp_path) == SECRET
-    assert read_secret(None, str(tmp_path / "key"), tmp_path / "elsewhere") == SECRET
+    assert read_secret("key", "TRIAL_KEY", None, tmp_path) == SECRET
+    assert read_secret("key", None, "key", tmp_path) == SECRET
+    assert read_secret("key", None, str(tmp_path / "key"), tmp_path / "elsewhere") == SECRET
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_secret_comes_from_a_variable_or_a_private_file(tmp_path, monkeypatch)
 def test_a_key_file_is_long_enough_and_nobody_elses_to_read(tmp_path, content, mode, said):
     private(tmp_path / "key", content, mode)
     with pytest.raises(ConfigError, match=said) as caught:
-        read_secret(None, "key", tmp_path)
+        read_secret("key", None, "key", tmp_path)
     assert caught.value.problems[0].key == "key_file"
     assert content.decode() not in str(caught.value)
 
@@ -41,9 +41,9 @@ def test_a_key_file_is_long_enough_and_nobody_elses_to_read(tmp_path, content, m
 def test_what_is_no_file_or_not_there_is_told(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(ConfigError, match="a regular file you own"):
-        read_secret(None, "pipe", tmp_path)
+        read_secret("key", None, "pipe", tmp_path)
     with pytest.raises(ConfigError, match="'none' cannot be read: No such file"):
-        read_secret(None, "none", tmp_path)
+        read_secret("key", None, "none", tmp_path)
     monkeypatch.delenv("TRIAL_KEY", raising=False)
     with pytest.raises(ConfigError, match="the variable TRIAL_KEY is not set; set it before the run"):
-        read_secret("TRIAL_KEY", None, tmp_path)
+        read_secret("key", "TRIAL_KEY", None, tmp_path)

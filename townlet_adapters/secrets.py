@@ -11,10 +11,11 @@ LEAST_BYTES: Final = 16
 MOST_BYTES: Final = 4096
 
 
-def read_secret(env: str | None, file: str | None, folder: Path) -> bytes:
-    """Read the secret that ``key_env`` or ``key_file`` names; line ends around it do not count.
+def read_secret(name: str, env: str | None, file: str | None, folder: Path) -> bytes:
+    """Read the secret that ``<name>_env`` or ``<name>_file`` names; line ends around it do not count.
 
     Args:
+        name: what the config's keys begin with, such as ``key``.
         env: name of a variable, or None.
         file: path of a file, relative to ``folder``, or None.
         folder: where relative paths start.
@@ -23,12 +24,12 @@ def read_secret(env: str | None, file: str | None, folder: Path) -> bytes:
         ConfigError: when it is not there, too short or too long, or a file that others can read.
     """
     if env is not None:
-        key, found, secret = "key_env", f"the variable {env}", os.environb.get(env.encode())
+        key, found, secret = f"{name}_env", f"the variable {env}", os.environb.get(env.encode())
         if secret is None:
             raise ConfigError(Problem(key, f"{found} is not set", "set it before the run"))
     else:
-        key, found = "key_file", f"the file '{file}'"
-        secret = _read_private(folder / str(file), found)
+        key, found = f"{name}_file", f"the file '{file}'"
+        secret = _read_private(key, folder / str(file), found)
     secret = secret.strip(b"\r\n")
     if not LEAST_BYTES <= len(secret) <= MOST_BYTES:
         allowed = f"a secret of {LEAST_BYTES} to {MOST_BYTES} bytes, such as 64 random hex digits"
@@ -36,18 +37,18 @@ def read_secret(env: str | None, file: str | None, folder: Path) -> bytes:
     return secret
 
 
-def _read_private(path: Path, found: str) -> bytes:
+def _read_private(key: str, path: Path, found: str) -> bytes:
     try:
         # Without waiting, should somebody have put a pipe in its place.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        problem = Problem("key_file", f"{found} cannot be read: {error.strerror}", "a file with the key")
+        problem = Problem(key, f"{found} cannot be read: {error.strerror}", "a file with the secret")
         raise ConfigError(problem) from error
     with os.fdopen(descriptor, "rb") as opened:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-            raise ConfigError(Problem("key_file", f"{found} is no file of yours", "a regular file you own"))
+            raise ConfigError(Problem(key, f"{found} is no file of yours", "a regular file you own"))
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             allowed = "a file that only you can read: chmod 600"
-            raise ConfigError(Problem("key_file", f"{found} can be read by others", allowed))
+            raise ConfigError(Problem(key, f"{found} can be read by others", allowed))
         return opened.read(MOST_BYTES + 2)
