@@ -21,11 +21,13 @@ from townlet_adapters.config.model import (
     ValidateSection,
 )
 from townlet_adapters.config.resolve import (
+    OBSERVERS,
     POLICY,
     WORLD,
     ResolvedConfig,
     SinkChoice,
     SinkRequest,
+    allowlist_of,
     resolve,
     with_policy,
 )
@@ -46,12 +48,13 @@ from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import NoRunFolderError, OutputError, SnapshotError
-from townlet_core.events.schema import CORE_EVENTS
+from townlet_core.events.plugin import PluginRefused
 from townlet_core.histories import HistorySettings
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.loop import RunIdentity, SimulationLoop, SnapshotSchedule
 from townlet_core.observers.kpis import KpiObserver, KpiSettings
 from townlet_core.observers.needs import NeedLimits
+from townlet_core.observers.port import Observer
 from townlet_core.observers.uses import UseNames
 from townlet_core.pacing import Pacer
 from townlet_core.ports import PolicyPort, WorldPort
@@ -60,7 +63,7 @@ from townlet_core.transforms.base import Transform
 from townlet_core.transforms.redact import Redact, RedactSettings
 from townlet_core.transforms.rename import RenameResidents, RenameSettings
 from townlet_core.transforms.validate import Validate
-from townlet_plugins.catalogue import BUILTIN, Catalogue, load_catalogue
+from townlet_plugins.catalogue import load_catalogue
 from townlet_plugins.factory import BuildContext
 
 _LOG = logging.getLogger(__name__)
@@ -194,16 +197,15 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
         TownletError: when a part cannot be built; nothing is left behind then.
     """
     with ExitStack() as stack:
-        catalogue = load_catalogue()
         stored = _read_stored(request)
-        config = _resolve(request, catalogue, stored)
+        config = _resolve(request, stored)
         folder = _claim(request, config)
         with _discarded_unless_built(folder):
             context = _context(config, folder)
             world = _open_world(config, context, stack)
             policy = _open_policy(config, context, stack)
             _compile_kernels(config, context, request.notify)
-            observers = (_kpis(config),)
+            observers = (_kpis(config), *_extra_observers(config, context))
             routes = _open_sinks(config, context, request.notify, stack)
             loop = SimulationLoop(
                 world,
@@ -217,22 +219,21 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
                 save_failure=_failure_saver(config, folder),
             )
             _start(loop, stored)
-            _write_identity(folder, config, catalogue, context, stored)
+            _tell_refused(config, loop)
+            _write_identity(folder, config, context, stored)
         yield OpenRun(loop, config, folder, context.run_id, routes)
 
 
 def load_config(
-    config: Path | RunConfig | Mapping[str, JsonValue],
-    catalogue: Catalogue,
-    overrides: Sequence[Override] = (),
+    config: Path | RunConfig | Mapping[str, JsonValue], overrides: Sequence[Override] = ()
 ) -> ResolvedConfig:
-    """Validate a config in both passes; nothing is built.
+    """Let in whom a config allows and validate it in both passes; nothing is built.
 
     Raises:
         ConfigError: with every problem of the pass that found one.
-        PluginError: when it names a plugin that may not be loaded.
+        PluginError: when it names a plugin that is not let in.
     """
-    return resolve(_source(config, overrides), catalogue)
+    return _validated(_source(config, overrides))
 
 
 def check_config(config: ResolvedConfig) -> None:
@@ -267,7 +268,11 @@ def _read_stored(request: RunRequest) -> SnapshotFile | None:
     return read_snapshot(request.resume) if request.resume is not None else None
 
 
-def _resolve(request: RunRequest, catalogue: Catalogue, stored: SnapshotFile | None) -> ResolvedConfig:
+def _validated(source: Source, sinks: Sequence[SinkRequest] | None = None) -> ResolvedConfig:
+    return resolve(source, load_catalogue(allowlist_of(source)), sinks)
+
+
+def _resolve(request: RunRequest, stored: SnapshotFile | None) -> ResolvedConfig:
     """Find the config and validate it; a resumed run has the seed of its snapshot."""
     seed = request.seed
     if stored is not None:
@@ -281,7 +286,7 @@ def _resolve(request: RunRequest, catalogue: Catalogue, stored: SnapshotFile | N
         source = _source(request.config or default_config(), overrides)
     if request.policy is not None:
         source = with_policy(source, request.policy)
-    config = resolve(source, catalogue, request.sinks)
+    config = _validated(source, request.sinks)
     if stored is not None and stored.snapshot.identity["sim_digest"] != config.sim_digest:
         raise SnapshotError(
             "snapshot_config",
@@ -386,6 +391,12 @@ def _kpis(config: ResolvedConfig) -> KpiObserver:
     )
 
 
+def _extra_observers(config: ResolvedConfig, context: BuildContext) -> tuple[Observer, ...]:
+    return tuple(
+        config.build(part, (*OBSERVERS, number), context) for number, part in enumerate(config.observers)
+    )
+
+
 def _histories(config: ResolvedConfig) -> HistorySettings:
     section = config.run.observers.histories
     return HistorySettings(section.queue_ticks, section.rivalry_events, section.policy_facts)
@@ -421,14 +432,14 @@ def _transforms(config: ResolvedConfig, choice: SinkChoice) -> Iterator[Transfor
     for number, section in enumerate(choice.transforms):
         match section:
             case ValidateSection():
-                yield Validate(CORE_EVENTS)
+                yield Validate(config.catalogue.events)
             case RedactSection():
                 kinds = None if section.kinds is None else frozenset(section.kinds)
                 yield Redact(RedactSettings(frozenset(section.fields), kinds))
             case RenameResidentsSection():
                 with config.located((*choice.path, "transforms", number)):
                     key = read_secret("key", section.key_env, section.key_file, config.folder)
-                yield RenameResidents(RenameSettings(key), CORE_EVENTS)
+                yield RenameResidents(RenameSettings(key), config.catalogue.events)
 
 
 def _identity(config: ResolvedConfig, policy: PolicyPort, context: BuildContext) -> RunIdentity:
@@ -493,17 +504,27 @@ def _start(loop: SimulationLoop, stored: SnapshotFile | None) -> None:
         loop.restore(stored.snapshot)
 
 
+def _tell_refused(config: ResolvedConfig, loop: SimulationLoop) -> None:
+    """Tell of installed plugins that were not let in, and of what those did that were."""
+    for row in config.catalogue.refused:
+        _LOG.warning("%s is %s; %s", row, row.state, row.advice)
+        event = PluginRefused(row.distribution, row.version, row.entry_point, row.state, row.allow_line)
+        loop.dispatcher.publish_diagnostic(loop.tick, event)
+    for warning in config.catalogue.warnings:
+        _LOG.warning("%s", warning)
+
+
 def _write_identity(
     folder: RunFolder | None,
     config: ResolvedConfig,
-    catalogue: Catalogue,
     context: BuildContext,
     stored: SnapshotFile | None,
 ) -> None:
     """Write ``run.json``."""
     if folder is None:
         return
-    plugins = [row for row in catalogue.rows if row.state == BUILTIN]
+    # Our own come first; nobody else can be called like us.
+    plugins = [row for row in config.catalogue.rows if row.loaded]
     folder.write_identity(
         {
             "run_id": context.run_id,

@@ -1,55 +1,27 @@
-"""From installed entry points to a catalogue of factories; nothing runs before it is allowed."""
+"""From installed entry points to a catalogue of what a config may name; nothing runs before it is allowed."""
 
-import importlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Generic, TypeVar, cast
-
-import importlib_metadata
-import pluggy
+from typing import Final, TypeVar, cast
 
 from townlet_core.errors import PluginError
+from townlet_core.events.schema import CORE_EVENTS, EventRegistry
+from townlet_core.observers.port import Observer
 from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
-from townlet_plugins import hookspecs
-from townlet_plugins.factory import Factory, PartFactory
+from townlet_plugins.allowlist import NOBODY, Allowlist, Permit
+from townlet_plugins.factory import PartFactory
+from townlet_plugins.importer import import_from, import_verified
+from townlet_plugins.listing import OWN_DISTRIBUTION, OWN_PACKAGE, OWN_ROOT, Listing, list_entry_points
+from townlet_plugins.offers import BrokenPluginError, Offers, ask, broken
+from townlet_plugins.verdicts import Verdict, judge
 
-GROUP = "townlet.plugins"
-"""Entry-point group that plugins are found under."""
-
-OWN_DISTRIBUTION = "townlet"
-"""The one distribution that needs nobody's permission."""
-
-OWN_PACKAGE = "townlet_adapters"
-"""The package that our own plugins lie in; a stranger that took our name has none there."""
-
-BUILTIN = "builtin"
-REFUSED = "refused: third-party plugins cannot be loaded by this version"
-
-_UNKNOWN = "unknown"
+BUILTIN: Final = "builtin"
+ALLOWED: Final = "allowed"
 
 ProductT = TypeVar("ProductT")
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One entry point, as its distribution's metadata tells; nothing of it has been imported.
-
-    Attributes:
-        distribution: normalised name of the distribution.
-        version: the distribution's version.
-        entry_point: name of the entry point.
-        target: module that it names.
-        builtin: whether it is one of our own.
-    """
-
-    distribution: str
-    version: str
-    entry_point: str
-    target: str
-    builtin: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +32,13 @@ class PluginRow:
         distribution: normalised name of the distribution.
         version: the distribution's version.
         entry_point: name of the entry point.
-        name: what a config writes after ``use:``; empty when the plugin was not loaded.
-        kind: ``world``, ``policy`` or ``sink``; empty when the plugin was not loaded.
-        state: ``builtin`` or ``refused: why``.
+        name: what a config writes to use it; empty when the plugin was not loaded.
+        kind: ``world``, ``policy``, ``sink``, ``observer``, ``event`` or ``hook``; empty when the plugin was
+            not loaded.
+        state: ``builtin``, ``allowed``, ``refused: why`` or ``broken: why``.
         target: what builds the part, or the module named by an entry point that was not loaded.
+        content_sha256: digest of the distribution's content; empty where there is none: ours, editable
+            installs, and whatever was not verified.
     """
 
     distribution: str
@@ -73,6 +48,56 @@ class PluginRow:
     kind: str
     state: str
     target: str
+    content_sha256: str = ""
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it was let in."""
+        return self.state in {BUILTIN, ALLOWED}
+
+    @property
+    def allow_line(self) -> str:
+        """The line of ``plugins.allow`` that lets it in, if it is all that is missing."""
+        return Permit(self.distribution, self.entry_point, self.version).spelled()
+
+    @property
+    def advice(self) -> str:
+        """What to do about a plugin that was not let in."""
+        if self.state.startswith("broken"):
+            return f"install {self.distribution} anew"
+        return f"to let it in, add below plugins.allow: {self.allow_line}"
+
+    def __str__(self) -> str:
+        """Name the plugin in a sentence."""
+        return f"the plugin '{self.entry_point}' of {self.distribution} {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedHook:
+    """What one plugin wants to be asked while the town runs.
+
+    Attributes:
+        name: the entry point's name, by which manifests and ``plugins.hooks`` know it.
+        stages: a function for each stage that it answers at: ``before``, ``after``, ``failed``.
+        content_sha256: digest of the code; empty for an editable install.
+    """
+
+    name: str
+    stages: Mapping[str, Callable[..., object]]
+    content_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An entry of the allowlist that does not lead to a plugin.
+
+    Attributes:
+        number: which entry, from 0.
+        reason: what is wrong with what it names.
+    """
+
+    number: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,135 +108,198 @@ class Catalogue:
         worlds: factories by the name that ``world.use`` has.
         policies: factories by the name that ``policy.use`` has.
         sinks: factories by the name that ``telemetry.sinks[].use`` has.
+        observers: factories by the name that ``observers.extra[].use`` has.
+        events: every kind of event that a run may tell.
+        hooks: what may be activated by ``plugins.hooks``, by name.
         rows: every entry point found, loaded or not.
+        faults: what the allowlist names and nobody can have.
+        warnings: what allowed plugins did that a person should know.
     """
 
     worlds: Mapping[str, PartFactory[WorldPort]]
     policies: Mapping[str, PartFactory[PolicyPort]]
     sinks: Mapping[str, PartFactory[TelemetrySinkProtocol]]
+    observers: Mapping[str, PartFactory[Observer]]
+    events: EventRegistry
+    hooks: Mapping[str, NamedHook]
     rows: tuple[PluginRow, ...]
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> tuple[PluginRow, ...]:
+        """What is installed and was not let in."""
+        return tuple(row for row in self.rows if not row.loaded)
 
 
-def list_entry_points() -> tuple[Listing, ...]:
-    """List every entry point of our group from metadata alone, by distribution and name."""
-    found = importlib_metadata.entry_points(group=GROUP)
-    return tuple(sorted(map(_listing, found), key=lambda row: (row.distribution, row.entry_point)))
-
-
-def load_catalogue(listings: Sequence[Listing] | None = None) -> Catalogue:
-    """Load our own plugins, list the others, and collect what was offered.
+def load_catalogue(allowlist: Allowlist = NOBODY, listings: Sequence[Listing] | None = None) -> Catalogue:
+    """Load our own plugins and the allowed ones, list the others, and collect what was offered.
 
     Args:
+        allowlist: who may come in beside our own.
         listings: what is installed; by default, what ``list_entry_points`` finds.
 
     Raises:
-        PluginError: when one of our own plugins cannot be imported, misspells a hook, offers something
-            else than factories, or offers a name twice.
+        PluginError: when one of our own plugins is missing or broken. What is wrong with others is told by
+            rows and faults.
     """
     installed = list_entry_points() if listings is None else tuple(listings)
+    shelf = _Shelf()
     own = [listing for listing in installed if listing.builtin]
     if not own:
         raise PluginError(
             f"the distribution '{OWN_DISTRIBUTION}' is not installed, so its world, policies and sinks "
             "cannot be found; install it, in a checkout with 'make setup' or 'pip install --editable .'"
         )
-    manager = _register(own)
-    worlds = _collect(manager, hookspecs.townlet_worlds)
-    policies = _collect(manager, hookspecs.townlet_policies)
-    sinks = _collect(manager, hookspecs.townlet_sinks)
-    rows = [
-        *_rows("world", own, worlds),
-        *_rows("policy", own, policies),
-        *_rows("sink", own, sinks),
-        *(_refusal(listing) for listing in installed if not listing.builtin),
-    ]
-    return Catalogue(_by_name(worlds), _by_name(policies), _by_name(sinks), tuple(rows))
-
-
-def _listing(entry: importlib_metadata.EntryPoint) -> Listing:
-    """Read one entry point's row; what its metadata lacks is listed as unknown."""
-    name, version = _UNKNOWN, _UNKNOWN
-    if entry.dist is not None:
-        # A distribution whose folder lost its METADATA is still on the path.
-        with suppress(importlib_metadata.MetadataNotFound):
-            metadata = entry.dist.metadata
-            name = metadata.get("Name", _UNKNOWN)
-            version = metadata.get("Version", _UNKNOWN)
-    distribution = re.sub(r"[-_.]+", "-", name).lower()
-    package = entry.value.partition(":")[0].partition(".")[0].strip()
-    own = distribution == OWN_DISTRIBUTION and package == OWN_PACKAGE
-    return Listing(distribution, version, entry.name, entry.value, builtin=own)
-
-
-def _register(listings: Iterable[Listing]) -> pluggy.PluginManager:
-    """Import plugins and check every hook they mark against the specs."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    for listing in listings:
+    for listing in own:
         try:
-            manager.register(importlib.import_module(listing.target), name=listing.entry_point)
-            manager.check_pending()
-        except (ImportError, pluggy.PluginValidationError) as error:
-            raise PluginError(
-                f"the plugin '{listing.entry_point}' of {listing.distribution} {listing.version} "
-                f"({listing.target}) is broken: {error}"
-            ) from error
-    return manager
+            with broken("it cannot be imported"):
+                plugin = import_from(listing.target, OWN_ROOT / OWN_PACKAGE)
+            shelf.put(listing, BUILTIN, ask(plugin))
+        except PluginError as error:
+            message = f"our own plugin '{listing.entry_point}' ({listing.target}) is broken: {error}"
+            raise PluginError(message) from error
+    for verdict in judge(installed, allowlist):
+        shelf.judged(verdict)
+    return shelf.catalogue(tuple(_faults(allowlist, shelf.states)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer(Generic[ProductT]):
-    """One factory and the entry point that brought it."""
+def verify_allowed(allowlist: Allowlist) -> tuple[tuple[Verdict, ...], tuple[Fault, ...]]:
+    """Verify everything that an allowlist names; nothing is imported.
 
-    entry_point: str
-    factory: PartFactory[ProductT]
-
-
-def _collect(
-    manager: pluggy.PluginManager, spec: Callable[[], Sequence[PartFactory[ProductT]]]
-) -> tuple[_Offer[ProductT], ...]:
-    """Ask each plugin by itself, so that every factory can be traced to who offered it."""
-    offers: dict[str, _Offer[ProductT]] = {}
-    # Passing no plugin to leave out gives the hook's caller by its name.
-    for implementation in manager.subset_hook_caller(spec.__name__, ()).get_hookimpls():
-        plugin = implementation.plugin_name
-        for factory in cast("Iterable[object]", implementation.function()):
-            if not isinstance(factory, Factory):
-                raise PluginError(
-                    f"the plugin '{plugin}' is broken: {spec.__name__} offers {factory!r}, no Factory"
-                )
-            if factory.name in offers:
-                first = offers[factory.name].entry_point
-                raise PluginError(
-                    f"'{factory.name}' is offered twice through {spec.__name__}: by '{first}' and '{plugin}'"
-                )
-            offers[factory.name] = _Offer(plugin, cast("PartFactory[ProductT]", factory))
-    return tuple(offers[name] for name in sorted(offers))
+    Returns:
+        What was decided of every installed plugin that is not ours, and what the allowlist names in vain.
+    """
+    verdicts = tuple(judge(list_entry_points(), allowlist))
+    states = {verdict.listing.key: verdict.state for verdict in verdicts}
+    return verdicts, tuple(_faults(allowlist, states))
 
 
-def _by_name(offers: Iterable[_Offer[ProductT]]) -> Mapping[str, PartFactory[ProductT]]:
-    """Look factories up by what a config writes."""
-    return MappingProxyType({offer.factory.name: offer.factory for offer in offers})
+def _faults(allowlist: Allowlist, states: Mapping[tuple[str, str], str]) -> Iterable[Fault]:
+    """Find what the allowlist names and nobody can have."""
+    for number, permit in enumerate(allowlist.permits):
+        state = states.get(permit.key)
+        what = f"{permit.distribution} ({permit.entry_point})"
+        if state is None:
+            known = sorted({entry for name, entry in states if name == permit.key[0]})
+            instead = f"it offers {', '.join(known)}" if known else "install it, or take the line out"
+            yield Fault(number, f"{what} is allowed, but not installed; {instead}")
+        elif state != ALLOWED:
+            yield Fault(number, f"{what} is allowed, but {state}")
 
 
-def _rows(kind: str, listings: Sequence[Listing], offers: Iterable[_Offer[ProductT]]) -> Iterator[PluginRow]:
-    """Describe what loaded plugins offer."""
-    of = {listing.entry_point: listing for listing in listings}
-    for offer in offers:
-        listing, factory = of[offer.entry_point], offer.factory
-        yield PluginRow(
-            listing.distribution,
-            listing.version,
-            listing.entry_point,
-            factory.name,
-            kind,
-            BUILTIN,
-            factory.origin,
+@dataclass(slots=True)
+class _Shelf:
+    """Collects what plugins offer; a plugin is put there as a whole or not at all."""
+
+    parts: dict[str, dict[str, PartFactory[object]]] = field(
+        default_factory=lambda: {kind: {} for kind in ("world", "policy", "sink", "observer")}
+    )
+    events: EventRegistry = CORE_EVENTS
+    hooks: dict[str, NamedHook] = field(default_factory=dict)
+    rows: list[PluginRow] = field(default_factory=list)
+    states: dict[tuple[str, str], str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def judged(self, verdict: Verdict) -> None:
+        """Load what may come in; of everything else there is a row."""
+        listing, state = verdict.listing, verdict.state
+        if state == ALLOWED:
+            try:
+                self._require_name(listing)
+                self.put(listing, ALLOWED, self._load(verdict), verdict.sha256)
+            except PluginError as error:
+                state = f"broken: {error}"
+        self.states[listing.key] = state
+        if state != ALLOWED:
+            fields = (listing.distribution, listing.version, listing.entry_point)
+            self.rows.append(PluginRow(*fields, "", "", state, listing.target, verdict.sha256))
+
+    def put(self, listing: Listing, state: str, offers: Offers, sha256: str = "") -> None:
+        """Take everything that a plugin offers.
+
+        Raises:
+            PluginError: when a name is taken, or an event's kind is not the plugin's to give.
+        """
+        self._require_parts(offers)
+        with broken("its events are none"):
+            events = self.events.extended(listing.entry_point, offers.events)
+            for each in offers.events:
+                events.data_schema(each.kind)
+        self.events = events
+        self.names[listing.entry_point] = listing.distribution
+        found: list[tuple[str, str, str]] = []
+        for kind, factories in offers.parts.items():
+            self.parts[kind] |= {factory.name: factory for factory in factories}
+            found += [(factory.name, kind, factory.origin) for factory in factories]
+        found += [(each.kind, "event", f"{each.__module__}:{each.__qualname__}") for each in offers.events]
+        if offers.stages:
+            self.hooks[listing.entry_point] = NamedHook(listing.entry_point, offers.stages, sha256)
+            found.append((listing.entry_point, "hook", listing.target))
+        self.rows += [
+            PluginRow(
+                listing.distribution, listing.version, listing.entry_point, name, kind, state, target, sha256
+            )
+            for name, kind, target in sorted(found, key=lambda each: (each[1], each[0]))
+        ]
+
+    def _require_name(self, listing: Listing) -> None:
+        """Refuse a second plugin of one name: manifests, events and hooks know plugins by that alone."""
+        first = self.names.get(listing.entry_point)
+        if first is not None:
+            raise BrokenPluginError(
+                f"{first} brings a plugin '{listing.entry_point}', too; only one can be had"
+            )
+
+    def _require_parts(self, offers: Offers) -> None:
+        """Refuse a part whose name is taken."""
+        for kind, factories in offers.parts.items():
+            names = Counter(factory.name for factory in factories)
+            for name, count in names.items():
+                if count > 1 or name in self.parts[kind]:
+                    raise BrokenPluginError(f"the {kind} '{name}' is offered twice")
+
+    def _load(self, verdict: Verdict) -> Offers:
+        """Import an allowed plugin and ask it."""
+        listing = verdict.listing
+        blame = f"the plugin '{listing.entry_point}' of {listing.distribution} {listing.version}"
+        before = set(threading.enumerate())
+        with broken("it cannot be imported"):
+            plugin = self._imported(verdict)
+        for thread in set(threading.enumerate()) - before:
+            self.warnings.append(
+                f"{blame} started a thread ('{thread.name}') when it was imported; "
+                "only what a run builds should start one"
+            )
+        return ask(plugin, blame)
+
+    @staticmethod
+    def _imported(verdict: Verdict) -> object:
+        """Import it from where its verdict says."""
+        listing, permit = verdict.listing, verdict.permit
+        if verdict.content is not None:
+            pinned = permit is not None and permit.content_sha256 is not None
+            return import_verified(listing.target, verdict.content, pinned=pinned)
+        if verdict.project is not None:
+            return import_from(listing.target, verdict.project)
+        raise BrokenPluginError("there is nothing to import it from")
+
+    def catalogue(self, faults: tuple[Fault, ...]) -> Catalogue:
+        """Give what was collected."""
+        return Catalogue(
+            worlds=_named(self.parts["world"]),
+            policies=_named(self.parts["policy"]),
+            sinks=_named(self.parts["sink"]),
+            observers=_named(self.parts["observer"]),
+            events=self.events,
+            hooks=MappingProxyType(dict(self.hooks)),
+            rows=tuple(self.rows),
+            faults=faults,
+            warnings=tuple(self.warnings),
         )
 
 
-def _refusal(listing: Listing) -> PluginRow:
-    """Describe a plugin that was not loaded."""
-    return PluginRow(
-        listing.distribution, listing.version, listing.entry_point, "", "", REFUSED, listing.target
-    )
+def _named(factories: Mapping[str, PartFactory[object]]) -> Mapping[str, PartFactory[ProductT]]:
+    """Sort by name; that each factory makes what its hook promises is checked where it is built."""
+    return cast("Mapping[str, PartFactory[ProductT]]", MappingProxyType(dict(sorted(factories.items()))))

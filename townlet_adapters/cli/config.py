@@ -6,12 +6,11 @@ from collections.abc import Iterator
 import click
 
 from townlet_adapters.cli import errors
-from townlet_adapters.cli.options import OVERRIDES, to_overrides
+from townlet_adapters.cli.options import ALLOWING, OVERRIDES, catalogue_of, to_overrides
 from townlet_adapters.composition import check_config, load_config
 from townlet_adapters.config.schema import config_schema
 from townlet_adapters.config.source import Override, find_config
 from townlet_core.errors import TownletError
-from townlet_plugins.catalogue import Catalogue, load_catalogue
 
 
 @click.group("config")
@@ -38,10 +37,10 @@ def check(files: tuple[str, ...], overrides: tuple[str, ...]) -> int:
     Example:
       townlet config check configs/*.yaml
     """
-    catalogue, changes = load_catalogue(), to_overrides(overrides)
+    changes = to_overrides(overrides)
     worst = errors.DONE
     for file in files:
-        found = list(_problems(file, catalogue, changes))
+        found = list(_problems(file, changes))
         for error in found:
             worst = max(worst, errors.exit_code(error))
             for line in errors.lines_of(error):
@@ -61,25 +60,27 @@ def show(file: str, overrides: tuple[str, ...]) -> None:
     Example:
       townlet config show configs/town.yaml --set seed=3
     """
-    config = load_config(find_config(file), load_catalogue(), to_overrides(overrides))
+    config = load_config(find_config(file), to_overrides(overrides))
     digests = {"config_digest": config.config_digest, "sim_digest": config.sim_digest}
     click.echo(json.dumps({**digests, "config": config.shown}, indent=2, ensure_ascii=False))
 
 
 @command.command("schema")
-def schema() -> None:
-    """Print the JSON Schema of a run config, with the options of every installed part.
+@ALLOWING
+def schema(config: str | None) -> None:
+    """Print the JSON Schema of a run config, with the options of every part that may come in.
 
     \b
-    Example:
+    Examples:
       townlet config schema > townlet.schema.json
+      townlet config schema --config my.yaml > townlet.schema.json
     """
-    click.echo(json.dumps(config_schema(load_catalogue()), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(config_schema(catalogue_of(config)), indent=2, ensure_ascii=False))
 
 
-def _problems(file: str, catalogue: Catalogue, overrides: tuple[Override, ...]) -> Iterator[TownletError]:
+def _problems(file: str, overrides: tuple[Override, ...]) -> Iterator[TownletError]:
     """Give what is wrong with one config; another one may still be right."""
     try:
-        check_config(load_config(find_config(file), catalogue, overrides))
+        check_config(load_config(find_config(file), overrides))
     except TownletError as error:
         yield error

@@ -3,7 +3,6 @@
 import logging
 import sys
 
-import structlog
 from rich.console import Console
 
 _WIDTH_OF_A_PIPE = 400
@@ -26,6 +25,8 @@ def note(message: str) -> None:
 
 def configure_logs() -> None:
     """Send the logs of all parts to standard error: for people on a terminal, as JSON lines otherwise."""
+    import structlog  # noqa: PLC0415 - commands that only print need no logs
+
     stamps = structlog.processors.TimeStamper(fmt="iso", utc=True)
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,

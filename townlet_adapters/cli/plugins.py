@@ -1,39 +1,130 @@
-"""``townlet plugins``: list."""
+"""``townlet plugins``: list, pin, verify."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 
 import click
-from rich.table import Table
 
-from townlet_adapters.cli.console import stdout_console
+from townlet_adapters.cli import errors
+from townlet_core.errors import PluginError, Problem, UnknownNameError
 from townlet_core.records import record_to_json
-from townlet_plugins.catalogue import PluginRow, load_catalogue
+from townlet_plugins.allowlist import NOBODY, Allowlist, Permit, normalised
+from townlet_plugins.catalogue import PluginRow, load_catalogue, verify_allowed
+from townlet_plugins.integrity import read_content
+from townlet_plugins.listing import Listing, list_entry_points
 
 
 @click.group("plugins")
 def command() -> None:
-    """Tell which plugins are installed.
+    """Tell which plugins are installed, and say exactly which ones may come in.
 
     \b
-    Example:
+    Examples:
       townlet plugins list
+      townlet plugins pin townlet-bakery
+      townlet plugins verify my.yaml
     """
 
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def show(*, as_json: bool) -> None:
+@click.option(
+    "--config", metavar="FILE", help="Config whose plugins are let in; without it, nobody but ours."
+)
+def show(config: str | None, *, as_json: bool) -> None:
     """List every plugin found; one that is not allowed is not imported for it.
 
     \b
     Examples:
       townlet plugins list
       townlet plugins list --json
+      townlet plugins list --config my.yaml
     """
-    rows = load_catalogue().rows
+    catalogue = load_catalogue(_allowlist(config))
     if as_json:
-        click.echo(json.dumps([_as_json(row) for row in rows], indent=2))
-        return
+        click.echo(json.dumps([_as_json(row) for row in catalogue.rows], indent=2))
+    else:
+        _print_table(catalogue.rows)
+    for fault in catalogue.faults:
+        click.echo(fault.reason, err=True)
+
+
+@command.command("pin")
+@click.argument("distributions", nargs=-1, required=True, metavar="DIST...")
+def pin(distributions: tuple[str, ...]) -> None:
+    """Print the entries of plugins.allow that let in what is installed now, and nothing else.
+
+    Nothing of it is imported. Read what you pin: an entry is trust.
+
+    \b
+    Example:
+      townlet plugins pin townlet-bakery >> my.yaml
+    """
+    installed = [listing for listing in list_entry_points() if not listing.builtin]
+    permits = [permit for name in distributions for permit in _pins(name, installed)]
+    click.echo("plugins:\n  allow:")
+    for permit in permits:
+        click.echo(f"    {permit.spelled()}")
+
+
+@command.command("verify")
+@click.argument("config", required=False, metavar="[CONFIG]")
+def verify(config: str | None) -> int:
+    """Check that what a config lets in is installed and is what was pinned; nothing of it is imported.
+
+    \b
+    Example:
+      townlet plugins verify my.yaml
+    """
+    verdicts, faults = verify_allowed(_allowlist(config))
+    if not any(verdict.permit for verdict in verdicts) and not faults:
+        click.echo("nobody but our own plugins is let in")
+    for verdict in verdicts:
+        if verdict.permit is None or verdict.refusal:
+            continue
+        listing, pinned = verdict.listing, verdict.permit.content_sha256 is not None
+        how = "pinned" if pinned else "editable" if verdict.content is None else "not pinned"
+        click.echo(f"{listing.distribution} {listing.version} ({listing.entry_point}): ok, {how}")
+    for fault in faults:
+        click.echo(fault.reason)
+    return errors.PLUGIN if faults else errors.DONE
+
+
+def _allowlist(config: str | None) -> Allowlist:
+    """Read whom a config lets in."""
+    if config is None:
+        return NOBODY
+    from townlet_adapters.cli.options import allowlist_in  # noqa: PLC0415 - a list without a config needs no YAML
+
+    return allowlist_in(config)
+
+
+def _pins(name: str, installed: list[Listing]) -> Iterator[Permit]:
+    """Give an entry for each entry point of a distribution."""
+    listings = [listing for listing in installed if listing.distribution == normalised(name)]
+    if not listings:
+        known = ", ".join(sorted({listing.distribution for listing in installed})) or "none"
+        found = f"'{name}', which offers no plugin here"
+        raise UnknownNameError(Problem("", found, f"installed distributions that do: {known}"))
+    for listing in listings:
+        if listing.broken:
+            raise PluginError(f"{name} ({listing.entry_point}) cannot be pinned: {listing.broken}")
+        try:
+            content = read_content(listing)
+        except PluginError as error:
+            raise PluginError(f"{name} ({listing.entry_point}) cannot be pinned: {error}") from error
+        permit = Permit(listing.distribution, listing.entry_point, listing.version, content.sha256)
+        if content.native:
+            click.echo(f"{name} brings compiled code: {', '.join(content.native)}", err=True)
+        yield replace(permit, allow_native=bool(content.native))
+
+
+def _print_table(rows: tuple[PluginRow, ...]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - not needed for JSON
+
+    from townlet_adapters.cli.console import stdout_console  # noqa: PLC0415 - as above
+
     table = Table(box=None, pad_edge=False)
     for heading in ("distribution", "version", "name", "kind", "state", "class"):
         table.add_column(heading, overflow="fold")

@@ -4,9 +4,11 @@ import json
 
 import click
 
+from townlet_adapters.cli.options import ALLOWING, catalogue_of
 from townlet_adapters.telemetry.envelope import envelope_schema, event_type
 from townlet_adapters.telemetry.streams import state_schemas
-from townlet_core.events.schema import CORE_EVENTS, schema_id
+from townlet_core.events.reference import events_markdown
+from townlet_core.events.schema import CORE_EVENTS, EventRegistry, schema_id
 from townlet_core.jsonvalue import JsonObject
 
 
@@ -21,20 +23,27 @@ def command() -> None:
 
 
 @command.command("events")
-def events() -> None:
+@ALLOWING
+@click.option("--markdown", is_flag=True, help="Print a page for people instead; events alone.")
+def events(config: str | None, *, markdown: bool) -> None:
     """Print the JSON Schema (2020-12) of a line of a file: envelope, every event, and the state messages.
 
     \b
-    Example:
+    Examples:
       townlet schema events > events.schema.json
+      townlet schema events --config my.yaml --markdown > events.md
     """
-    click.echo(json.dumps(message_schema(), indent=2, ensure_ascii=False))
+    registry = catalogue_of(config).events if config is not None else CORE_EVENTS
+    if markdown:
+        click.echo(events_markdown(registry), nl=False)
+        return
+    click.echo(json.dumps(message_schema(registry), indent=2, ensure_ascii=False))
 
 
-def message_schema() -> JsonObject:
+def message_schema(registry: EventRegistry) -> JsonObject:
     """Describe every message: an envelope, with the data that its type promises."""
     states = state_schemas()
-    kinds = {kind: CORE_EVENTS.data_schema(kind) for kind in CORE_EVENTS.classes} | states
+    kinds = {kind: registry.data_schema(kind) for kind in registry.classes} | states
     envelope = envelope_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

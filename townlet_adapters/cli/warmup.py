@@ -21,11 +21,10 @@ def command() -> None:
     """
     configure_logs()
     console, started = stderr_console(), time.perf_counter()
-    catalogue = load_catalogue()
     with console.status("compiling the town's kernels: once for this machine and version"):
-        for policy in catalogue.policies:
+        for policy in load_catalogue().policies:
             override = Override(("policy",), {"use": policy}, "warmup")
-            live_briefly(load_config(default_config(), catalogue, (override,)))
+            live_briefly(load_config(default_config(), (override,)))
     seconds = time.perf_counter() - started
     if INTERPRETED:
         note("NUMBA_DISABLE_JIT is set: kernels run as plain Python, nothing was compiled")

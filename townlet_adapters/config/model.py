@@ -4,10 +4,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from townlet_adapters.validation import nearest
 from townlet_core.dto.stream import ChannelCadences, StreamMode, StreamSettings
-from townlet_core.events.schema import CORE_EVENTS
-from townlet_core.transforms.redact import FRAME_KIND
+from townlet_plugins.allowlist import DIGEST, DISTRIBUTION, ENTRY_POINT, Allowlist, Permit
 
 DEFAULT_WORLD: Final = "town"
 DEFAULT_POLICY: Final = "scripted"
@@ -97,15 +95,6 @@ class RedactSection(Section):
     kinds: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """kinds of events that they are taken out of, `state.frame` for frames; null for everything"""
 
-    @field_validator("kinds")
-    @classmethod
-    def _are_kinds(cls, kinds: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        known = {*CORE_EVENTS.classes, FRAME_KIND}
-        for kind in kinds or ():
-            if kind not in known:
-                raise ValueError(f"there is no kind '{kind}'; {nearest(kind, known)}")
-        return kinds
-
 
 class RenameResidentsSection(Section):
     """Replaces ids and names of residents by pseudonyms that only the holder of a key can make."""
@@ -151,14 +140,74 @@ class TelemetrySection(Section):
     """where messages go; `events.ndjson` in the run folder when left out, nowhere with `[]`"""
 
 
+class AllowSection(Section):
+    """One plugin that may come in."""
+
+    distribution: Annotated[str, Field(pattern=DISTRIBUTION)]
+    """name of the package, as it is installed"""
+
+    entry_point: Annotated[str, Field(pattern=ENTRY_POINT)]
+    """name of its entry point in the group `townlet.plugins`"""
+
+    version: Annotated[str, Field(min_length=1)] | None = None
+    """the one version that may come in; null for any"""
+
+    content_sha256: Annotated[str, Field(pattern=DIGEST)] | None = None
+    """the one content that may come in, as `townlet plugins pin` prints it; null for any"""
+
+    allow_native: bool = False
+    """whether it may bring compiled modules"""
+
+    allow_editable: bool = False
+    """whether it may be an editable install, whose content cannot be verified"""
+
+    def permit(self) -> Permit:
+        """Say the same to the door."""
+        return Permit(
+            self.distribution,
+            self.entry_point,
+            self.version,
+            self.content_sha256,
+            allow_native=self.allow_native,
+            allow_editable=self.allow_editable,
+        )
+
+
 class PluginsSection(Section):
-    """Which third-party plugins may come in: none, in this version."""
+    """Which third-party plugins may come in."""
 
-    allow: tuple[JsonValue, ...] = ()
-    """third-party plugins that may be loaded; must be empty in this version"""
+    allow: tuple[AllowSection, ...] = ()
+    """plugins that may be loaded; nothing else that is installed is imported"""
 
-    hooks: tuple[JsonValue, ...] = ()
-    """affordance hooks to activate; must be empty in this version"""
+    require_pins: bool = False
+    """whether every entry of `allow` must have its `content_sha256`"""
+
+    hooks: tuple[Annotated[str, Field(pattern=ENTRY_POINT)], ...] = ()
+    """affordance hooks to activate, by entry point, in the order in which they are asked"""
+
+    hook_budget_ms: Annotated[int, Field(ge=1)] = 50
+    """milliseconds that one call of a hook may take"""
+
+    @field_validator("allow")
+    @classmethod
+    def _names_each_once(cls, allow: tuple[AllowSection, ...]) -> tuple[AllowSection, ...]:
+        keys = [each.permit().key for each in allow]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"{' '.join(key)} is named twice; leave one entry for it")
+        return allow
+
+    @field_validator("hooks")
+    @classmethod
+    def _activates_each_once(cls, hooks: tuple[str, ...]) -> tuple[str, ...]:
+        for name in hooks:
+            if hooks.count(name) > 1:
+                raise ValueError(f"'{name}' is named twice; a hook is asked once")
+        return hooks
+
+    def allowlist(self) -> Allowlist:
+        """Say the same to the door."""
+        return Allowlist(tuple(each.permit() for each in self.allow), self.require_pins)
 
 
 class RunnerSection(Section):
@@ -241,6 +290,9 @@ class ObserversSection(Section):
     histories: HistoriesSection = HistoriesSection()
     """how much of the latest facts is remembered in the process"""
 
+    extra: tuple[Part, ...] = ()
+    """observers of plugins, in the order of their facts"""
+
 
 class RunConfig(Section):
     """A run: a world, who decides in it, and where its messages go."""
@@ -264,7 +316,7 @@ class RunConfig(Section):
     """where messages go"""
 
     plugins: PluginsSection = PluginsSection()
-    """which third-party plugins may come in: none, in this version"""
+    """which third-party plugins may come in, and which of their hooks are asked"""
 
     observers: ObserversSection = ObserversSection()
     """what watches the town and adds to its facts"""

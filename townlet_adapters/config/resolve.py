@@ -6,7 +6,7 @@ Two passes: the config's own keys first, then the options of each part by the mo
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,8 @@ from townlet_adapters.config.model import (
     DEFAULT_SINK,
     DEFAULT_WORLD,
     Part,
+    PluginsSection,
+    RedactSection,
     RunConfig,
     StreamSection,
     TransformSection,
@@ -23,19 +25,26 @@ from townlet_adapters.config.model import (
 from townlet_adapters.config.source import Override, Source, with_overrides
 from townlet_adapters.documents import Document, KeyPath, read_key
 from townlet_adapters.validation import nearest, validate
-from townlet_core.errors import ConfigError, PluginError, UnknownNameError
+from townlet_core.errors import ConfigError, PluginError, Problem, UnknownNameError
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
+from townlet_core.observers.port import Observer
 from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
-from townlet_plugins.catalogue import BUILTIN, Catalogue
+from townlet_core.transforms.redact import FRAME_KIND
+from townlet_plugins.allowlist import Allowlist
+from townlet_plugins.catalogue import Catalogue, NamedHook
 from townlet_plugins.factory import BuildContext, OptionsModel, PartFactory, Prepared
 
 ModelT = TypeVar("ModelT", bound=OptionsModel)
 ProductT = TypeVar("ProductT")
+OfferT = TypeVar("OfferT")
+
+_MOST_HINTS = 3
 
 WORLD: KeyPath = ("world",)
 POLICY: KeyPath = ("policy",)
 SINKS: KeyPath = ("telemetry", "sinks")
-"""What a run with a folder and without sinks writes to."""
+OBSERVERS: KeyPath = ("observers", "extra")
+PLUGINS: KeyPath = ("plugins",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +86,11 @@ class ResolvedConfig:
         world: the world.
         policy: who decides.
         sinks: where messages go.
+        observers: who watches beside our own, in the order of their facts.
+        hooks: who is asked while the town runs, in that order.
+        catalogue: everything that the config could name.
         shown: the whole config with every default filled in, what the environment says left out.
-        simulation: the sections that decide what happens in town: seed, world, policy, observers.
+        simulation: what decides what happens in town: seed, world, policy, observers, and the names of hooks.
         config_digest: digest of ``shown``.
         sim_digest: digest of ``simulation``.
     """
@@ -87,6 +99,9 @@ class ResolvedConfig:
     world: Prepared[WorldPort]
     policy: Prepared[PolicyPort]
     sinks: tuple[SinkChoice, ...]
+    observers: tuple[Prepared[Observer], ...]
+    hooks: tuple[NamedHook, ...]
+    catalogue: Catalogue = field(repr=False)
     shown: JsonObject
     simulation: JsonObject
     config_digest: str
@@ -123,6 +138,20 @@ def with_policy(source: Source, name: str) -> Source:
     return with_overrides(source.written, source.folder, (*source.overrides, override))
 
 
+def allowlist_of(source: Source) -> Allowlist:
+    """Read who may come in; that comes first, since the rest of a config may name what they bring.
+
+    Raises:
+        ConfigError: with every problem of that section.
+    """
+    with source.blame():
+        document = substitute(source.document).document
+        match document.value:
+            case {"plugins": section} if section is not None:
+                return validate(document, PluginsSection, PLUGINS).allowlist()
+        return PluginsSection().allowlist()
+
+
 def resolve(
     source: Source, catalogue: Catalogue, sinks: Sequence[SinkRequest] | None = None
 ) -> ResolvedConfig:
@@ -143,12 +172,32 @@ def resolve(
         raw = _completed(source.document)
         substituted = substitute(raw)
         run = validate(raw, RunConfig)
-        _refuse_plugins(run)
         parts = _Parts(substituted, catalogue, source.folder)
+        parts.require_plugins()
         world = parts.prepare(catalogue.worlds, run.world, WORLD)
         policy = parts.prepare(catalogue.policies, run.policy, POLICY)
         chosen = tuple(parts.sink(run, number) for number in range(len(run.telemetry.sinks)))
-    return _resolved(source, substituted, run, world=world, policy=policy, sinks=chosen)
+        observers = tuple(
+            parts.prepare(catalogue.observers, part, (*OBSERVERS, number))
+            for number, part in enumerate(run.observers.extra)
+        )
+        hooks = tuple(parts.hook(name, (*PLUGINS, "hooks", at)) for at, name in enumerate(run.plugins.hooks))
+    shown = _shown(substituted, run, world, policy, chosen, observers)
+    simulation = _simulation(shown)
+    return ResolvedConfig(
+        run=run,
+        world=world,
+        policy=policy,
+        sinks=chosen,
+        observers=observers,
+        hooks=hooks,
+        catalogue=catalogue,
+        shown=shown,
+        simulation=simulation,
+        config_digest=digest_of(shown),
+        sim_digest=digest_of(simulation),
+        source=source,
+    )
 
 
 def digest_of(value: JsonValue) -> str:
@@ -204,21 +253,52 @@ class _Parts:
     def sink(self, run: RunConfig, number: int) -> SinkChoice:
         section, path = run.telemetry.sinks[number], (*SINKS, number)
         prepared = self.prepare(self.catalogue.sinks, section, path)
+        for at, transform in enumerate(section.transforms):
+            if isinstance(transform, RedactSection):
+                self._require_kinds(transform, (*path, "transforms", at, "kinds"))
         return SinkChoice(prepared, section.stream or run.telemetry.stream, section.transforms, path)
 
-    def _find(
-        self, factories: Mapping[str, PartFactory[ProductT]], name: str, path: KeyPath
-    ) -> PartFactory[ProductT]:
-        factory = factories.get(name)
-        if factory is not None:
-            return factory
-        for row in self.catalogue.rows:
-            if row.state != BUILTIN and row.entry_point == name:
-                raise PluginError(f"'{name}' of {row.distribution} {row.version} is {row.state}")
-        allowed = nearest(name, factories)
-        raise UnknownNameError(
-            self.substituted.document.problem(path, f"'{name}', which nothing offers", allowed)
-        )
+    def hook(self, name: str, path: KeyPath) -> NamedHook:
+        return self._find(self.catalogue.hooks, name, path)
+
+    def require_plugins(self) -> None:
+        """Refuse a config that lets somebody in who cannot come."""
+        problems = [
+            str(self._problem((*PLUGINS, "allow", fault.number), fault.reason, ""))
+            for fault in self.catalogue.faults
+        ]
+        if problems:
+            raise PluginError("\n".join(problems))
+
+    def _require_kinds(self, section: RedactSection, path: KeyPath) -> None:
+        known = {*self.catalogue.events.classes, FRAME_KIND}
+        unknown = [(at, kind) for at, kind in enumerate(section.kinds or ()) if kind not in known]
+        problems = [
+            self._problem((*path, at), f"'{kind}', and there is no such kind", nearest(kind, known))
+            for at, kind in unknown
+        ]
+        if problems:
+            raise ConfigError(*problems)
+
+    def _find(self, offered: Mapping[str, OfferT], name: str, path: KeyPath) -> OfferT:
+        """Look a name up; the reason why there is none may be somebody who was not let in."""
+        found = offered.get(name)
+        if found is not None:
+            return found
+        refused = self.catalogue.refused
+        for row in refused:
+            if row.entry_point == name:
+                raise PluginError(str(self._problem(path, f"{row} is {row.state}", row.advice)))
+        allowed = nearest(name, offered)
+        if refused:
+            lines = "; ".join(f"{row}: {row.allow_line}" for row in refused[:_MOST_HINTS])
+            allowed += (
+                f"; installed plugins that are not let in may offer it; below plugins.allow for {lines}"
+            )
+        raise UnknownNameError(self._problem(path, f"'{name}', which nothing offers", allowed))
+
+    def _problem(self, path: KeyPath, found: str, allowed: str) -> Problem:
+        return self.substituted.document.problem(path, found, allowed)
 
 
 def _with_sinks(source: Source, catalogue: Catalogue, requests: Sequence[SinkRequest]) -> Source:
@@ -249,16 +329,21 @@ def _completed(document: Document) -> Document:
         telemetry = value.get("telemetry") or {}
         if isinstance(telemetry, Mapping) and telemetry.get("sinks") is None:
             value = {**value, "telemetry": {**telemetry, "sinks": [{"use": DEFAULT_SINK}]}}
-    for path in (WORLD, POLICY, *_sink_paths(value)):
+    for path in (WORLD, POLICY, *_part_paths(value)):
         value = _with_options(value, path)
     return replace(document, value=value)
 
 
-def _sink_paths(value: JsonValue) -> list[KeyPath]:
+def _part_paths(value: JsonValue) -> list[KeyPath]:
+    """Find the parts that stand in lists."""
+    paths: list[KeyPath] = []
     match value:
         case {"telemetry": {"sinks": list(sinks)}}:
-            return [(*SINKS, number) for number in range(len(sinks))]
-    return []
+            paths += [(*SINKS, number) for number in range(len(sinks))]
+    match value:
+        case {"observers": {"extra": list(extra)}}:
+            paths += [(*OBSERVERS, number) for number in range(len(extra))]
+    return paths
 
 
 def _with_options(value: JsonValue, path: KeyPath) -> JsonValue:
@@ -272,26 +357,15 @@ def _with_options(value: JsonValue, path: KeyPath) -> JsonValue:
     return value
 
 
-def _refuse_plugins(run: RunConfig) -> None:
-    """Refuse third parties until their loading exists."""
-    for key, named in (("allow", run.plugins.allow), ("hooks", run.plugins.hooks)):
-        if named:
-            raise PluginError(
-                f"plugins.{key} names {canonical_json(named[0]).decode()}, but third-party plugins cannot be "
-                f"loaded by this version; leave plugins.{key} empty"
-            )
-
-
-def _resolved(  # noqa: PLR0913 - the parts of a config
-    source: Source,
+def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
     substituted: Substituted,
     run: RunConfig,
-    *,
     world: Prepared[WorldPort],
     policy: Prepared[PolicyPort],
     sinks: tuple[SinkChoice, ...],
-) -> ResolvedConfig:
-    """Fill in every default and take the digests."""
+    observers: tuple[Prepared[Observer], ...],
+) -> dict[str, JsonValue]:
+    """Fill in every default."""
     shown: dict[str, JsonValue] = run.model_dump(mode="json")
     shown["world"] = {"use": world.name, "options": world.options}
     shown["policy"] = {"use": policy.name, "options": policy.options}
@@ -307,15 +381,15 @@ def _resolved(  # noqa: PLR0913 - the parts of a config
             for sink in sinks
         ],
     }
+    extra: list[JsonValue] = [{"use": each.name, "options": each.options} for each in observers]
+    shown["observers"] = {**run.observers.model_dump(mode="json"), "extra": extra}
+    return shown
+
+
+def _simulation(shown: JsonObject) -> dict[str, JsonValue]:
+    """Choose what decides what happens in town; who may come in is never a snapshot's to say."""
     simulation = {key: shown[key] for key in ("seed", "world", "policy", "observers")}
-    return ResolvedConfig(
-        run=run,
-        world=world,
-        policy=policy,
-        sinks=sinks,
-        shown=shown,
-        simulation=simulation,
-        config_digest=digest_of(shown),
-        sim_digest=digest_of(simulation),
-        source=source,
-    )
+    match shown["plugins"]:
+        case {"hooks": hooks}:
+            simulation["plugins"] = {"hooks": hooks}
+    return simulation

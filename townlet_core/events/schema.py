@@ -25,6 +25,7 @@ from townlet_core.events.employment import (
 )
 from townlet_core.events.lifecycle import LifecycleArrive, LifecycleMoved
 from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
+from townlet_core.events.plugin import PluginRefused
 from townlet_core.events.policy import PolicyMetadata
 from townlet_core.events.queue import (
     QueueConflict,
@@ -54,7 +55,6 @@ RESERVED_KINDS: Final = frozenset(
         "perturbation.ended",
         "perturbation.scheduled",
         "perturbation.started",
-        "plugin.refused",
         "plugin.rejected",
         "policy.anneal.update",
         "policy.guardrail",
@@ -264,6 +264,7 @@ CORE_EVENTS: Final = EventRegistry(
         LoopFailure,
         LoopHealth,
         LoopTick,
+        PluginRefused,
         PolicyMetadata,
         QueueConflict,
         QueueGrant,

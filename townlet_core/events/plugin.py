@@ -1,0 +1,21 @@
+"""What became of plugins."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from townlet_core.events.base import Event
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRefused(Event):
+    """An installed plugin was not let in, and the run went on without it. A diagnostic.
+
+    ``allow_line`` is the line of ``plugins.allow`` that names it.
+    """
+
+    kind: ClassVar[str] = "plugin.refused"
+    distribution: str
+    version: str
+    entry_point: str
+    reason: str
+    allow_line: str

@@ -1,0 +1,84 @@
+"""Who may come in: entries by distribution and entry point, bound to a version and a content or to none."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Final
+
+DISTRIBUTION: Final = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$"
+"""A distribution's name as packaging has it: ASCII alone, so that none looks like another."""
+
+ENTRY_POINT: Final = r"^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
+"""An entry point's name: ASCII alone, too."""
+
+DIGEST: Final = r"^[0-9a-f]{64}$"
+"""A content digest: SHA-256 in lower-case hex."""
+
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """One entry of ``plugins.allow``.
+
+    Attributes:
+        distribution: name of the distribution, in any spelling that packaging takes for the same.
+        entry_point: name of the entry point, exactly.
+        version: the one version that may come in, None for any.
+        content_sha256: the one content that may come in, as ``townlet plugins pin`` prints it; None for any.
+        allow_native: whether it may bring compiled modules, whose code no digest of ours can follow.
+        allow_editable: whether it may be an editable install, which has no content to verify.
+    """
+
+    distribution: str
+    entry_point: str
+    version: str | None = None
+    content_sha256: str | None = None
+    allow_native: bool = False
+    allow_editable: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is for: normalised distribution, entry point."""
+        return normalised(self.distribution), self.entry_point
+
+    def spelled(self) -> str:
+        """Spell it as a line of YAML for ``plugins.allow``."""
+        parts = [f"distribution: {_scalar(self.distribution)}", f"entry_point: {_scalar(self.entry_point)}"]
+        if self.version is not None:
+            parts.append(f"version: {json.dumps(self.version)}")
+        if self.content_sha256 is not None:
+            parts.append(f"content_sha256: {json.dumps(self.content_sha256)}")
+        flags = {"allow_native": self.allow_native, "allow_editable": self.allow_editable}
+        parts += [f"{flag}: true" for flag, is_set in flags.items() if is_set]
+        return f"- {{{', '.join(parts)}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowlist:
+    """Who may come in.
+
+    Attributes:
+        permits: the entries, in the order of the config; no two for the same entry point.
+        require_pins: whether an entry without ``content_sha256`` lets nobody in.
+    """
+
+    permits: tuple[Permit, ...] = ()
+    require_pins: bool = False
+
+
+NOBODY: Final = Allowlist()
+"""Lets our own distribution in and nobody else."""
+
+
+def normalised(name: str) -> str:
+    """Give the one spelling of a distribution's name that all its spellings share (PEP 503)."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+def _scalar(text: str) -> str:
+    """Spell a name; quoted where YAML could take it for something else than text."""
+    return text if re.fullmatch(r"[a-z][a-z0-9_-]{3,}", text) and text not in _WORDS else json.dumps(text)
+
+
+_WORDS: Final = frozenset({"true", "false", "null"})

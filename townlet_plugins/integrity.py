@@ -1,0 +1,281 @@
+"""What a distribution consists of: every file named by its RECORD, read once, and the digest of all of them.
+
+The digest is that of the text that ``sha256sum`` writes for the files, sorted by path: one line
+``<sha256 in hex>  <path>`` for each row of RECORD, but for those that an installer writes or that differ
+from one environment to the next. Left out are RECORD itself and its signatures, INSTALLER, REQUESTED,
+direct_url.json, provenance_url.json and uv's own notes in the ``.dist-info`` folder; bytecode; and the
+scripts that the distribution's entry points ask for. The same wheel has the same digest in every
+environment, whoever installed it.
+"""
+
+import csv
+import hashlib
+import os
+import re
+import stat
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Final
+
+from importlib_metadata import Distribution, EntryPoint
+
+from townlet_core.errors import PluginError
+from townlet_plugins.allowlist import normalised
+from townlet_plugins.listing import GROUP, Listing, editable_project, printable, root_of
+
+MAX_FILES: Final = 20_000
+MAX_BYTES: Final = 512 << 20
+
+_INSTALLERS_NOTES: Final = frozenset(
+    {
+        "INSTALLER",
+        "RECORD",
+        "RECORD.jws",
+        "RECORD.p7s",
+        "REQUESTED",
+        "direct_url.json",
+        "provenance_url.json",
+        "uv_build.json",
+        "uv_cache.json",
+    }
+)
+_HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
+_NATIVE: Final = re.compile(r".*\.(so|pyd|dylib|dll)(\.[0-9]+)*", re.IGNORECASE)
+_NATIVE_STARTS: Final = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+_SCRIPT_FOLDERS: Final = frozenset({"bin", "Scripts"})
+_READ_ONCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class IntegrityError(PluginError):
+    """A distribution is not what its RECORD says, or is nothing that could be verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The verified content of one distribution.
+
+    Attributes:
+        distribution: its normalised name.
+        root: the folder that paths are relative to.
+        files: the bytes of every file that counts, by path.
+        native: paths of compiled modules and libraries among them.
+        sha256: the content digest.
+    """
+
+    distribution: str
+    root: Path
+    files: Mapping[str, bytes]
+    native: tuple[str, ...]
+    sha256: str
+
+    @property
+    def tops(self) -> frozenset[str]:
+        """Names of the modules and packages that can be imported from it."""
+        return frozenset(filter(None, map(_top_of, self.files)))
+
+
+def read_content(listing: Listing) -> Content:
+    """Read and verify the distribution of an entry point; nothing of it is imported.
+
+    Raises:
+        IntegrityError: when a file is missing, differs from its row of RECORD, is a link, lies elsewhere, or
+            has no row; when there is no RECORD, or nothing but a zip or an editable install.
+    """
+    source = listing.source
+    root = root_of(source) if source is not None else None
+    if source is None or root is None:
+        raise IntegrityError("it lies in a zip, not in a folder: install it with an installer")
+    if editable_project(source) is not None:
+        raise IntegrityError("it is an editable install, which has no content to verify")
+    rows, info = _rows(source, listing.distribution)
+    disk = _Disk(root)
+    files = {path: disk.read(path, declared) for path, declared in rows.items()}
+    _require_no_more(root, rows, info)
+    _require_as_listed(listing, _Verified(files, info))
+    return Content(
+        listing.distribution,
+        root,
+        MappingProxyType(files),
+        tuple(path for path, data in files.items() if _is_native(path, data)),
+        _digest(files),
+    )
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    """Digest files by path and content."""
+    lines = sorted((path.encode(), hashlib.sha256(data).hexdigest().encode()) for path, data in files.items())
+    return hashlib.sha256(b"".join(b"%b  %b\n" % (digest, path) for path, digest in lines)).hexdigest()
+
+
+def _rows(source: Distribution, name: str) -> tuple[dict[str, str], str]:
+    """Read the rows of RECORD that count: path and declared hash; and the name of the metadata's folder."""
+    text = source.read_text("RECORD")
+    if text is None:
+        raise IntegrityError("its installer left no RECORD of its files; install it with pip or uv")
+    rows: dict[str, str] = {}
+    scripts = _scripts(source)
+    try:
+        table = list(csv.reader(text.splitlines(), strict=True))
+    except csv.Error as error:
+        raise IntegrityError(f"its RECORD is no table: {printable(str(error))}") from error
+    if len(table) > MAX_FILES:
+        raise IntegrityError(f"its RECORD has {len(table)} rows; at most {MAX_FILES} are read")
+    for number, row in enumerate(table, start=1):
+        if len(row) != 3:  # noqa: PLR2004 - path, hash, size
+            raise IntegrityError(f"row {number} of its RECORD is none: path, hash, size")
+        path, declared, _size = row
+        if _is_script(path, scripts) or _is_bytecode(path):
+            continue
+        _require_inside(path)
+        if path in rows:
+            raise IntegrityError(f"its RECORD names {printable(path)} twice")
+        rows[path] = declared
+    info = _info_folder(rows, name)
+    counted = {path: declared for path, declared in rows.items() if not _is_note(path, info)}
+    for path in counted:
+        if PurePosixPath(path).suffix == ".pth":
+            raise IntegrityError(f"it installs {printable(path)}, whose lines Python runs at every start")
+    return counted, info
+
+
+def _scripts(source: Distribution) -> frozenset[str]:
+    """Name the scripts that an installer makes for the distribution's entry points."""
+    groups = ("console_scripts", "gui_scripts")
+    names = {entry.name for group in groups for entry in source.entry_points.select(group=group)}
+    return frozenset({f"{name}{end}" for name in names for end in ("", ".exe", "-script.py", "-script.pyw")})
+
+
+def _is_script(path: str, scripts: frozenset[str]) -> bool:
+    parts = [part for part in path.split("/") if part != ".."]
+    return len(parts) == 2 and parts[0] in _SCRIPT_FOLDERS and parts[1] in scripts  # noqa: PLR2004 - folder, name
+
+
+def _is_bytecode(path: str) -> bool:
+    return path.endswith(".pyc") and ".." not in path.split("/")
+
+
+def _is_note(path: str, info: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    return folder == info and name in _INSTALLERS_NOTES
+
+
+def _require_inside(path: str) -> None:
+    """Refuse what does not name a file below the root in the one plain way."""
+    parts = path.split("/")
+    if any(part in {"", ".", ".."} for part in parts) or "\\" in path or not path.isprintable():
+        raise IntegrityError(f"its RECORD names {printable(path)}, which is no path inside its own folder")
+
+
+def _info_folder(rows: Mapping[str, str], name: str) -> str:
+    """Find the one metadata folder that the rows speak of; it is called like the distribution."""
+    found = {path.partition("/")[0] for path in rows if path.partition("/")[0].endswith(".dist-info")}
+    called = {folder for folder in found if normalised(folder.partition("-")[0]) == name}
+    if len(found) != 1 or not called:
+        told = ", ".join(sorted(map(printable, found))) or "none"
+        raise IntegrityError(f"its RECORD names {told}, not one folder {name}-<version>.dist-info")
+    return found.pop()
+
+
+def _require_no_more(root: Path, rows: Mapping[str, str], info: str) -> None:
+    """Refuse files beside the listed ones, in the packages of the distribution and in its metadata."""
+    folders = {path.partition("/")[0] for path in rows if "/" in path}
+    for folder in sorted(folders):
+        # A folder that several distributions may fill has no owner who could vouch for the rest of it.
+        if folder != info and f"{folder}/__init__.py" not in rows:
+            raise IntegrityError(f"its folder {printable(folder)} has no __init__.py, so it is not its alone")
+        for path in _walk(root, folder):
+            if path not in rows and not _is_bytecode(path) and not _is_note(path, info):
+                raise IntegrityError(f"{printable(path)} is not in its RECORD")
+
+
+def _walk(root: Path, folder: str) -> Iterator[str]:
+    """Give every file below a folder, and every link, whatever it leads to."""
+    with os.scandir(root / folder) as entries:
+        for entry in entries:
+            path = f"{folder}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(root, path)
+            else:
+                yield path
+
+
+def _top_of(path: str) -> str:
+    """Name what ``import`` may find by this file; empty when that is nothing."""
+    top, slash, _ = path.partition("/")
+    name = top if slash else top.partition(".")[0] if top.endswith(".py") or _NATIVE.fullmatch(top) else ""
+    return name if name.isidentifier() else ""
+
+
+def _require_as_listed(listing: Listing, verified: Distribution) -> None:
+    """Take version and entry point from the verified files; the listing was made of what lay there before."""
+    wanted = EntryPoint(listing.entry_point, listing.target, GROUP)
+    if verified.metadata.get("Version") != listing.version or wanted not in verified.entry_points:
+        raise IntegrityError("its metadata changed while it was read; try again")
+
+
+class _Verified(Distribution):
+    """The metadata of a distribution, out of bytes that were verified."""
+
+    def __init__(self, files: Mapping[str, bytes], info: str) -> None:
+        self._files, self._info = files, info
+
+    def read_text(self, filename: str | os.PathLike[str]) -> str | None:
+        data = self._files.get(f"{self._info}/{os.fspath(filename)}")
+        return None if data is None else data.decode("utf-8", "replace")
+
+    def locate_file(self, path: str | os.PathLike[str]) -> Path:
+        raise FileNotFoundError(path)  # nobody may look at the disk again
+
+
+def _is_native(path: str, data: bytes) -> bool:
+    return bool(_NATIVE.fullmatch(path)) or data.startswith(_NATIVE_STARTS)
+
+
+class _Disk:
+    """Reads the files below one root, each once and none through a link."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._left = MAX_BYTES
+        self._folders: set[PurePosixPath] = {PurePosixPath(".")}
+
+    def read(self, path: str, declared: str) -> bytes:
+        """Read a file and compare it with its row."""
+        shown = printable(path)
+        algorithm, _, expected = declared.partition("=")
+        if algorithm not in _HASHES:
+            raise IntegrityError(f"its RECORD has no sha256 for {shown}")
+        try:
+            self._require_real_folders(PurePosixPath(path).parent)
+            data = self._bytes(path)
+        except FileNotFoundError:
+            raise IntegrityError(f"{shown} is missing") from None
+        except OSError as error:
+            raise IntegrityError(f"{shown} cannot be read as a plain file: {error.strerror}") from error
+        found = urlsafe_b64encode(hashlib.new(algorithm, data).digest()).rstrip(b"=").decode()
+        if found != expected.rstrip("="):
+            raise IntegrityError(f"{shown} differs from its RECORD")
+        return data
+
+    def _require_real_folders(self, folder: PurePosixPath) -> None:
+        """Refuse a link on the way to a file."""
+        if folder not in self._folders:
+            self._require_real_folders(folder.parent)
+            if not stat.S_ISDIR((self._root / folder).lstat().st_mode):
+                raise IntegrityError(f"{printable(str(folder))} is a link, not a folder")
+            self._folders.add(folder)
+
+    def _bytes(self, path: str) -> bytes:
+        with open(os.open(self._root / path, _READ_ONCE), "rb") as file:  # noqa: PTH123 - a descriptor has no path
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise IntegrityError(f"{printable(path)} is no plain file")
+            self._left -= status.st_size
+            if self._left < 0:
+                raise IntegrityError(
+                    f"it has more than {MAX_BYTES >> 20} MiB, and all of it is held in memory"
+                )
+            return file.read(status.st_size)

@@ -1,0 +1,175 @@
+"""Which plugins are installed, from the metadata of distributions alone; nothing of them is imported."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from importlib_metadata import Distribution
+
+from townlet_plugins.allowlist import DISTRIBUTION, ENTRY_POINT, normalised
+
+GROUP: Final = "townlet.plugins"
+"""Entry-point group that plugins are found under."""
+
+OWN_DISTRIBUTION: Final = "townlet"
+"""The one distribution that needs nobody's permission."""
+
+OWN_PACKAGE: Final = "townlet_adapters"
+"""The package that our own plugins lie in."""
+
+OWN_ROOT: Final = Path(__file__).resolve().parents[1]
+"""The folder that this very code was loaded from; our own plugins come from there and nowhere else."""
+
+UNKNOWN: Final = "unknown"
+
+_NAMES: Final = "letters and digits of ASCII, with . _ - between them"
+
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One entry point, as its distribution's metadata tells.
+
+    Attributes:
+        distribution: normalised name of the distribution.
+        version: the distribution's version.
+        entry_point: name of the entry point; empty when the distribution cannot tell its entry points.
+        target: module that it names, or ``module:object``.
+        builtin: whether it is one of our own.
+        broken: why it can never be loaded; empty when it may be.
+        source: the distribution, for who verifies it.
+    """
+
+    distribution: str
+    version: str
+    entry_point: str
+    target: str
+    builtin: bool = False
+    broken: str = ""
+    source: Distribution | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What an entry of the allowlist must name to let it in."""
+        return self.distribution, self.entry_point
+
+
+def list_entry_points() -> tuple[Listing, ...]:
+    """List every entry point of our group, by distribution and name.
+
+    A distribution whose files cannot be read is listed as broken; so is an entry point that two of the same
+    name claim, since nobody could tell which one is meant.
+    """
+    found = [listing for source in _once(Distribution.discover()) for listing in _listings(source)]
+    claims = Counter(listing.key for listing in found)
+    told = (_alone(listing, claims[listing.key]) for listing in found)
+    return tuple(sorted(told, key=lambda row: (row.distribution, row.entry_point, row.version)))
+
+
+def _alone(listing: Listing, claims: int) -> Listing:
+    """Call an entry point broken that somebody else claims, too; nobody can take one of ours from us."""
+    if claims == 1 or listing.builtin or listing.broken:
+        return listing
+    return replace(listing, broken="it is on the path twice, and nobody can tell which is meant; remove one")
+
+
+def printable(text: str) -> str:
+    """Spell a stranger's text so that it can neither look like another nor steer a terminal."""
+    return ascii(text)[1:-1]
+
+
+def root_of(source: Distribution) -> Path | None:
+    """Give the folder that a distribution is installed in; None when it lies in no folder, but in a zip."""
+    root = source.locate_file("")
+    return root if isinstance(root, Path) else None
+
+
+def editable_project(source: Distribution) -> Path | None:
+    """Give the project folder of an editable install; None for any other."""
+    try:
+        origin = json.loads(source.read_text("direct_url.json") or "{}")
+        if not origin["dir_info"]["editable"]:
+            return None
+        address = urlsplit(origin["url"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return None
+    return Path(unquote(address.path)).resolve() if address.scheme == "file" else None
+
+
+def _once(sources: Iterable[Distribution]) -> Iterator[Distribution]:
+    """Leave out what is found again because a folder is on the path again."""
+    seen: set[tuple[object, str]] = set()
+    for source in sources:
+        root = root_of(source)
+        place = (root.resolve() if root is not None else source.locate_file(""), _folder_name(source))
+        if place not in seen:
+            seen.add(place)
+            yield source
+
+
+def _listings(source: Distribution) -> Iterator[Listing]:
+    """Read one distribution's entry points in our group; whatever its files do to a reader is told."""
+    try:
+        entries = list(source.entry_points.select(group=GROUP))
+    except Exception as error:  # noqa: BLE001 - a stranger's broken files must not keep the others from being listed
+        broken = f"its entry points cannot be read: {printable(str(error))}"
+        yield Listing(printable(_folder_name(source)), UNKNOWN, "", "", broken=broken)
+        return
+    if not entries:
+        return
+    name, version, broken = _identity(source)
+    ours = name == OWN_DISTRIBUTION and _is_ours(source)
+    for entry in entries:
+        builtin = ours and entry.value.partition(".")[0] == OWN_PACKAGE
+        yield Listing(
+            name,
+            version,
+            printable(entry.name),
+            printable(entry.value),
+            builtin=builtin,
+            broken=broken or _complaint(entry.name, entry.value) or ("" if builtin else _impostor(name)),
+            source=source,
+        )
+
+
+def _identity(source: Distribution) -> tuple[str, str, str]:
+    """Read name and version, and why they are none."""
+    try:
+        metadata = source.metadata
+        name, version = str(metadata.get("Name", "")), str(metadata.get("Version", ""))
+    except Exception as error:  # noqa: BLE001 - as above
+        return UNKNOWN, UNKNOWN, f"its METADATA cannot be read: {printable(str(error))}"
+    shown = printable(version) or UNKNOWN
+    if not re.fullmatch(DISTRIBUTION, name):
+        return printable(name) or UNKNOWN, shown, f"its name is none: {_NAMES}"
+    return normalised(name), shown, "" if version else "its METADATA tells no version"
+
+
+def _complaint(name: str, target: str) -> str:
+    """Say why an entry point is none."""
+    if not re.fullmatch(ENTRY_POINT, name):
+        return f"the entry point's name is none: {_NAMES}"
+    if not _TARGET.fullmatch(target):
+        return "the entry point names no module: package.module or package.module:object"
+    return ""
+
+
+def _is_ours(source: Distribution) -> bool:
+    """Tell whether a distribution called like ours is the one that this code belongs to."""
+    root = root_of(source)
+    return editable_project(source) == OWN_ROOT or (root is not None and root.resolve() == OWN_ROOT)
+
+
+def _impostor(name: str) -> str:
+    return f"the name '{OWN_DISTRIBUTION}' is ours" if name == OWN_DISTRIBUTION else ""
+
+
+def _folder_name(source: Distribution) -> str:
+    """Give the name of the folder that holds the metadata."""
+    return Path(str(source)).name

@@ -1,0 +1,188 @@
+"""What a loaded plugin offers: hooks are checked against the specs, and answers against what they promise."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Generic, TypeVar, cast
+
+import pluggy
+
+from townlet_core.errors import PluginError, TownletError
+from townlet_core.events.base import Event
+from townlet_plugins import hookspecs
+from townlet_plugins.allowlist import ENTRY_POINT
+from townlet_plugins.factory import BuildContext, Factory, OptionsModel, PartFactory, Prepared, Validate
+
+PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        "townlet_worlds": ("world", ("spec", "reset", "step", "frame", "snapshot", "restore", "close")),
+        "townlet_policies": ("policy", ("identity", "begin", "decide", "end")),
+        "townlet_sinks": ("sink", ("start", "emit", "status", "stop")),
+        "townlet_observers": ("observer", ("name", "begin", "observe", "kpis")),
+    }
+)
+"""Each hook that offers factories: the kind of part, and what every part of that kind has."""
+
+EVENTS: Final = "townlet_events"
+AFFORDANCE: Final = "townlet_affordance_"
+"""How the names of hooks begin that the town asks while it runs; the stage follows."""
+
+_OPTIONS_METHODS = ("model_validate_json", "model_json_schema", "model_dump")
+
+ProductT = TypeVar("ProductT")
+
+
+class BrokenPluginError(PluginError):
+    """A plugin that was let in cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """Everything that one plugin offers.
+
+    Attributes:
+        parts: factories by kind: ``world``, ``policy``, ``sink``, ``observer``.
+        events: classes of its own events.
+        stages: what the town asks while it runs, by stage.
+    """
+
+    parts: Mapping[str, tuple[PartFactory[object], ...]]
+    events: tuple[type[Event], ...]
+    stages: Mapping[str, Callable[..., object]]
+
+
+def ask(plugin: object, blame: str = "") -> Offers:
+    """Check a plugin's hooks and ask it what it offers.
+
+    Args:
+        plugin: the module or object that the entry point names.
+        blame: the plugin in words, for what goes wrong when its parts are built; empty for our own.
+
+    Raises:
+        BrokenPluginError: when it misspells a hook, fails, or offers what it should not.
+    """
+    parts: dict[str, tuple[PartFactory[object], ...]] = {}
+    events: tuple[type[Event], ...] = ()
+    stages: dict[str, Callable[..., object]] = {}
+    for name, function in _hooks(plugin):
+        if name.startswith(AFFORDANCE):
+            stages[name.removeprefix(AFFORDANCE)] = function
+            continue
+        with broken(f"{name} failed"):
+            answers = list(cast("Iterable[object]", function()))
+        if name == EVENTS:
+            events = tuple(map(_event, answers))
+        else:
+            kind, members = PARTS[name]
+            factories = (_factory(each, name) for each in answers)
+            parts[kind] = tuple(_Guarded(each, blame, kind, members) if blame else each for each in factories)
+    if not (any(parts.values()) or events or stages):
+        raise BrokenPluginError("it offers nothing: mark its functions with townlet_plugins.hookimpl")
+    return Offers(parts, events, stages)
+
+
+def _hooks(plugin: object) -> Iterator[tuple[str, Callable[..., object]]]:
+    """Check what a plugin marks as a hook; a manager of its own keeps it apart from all others."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    with broken("its hooks are none"):
+        manager.register(plugin)
+        manager.check_pending()
+    for caller in manager.get_hookcallers(plugin) or ():
+        (implementation,) = caller.get_hookimpls()
+        if implementation.wrapper or implementation.hookwrapper:
+            raise BrokenPluginError(f"it wraps {caller.name}, but there is nobody else to be wrapped")
+        yield caller.name, implementation.function
+
+
+@contextmanager
+def broken(what: str, passing: type[TownletError] = PluginError) -> Iterator[None]:
+    """Turn whatever a plugin raises, an exit of the process included, into an error that says where.
+
+    Raises:
+        BrokenPluginError: instead of anything but ``passing`` and an interruption by a person.
+    """
+    try:
+        yield
+    except (passing, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BrokenPluginError(f"{what}: {said}") from error
+
+
+def _event(offered: object) -> type[Event]:
+    if not (isinstance(offered, type) and issubclass(offered, Event)):
+        raise BrokenPluginError(f"{EVENTS} offers {offered!r}, no class of events")
+    return offered
+
+
+def _factory(offered: object, hook: str) -> PartFactory[object]:
+    """Check an offered factory, as far as that goes without building anything."""
+    if not isinstance(offered, Factory):
+        raise BrokenPluginError(f"{hook} offers {offered!r}, no Factory")
+    # Nothing has checked the types of a stranger's fields.
+    name, options, build, embed, summary, target = cast(
+        "tuple[object, ...]",
+        (offered.name, offered.options, offered.build, offered.embed, offered.summary, offered.target),
+    )
+    complaint = ""
+    if not isinstance(name, str) or not re.fullmatch(ENTRY_POINT, name):
+        complaint = "its name is none: letters and digits of ASCII, with . _ - between them"
+    elif not isinstance(options, type) or not all(hasattr(options, each) for each in _OPTIONS_METHODS):
+        complaint = "its options are no model"
+    elif not callable(build) or not (embed is None or callable(embed)):
+        complaint = "there is nothing that builds it"
+    elif not isinstance(summary, str) or not isinstance(target, str):
+        complaint = "its summary and target are no texts"
+    if complaint:
+        raise BrokenPluginError(f"{hook} offers {name!r}: {complaint}")
+    return cast("PartFactory[object]", offered)
+
+
+@dataclass(frozen=True, slots=True)
+class _Guarded(Generic[ProductT]):
+    """A factory whose failures name the plugin, and whose parts are looked at once before they are used."""
+
+    factory: PartFactory[ProductT]
+    blame: str
+    kind: str
+    members: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.factory.name
+
+    @property
+    def options(self) -> type[OptionsModel]:
+        return self.factory.options
+
+    @property
+    def summary(self) -> str:
+        return self.factory.summary
+
+    @property
+    def target(self) -> str:
+        return self.factory.target
+
+    @property
+    def origin(self) -> str:
+        return self.factory.origin
+
+    def prepare(self, validate: Validate, config_dir: Path) -> Prepared[ProductT]:
+        what = f"{self.blame} is broken: the options of its {self.kind} '{self.name}' cannot be used"
+        with broken(what, TownletError):
+            prepared = self.factory.prepare(validate, config_dir)
+        return Prepared(prepared.name, prepared.options, lambda context: self._built(prepared, context))
+
+    def _built(self, prepared: Prepared[ProductT], context: BuildContext) -> ProductT:
+        what = f"{self.blame} is broken: its {self.kind} '{self.name}' cannot be built"
+        with broken(what, TownletError):
+            part = prepared.build(context)
+            missing = [member for member in self.members if not hasattr(part, member)]
+        if missing:
+            raise BrokenPluginError(f"{what}: {type(part).__name__} has no {', '.join(missing)}")
+        return part

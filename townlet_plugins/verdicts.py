@@ -1,0 +1,96 @@
+"""Who may come in, and why not: the allowlist against what is installed, before anything is imported."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from townlet_plugins.allowlist import Allowlist, Permit
+from townlet_plugins.integrity import Content, IntegrityError, read_content
+from townlet_plugins.listing import Listing, editable_project
+
+NOT_ALLOWED: Final = "not allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided of one entry point.
+
+    Attributes:
+        listing: the entry point.
+        permit: the entry of the allowlist that is for it, or None.
+        refusal: why it may not come in; empty when it may.
+        content: its verified content; None when it was refused, or is an editable install.
+        project: folder that an editable install leads to; None for any other.
+    """
+
+    listing: Listing
+    permit: Permit | None
+    refusal: str = ""
+    content: Content | None = None
+    project: Path | None = None
+
+    @property
+    def state(self) -> str:
+        """Say it as ``townlet plugins list`` does."""
+        if self.listing.broken:
+            return f"broken: {self.listing.broken}"
+        return f"refused: {self.refusal}" if self.refusal else "allowed"
+
+    @property
+    def sha256(self) -> str:
+        """The content digest; empty where there is none."""
+        return self.content.sha256 if self.content is not None else ""
+
+
+def judge(listings: Sequence[Listing], allowlist: Allowlist) -> Iterator[Verdict]:
+    """Decide of every entry point that is not ours; nothing is imported."""
+    permits: Mapping[tuple[str, str], Permit] = {permit.key: permit for permit in allowlist.permits}
+    for listing in listings:
+        if listing.builtin:
+            continue
+        permit = permits.get(listing.key)
+        refusal = _refusal(listing, permit, require_pins=allowlist.require_pins)
+        if refusal or permit is None:
+            yield Verdict(listing, permit, refusal)
+            continue
+        project = editable_project(listing.source) if listing.source is not None else None
+        if project is not None:
+            yield Verdict(listing, permit, _editable_refusal(permit), project=project)
+            continue
+        try:
+            content = read_content(listing)
+        except IntegrityError as error:
+            yield Verdict(listing, permit, str(error))
+            continue
+        refusal = _content_refusal(content, permit)
+        yield Verdict(listing, permit, refusal, None if refusal else content)
+
+
+def _refusal(listing: Listing, permit: Permit | None, *, require_pins: bool) -> str:
+    """Decide by metadata alone."""
+    if listing.broken:
+        return listing.broken
+    if permit is None:
+        return NOT_ALLOWED
+    if permit.version is not None and permit.version != listing.version:
+        return f"version {listing.version} is installed, and {permit.version} is allowed"
+    if require_pins and permit.content_sha256 is None:
+        return "plugins.require_pins asks for its content_sha256; townlet plugins pin prints it"
+    return ""
+
+
+def _editable_refusal(permit: Permit) -> str:
+    if not permit.allow_editable:
+        return "it is an editable install; allow_editable: true lets it in"
+    if permit.content_sha256 is not None:
+        return "it is an editable install, which has no content to compare with content_sha256"
+    return ""
+
+
+def _content_refusal(content: Content, permit: Permit) -> str:
+    if permit.content_sha256 is not None and permit.content_sha256 != content.sha256:
+        return f"its content has the digest {content.sha256}, and {permit.content_sha256} is pinned"
+    if content.native and not permit.allow_native:
+        return f"it brings compiled code ({content.native[0]}); allow_native: true lets it in"
+    return ""
