@@ -112,18 +112,9 @@ def _digest(files: Mapping[str, bytes]) -> str:
 
 def _rows(source: Distribution, name: str) -> tuple[dict[str, str], str]:
     """Read the rows of RECORD that count: path and declared hash; and the name of the metadata's folder."""
-    text = source.read_text("RECORD")
-    if text is None:
-        raise IntegrityError("its installer left no RECORD of its files; install it with pip or uv")
     rows: dict[str, str] = {}
     scripts = _scripts(source)
-    try:
-        table = list(csv.reader(text.splitlines(), strict=True))
-    except csv.Error as error:
-        raise IntegrityError(f"its RECORD is no table: {printable(str(error))}") from error
-    if len(table) > MAX_FILES:
-        raise IntegrityError(f"its RECORD has {len(table)} rows; at most {MAX_FILES} are read")
-    for number, row in enumerate(table, start=1):
+    for number, row in enumerate(_table(source), start=1):
         if len(row) != 3:  # noqa: PLR2004 - path, hash, size
             raise IntegrityError(f"row {number} of its RECORD is none: path, hash, size")
         path, declared, _size = row
@@ -139,6 +130,20 @@ def _rows(source: Distribution, name: str) -> tuple[dict[str, str], str]:
         if PurePosixPath(path).suffix == ".pth":
             raise IntegrityError(f"it installs {printable(path)}, whose lines Python runs at every start")
     return counted, info
+
+
+def _table(source: Distribution) -> list[list[str]]:
+    """Read RECORD as the table that it is."""
+    try:
+        text = source.read_text("RECORD")
+        if text is None:
+            raise IntegrityError("its installer left no RECORD of its files; install it with pip or uv")
+        table = list(csv.reader(text.splitlines(), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise IntegrityError(f"its RECORD cannot be read: {printable(str(error))}") from error
+    if len(table) > MAX_FILES:
+        raise IntegrityError(f"its RECORD has {len(table)} rows; at most {MAX_FILES} are read")
+    return table
 
 
 def _scripts(source: Distribution) -> frozenset[str]:
@@ -269,8 +274,9 @@ class _Disk:
             self._folders.add(folder)
 
     def _bytes(self, path: str) -> bytes:
-        with open(os.open(self._root / path, _READ_ONCE), "rb") as file:  # noqa: PTH123 - a descriptor has no path
-            status = os.fstat(file.fileno())
+        descriptor = os.open(self._root / path, _READ_ONCE)
+        try:
+            status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise IntegrityError(f"{printable(path)} is no plain file")
             self._left -= status.st_size
@@ -278,4 +284,7 @@ class _Disk:
                 raise IntegrityError(
                     f"it has more than {MAX_BYTES >> 20} MiB, and all of it is held in memory"
                 )
-            return file.read(status.st_size)
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(status.st_size)
+        finally:
+            os.close(descriptor)

@@ -110,7 +110,7 @@ def broken(what: str, passing: type[TownletError] = PluginError) -> Iterator[Non
     except (passing, KeyboardInterrupt):
         raise
     except BaseException as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        said = " ".join(f"{type(error).__name__}: {error}".removesuffix(": ").split())
         raise BrokenPluginError(f"{what}: {said}") from error
 
 

@@ -331,8 +331,9 @@ def test_wrong_input_is_one_line_with_exit_code_2(townlet, arguments, told):
 
 
 @pytest.mark.usefixtures("config")
-def test_naming_a_third_party_plugin_ends_with_exit_code_3(townlet):
-    code, out, err = townlet("run", "trial.yaml", "--set", "plugins.hooks=[bakery]")
+def test_naming_a_plugin_that_is_not_installed_ends_with_exit_code_3(townlet):
+    allow = "plugins.allow=[{distribution: townlet-bakery, entry_point: bakery}]"
+    code, out, err = townlet("run", "trial.yaml", "--set", allow)
     assert (code, out) == (3, "")
-    assert err.startswith('error: plugins.hooks names "bakery"')
+    assert "plugins.allow[0]: townlet-bakery (bakery) is allowed, but not installed" in err
     assert not Path("runs").exists()

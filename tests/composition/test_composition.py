@@ -16,7 +16,6 @@ from townlet_adapters.config.source import parse_override
 from townlet_adapters.storage.snapshots import list_snapshots
 from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.errors import ConfigError, ContractError, OutputError, SnapshotError
-from townlet_plugins.catalogue import load_catalogue
 
 CONFIG = {
     "townlet": 1,
@@ -191,5 +190,5 @@ class _Broken:
 
 def test_living_briefly_uses_every_part_and_keeps_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    live_briefly(load_config(CONFIG, load_catalogue()))
+    live_briefly(load_config(CONFIG))
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,6 @@ from townlet_adapters.composition import Output, RunRequest, load_config, open_r
 from townlet_adapters.secrets import read_secret
 from townlet_core.errors import ConfigError
 from townlet_core.events.base import Event
-from townlet_plugins.catalogue import load_catalogue
 
 DAY = 1440
 MANY = {"grid": {"district": "town_48", "rows": 2, "cols": 2}}
@@ -148,7 +147,7 @@ def test_a_wrong_transform_is_named_with_file_line_and_key(tmp_path, transform, 
     path = tmp_path / "wrong.yaml"
     path.write_text(WRONG.replace("{}", transform))
     with pytest.raises(ConfigError) as caught:
-        load_config(path, load_catalogue())
+        load_config(path)
     assert f"{path}:7: telemetry.sinks[0].transforms[0]" in str(caught.value)
     assert said in str(caught.value)
 
@@ -165,10 +164,10 @@ def test_a_key_that_is_not_there_ends_the_run_before_it_starts(tmp_path, monkeyp
 
 
 def test_a_config_shows_its_transforms_and_the_shown_config_is_one(key):
-    resolved = load_config(config([key]), load_catalogue())
+    resolved = load_config(config([key]))
     (sink,) = resolved.shown["telemetry"]["sinks"]
     assert sink["transforms"] == [key | {"key_file": None}]
-    again = load_config(resolved.shown, load_catalogue())
+    again = load_config(resolved.shown)
     assert again.config_digest == resolved.config_digest
 
 
@@ -178,6 +177,6 @@ def test_the_commands_and_the_config_of_the_page_work(tmp_path):
     path = tmp_path / "page.yaml"
     path.write_text("townlet: 1\nseed: 7\n" + written.removeprefix("yaml\n"))
     subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, check=True)
-    _, choice = load_config(path, load_catalogue()).sinks
+    _, choice = load_config(path).sinks
     assert [each.use for each in choice.transforms] == ["redact", "rename_residents", "validate"]
     assert len(read_secret("key", None, choice.transforms[1].key_file, tmp_path)) == 64

@@ -1,15 +1,18 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from townlet_adapters.config.resolve import SinkRequest, resolve, with_policy
+from townlet_adapters.config.resolve import SinkRequest, allowlist_of, resolve, with_policy
 from townlet_adapters.config.source import parse_override, with_overrides
 from townlet_adapters.documents import parse_document
 from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.dto.stream import ChannelCadences
 from townlet_core.errors import ConfigError, PluginError, UnknownNameError
-from townlet_plugins.catalogue import Listing, list_entry_points, load_catalogue
+from townlet_plugins.allowlist import Allowlist, Permit
+from townlet_plugins.catalogue import NamedHook, load_catalogue
+from townlet_plugins.listing import Listing, list_entry_points
 
 MINIMAL = "townlet: 1\nseed: 7\nworld: {use: town}\npolicy: {use: scripted}\n"
 
@@ -145,17 +148,108 @@ def test_a_name_that_nothing_offers_is_an_unknown_name(catalogue):
         resolved(catalogue, MINIMAL, "world.use=moon")
 
 
-@pytest.mark.parametrize("key", ["allow", "hooks"])
-def test_naming_a_third_party_is_refused_with_a_clear_message(catalogue, key):
-    with pytest.raises(PluginError, match=f"plugins.{key} names .*bakery.*cannot be loaded by this version"):
-        resolved(catalogue, MINIMAL, f"plugins.{key}=[{{distribution: townlet-bakery}}]")
+STRANGER = Listing("townlet-bakery", "1.2.0", "bakery", "bakery")
+LINE = '- {distribution: townlet-bakery, entry_point: bakery, version: "1.2.0"}'
 
 
-def test_using_an_installed_third_party_is_refused_and_not_unknown():
-    stranger = Listing("townlet-bakery", "1.2.0", "bakery", "bakery", builtin=False)
-    with_stranger = load_catalogue([*list_entry_points(), stranger])
-    with pytest.raises(PluginError, match=r"'bakery' of townlet-bakery 1.2.0 is refused: third-party"):
-        resolved(with_stranger, MINIMAL, "world.use=bakery")
+@pytest.fixture(scope="module")
+def with_stranger():
+    return load_catalogue(listings=[*list_entry_points(), STRANGER])
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["world.use=bakery", "policy.use=bakery", "telemetry.sinks=[{use: bakery}]", "plugins.hooks=[bakery]"],
+)
+def test_naming_an_installed_plugin_that_is_not_let_in_tells_the_line_that_lets_it_in(with_stranger, change):
+    with pytest.raises(PluginError) as caught:
+        resolved(with_stranger, MINIMAL, change)
+    assert "the plugin 'bakery' of townlet-bakery 1.2.0 is refused: not allowed" in str(caught.value)
+    assert f"add below plugins.allow: {LINE}" in str(caught.value)
+
+
+def test_a_name_that_nothing_offers_may_be_offered_by_who_is_not_let_in(with_stranger):
+    with pytest.raises(UnknownNameError) as caught:
+        resolved(with_stranger, MINIMAL, "world.use=moon")
+    assert "'moon', which nothing offers; " in str(caught.value)
+    assert "known: town; it may be offered by what is not let in: the plugin 'bakery'" in str(caught.value)
+    assert LINE in str(caught.value)
+
+
+def test_who_may_come_in_is_read_before_anything_else():
+    text = MINIMAL + (
+        "plugins:\n"
+        "  require_pins: true\n"
+        "  allow:\n"
+        f"  {LINE}\n"
+        "  - {distribution: other, entry_point: o, allow_native: true}\n"
+    )
+    source = with_overrides(parse_document(text, "a.yaml"), Path())
+    assert allowlist_of(source) == Allowlist(
+        (Permit("townlet-bakery", "bakery", "1.2.0"), Permit("other", "o", allow_native=True)),
+        require_pins=True,
+    )
+    assert allowlist_of(with_overrides(parse_document(MINIMAL, "a.yaml"), Path())) == Allowlist()
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("[]", "a.yaml:5: plugins: []; a mapping"),
+        ("{alow: []}", "a.yaml:5: plugins.alow: unknown key; did you mean 'allow'?"),
+        ("{allow: [bakery]}", 'a.yaml:5: plugins.allow[0]: "bakery"; a mapping'),
+        ("{allow: [{entry_point: b}]}", "a.yaml:5: plugins.allow[0].distribution: this key is missing"),
+        ("{allow: [{distribution: b}]}", "a.yaml:5: plugins.allow[0].entry_point: this key is missing"),
+        (
+            "{allow: [{distribution: b, entry_point: b, path: /x.py}]}",
+            "a.yaml:5: plugins.allow[0].path: unknown key",
+        ),
+        (
+            "{allow: [{distribution: b, entry_point: b, version: 1.0}]}",
+            "a.yaml:5: plugins.allow[0].version: 1.0; text",
+        ),
+        (
+            "{allow: [{distribution: b, entry_point: b, content_sha256: ABC}]}",
+            'a.yaml:5: plugins.allow[0].content_sha256: "ABC"; text',
+        ),
+        (
+            "{allow: [{distribution: b\u00e4cker, entry_point: b}]}",
+            'a.yaml:5: plugins.allow[0].distribution: "b\u00e4cker"; text',
+        ),
+        ("{allow: [{distribution: ../b, entry_point: b}]}", "a.yaml:5: plugins.allow[0].distribution: "),
+        (
+            "{allow: [{distribution: a_b, entry_point: c}, {distribution: A-B, entry_point: c}]}",
+            "a.yaml:5: plugins.allow: ",
+        ),
+        ("{hooks: [a, a]}", "a.yaml:5: plugins.hooks: "),
+        ("{hooks: [os.system()]}", 'a.yaml:5: plugins.hooks[0]: "os.system()"; text'),
+        ("{hook_budget_ms: 0}", "a.yaml:5: plugins.hook_budget_ms: 0; a whole number from 1"),
+        ("{require_pins: 1}", "a.yaml:5: plugins.require_pins: 1; true or false"),
+    ],
+)
+def test_what_is_wrong_with_the_plugins_is_told_before_anybody_is_let_in(section, told):
+    source = with_overrides(parse_document(f"{MINIMAL}plugins: {section}\n", "a.yaml"), Path())
+    with pytest.raises(ConfigError) as caught:
+        allowlist_of(source)
+    assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    "use", ["os.path", "/etc/passwd", "townlet_adapters.worlds.plugin:build_town", "./town"]
+)
+def test_a_module_or_a_file_is_no_name(catalogue, use):
+    with pytest.raises(UnknownNameError):
+        resolved(catalogue, MINIMAL, f"world.use={use}")
+
+
+def test_hooks_make_another_simulation_and_who_may_come_in_does_not(catalogue):
+    offering = replace(catalogue, hooks={"bakery": NamedHook("bakery", {}, "")})
+    config = resolved(offering, MINIMAL, "plugins.hooks=[bakery]")
+    assert [hook.name for hook in config.hooks] == ["bakery"]
+    assert config.sim_digest != resolved(offering).sim_digest
+    assert (
+        resolved(offering, MINIMAL, "plugins.require_pins=true").sim_digest == resolved(offering).sim_digest
+    )
 
 
 def test_sinks_of_the_command_line_replace_the_configured_ones(catalogue):

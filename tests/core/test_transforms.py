@@ -284,8 +284,11 @@ def test_an_unknown_kind_is_withheld_and_an_event_about_nobody_is_handed_on():
 HARMLESS = {
     "actions",
     "affordance_id",
+    "allow_line",
     "alternative",
+    "distribution",
     "effects",
+    "entry_point",
     "failures",
     "flows",
     "item",
@@ -302,6 +305,7 @@ HARMLESS = {
     "status",
     "tick_ms",
     "variant",
+    "version",
 }
 
 

@@ -291,10 +291,8 @@ class _Parts:
                 raise PluginError(str(self._problem(path, f"{row} is {row.state}", row.advice)))
         allowed = nearest(name, offered)
         if refused:
-            lines = "; ".join(f"{row}: {row.allow_line}" for row in refused[:_MOST_HINTS])
-            allowed += (
-                f"; installed plugins that are not let in may offer it; below plugins.allow for {lines}"
-            )
+            told = "; ".join(f"{row} is {row.state}; {row.advice}" for row in refused[:_MOST_HINTS])
+            allowed += f"; it may be offered by what is not let in: {told}"
         raise UnknownNameError(self._problem(path, f"'{name}', which nothing offers", allowed))
 
     def _problem(self, path: KeyPath, found: str, allowed: str) -> Problem:

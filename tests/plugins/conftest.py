@@ -1,0 +1,62 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.plugins.wheels import Installed, Package
+from townlet_plugins.allowlist import Allowlist
+from townlet_plugins.catalogue import Catalogue, PluginRow, load_catalogue
+from townlet_plugins.integrity import read_content
+from townlet_plugins.listing import list_entry_points
+
+
+@pytest.fixture
+def package(tmp_path) -> Package:
+    """A package that offers a sink and writes a file when it is imported."""
+    return Package(tmp_path / "canary")
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """An empty folder at the front of the path."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    return folder
+
+
+@pytest.fixture
+def installed(package, site) -> Installed:
+    """The package, installed."""
+    return package.install(site)
+
+
+@pytest.fixture
+def canary(package) -> Callable[[], bool]:
+    """Whether anything of the package was imported."""
+    return package.canary.exists
+
+
+def digest_of(installed: Installed) -> str:
+    """What the operator pins."""
+    key = installed.package.permit.key
+    (listing,) = (each for each in list_entry_points() if each.key == key)
+    return read_content(listing).sha256
+
+
+def pin(installed: Installed):
+    """The permit for exactly this content."""
+    return replace(
+        installed.package.permit, version=installed.package.version, content_sha256=digest_of(installed)
+    )
+
+
+def admit(*permits, require_pins: bool = False) -> Catalogue:
+    """The catalogue for an allowlist."""
+    return load_catalogue(Allowlist(permits, require_pins))
+
+
+def row_of(catalogue: Catalogue, package: Package) -> PluginRow:
+    """The one row of a package's plugin."""
+    (found,) = (row for row in catalogue.rows if (row.distribution, row.entry_point) == package.permit.key)
+    return found

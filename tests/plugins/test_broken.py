@@ -1,0 +1,187 @@
+"""A plugin that was let in and cannot be used is told, and takes nothing down with it."""
+
+import importlib
+import sys
+import textwrap
+from dataclasses import replace
+
+import pytest
+
+from tests.plugins.conftest import admit, pin, row_of
+from tests.plugins.wheels import SINK, Package
+from townlet_adapters.config.resolve import resolve
+from townlet_adapters.config.source import with_overrides
+from townlet_adapters.documents import parse_document
+from townlet_core.errors import ConfigError, PluginError
+from townlet_plugins.factory import BuildContext
+
+HEAD = "from townlet_plugins import hookimpl\nfrom townlet_plugins.factory import Factory\n"
+MARKED = HEAD + "@hookimpl\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("raise ValueError('a bad day')", "it cannot be imported: ValueError: a bad day"),
+        ("raise SystemExit(0)", "it cannot be imported: SystemExit: 0"),
+        ("import sys; sys.exit('away')", "it cannot be imported: SystemExit: away"),
+        ("raise BaseException", "it cannot be imported: BaseException"),
+        (
+            "from townlet_core.errors import *\nraise ConfigError(Problem('a', 'b', 'c'))",
+            "it cannot be imported: ConfigError",
+        ),
+        ("import a_module_that_is_not_there", "No module named 'a_module_that_is_not_there'"),
+        ("def broken(:", "it cannot be imported: SyntaxError"),
+        ("def __getattr__(name): raise RuntimeError(name)", "it offers nothing"),
+        ("", "it offers nothing: mark its functions"),
+        ("def townlet_sinks(): return ()", "it offers nothing"),
+        (MARKED + "def townlet_sinks(): return ()", "it offers nothing"),
+        (MARKED + "def townlet_sink(): return ()", "unknown hook 'townlet_sink'"),
+        (MARKED + "def townlet_sinks(config): return ()", "config"),
+        (HEAD + "@hookimpl(wrapper=True)\ndef townlet_sinks(): return (yield)", "it wraps townlet_sinks"),
+        (MARKED + "def townlet_sinks(): return None", "townlet_sinks failed: TypeError"),
+        (MARKED + "def townlet_sinks(): raise SystemExit", "townlet_sinks failed: SystemExit"),
+        (MARKED + "def townlet_sinks(): return ('file',)", "offers 'file', no Factory"),
+        (MARKED + "def townlet_sinks(): return (Factory('x', int, print),)", "its options are no model"),
+        (SINK.replace("Factory(NAME,", "Factory('../x',"), "its name is none"),
+        (SINK.replace("Factory(NAME,", "Factory(7,"), "its name is none"),
+        (SINK.replace("Options, build,", "Options, 'build',"), "there is nothing that builds it"),
+        (SINK.replace('"keeps messages in memory"', "7"), "no texts"),
+        (SINK.replace("Factory(NAME,", "Factory('file',"), "the sink 'file' is offered twice"),
+        (SINK.replace('memory"),)', 'memory"),) * 2'), "is offered twice"),
+        (MARKED + "def townlet_events(): return (int,)", "offers <class 'int'>, no class of events"),
+    ],
+)
+def test_a_broken_plugin_says_what_is_wrong(package, site, source, why):
+    package.source = source
+    package.install(site)
+    catalogue = admit(package.permit)
+    state = row_of(catalogue, package).state
+    assert state.startswith("broken: ")
+    assert why in state
+    (fault,) = catalogue.faults
+    assert fault.reason.startswith("townlet-bakery (bakery) is allowed, but broken: ")
+    assert "town" in catalogue.worlds
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("{module}.absent", "No module named"),
+        ("{module}:absent", "absent"),
+        ("json", "it names json, which it does not install"),
+        ("os:system", "it names os, which it does not install"),
+    ],
+)
+def test_an_entry_point_that_leads_nowhere_is_broken(package, site, target, why):
+    package.target = target.format(module=package.module)
+    package.install(site)
+    assert why in row_of(admit(package.permit), package).state
+
+
+def test_a_plugin_may_be_an_object_in_a_module(package, site):
+    as_method = textwrap.indent(SINK.partition("@hookimpl\n")[2].replace("sinks()", "sinks(self)"), "    ")
+    package.source = (
+        f"{SINK.partition('@hookimpl')[0]}class Kind:\n    @hookimpl\n{as_method}plugin = Kind()\n"
+    )
+    package.target = f"{package.module}:plugin"
+    package.install(site)
+    assert row_of(admit(package.permit), package).state == "allowed"
+
+
+def test_an_allowed_plugin_that_nobody_installed_is_a_fault():
+    catalogue = admit(Package(canary=None).permit)
+    assert [(fault.number, fault.reason) for fault in catalogue.faults] == [
+        (0, "townlet-bakery (bakery) is allowed, but not installed; install it, or take the line out")
+    ]
+
+
+def test_an_entry_point_that_its_distribution_does_not_have_is_a_fault_that_names_those_it_has(installed):
+    permit = replace(installed.package.permit, entry_point="bakers")
+    (fault,) = admit(permit).faults
+    assert fault.reason == "townlet-bakery (bakers) is allowed, but not installed; it offers bakery"
+
+
+def test_a_thread_that_an_import_starts_is_told(package, site):
+    package.source = SINK + textwrap.dedent("""
+        import threading
+        done = threading.Event()
+        threading.Thread(target=done.wait, name="a sly one", daemon=True).start()
+        """)
+    package.install(site)
+    catalogue = admit(package.permit)
+    sys.modules[package.module].done.set()
+    assert row_of(catalogue, package).state == "allowed"
+    assert any("started a thread ('a sly one')" in warning for warning in catalogue.warnings)
+
+
+def using(catalogue, use: str, options: str = "{}"):
+    text = f"townlet: 1\nseed: 7\ntelemetry: {{sinks: [{{use: {use}, options: {options}}}]}}\n"
+    return resolve(with_overrides(parse_document(text, "a.yaml"), None), catalogue)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "why"),
+    [
+        (
+            "return CollectingSink(NAME)",
+            "raise ValueError('no oven')",
+            "cannot be built: ValueError: no oven",
+        ),
+        ("return CollectingSink(NAME)", "raise SystemExit", "cannot be built: SystemExit"),
+        (
+            "return CollectingSink(NAME)",
+            "return None",
+            "cannot be built: NoneType has no start, emit, status, stop",
+        ),
+    ],
+)
+def test_a_part_that_cannot_be_built_names_its_plugin(package, site, was, becomes, why):
+    package.source = SINK.replace(was, becomes)
+    package.install(site)
+    config = using(admit(package.permit), package.module)
+    with pytest.raises(PluginError) as caught:
+        config.build(config.sinks[0].part, (), BuildContext(7, site, None, "run"))
+    assert "the plugin 'bakery' of townlet-bakery 1.0 is broken" in str(caught.value)
+    assert why in str(caught.value)
+
+
+def test_wrong_options_of_a_plugins_part_are_told_like_those_of_ours(installed):
+    catalogue = admit(installed.package.permit)
+    with pytest.raises(ConfigError, match=r"a\.yaml:3: .*labl: unknown key; did you mean 'label'"):
+        using(catalogue, installed.package.module, "{labl: x}")
+
+
+def test_options_that_cannot_be_read_name_their_plugin(package, site):
+    package.source = SINK.replace(
+        'label: str = "none"', 'label: str = "none"\n    def model_dump(self, mode): raise RuntimeError("no")'
+    )
+    package.install(site)
+    with pytest.raises(PluginError, match=r"the options of its sink .* cannot be used: RuntimeError: no"):
+        using(admit(package.permit), package.module)
+
+
+def test_what_was_imported_before_the_pin_was_looked_at_is_not_trusted(installed):
+    permit = pin(installed)
+    importlib.import_module(installed.package.module)
+    assert "was imported before it was verified" in row_of(admit(permit), installed.package).state
+    assert row_of(admit(installed.package.permit), installed.package).state == "allowed"
+    assert "was imported before it was verified" in row_of(admit(permit), installed.package).state
+
+
+def test_what_was_imported_before_from_elsewhere_keeps_its_namesake_out(installed, tmp_path, monkeypatch):
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / f"{installed.package.module}.py").write_text("")
+    monkeypatch.syspath_prepend(shadow)
+    importlib.import_module(installed.package.module)
+    state = row_of(admit(installed.package.permit), installed.package).state
+    assert "was imported before, and not from its files" in state
+
+
+def test_a_plugin_that_changed_since_it_was_loaded_needs_a_new_process(installed):
+    assert row_of(admit(pin(installed)), installed.package).state == "allowed"
+    assert row_of(admit(pin(installed)), installed.package).state == "allowed"
+    installed.path("late.py").write_bytes(b"SAID = 'something else'\n")
+    installed.update_record()
+    assert "with another content; restart" in row_of(admit(pin(installed)), installed.package).state

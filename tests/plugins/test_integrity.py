@@ -1,0 +1,343 @@
+"""What is not exactly what its RECORD says, or not what was pinned, never gets to run."""
+
+import hashlib
+import importlib
+import importlib.resources
+import importlib.util
+import os
+import pkgutil
+import py_compile
+import sys
+import zipfile
+from dataclasses import replace
+
+import pytest
+
+from tests.plugins.conftest import admit, digest_of, pin, row_of
+from tests.plugins.wheels import SINK, row
+
+EVIL = b"raise SystemExit('this should not have run')\n"
+ELF = b"\x7fELF\x02\x01\x01"
+
+
+def tampered(installed):
+    installed.path("late.py").write_bytes(EVIL)
+
+
+def missing(installed):
+    installed.path("late.py").unlink()
+
+
+def extra(installed):
+    installed.path("evil.py").write_bytes(EVIL)
+
+
+def extra_beside_data(installed):
+    installed.path("data/more.txt").write_bytes(b"x")
+
+
+def extra_metadata(installed):
+    (installed.record.parent / "evil.txt").write_bytes(b"x")
+
+
+def changed_record(installed):
+    installed.rewrite_record(
+        (each[0], row(each[0], EVIL)[1], "1") if each[0].endswith("late.py") else each
+        for each in installed.rows()
+    )
+
+
+def linked_file(installed):
+    path = installed.path("late.py")
+    path.rename(installed.site.parent / "elsewhere.py")
+    path.symlink_to(installed.site.parent / "elsewhere.py")
+
+
+def linked_folder(installed):
+    folder = installed.path("data")
+    folder.rename(installed.site.parent / "elsewhere")
+    folder.symlink_to(installed.site.parent / "elsewhere")
+
+
+def linked_package(installed):
+    folder = installed.path("")
+    folder.rename(installed.site.parent / "elsewhere")
+    folder.symlink_to(installed.site.parent / "elsewhere")
+
+
+def link_beside(installed):
+    installed.path("evil.py").symlink_to("/etc/passwd")
+
+
+def pipe(installed):
+    installed.path("late.py").unlink()
+    os.mkfifo(installed.path("late.py"))
+
+
+def folder_for_a_file(installed):
+    installed.path("late.py").unlink()
+    installed.path("late.py").mkdir()
+
+
+def named(path):
+    def escape(installed):
+        installed.add_rows((path, "sha256=x", "1"))
+
+    escape.__qualname__ = f"row {path}"
+    return escape
+
+
+def no_hash(installed):
+    installed.add_rows((f"{installed.package.module}/late2.py", "", ""))
+
+
+def weak_hash(installed):
+    installed.add_rows((f"{installed.package.module}/late2.py", "md5=x", "1"))
+
+
+def twice(installed):
+    installed.add_rows(installed.rows()[1])
+
+
+def no_record(installed):
+    installed.record.unlink()
+
+
+def garbled_record(installed):
+    installed.record.write_bytes(b"\xff\xfe\x00not text")
+
+
+def no_table(installed):
+    installed.record.write_bytes(b"one,two\n")
+
+
+def other_folder(installed):
+    installed.add_rows(row("other-1.0.dist-info/METADATA", b""))
+
+
+def path_file(installed):
+    line = b"import os\n"
+    (installed.site / "evil.pth").write_bytes(line)
+    installed.add_rows(row("evil.pth", line))
+
+
+def shared_folder(installed):
+    data = b""
+    (installed.site / "shared").mkdir()
+    (installed.site / "shared/part.py").write_bytes(data)
+    installed.add_rows(row("shared/part.py", data))
+
+
+def compiled(name, data=b"\0"):
+    def bring(installed):
+        installed.path(name).write_bytes(data)
+        installed.add_rows(row(f"{installed.package.module}/{name}", data))
+
+    bring.__qualname__ = f"compiled {name}"
+    return bring
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (tampered, "late.py differs from its RECORD"),
+        (missing, "late.py is missing"),
+        (extra, "evil.py is not in its RECORD"),
+        (extra_beside_data, "more.txt is not in its RECORD"),
+        (extra_metadata, "evil.txt is not in its RECORD"),
+        (changed_record, "late.py differs from its RECORD"),
+        (linked_file, "late.py cannot be read as a plain file"),
+        (linked_folder, "data is a link, not a folder"),
+        (linked_package, "is a link, not a folder"),
+        (link_beside, "evil.py is not in its RECORD"),
+        (pipe, "late.py is no plain file"),
+        (folder_for_a_file, "late.py is no plain file"),
+        (named("../../evil.py"), "which is no path inside its own folder"),
+        (named("../../../bin/other-tool"), "which is no path inside its own folder"),
+        (named("/etc/passwd"), "which is no path inside its own folder"),
+        (named("a/../../b.py"), "which is no path inside its own folder"),
+        (named("./a.py"), "which is no path inside its own folder"),
+        (named("a\\b.py"), "which is no path inside its own folder"),
+        (named("../evil.pyc"), "which is no path inside its own folder"),
+        (no_hash, "has no sha256 for"),
+        (weak_hash, "has no sha256 for"),
+        (twice, "twice"),
+        (no_record, "left no RECORD"),
+        (garbled_record, "RECORD cannot be read"),
+        (no_table, "row 1 of its RECORD is none"),
+        (other_folder, "not one folder townlet-bakery-<version>.dist-info"),
+        (path_file, "it installs evil.pth, whose lines Python runs at every start"),
+        (shared_folder, "its folder shared has no __init__.py"),
+        (compiled("fast.cpython-311-x86_64-linux-gnu.so"), "it brings compiled code"),
+        (compiled("fast.pyd"), "it brings compiled code"),
+        (compiled("libfast.so.1.2"), "it brings compiled code"),
+        (compiled("picture.dat", ELF), "it brings compiled code"),
+    ],
+    ids=lambda value: value.__qualname__ if callable(value) else "",
+)
+@pytest.mark.parametrize("pinned", [True, False], ids=["pinned", "unpinned"])
+def test_what_does_not_verify_is_refused_and_never_imported(installed, canary, spoil, why, pinned):
+    permit = pin(installed) if pinned else installed.package.permit
+    spoil(installed)
+    catalogue = admit(permit)
+    state = row_of(catalogue, installed.package).state
+    assert state.startswith("refused: ")
+    assert why in state or (pinned and "is pinned" in state)
+    assert [fault.number for fault in catalogue.faults] == [0]
+    assert not canary()
+
+
+def test_what_verifies_is_loaded_and_its_row_tells_the_content(installed, canary):
+    catalogue = admit(pin(installed))
+    found = row_of(catalogue, installed.package)
+    assert (found.state, found.kind, found.name) == ("allowed", "sink", installed.package.module)
+    assert found.content_sha256 == digest_of(installed)
+    assert catalogue.faults == ()
+    assert canary()
+
+
+def test_a_change_of_source_and_record_alike_is_found_by_the_pin_and_only_by_it(installed, canary):
+    pinned = pin(installed)
+    installed.path("late.py").write_bytes(b"SAID = 'something else'\n")
+    installed.update_record()
+    assert "is pinned" in row_of(admit(pinned), installed.package).state
+    assert not canary()
+    assert row_of(admit(installed.package.permit), installed.package).state == "allowed"
+
+
+@pytest.mark.parametrize("pinned", [True, False], ids=["pinned", "unpinned"])
+def test_planted_bytecode_is_not_read_and_none_is_written(installed, pinned):
+    name = installed.package.module
+    evil = installed.site.parent / "evil.py"
+    evil.write_bytes(EVIL)
+    for source in ("__init__.py", "late.py"):
+        planted = importlib.util.cache_from_source(str(installed.path(source)))
+        # An unchecked hash is believed whatever the source says.
+        py_compile.compile(
+            str(evil), planted, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+        )
+    installed.path("late2.pyc").write_bytes(
+        installed.path("__pycache__").glob("late.*").__next__().read_bytes()
+    )
+    before = sorted(installed.site.rglob("*"))
+    assert (
+        row_of(admit(pin(installed) if pinned else installed.package.permit), installed.package).state
+        == "allowed"
+    )
+    assert importlib.import_module(f"{name}.late").SAID == "as it was"
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(f"{name}.late2")
+    assert sorted(installed.site.rglob("*")) == before
+
+
+def test_bytecode_that_is_planted_would_run_without_the_door(installed):
+    """The attack that the test above makes is one."""
+    evil = installed.site.parent / "evil.py"
+    evil.write_bytes(EVIL)
+    planted = importlib.util.cache_from_source(str(installed.path("__init__.py")))
+    py_compile.compile(str(evil), planted, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    with pytest.raises(SystemExit, match="should not have run"):
+        importlib.import_module(installed.package.module)
+
+
+def test_modules_and_data_that_are_asked_for_late_are_those_that_were_verified(installed):
+    name = installed.package.module
+    admit(pin(installed))
+    installed.path("late.py").write_bytes(EVIL)
+    installed.path("planted.py").write_bytes(EVIL)
+    installed.path("data/word.txt").write_bytes(b"something else")
+    late = importlib.import_module(f"{name}.late")
+    assert late.SAID == "as it was"
+    assert late.__file__ == str(installed.path("late.py"))
+    with pytest.raises(ModuleNotFoundError, match="planted"):
+        importlib.import_module(f"{name}.planted")
+    assert (importlib.resources.files(name) / "data" / "word.txt").read_text() == "as it was"
+    assert importlib.resources.files(f"{name}.data").joinpath("word.txt").read_bytes() == b"as it was"
+    with importlib.resources.as_file(importlib.resources.files(name) / "data/word.txt") as path:
+        assert path.read_text() == "as it was"
+    assert pkgutil.get_data(name, "data/word.txt") == b"as it was"
+    with pytest.raises(OSError, match="not among the files"):
+        pkgutil.get_data(name, "planted.py")
+
+
+def test_the_traceback_of_a_verified_module_shows_the_verified_lines(package, site):
+    package.source = SINK + "\ndef fail():\n    raise ValueError('as it was')\n"
+    installed = package.install(site)
+    admit(pin(installed))
+    installed.path("__init__.py").write_bytes(b"\n" * 100)
+    loader = sys.modules[package.module].__spec__.loader
+    assert "def fail():" in loader.get_source(package.module)
+
+
+def test_compiled_code_is_let_in_when_the_config_says_so_and_loaded_only_unchanged(installed):
+    compiled(f"fast{importlib.machinery.EXTENSION_SUFFIXES[0]}", ELF)(installed)
+    permit = replace(pin(installed), allow_native=True)
+    assert row_of(admit(permit), installed.package).state == "allowed"
+    file = installed.path(f"fast{importlib.machinery.EXTENSION_SUFFIXES[0]}")
+    with pytest.raises(ImportError, match=r"ELF|too short|invalid"):
+        importlib.import_module(f"{installed.package.module}.fast")
+    file.write_bytes(ELF + b"x")
+    with pytest.raises(ImportError, match="changed after it was verified"):
+        importlib.import_module(f"{installed.package.module}.fast")
+
+
+@pytest.mark.parametrize("name", ["json", "townlet_core", "townlet_adapters"])
+def test_a_module_that_would_take_the_place_of_another_keeps_its_plugin_out(package, site, canary, name):
+    package.files = {f"{name}/__init__.py": package.crying()}
+    package.install(site)
+    assert f"it brings a module {name}" in row_of(admit(package.permit), package).state
+    assert not canary()
+
+
+def test_the_name_and_version_of_a_pin_are_compared_with_the_verified_metadata(installed):
+    assert (
+        "version 1.0 is installed, and 2.0 is allowed"
+        in row_of(admit(replace(installed.package.permit, version="2.0")), installed.package).state
+    )
+
+
+def test_where_pins_are_required_an_entry_without_one_lets_nobody_in(installed, canary):
+    assert (
+        "require_pins" in row_of(admit(installed.package.permit, require_pins=True), installed.package).state
+    )
+    assert not canary()
+    assert row_of(admit(pin(installed), require_pins=True), installed.package).state == "allowed"
+
+
+def test_a_plugin_in_a_zip_is_refused(package, tmp_path, monkeypatch, canary):
+    monkeypatch.syspath_prepend(package.wheel(tmp_path))
+    assert "it lies in a zip" in row_of(admit(package.permit), package).state
+    assert not canary()
+
+
+def test_a_plugin_without_dist_info_is_refused(package, site, canary):
+    (site / "bakery.egg-info").mkdir()
+    (site / "bakery.egg-info/PKG-INFO").write_text(
+        "Metadata-Version: 2.1\nName: townlet-bakery\nVersion: 1.0\n"
+    )
+    (site / "bakery.egg-info/entry_points.txt").write_text(f"[townlet.plugins]\nbakery = {package.module}\n")
+    (site / f"{package.module}.py").write_bytes(package.crying(SINK))
+    assert "left no RECORD" in row_of(admit(package.permit), package).state
+    assert not canary()
+
+
+def test_several_entry_points_of_one_distribution_are_let_in_one_by_one(package, site):
+    package.files = {f"{package.module}/second.py": SINK.replace("NAME", "'second_sink'").encode()}
+    tool = f"[console_scripts]\nbakery-tool = {package.module}:main\n"
+    package.lines = f"{tool}[townlet.plugins]\nbakery = {package.module}\nsecond = {package.module}.second\n"
+    installed = package.install(site)
+    only = admit(replace(pin(installed), entry_point="second"))
+    assert "second_sink" in only.sinks
+    assert package.module not in only.sinks
+    both = admit(pin(installed), replace(pin(installed), entry_point="second"))
+    assert {"second_sink", package.module} <= both.sinks.keys()
+
+
+def test_a_wheel_is_a_zip_with_the_content_that_is_pinned(package, site):
+    """The digest can be taken of a wheel before it is installed anywhere."""
+    installed = package.install(site)
+    with zipfile.ZipFile(package.wheel(site.parent)) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/RECORD")]
+        lines = sorted((name, hashlib.sha256(archive.read(name)).hexdigest()) for name in names)
+    text = "".join(f"{digest}  {name}\n" for name, digest in lines)
+    assert hashlib.sha256(text.encode()).hexdigest() == digest_of(installed)

@@ -1,0 +1,217 @@
+"""What plugins bring takes part in a run like what is ours; who is not let in changes nothing."""
+
+import json
+import logging
+
+import pytest
+
+from tests.plugins.conftest import digest_of, pin
+from tests.plugins.wheels import SINK, Package
+from townlet_adapters.composition import Output, RunRequest, open_run, open_simulation
+from townlet_adapters.config.source import parse_override
+from townlet_core.errors import ConfigError, PluginError
+
+SHOP = """\
+from dataclasses import dataclass, replace
+from typing import ClassVar
+from pydantic import BaseModel
+from townlet_core.events.base import Event
+from townlet_core.testing.fakes import CollectingSink, FakePolicy, FakeWorld
+from townlet_plugins import hookimpl
+from townlet_plugins.factory import Factory
+
+@dataclass(frozen=True, slots=True)
+class SoldOut(Event):
+    '''The last loaf was sold.'''
+    kind: ClassVar[str] = "bakery.sold_out"
+    baker: str
+    loaves: int
+
+@dataclass(frozen=True, slots=True)
+class Counted(Event):
+    '''Somebody counted what happened.'''
+    kind: ClassVar[str] = "bakery.counted"
+    events: int
+
+class Options(BaseModel, extra="forbid"):
+    bakers: int = 2
+
+class Bakery(FakeWorld):
+    def step(self, actions, commands=()):
+        outcome = super().step(actions, commands)
+        return replace(outcome, events=(*outcome.events, SoldOut("agent_0", 3)))
+
+class Watcher:
+    name = "watcher"
+    def begin(self, spec):
+        self.seen = 0
+    def observe(self, outcome, tick):
+        self.seen += len(outcome.events)
+        return (Counted(self.seen),)
+    def kpis(self):
+        return {"seen": self.seen}
+
+@hookimpl
+def townlet_worlds():
+    return (Factory("bakery", Options, lambda options, context: Bakery(options.bakers), "a bakery"),)
+
+@hookimpl
+def townlet_policies():
+    return (Factory("bakers", Options, lambda options, context: FakePolicy(), "bakers"),)
+
+@hookimpl
+def townlet_observers():
+    return (Factory("watcher", Options, lambda options, context: Watcher(), "watches"),)
+
+@hookimpl
+def townlet_events():
+    return (SoldOut, Counted)
+"""
+
+CONFIG = {
+    "townlet": 1,
+    "name": "trial",
+    "seed": 7,
+    "world": {"use": "bakery", "options": {"bakers": 3}},
+    "policy": {"use": "bakers"},
+    "observers": {"extra": [{"use": "watcher"}]},
+}
+TOWN = {"townlet": 1, "name": "trial", "seed": 7, "world": {"use": "town", "options": {"town": "hamlet_24"}}}
+
+
+@pytest.fixture
+def shop(package, site):
+    """A package that brings a world, who lives there, who watches, and kinds of events."""
+    package.source = SHOP
+    return package.install(site)
+
+
+def allowing(permit, config=CONFIG):
+    entry = {"distribution": permit.distribution, "entry_point": permit.entry_point}
+    if permit.content_sha256 is not None:
+        entry |= {"version": permit.version, "content_sha256": permit.content_sha256}
+    return config | {"plugins": {"allow": [entry], "require_pins": permit.content_sha256 is not None}}
+
+
+def lines(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "events.ndjson").read_text().splitlines()]
+
+
+def kept(config, folder, *overrides, ticks=5):
+    """Live a few ticks with a run folder."""
+    changes = tuple(map(parse_override, overrides))
+    with open_run(RunRequest(config, output=Output(keep=True, path=folder), overrides=changes)) as run:
+        summary = run.loop.run_for(ticks)
+        run.drain()
+    return summary
+
+
+def test_a_pinned_world_policy_and_observer_live_and_tell_kinds_of_their_own(shop, tmp_path):
+    summary = kept(allowing(pin(shop)), tmp_path / "run")
+    assert summary.events_by_kind["bakery.sold_out"] == summary.events_by_kind["bakery.counted"] == 5
+    assert summary.kpis["seen"] > 0
+    told = [line for line in lines(tmp_path / "run") if line["type"] == "townlet.bakery.sold_out"]
+    assert [line["data"] for line in told] == [{"baker": "agent_0", "loaves": 3}] * 5
+    assert all("seq" in line for line in told)
+    identity = json.loads((tmp_path / "run/run.json").read_text())
+    rows = [row for row in identity["plugins"] if row["distribution"] == "townlet-bakery"]
+    assert {row["kind"] for row in rows} == {"world", "policy", "observer", "event"}
+    assert {(row["version"], row["entry_point"], row["content_sha256"]) for row in rows} == {
+        ("1.0", "bakery", digest_of(shop))
+    }
+    assert identity["config"]["plugins"]["allow"][0]["content_sha256"] == digest_of(shop)
+
+
+def test_a_plugins_facts_are_in_the_digest(shop):
+    digests = set()
+    for extra in ([], [{"use": "watcher"}]):
+        config = allowing(shop.package.permit) | {"observers": {"extra": extra}}
+        for _ in range(2):
+            with open_simulation(config, digest=True) as simulation:
+                digests.add(simulation.run_for(5).digest)
+    assert len(digests) == 2
+
+
+def test_transforms_know_a_plugins_kinds(shop, tmp_path):
+    redact = "{use: redact, fields: [loaves], kinds: [bakery.sold_out]}"
+    transforms = f"telemetry.sinks=[{{use: file, transforms: [{redact}, {{use: validate}}]}}]"
+    kept(allowing(shop.package.permit), tmp_path / "run", transforms)
+    told = [line for line in lines(tmp_path / "run") if line["type"] == "townlet.bakery.sold_out"]
+    assert {line["data"]["loaves"] for line in told} == {0}
+    with pytest.raises(
+        ConfigError, match=r"kinds\[0\]: 'bakery.sold_oud', .* did you mean 'bakery.sold_out'"
+    ):
+        kept(allowing(shop.package.permit), tmp_path / "b", transforms.replace("sold_out", "sold_oud"))
+
+
+def test_events_of_a_plugin_have_its_name(package, site):
+    for wrong, why in [
+        ('"other.sold_out"', "must be called 'bakery.<name>'"),
+        ('"bakery.Sold"', "must be called 'bakery.<name>'"),
+        ('"bakery.counted"', "claimed twice"),
+    ]:
+        trial = Package(package.canary, source=SHOP.replace('"bakery.sold_out"', wrong))
+        trial.install(site)
+        with pytest.raises(PluginError, match=why), open_simulation(allowing(trial.permit)):
+            pass
+        (site / trial.info).rename(site.parent / trial.module)
+
+
+def test_a_plugins_run_goes_on_from_its_snapshot_if_the_config_lets_it_in_again(shop, tmp_path):
+    config = allowing(shop.package.permit)
+    config["observers"] = {"extra": []}
+    whole = kept(config, tmp_path / "whole", ticks=20)
+    kept(config, tmp_path / "first", "runner.snapshot_every=10", ticks=10)
+    request = RunRequest(
+        config, resume=tmp_path / "first", output=Output(keep=True, path=tmp_path / "second")
+    )
+    with open_run(request) as run:
+        assert run.loop.run_for(10).digest == whole.digest
+    with (
+        pytest.raises(PluginError, match=r"snapshot-10.json.gz: world.use: .*add below plugins.allow"),
+        open_run(RunRequest(resume=tmp_path / "first")),
+    ):
+        pass
+
+
+def test_who_is_not_let_in_is_told_and_changes_nothing(package, site, tmp_path, caplog):
+    alone = kept(TOWN, tmp_path / "alone")
+    package.install(site)
+    Package(package.canary, distribution="b\u00e4cker").install(site)
+    with caplog.at_level(logging.WARNING):
+        beside = kept(TOWN, tmp_path / "beside")
+    assert beside.digest == alone.digest
+    assert not package.canary.exists()
+    told = [line for line in lines(tmp_path / "beside") if line["type"] == "townlet.plugin.refused"]
+    assert [(line["tick"], "seq" in line) for line in told] == [(0, False)] * 2
+    bakery = {
+        "distribution": "townlet-bakery",
+        "version": "1.0",
+        "entry_point": "bakery",
+        "reason": "refused: not allowed",
+        "allow_line": '- {distribution: townlet-bakery, entry_point: bakery, version: "1.0"}',
+    }
+    assert bakery in [line["data"] for line in told]
+    logged = [record.getMessage() for record in caplog.records if "townlet-bakery" in record.getMessage()]
+    assert len(logged) == 1
+    assert bakery["allow_line"] in logged[0]
+
+
+def test_a_plugin_that_the_config_lets_in_but_does_not_use_changes_nothing(package, site, tmp_path):
+    package.source = SINK
+    alone = kept(TOWN, tmp_path / "alone")
+    installed = package.install(site)
+    assert kept(allowing(pin(installed), TOWN), tmp_path / "beside").digest == alone.digest
+    assert package.canary.exists()
+
+
+def test_a_third_partys_sink_takes_the_messages(installed):
+    name = installed.package.module
+    config = allowing(pin(installed), TOWN) | {
+        "telemetry": {"sinks": [{"use": name, "options": {"label": "x"}}]}
+    }
+    with open_run(RunRequest(config)) as run:
+        run.loop.run_for(3)
+        (status,) = run.drain()
+        facts = [message for message in run.routes[0].sink.messages if hasattr(message, "seq")]
+    assert status.delivered >= len(facts) > 3
