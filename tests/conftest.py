@@ -1,9 +1,12 @@
 """What tests of several folders need."""
 
+import logging
 import os
 import subprocess
 
 import pytest
+
+from townlet_adapters.cli.main import main
 
 
 @pytest.fixture
@@ -16,3 +19,19 @@ def small_disk(tmp_path):
         pytest.skip("mounting a small disk needs root; the file size limit is tested without")
     yield mounted
     subprocess.run(["umount", "--lazy", str(mounted)], check=True)  # noqa: S607 - found wherever mount is
+
+
+@pytest.fixture
+def townlet(capfd, tmp_path, monkeypatch):
+    """Run a command in an empty folder; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    handlers, level = logging.root.handlers, logging.root.level
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    yield call
+    logging.root.handlers, logging.root.level = handlers, level

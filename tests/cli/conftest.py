@@ -1,24 +1,4 @@
-import logging
-
 import pytest
-
-from townlet_adapters.cli.main import main
-
-
-@pytest.fixture
-def townlet(capfd, tmp_path, monkeypatch):
-    """Run a command in an empty folder; gives exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NO_COLOR", "1")
-    handlers, level = logging.root.handlers, logging.root.level
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    yield call
-    logging.root.handlers, logging.root.level = handlers, level
 
 
 @pytest.fixture

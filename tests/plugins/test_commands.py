@@ -1,0 +1,341 @@
+"""The door from the command line: list, pin, verify, and the exit codes of a run."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.plugins.conftest import admit, digest_of, pin, row_of
+from tests.plugins.test_runs import SHOP
+from tests.plugins.wheels import Installed, Package, row
+
+BIN = Path(sys.executable).parent
+BASE = "townlet: 1\nname: trial\nseed: 7\n"
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Write a config; gives its path."""
+
+    def write(*sections: str) -> str:
+        path = tmp_path / "trial.yaml"
+        path.write_text(BASE + "".join(sections))
+        return str(path)
+
+    return write
+
+
+def allow(*permits, **keys) -> str:
+    entries = "".join(f"    {permit.spelled()}\n" for permit in permits)
+    return (
+        "plugins:\n" + "".join(f"  {key}: {value}\n" for key, value in keys.items()) + f"  allow:\n{entries}"
+    )
+
+
+def test_the_list_imports_nobody_and_tells_what_each_one_is(townlet, installed, canary):
+    Package(installed.package.canary, "b\u00e4cker").install(installed.site)
+    code, out, err = townlet("plugins", "list", "--json")
+    states = {each["distribution"]: each["state"] for each in json.loads(out)}
+    assert (code, err) == (0, "")
+    assert states["townlet"] == "builtin"
+    assert states["townlet-bakery"] == "refused: not allowed"
+    assert states["b\\xe4cker"].startswith("broken: its name is none")
+    assert "refused: not allowed" in townlet("plugins", "list")[1]
+    assert not canary()
+
+
+def test_the_list_for_a_config_shows_what_those_bring_that_it_lets_in(townlet, package, site, config):
+    package.source = SHOP
+    installed = package.install(site)
+    other = Package(site.parent / "other canary", "other")
+    other.install(site)
+    missing = replace(package.permit, distribution="missing")
+    file = config(allow(pin(installed), missing))
+    code, out, err = townlet("plugins", "list", "--json", "--config", file)
+    rows = {(each["kind"], each["name"]): each for each in json.loads(out) if each["state"] == "allowed"}
+    assert code == 0
+    assert {
+        ("world", "bakery"),
+        ("policy", "bakers"),
+        ("observer", "watcher"),
+        ("event", "bakery.sold_out"),
+        ("event", "bakery.counted"),
+    } == set(rows)
+    assert rows["world", "bakery"]["content_sha256"] == digest_of(installed)
+    assert "missing (bakery) is allowed, but not installed" in err
+    assert not other.canary.exists()
+
+
+def test_what_pin_prints_is_a_config_that_lets_in_this_content_alone(townlet, installed, config, canary):
+    code, printed, err = townlet("plugins", "pin", "Townlet_Bakery")
+    assert (code, err) == (0, "")
+    (entry,) = yaml.safe_load(printed)["plugins"]["allow"]
+    assert entry == {
+        "distribution": "townlet-bakery",
+        "entry_point": "bakery",
+        "version": "1.0",
+        "content_sha256": digest_of(installed),
+    }
+    file = config(printed)
+    assert townlet("plugins", "verify", file) == (0, "townlet-bakery 1.0 (bakery): ok, pinned\n", "")
+    assert not canary()
+    assert townlet("config", "check", file)[0] == 0
+    installed.path("late.py").write_bytes(b"SAID = 'something else'\n")
+    code, out, _ = townlet("plugins", "verify", file)
+    assert code == 3
+    assert out == (
+        "townlet-bakery (bakery) is allowed, but refused: "
+        f"{installed.package.module}/late.py differs from its RECORD\n"
+    )
+    installed.update_record()
+    code, out, _ = townlet("plugins", "verify", file)
+    assert code == 3
+    assert "its content has the digest" in out
+
+
+def test_pin_says_why_something_cannot_be_pinned(townlet, installed):
+    code, out, err = townlet("plugins", "pin", "townlet-backery")
+    assert (code, out) == (2, "")
+    assert (
+        err
+        == "'townlet-backery', which offers no plugin here; installed distributions that do: townlet-bakery\n"
+    )
+    installed.path("late.py").unlink()
+    code, out, err = townlet("plugins", "pin", "townlet-bakery")
+    assert (code, out) == (3, "")
+    assert "townlet-bakery (bakery) cannot be pinned: " in err
+    assert "late.py is missing" in err
+
+
+def test_pin_tells_of_compiled_code(townlet, installed):
+    (installed.path("fast.so")).write_bytes(b"\x7fELF")
+    installed.add_rows(row(f"{installed.package.module}/fast.so", b"\x7fELF"))
+    _, out, err = townlet("plugins", "pin", "townlet-bakery")
+    assert yaml.safe_load(out)["plugins"]["allow"][0]["allow_native"] is True
+    assert err == f"townlet-bakery brings compiled code: {installed.package.module}/fast.so\n"
+
+
+def test_a_config_that_lets_in_nobody_is_verified_at_once(townlet, config, installed):
+    del installed
+    assert townlet("plugins", "verify") == (0, "nobody but our own plugins is let in\n", "")
+    assert townlet("plugins", "verify", config()) == (0, "nobody but our own plugins is let in\n", "")
+
+
+def test_schemas_and_pages_for_a_config_know_what_its_plugins_bring(townlet, package, site, config):
+    package.source = SHOP
+    package.install(site)
+    file = config(allow(package.permit))
+    events = json.loads(townlet("schema", "events", "--config", file)[1])
+    assert events["$defs"]["bakery.sold_out"]["properties"]["loaves"] == {"type": "integer"}
+    assert "bakery.sold_out" not in townlet("schema", "events")[1]
+    page = townlet("schema", "events", "--config", file, "--markdown")[1]
+    assert "## bakery.sold_out\n\nThe last loaf was sold.\n" in page
+    schema = json.loads(townlet("config", "schema", "--config", file)[1])
+    assert {branch["properties"]["use"]["const"] for branch in schema["properties"]["world"]["oneOf"]} == {
+        "bakery",
+        "town",
+    }
+    (site / package.info / "RECORD").unlink()
+    code, _, err = townlet("schema", "events", "--config", file)
+    assert code == 3
+    assert "left no RECORD" in err
+
+
+def editable(package, site: Path, project: Path) -> None:
+    """Install a package as an installer does for an editable one."""
+    content = package.content()
+    project.mkdir()
+    for name, data in content.items():
+        folder = site if name.startswith(package.info) else project
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    origin = {"url": project.as_uri(), "dir_info": {"editable": True}}
+    (site / package.info / "direct_url.json").write_text(json.dumps(origin))
+    (site / package.info / "RECORD").write_text("_editable.pth,sha256=x,1\n")
+
+
+def test_an_editable_install_comes_in_when_the_config_says_so(package, site, tmp_path, monkeypatch):
+    editable(package, site, tmp_path / "project")
+    monkeypatch.syspath_prepend(tmp_path / "project")
+    assert "it is an editable install" in row_of(admit(package.permit), package).state
+    assert not package.canary.exists()
+    lenient = replace(package.permit, allow_editable=True)
+    assert "no content to compare" in row_of(admit(replace(lenient, content_sha256="0" * 64)), package).state
+    assert "require_pins" in row_of(admit(lenient, require_pins=True), package).state
+    assert not package.canary.exists()
+    found = row_of(admit(lenient), package)
+    assert (found.state, found.content_sha256) == ("allowed", "")
+
+
+def test_what_stands_before_an_editable_install_on_the_path_is_not_it(package, site, tmp_path, monkeypatch):
+    editable(package, site, tmp_path / "project")
+    monkeypatch.syspath_prepend(tmp_path / "project")
+    (tmp_path / "shadow" / package.module).mkdir(parents=True)
+    (tmp_path / "shadow" / package.module / "__init__.py").write_text("raise SystemExit('the shadow')")
+    monkeypatch.syspath_prepend(tmp_path / "shadow")
+    state = row_of(admit(replace(package.permit, allow_editable=True)), package).state
+    assert f"{package.module} would be imported from {tmp_path / 'shadow'}" in state
+    assert package.module not in sys.modules
+
+
+def test_a_distribution_has_one_digest_whoever_installed_it(package, tmp_path, monkeypatch):
+    wheel = package.wheel(tmp_path)
+    quiet = ["--quiet", "--no-deps", "--no-index", "--target"]
+    commands = {
+        "pip": [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", *quiet],
+        "uv": [BIN / "uv", "pip", "install", "--compile-bytecode", *quiet],
+    }
+    digests = set()
+    for name, command in commands.items():
+        subprocess.run([*command, tmp_path / name, wheel], check=True, capture_output=True)
+        with monkeypatch.context() as path:
+            path.syspath_prepend(tmp_path / name)
+            digests.add(digest_of(Installed(package, tmp_path / name)))
+        assert list((tmp_path / name).rglob("*.pyc"))
+    with monkeypatch.context() as path:
+        path.syspath_prepend(tmp_path / "site")
+        digests.add(digest_of(package.install(tmp_path / "site")))
+    assert len(digests) == 1
+
+
+class Process:
+    """The real program, in a folder of its own, with folders in front of the path."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path, self.more = folder, [], {}
+
+    def __call__(self, *arguments: str, isolated: bool = False) -> tuple[int, str, str]:
+        environment = {
+            **os.environ,
+            "NO_COLOR": "1",
+            "PYTHONPATH": os.pathsep.join(map(str, self.path)),
+            **self.more,
+        }
+        start = [sys.executable, "-I"] if isolated else [sys.executable]
+        done = subprocess.run(
+            [*start, BIN / "townlet", *arguments],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def process(tmp_path):
+    (tmp_path / "work").mkdir()
+    return Process(tmp_path / "work")
+
+
+USES = "world: {use: bakery}\npolicy: {use: bakers}\n"
+LIVE = ("run", "--ticks", "3", "--no-out", "--quiet", "--sink", "stdout")
+
+
+def test_a_process_of_its_own_runs_what_is_pinned_and_nothing_that_is_not_let_in(
+    process, package, tmp_path, monkeypatch, config
+):
+    package.source = SHOP
+    installed = package.install(tmp_path / "site")
+    process.path = [installed.site]
+    monkeypatch.syspath_prepend(installed.site)
+    code, _, err = process(*LIVE, config(USES))
+    assert code == 3
+    assert f"to let it in, add below plugins.allow: {replace(package.permit, version='1.0').spelled()}" in err
+    assert not package.canary.exists()
+    code, out, err = process(*LIVE, config(USES, allow(pin(installed), require_pins="true")))
+    assert code == 0, err
+    assert "townlet.bakery.sold_out" in out
+    assert package.canary.exists()
+    assert list(installed.site.rglob("*.pyc")) == []
+
+
+def spoiled(installed):
+    installed.path("late.py").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "uses", "code", "told"),
+    [
+        (
+            spoiled,
+            USES,
+            3,
+            "trial.yaml:9: plugins.allow[0]: townlet-bakery (bakery) is allowed, but refused: ",
+        ),
+        (spoiled, "", 3, "plugins.allow[0]: townlet-bakery (bakery) is allowed, but refused: "),
+        (
+            None,
+            USES.replace("bakers", "butchers"),
+            2,
+            "did you mean 'bakers'? known: bakers, random, scripted",
+        ),
+        (
+            None,
+            USES.replace("use: bakers", "use: bakers, options: {bakers: x}"),
+            2,
+            'policy.options.bakers: "x"',
+        ),
+        (None, "", 2, "plugins.hooks[0]: 'bakery', which nothing offers"),
+    ],
+    ids=["spoiled", "spoiled and not used", "unknown name", "wrong option", "no hook"],
+)
+def test_exit_codes_tell_what_kind_of_mistake_it_is(townlet, package, site, config, spoil, uses, code, told):  # noqa: PLR0913, PLR0917 - fixtures
+    package.source = SHOP
+    permit = pin(package.install(site))
+    if spoil is not None:
+        spoil(Installed(package, site))
+    file = config(uses, allow(permit, hooks="[]" if uses or spoil else "[bakery]"))
+    found, out, err = townlet(*LIVE, file)
+    assert (found, out) == (code, "")
+    assert told in err
+    assert "Traceback" not in err
+    assert package.canary.exists() == (spoil is None)
+
+
+def test_neither_the_environment_nor_the_path_selects_code(process, tmp_path):
+    _, before, _ = process("plugins", "list", "--json")
+    evil = tmp_path / "evil"
+    cry = f"import pathlib\npathlib.Path({str(tmp_path / 'canary')!r}).write_text(__name__)\n"
+    for name in (
+        "townlet_adapters/worlds/plugin.py",
+        "townlet_plugins/listing.py",
+        "town.py",
+        "evil_world.py",
+    ):
+        (evil / name).parent.mkdir(parents=True, exist_ok=True)
+        (evil / name).write_text(cry)
+    fake = Package(tmp_path / "canary", "townlet", "99.0", "town", target="evil_world")
+    fake.install(evil)
+    process.path = [evil]
+    names = ("PLUGINS", "PLUGIN_PATH", "CONFIG", "WORLD", "WORLD_USE", "POLICY", "MODULE", "PLUGINS_ALLOW")
+    process.more = {f"TOWNLET_{name}": "evil_world" for name in names} | {"PLUGGY_PLUGINS": "evil_world"}
+    code, after, err = process("plugins", "list", "--json")
+    assert code == 0, err
+    ours = [each for each in json.loads(after) if each["state"] == "builtin"]
+    assert ours == json.loads(before)
+    code, _, err = process(
+        "run", "--ticks", "2", "--no-out", "--quiet", "--set", "world.options.town=hamlet_24"
+    )
+    assert code == 0
+    assert "townlet 99.0 is broken: the name 'townlet' is ours" in err
+    code, _, err = process("run", "--no-out", "--set", "world.use=evil_world")
+    assert code == 2
+    assert not (tmp_path / "canary").exists()
+
+
+def test_in_isolated_mode_not_even_a_whole_package_of_our_name_takes_our_place(process, tmp_path):
+    """Python itself asks PYTHONPATH first; -I is how one tells it not to."""
+    (tmp_path / "evil/townlet_adapters/cli").mkdir(parents=True)
+    for name in ("__init__.py", "cli/__init__.py"):
+        (tmp_path / "evil/townlet_adapters" / name).write_text("")
+    (tmp_path / "evil/townlet_adapters/cli/main.py").write_text("def main(): return 77\n")
+    process.path = [tmp_path / "evil"]
+    assert process("--version")[0] == 77
+    assert process("--version", isolated=True)[0] == 0
