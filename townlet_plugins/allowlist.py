@@ -5,10 +5,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-DISTRIBUTION: Final = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$"
+DISTRIBUTION: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """A distribution's name as packaging has it: ASCII alone, so that none looks like another."""
 
-ENTRY_POINT: Final = r"^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
+ENTRY_POINT: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 """An entry point's name: ASCII alone, too."""
 
 DIGEST: Final = r"^[0-9a-f]{64}$"

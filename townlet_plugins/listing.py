@@ -1,6 +1,7 @@
 """Which plugins are installed, from the metadata of distributions alone; nothing of them is imported."""
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -27,7 +28,7 @@ OWN_ROOT: Final = Path(__file__).resolve().parents[1]
 
 UNKNOWN: Final = "unknown"
 
-_NAMES: Final = "letters and digits of ASCII, with . _ - between them"
+_NAMES: Final = "ASCII letters and digits, with . _ - after the first"
 
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?", re.ASCII)
 
@@ -104,10 +105,11 @@ def editable_project(source: Distribution) -> Path | None:
 
 def _once(sources: Iterable[Distribution]) -> Iterator[Distribution]:
     """Leave out what is found again because a folder is on the path again."""
-    seen: set[tuple[object, str]] = set()
+    seen: set[tuple[str, str]] = set()
+    real: dict[str, str] = {}
     for source in sources:
-        root = root_of(source)
-        place = (root.resolve() if root is not None else source.locate_file(""), _folder_name(source))
+        folder, name = os.path.split(str(source))
+        place = (real.setdefault(folder, os.path.realpath(folder)), name)
         if place not in seen:
             seen.add(place)
             yield source

@@ -131,7 +131,7 @@ def _factory(offered: object, hook: str) -> PartFactory[object]:
     )
     complaint = ""
     if not isinstance(name, str) or not re.fullmatch(ENTRY_POINT, name):
-        complaint = "its name is none: letters and digits of ASCII, with . _ - between them"
+        complaint = "its name is none: ASCII letters and digits, with . _ - after the first"
     elif not isinstance(options, type) or not all(hasattr(options, each) for each in _OPTIONS_METHODS):
         complaint = "its options are no model"
     elif not callable(build) or not (embed is None or callable(embed)):
