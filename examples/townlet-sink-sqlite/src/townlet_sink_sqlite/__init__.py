@@ -1,0 +1,1 @@
+"""A Townlet sink that keeps a run's events and frames in one SQLite file."""

@@ -1,0 +1,56 @@
+"""What Townlet finds under the entry point ``sqlite``; imported by every ``config check``, so it stays light."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from townlet_core.errors import NoRunFolderError
+from townlet_core.ports import TelemetrySinkProtocol
+from townlet_plugins import hookimpl
+from townlet_plugins.factory import BuildContext, Factory, PartFactory
+
+
+class SqliteOptions(BaseModel):
+    """Options of the sink ``sqlite``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    path: Annotated[str, Field(min_length=1)] = "town.sqlite"
+    """the file; a relative path starts in the run folder"""
+
+
+@hookimpl
+def townlet_sinks() -> Sequence[PartFactory[TelemetrySinkProtocol]]:
+    """Offer the sink ``sqlite``."""
+    return (
+        Factory("sqlite", SqliteOptions, build, "events and frames in one SQLite file", target="path"),
+    )
+
+
+def build(options: SqliteOptions, context: BuildContext) -> TelemetrySinkProtocol:
+    """Make the sink.
+
+    Raises:
+        NoRunFolderError: when the path is relative and the run has no folder.
+    """
+    from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+    from townlet_adapters.telemetry.envelope import source_urn
+    from townlet_sink_sqlite.transport import SqliteTransport
+
+    path = Path(options.path)
+    if not path.is_absolute():
+        if context.run_dir is None:
+            raise NoRunFolderError(
+                f"the sqlite sink '{path}' is not opened: its path starts in the run folder, and this run "
+                "has none; give an absolute path, or let the run have a folder"
+            )
+        path = context.run_dir / path
+    return DeliveringSink(
+        "sqlite",
+        SqliteTransport(path),
+        source=source_urn(context.run_id, context.producer),
+        limits=DeliveryLimits(),
+        stream=context.stream,
+    )
