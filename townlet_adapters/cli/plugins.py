@@ -1,4 +1,4 @@
-"""``townlet plugins``: list, pin, verify."""
+"""``townlet plugins``: list, pin, verify; ``new`` has a module of its own."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from townlet_adapters.cli import errors
+from townlet_adapters.cli import errors, new
 from townlet_core.errors import PluginError, Problem, UnknownNameError
 from townlet_core.records import record_to_json
 from townlet_plugins.allowlist import NOBODY, Allowlist, Permit, normalised
@@ -24,7 +24,11 @@ def command() -> None:
       townlet plugins list
       townlet plugins pin townlet-bakery
       townlet plugins verify my.yaml
+      townlet plugins new townlet-bakery --kind hooks
     """
+
+
+command.add_command(new.command)
 
 
 @command.command("list")

@@ -1,0 +1,152 @@
+"""A new package from the templates beside this module: whose name may be taken, and what is written."""
+
+import importlib.util
+import keyword
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from string import Template
+from types import MappingProxyType
+from typing import Final
+
+import importlib_metadata
+
+from townlet_core.errors import OutputError
+from townlet_core.events.schema import CORE_EVENTS, RESERVED_KINDS, family_of
+from townlet_plugins.allowlist import normalised
+from townlet_plugins.catalogue import load_catalogue
+from townlet_plugins.listing import OWN_DISTRIBUTION
+
+_SUFFIX: Final = ".in"
+_USAGE: Final = "usage.yaml.in"
+_PREFIX: Final = f"{OWN_DISTRIBUTION}-"
+# PEP 508's names; the last character is what tells them from the names of an allowlist.
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+
+
+class NameTakenError(ValueError):
+    """A name that no package of a third party can have; the message is for the person who gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of package.
+
+    Attributes:
+        description: what the example in it does, as its first sentence.
+        imports: distributions that it imports besides Townlet, with their bounds.
+    """
+
+    description: str
+    imports: tuple[str, ...]
+
+
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        "sink": Kind("A Townlet sink that counts what happens.", ("pydantic>=2.12,<3",)),
+        "policy": Kind(
+            "A Townlet policy of residents who now and then do something.",
+            ("numpy>=2.2,<3", "pydantic>=2.12,<3"),
+        ),
+        "world": Kind(
+            "A Townlet world: a corridor that walkers go up and down.",
+            ("numpy>=2.2,<3", "pydantic>=2.12,<3"),
+        ),
+        "hooks": Kind("Townlet hooks that keep the hot water off at night.", ()),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a new package is called.
+
+    Attributes:
+        distribution: as an index knows it.
+        module: as Python imports it.
+        entry_point: as configs, events and manifests know it.
+    """
+
+    distribution: str
+    module: str
+    entry_point: str
+
+
+def names_of(name: str) -> Names:
+    """Find the names of a package.
+
+    Raises:
+        NameTakenError: when it is no name of a package, or one of them is somebody else's.
+    """
+    if not _NAME.fullmatch(name):
+        raise NameTakenError(
+            f"'{name}' is no name of a package; allowed: ASCII letters and digits, . _ - between them"
+        )
+    distribution = normalised(name)
+    module, entry_point = distribution.replace("-", "_"), distribution.removeprefix(_PREFIX).replace("-", "_")
+    if not module.isidentifier() or keyword.iskeyword(module) or not entry_point.isidentifier():
+        raise NameTakenError(f"'{name}' gives no name of a module; begin with a letter, as in {_PREFIX}bakery")
+    if distribution == OWN_DISTRIBUTION or module in sys.stdlib_module_names or importlib.util.find_spec(module):
+        raise NameTakenError(f"'{name}' would bring a module '{module}', and there is one; choose another name")
+    rows = load_catalogue().rows
+    ours = {text for row in rows if row.distribution == OWN_DISTRIBUTION for text in (row.name, row.entry_point)}
+    ours |= {family_of(kind) for kind in (*CORE_EVENTS.classes, *RESERVED_KINDS)}
+    if entry_point in ours:
+        raise NameTakenError(f"'{name}' would be called '{entry_point}' in configs, and that is ours")
+    return Names(distribution, module, entry_point)
+
+
+def render(names: Names, kind: str) -> dict[str, str]:
+    """Fill in the templates of a kind; gives the text of each file by its path."""
+    templates = resources.files(__package__) / "templates"
+    imports = (f"{OWN_DISTRIBUTION}>={importlib_metadata.version(OWN_DISTRIBUTION)}", *KINDS[kind].imports)
+    values = {
+        "distribution": names.distribution,
+        "module": names.module,
+        "entry_point": names.entry_point,
+        "description": KINDS[kind].description,
+        "dependencies": ", ".join(f'"{each}"' for each in sorted(imports)),
+    }
+    texts = dict((*_texts(templates / "common"), *_texts(templates / kind)))
+    values["usage"] = Template(texts.pop(_USAGE)).substitute(values).rstrip()
+    return {
+        path.removesuffix(_SUFFIX).replace("__module__", names.module): Template(text).substitute(values)
+        for path, text in sorted(texts.items())
+    }
+
+
+def write(files: Mapping[str, str], folder: Path) -> None:
+    """Write a package, whole or not at all.
+
+    Raises:
+        OutputError: when the folder is there already, or cannot be written.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise OutputError(f"{folder} is there already; choose another folder with --out")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            for name, text in files.items():
+                path = draft / "new" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            (draft / "new").rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def _texts(folder: Traversable, base: str = "") -> Iterator[tuple[str, str]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _texts(entry, f"{base}{entry.name}/")
+        else:
+            yield f"{base}{entry.name}", entry.read_text(encoding="utf-8")
