@@ -172,6 +172,13 @@ def test_an_editable_install_comes_in_when_the_config_says_so(package, site, tmp
     assert (found.state, found.content_sha256) == ("allowed", "")
 
 
+def test_an_editable_install_cannot_be_pinned(townlet, package, site, tmp_path):
+    editable(package, site, tmp_path / "project")
+    code, out, err = townlet("plugins", "pin", "townlet-bakery")
+    assert (code, out) == (3, "")
+    assert "cannot be pinned: it is an editable install, which has no content to verify" in err
+
+
 def test_what_stands_before_an_editable_install_on_the_path_is_not_it(package, site, tmp_path, monkeypatch):
     editable(package, site, tmp_path / "project")
     monkeypatch.syspath_prepend(tmp_path / "project")

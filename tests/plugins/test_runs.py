@@ -149,6 +149,7 @@ def test_events_of_a_plugin_have_its_name(package, site):
         ('"other.sold_out"', "must be called 'bakery.<name>'"),
         ('"bakery.Sold"', "must be called 'bakery.<name>'"),
         ('"bakery.counted"', "claimed twice"),
+        ('"bakery.sold_out"\n    loaf: set[int]', "an event field cannot be typed"),
     ]:
         trial = Package(package.canary, source=SHOP.replace('"bakery.sold_out"', wrong))
         trial.install(site)
