@@ -221,6 +221,7 @@ def test_who_may_come_in_is_read_before_anything_else():
             "{allow: [{distribution: a_b, entry_point: c}, {distribution: A-B, entry_point: c}]}",
             "a.yaml:5: plugins.allow: ",
         ),
+        ("{allow: [{distribution: Townlet, entry_point: town}]}", "a.yaml:5: plugins.allow: "),
         ("{hooks: [a, a]}", "a.yaml:5: plugins.hooks: "),
         ("{hooks: [os.system()]}", 'a.yaml:5: plugins.hooks[0]: "os.system()"; text'),
         ("{hook_budget_ms: 0}", "a.yaml:5: plugins.hook_budget_ms: 0; a whole number from 1"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -346,3 +347,21 @@ def test_in_isolated_mode_not_even_a_whole_package_of_our_name_takes_our_place(p
     process.path = [tmp_path / "evil"]
     assert process("--version")[0] == 77
     assert process("--version", isolated=True)[0] == 0
+
+
+def test_an_import_that_never_returns_can_be_interrupted(package, tmp_path, config):
+    """Nothing within the process could end it; a person can."""
+    package.source = "import threading\nprint('here', flush=True)\nthreading.Event().wait()\n"
+    package.install(tmp_path / "site")
+    hanging = subprocess.Popen(
+        [BIN / "townlet", "plugins", "list", "--config", config(allow(package.permit))],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with hanging:
+        assert hanging.stdout.readline() == "here\n"
+        hanging.send_signal(signal.SIGINT)
+        _, err = hanging.communicate(timeout=60)
+    assert (hanging.returncode, err.strip()) == (130, "interrupted")

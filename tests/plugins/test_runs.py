@@ -189,7 +189,7 @@ def test_who_is_not_let_in_is_told_and_changes_nothing(package, site, tmp_path, 
         "distribution": "townlet-bakery",
         "version": "1.0",
         "entry_point": "bakery",
-        "reason": "refused: not allowed",
+        "reason": "not allowed",
         "allow_line": '- {distribution: townlet-bakery, entry_point: bakery, version: "1.0"}',
     }
     assert bakery in [line["data"] for line in told]
@@ -216,3 +216,14 @@ def test_a_third_partys_sink_takes_the_messages(installed):
         (status,) = run.drain()
         facts = [message for message in run.routes[0].sink.messages if hasattr(message, "seq")]
     assert status.delivered >= len(facts) > 3
+
+
+def test_a_third_partys_sink_that_cannot_start_ends_the_run_by_name(package, site):
+    package.source = SINK.replace("CollectingSink(NAME)", "Closed(NAME)").replace(
+        "def build(",
+        "class Closed(CollectingSink):\n    def start(self):\n        raise OSError('closed')\n\ndef build(",
+    )
+    package.install(site)
+    config = allowing(package.permit, TOWN) | {"telemetry": {"sinks": [{"use": package.module}]}}
+    with pytest.raises(PluginError, match=f"the sink '{package.module}' cannot start: OSError: closed"):
+        open_run(RunRequest(config)).__enter__()
