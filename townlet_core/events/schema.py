@@ -25,6 +25,7 @@ from townlet_core.events.employment import (
 )
 from townlet_core.events.lifecycle import LifecycleArrive, LifecycleMoved
 from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
+from townlet_core.events.plugin import PluginRejected
 from townlet_core.events.policy import PolicyMetadata
 from townlet_core.events.queue import (
     QueueConflict,
@@ -55,7 +56,6 @@ RESERVED_KINDS: Final = frozenset(
         "perturbation.scheduled",
         "perturbation.started",
         "plugin.refused",
-        "plugin.rejected",
         "policy.anneal.update",
         "policy.guardrail",
         "policy.possession",
@@ -264,6 +264,7 @@ CORE_EVENTS: Final = EventRegistry(
         LoopFailure,
         LoopHealth,
         LoopTick,
+        PluginRejected,
         PolicyMetadata,
         QueueConflict,
         QueueGrant,
