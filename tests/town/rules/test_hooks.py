@@ -1,9 +1,15 @@
 """Affordance hooks in the town: when they are asked, what they see, what comes of their answers (8.5)."""
 
+import hashlib
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
+from tests.house.sources import ROOT
+from tests.town.invariants import check_invariants
 from tests.town.towns import Town, affordance, agent, build_model
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import TownBatch
@@ -19,8 +25,10 @@ from townlet_core.dto.hook import (
     StockEffect,
 )
 from townlet_core.errors import ConfigError, SnapshotError, WorldError
+from townlet_core.events.schema import event_data
 from townlet_core.hooks import AffordanceHook, HookRunner
-from townlet_core.testing import ManualClock
+from townlet_core.jsonvalue import canonical_json
+from townlet_core.testing import ManualClock, check_world
 
 STAGES = ("before", "after", "failed")
 STILL = {"decay": {"hunger": 0.0, "hygiene": 0.0, "energy": 0.0}}
@@ -355,7 +363,9 @@ def crowd(hooks: HookRunner | None, *names: str) -> Town:
         affordance("cook", "stove", 3, charge=[{"stock:ingredients": 1}], effects={"inventory:meal": 1},
                    **named),
     ]  # fmt: skip
-    return Town(ROWS, PEOPLE, manifest=manifest, hooks=hooks, queues={"cooldown_ticks": 3})
+    keeper = {"place": "room", "start": 120, "end": 240, "wage": 20, "late_fine": 100, "capacity": 2}
+    jobs = {"keeper": keeper}
+    return Town(ROWS, PEOPLE, manifest=manifest, hooks=hooks, jobs=jobs, queues={"cooldown_ticks": 3})
 
 
 def live(town: Town, ticks: int = 600) -> list[object]:
@@ -427,14 +437,67 @@ def chancy(context: HookContext) -> object:
     return None
 
 
+def dice() -> HookRunner:
+    return run_by(Script("dice", **dict.fromkeys(STAGES, chancy)))
+
+
 def test_hooks_with_draws_leave_a_town_that_can_be_run_again():
-    first, second = (crowd(run_by(Script("dice", **dict.fromkeys(STAGES, chancy))), "dice") for _ in range(2))
+    first, second = (crowd(dice(), "dice") for _ in range(2))
     told = live(first)
     assert told == live(second)
     assert state_of(first) == state_of(second)
     assert told != live(crowd(None))
-    assert first.money() == 0
     assert len({event.detail for event in told if event.kind == "affordance.fail"}) >= 6
+
+
+def test_every_rule_of_the_town_holds_whatever_hooks_answer():
+    town = crowd(dice(), "dice")
+    for _ in range(60):
+        live(town, 10)
+        check_invariants(town.engine)
+    assert town.state.flows[0, codes.FLOW_HOOK] != 0
+
+
+def prints(ticks: int) -> str:
+    """A digest of everything that the dice leave of a town."""
+    town = crowd(dice(), "dice")
+    told = [canonical_json([event.kind, event_data(event)]) for event in live(town, ticks)]
+    return hashlib.sha256(b"".join([*told, *(array.tobytes() for array in town.state)])).hexdigest()
+
+
+def test_interpreted_kernels_ask_what_compiled_ones_ask():
+    done = subprocess.run(
+        [sys.executable, "-c", "from tests.town.rules.test_hooks import prints; print(prints(120))"],
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == prints(120), done.stderr
+
+
+@pytest.mark.parametrize("cut", [0, 1, 77, 200])
+def test_a_town_with_hooks_can_be_cut_at_any_tick(cut):
+    """Also where one hook was disabled before, and goes wrong only in certain ticks."""
+
+    def moody(context):
+        if context.stage == "after" and context.tick > 40:
+            raise ValueError("a bad day")
+        return [MoneyEffect(1)] if context.stage == "after" else None
+
+    def both() -> HookRunner:
+        return run_by(*(Script(name, **dict.fromkeys(STAGES, does)) for name, does in
+                        (("dice", chancy), ("moody", moody))))  # fmt: skip
+
+    whole, first, heir = (crowd(both(), "dice", "moody") for _ in range(3))
+    expected = live(whole, cut) + live(whole, 150)
+    told = live(first, cut)
+    heir.world.restore(first.world.snapshot())
+    heir._founding = first._founding
+    assert told + live(heir, 150) == expected
+    assert state_of(heir) == state_of(whole)
+    assert any(event.kind == "plugin.rejected" for event in expected)
 
 
 # From within a tick.
@@ -545,6 +608,13 @@ def test_a_batch_of_several_towns_refuses_hooks():
         TownBatch(town.model, 2, hooks=run_by(all_stages()))
     with pytest.raises(ValueError, match="hand over what the model was built with"):
         TownWorld(town.model)
+
+
+def test_a_town_with_hooks_keeps_the_contract_of_a_world():
+    def make() -> TownWorld:
+        return crowd(dice(), "dice").world
+
+    check_world(make, ticks=40)
 
 
 # Snapshots.
