@@ -50,6 +50,7 @@ from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import NoRunFolderError, OutputError, SnapshotError, TownletError
 from townlet_core.events.plugin import PluginRefused
 from townlet_core.histories import HistorySettings
+from townlet_core.hooks import HookRunner
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.loop import RunIdentity, SimulationLoop, SnapshotSchedule
 from townlet_core.observers.kpis import KpiObserver, KpiSettings
@@ -355,7 +356,14 @@ def _context(config: ResolvedConfig, folder: RunFolder | None) -> BuildContext:
         run_dir=folder.path if folder is not None else None,
         # From the system's entropy: the town's own randomness stays untouched.
         run_id=secrets.token_hex(_RUN_ID_BYTES),
+        hooks=_hooks(config),
     )
+
+
+def _hooks(config: ResolvedConfig) -> HookRunner | None:
+    if not config.hooks:
+        return None
+    return HookRunner(config.hooks, budget_seconds=config.run.plugins.hook_budget_ms / 1000)
 
 
 def _compile_kernels(config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object]) -> None:
