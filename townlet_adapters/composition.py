@@ -47,9 +47,10 @@ from townlet_adapters.storage.snapshots import SnapshotFile, read_snapshot, reta
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.snapshot import Snapshot
-from townlet_core.errors import NoRunFolderError, OutputError, SnapshotError
+from townlet_core.errors import NoRunFolderError, OutputError, SnapshotError, TownletError
 from townlet_core.events.plugin import PluginRefused
 from townlet_core.histories import HistorySettings
+from townlet_core.hooks import HookRunner
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.loop import RunIdentity, SimulationLoop, SnapshotSchedule
 from townlet_core.observers.kpis import KpiObserver, KpiSettings
@@ -65,6 +66,7 @@ from townlet_core.transforms.rename import RenameResidents, RenameSettings
 from townlet_core.transforms.validate import Validate
 from townlet_plugins.catalogue import load_catalogue
 from townlet_plugins.factory import BuildContext
+from townlet_plugins.offers import broken
 
 _LOG = logging.getLogger(__name__)
 
@@ -354,7 +356,14 @@ def _context(config: ResolvedConfig, folder: RunFolder | None) -> BuildContext:
         run_dir=folder.path if folder is not None else None,
         # From the system's entropy: the town's own randomness stays untouched.
         run_id=secrets.token_hex(_RUN_ID_BYTES),
+        hooks=_hooks(config),
     )
+
+
+def _hooks(config: ResolvedConfig) -> HookRunner | None:
+    if not config.hooks:
+        return None
+    return HookRunner(config.hooks, budget_seconds=config.run.plugins.hook_budget_ms / 1000)
 
 
 def _compile_kernels(config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object]) -> None:
@@ -417,7 +426,8 @@ def _open_sinks(
             notify(str(error))
             continue
         transforms = tuple(_transforms(config, choice))
-        sink.start()
+        with broken(f"the sink '{choice.part.name}' cannot start", TownletError):
+            sink.start()
         stack.callback(sink.stop, DRAIN_SECONDS)
         # Two sinks of a kind are told apart by number: file, file-2.
         kind = choice.part.name
@@ -508,7 +518,8 @@ def _tell_refused(config: ResolvedConfig, loop: SimulationLoop) -> None:
     """Tell of installed plugins that were not let in, and of what those did that were."""
     for row in config.catalogue.refused:
         _LOG.warning("%s is %s; %s", row, row.state, row.advice)
-        event = PluginRefused(row.distribution, row.version, row.entry_point, row.state, row.allow_line)
+        reason = row.state.removeprefix("refused: ")
+        event = PluginRefused(row.distribution, row.version, row.entry_point, reason, row.allow_line)
         loop.dispatcher.publish_diagnostic(loop.tick, event)
     for warning in config.catalogue.warnings:
         _LOG.warning("%s", warning)

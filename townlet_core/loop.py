@@ -131,6 +131,7 @@ class SimulationLoop:
         self._population = 0
         self._facts_by_kind: Counter[str] = Counter()
         self._stop_requested = False
+        self._stepping = False
         self._failure: str | None = None
         names = [observer.name for observer in self._observers]
         if len(set(names)) < len(names):
@@ -183,10 +184,19 @@ class SimulationLoop:
         Raises:
             WorldError: when the world could not finish it.
             PolicyError: when the policy could not decide.
-            ContractError: when an observer failed.
+            ContractError: when an observer failed, or when a part asks for a step within a step.
             LoopFailedError: when one of these was raised before.
         """
         observation = self.begin()
+        if self._stepping:
+            raise ContractError(f"tick {observation.tick} is being executed: no part may step within a step")
+        self._stepping = True
+        try:
+            return self._step(observation)
+        finally:
+            self._stepping = False
+
+    def _step(self, observation: ObservationBatch) -> StepOutcome:
         tick, started = observation.tick, self._clock()
         part: _Part = "policy"
         try:

@@ -34,8 +34,13 @@ _FNV_PRIME: Final = 0x100000001B3
 
 def stream_key(name: str) -> int:
     """Hash the name of a stream: FNV-1a of its ASCII bytes, 64 bits."""
+    return text_key(name)
+
+
+def text_key(text: str) -> int:
+    """Hash a text: FNV-1a of its UTF-8 bytes, 64 bits."""
     key = _FNV_BASIS
-    for byte in name.encode("ascii"):
+    for byte in text.encode():
         key = ((key ^ byte) * _FNV_PRIME) & _MASK
     return key
 

@@ -2,13 +2,14 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from townlet_core.errors import PluginError
 from townlet_core.events.schema import CORE_EVENTS, EventRegistry
+from townlet_core.hooks import AffordanceHook
 from townlet_core.observers.port import Observer
 from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
 from townlet_plugins.allowlist import NOBODY, Allowlist, Permit
@@ -73,21 +74,6 @@ class PluginRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NamedHook:
-    """What one plugin wants to be asked while the town runs.
-
-    Attributes:
-        name: the entry point's name, by which manifests and ``plugins.hooks`` know it.
-        stages: a function for each stage that it answers at: ``before``, ``after``, ``failed``.
-        content_sha256: digest of the code; empty for an editable install.
-    """
-
-    name: str
-    stages: Mapping[str, Callable[..., object]]
-    content_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class Fault:
     """An entry of the allowlist that does not lead to a plugin.
 
@@ -121,7 +107,7 @@ class Catalogue:
     sinks: Mapping[str, PartFactory[TelemetrySinkProtocol]]
     observers: Mapping[str, PartFactory[Observer]]
     events: EventRegistry
-    hooks: Mapping[str, NamedHook]
+    hooks: Mapping[str, AffordanceHook]
     rows: tuple[PluginRow, ...]
     faults: tuple[Fault, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -196,7 +182,7 @@ class _Shelf:
         default_factory=lambda: {kind: {} for kind in ("world", "policy", "sink", "observer")}
     )
     events: EventRegistry = CORE_EVENTS
-    hooks: dict[str, NamedHook] = field(default_factory=dict)
+    hooks: dict[str, AffordanceHook] = field(default_factory=dict)
     rows: list[PluginRow] = field(default_factory=list)
     states: dict[tuple[str, str], str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
@@ -235,7 +221,7 @@ class _Shelf:
             found += [(factory.name, kind, factory.origin) for factory in factories]
         found += [(each.kind, "event", f"{each.__module__}:{each.__qualname__}") for each in offers.events]
         if offers.stages:
-            self.hooks[listing.entry_point] = NamedHook(listing.entry_point, offers.stages, sha256)
+            self.hooks[listing.entry_point] = AffordanceHook(listing.entry_point, offers.stages, sha256)
             found.append((listing.entry_point, "hook", listing.target))
         self.rows += [
             PluginRow(

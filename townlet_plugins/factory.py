@@ -7,6 +7,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.jsonvalue import JsonValue
+from townlet_core.ports import AffordanceHooks
 
 
 class OptionsModel(Protocol):
@@ -42,6 +43,7 @@ class BuildContext:
         run_id: id of the run, for envelopes.
         producer: number of the sink among those of the run, from 1; each has a sequence of its own.
         stream: how a sink is asked to send the state that it is shown; it is shown no more than that needs.
+        hooks: the affordance hooks that a world may ask, None when the config activates none.
     """
 
     seed: int
@@ -50,6 +52,7 @@ class BuildContext:
     run_id: str
     producer: int = 1
     stream: StreamSettings = field(default_factory=StreamSettings)
+    hooks: AffordanceHooks | None = None
 
 
 OptionsT = TypeVar("OptionsT", bound=OptionsModel)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pluggy
 
+from townlet_core.dto.hook import Cancel, Effect, HookContext
 from townlet_core.events.base import Event
 from townlet_core.observers.port import Observer
 from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
@@ -78,3 +79,44 @@ def townlet_events() -> Sequence[type[Event]]:
         underscores.
     """
     return ()
+
+
+@hookspec
+def townlet_affordance_before(context: HookContext) -> Cancel | None:  # noqa: ARG001 - a spec has no body
+    """Let a use begin, or refuse it.
+
+    Called when a resident is about to use an object, all checks have passed and nothing is charged yet, for
+    each affordance whose manifest names the plugin's entry point under ``hooks.before``. The plugin must be
+    in ``plugins.hooks``. Keep to a pure function of the context, within ``plugins.hook_budget_ms``; the
+    only randomness is ``context.draw``, ``context.unit`` and ``context.integer``.
+
+    Returns:
+        None to let it begin, ``Cancel(reason)`` to refuse it: the use fails with ``hook_cancelled``.
+    """
+    return None
+
+
+@hookspec
+def townlet_affordance_after(context: HookContext) -> Sequence[Effect] | None:  # noqa: ARG001 - as above
+    """Add to the effects of a finished use.
+
+    Called when a use has had the effects of the manifest, before ``affordance.finish`` is told; else as
+    ``townlet_affordance_before``, under ``hooks.after``.
+
+    Returns:
+        A list or tuple of at most 4 effects: ``NeedEffect`` (at most 0.2 either way), ``StockEffect``,
+        ``InventoryEffect`` (2), ``MoneyEffect`` (500 mills); or None.
+    """
+    return None
+
+
+@hookspec
+def townlet_affordance_failed(context: HookContext) -> None:
+    """Hear of a use that could not begin or finish.
+
+    Called when everything charged is given back, before ``affordance.fail`` is told; ``context.reason``
+    says why. Else as ``townlet_affordance_before``, under ``hooks.failed``.
+
+    Returns:
+        Nothing.
+    """

@@ -10,8 +10,10 @@ from typing import Final, Generic, TypeVar, cast
 
 import pluggy
 
+from townlet_core.dto.hook import HookStage
 from townlet_core.errors import PluginError, TownletError
 from townlet_core.events.base import Event
+from townlet_core.hooks import HookFunction
 from townlet_plugins import hookspecs
 from townlet_plugins.allowlist import ENTRY_POINT
 from townlet_plugins.factory import BuildContext, Factory, OptionsModel, PartFactory, Prepared, Validate
@@ -51,7 +53,7 @@ class Offers:
 
     parts: Mapping[str, tuple[PartFactory[object], ...]]
     events: tuple[type[Event], ...]
-    stages: Mapping[str, Callable[..., object]]
+    stages: Mapping[HookStage, HookFunction]
 
 
 def ask(plugin: object, blame: str = "") -> Offers:
@@ -66,10 +68,11 @@ def ask(plugin: object, blame: str = "") -> Offers:
     """
     parts: dict[str, tuple[PartFactory[object], ...]] = {}
     events: tuple[type[Event], ...] = ()
-    stages: dict[str, Callable[..., object]] = {}
+    stages: dict[HookStage, HookFunction] = {}
     for name, function in _hooks(plugin):
         if name.startswith(AFFORDANCE):
-            stages[name.removeprefix(AFFORDANCE)] = function
+            # The specs name no other stages.
+            stages[cast("HookStage", name.removeprefix(AFFORDANCE))] = function
             continue
         with broken(f"{name} failed"):
             answers = list(cast("Iterable[object]", function()))
@@ -95,6 +98,8 @@ def _hooks(plugin: object) -> Iterator[tuple[str, Callable[..., object]]]:
         (implementation,) = caller.get_hookimpls()
         if implementation.wrapper or implementation.hookwrapper:
             raise BrokenPluginError(f"it wraps {caller.name}, but there is nobody else to be wrapped")
+        if caller.name.startswith(AFFORDANCE) and not implementation.argnames:
+            raise BrokenPluginError(f"its {caller.name} takes no context")
         yield caller.name, implementation.function
 
 

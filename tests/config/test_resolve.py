@@ -10,8 +10,9 @@ from townlet_adapters.documents import parse_document
 from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.dto.stream import ChannelCadences
 from townlet_core.errors import ConfigError, PluginError, UnknownNameError
+from townlet_core.hooks import AffordanceHook
 from townlet_plugins.allowlist import Allowlist, Permit
-from townlet_plugins.catalogue import NamedHook, load_catalogue
+from townlet_plugins.catalogue import load_catalogue
 from townlet_plugins.listing import Listing, list_entry_points
 
 MINIMAL = "townlet: 1\nseed: 7\nworld: {use: town}\npolicy: {use: scripted}\n"
@@ -221,6 +222,7 @@ def test_who_may_come_in_is_read_before_anything_else():
             "{allow: [{distribution: a_b, entry_point: c}, {distribution: A-B, entry_point: c}]}",
             "a.yaml:5: plugins.allow: ",
         ),
+        ("{allow: [{distribution: Townlet, entry_point: town}]}", "a.yaml:5: plugins.allow: "),
         ("{hooks: [a, a]}", "a.yaml:5: plugins.hooks: "),
         ("{hooks: [os.system()]}", 'a.yaml:5: plugins.hooks[0]: "os.system()"; text'),
         ("{hook_budget_ms: 0}", "a.yaml:5: plugins.hook_budget_ms: 0; a whole number from 1"),
@@ -243,7 +245,7 @@ def test_a_module_or_a_file_is_no_name(catalogue, use):
 
 
 def test_hooks_make_another_simulation_and_who_may_come_in_does_not(catalogue):
-    offering = replace(catalogue, hooks={"bakery": NamedHook("bakery", {}, "")})
+    offering = replace(catalogue, hooks={"bakery": AffordanceHook("bakery", {})})
     config = resolved(offering, MINIMAL, "plugins.hooks=[bakery]")
     assert [hook.name for hook in config.hooks] == ["bakery"]
     assert config.sim_digest != resolved(offering).sim_digest

@@ -339,3 +339,19 @@ def test_observers_need_names_and_kpis_of_their_own():
 
     with pytest.raises(ContractError, match="two observers tell 'herald'"):
         loop_of(observers=[Herald(), Copycat("copycat")]).run_for(1)
+
+
+def test_no_part_steps_within_a_step_and_asking_for_it_harms_nothing():
+    refused = []
+
+    class Nested(FakeWorld):
+        def step(self, actions, commands=()):
+            with pytest.raises(ContractError, match=f"tick {len(refused)} is being executed"):
+                loop.step()
+            refused.append(loop.tick)
+            return super().step(actions, commands)
+
+    loop = loop_of(Nested(), digest=True)
+    plain = loop_of(digest=True)
+    assert loop.run_for(20).digest == plain.run_for(20).digest
+    assert refused == list(range(20))

@@ -49,6 +49,8 @@ MARKED = HEAD + "@hookimpl\n"
         (SINK.replace('"keeps messages in memory"', "7"), "no texts"),
         (SINK.replace("Factory(NAME,", "Factory('file',"), "the sink 'file' is offered twice"),
         (SINK.replace('memory"),)', 'memory"),) * 2'), "is offered twice"),
+        (MARKED + "def townlet_affordance_before(): pass", "its townlet_affordance_before takes no context"),
+        (MARKED + "def townlet_affordance_during(context): pass", "unknown hook 'townlet_affordance_during'"),
         (MARKED + "def townlet_events(): return (int,)", "offers <class 'int'>, no class of events"),
     ],
 )

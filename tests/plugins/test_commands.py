@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -172,6 +173,13 @@ def test_an_editable_install_comes_in_when_the_config_says_so(package, site, tmp
     assert (found.state, found.content_sha256) == ("allowed", "")
 
 
+def test_an_editable_install_cannot_be_pinned(townlet, package, site, tmp_path):
+    editable(package, site, tmp_path / "project")
+    code, out, err = townlet("plugins", "pin", "townlet-bakery")
+    assert (code, out) == (3, "")
+    assert "cannot be pinned: it is an editable install, which has no content to verify" in err
+
+
 def test_what_stands_before_an_editable_install_on_the_path_is_not_it(package, site, tmp_path, monkeypatch):
     editable(package, site, tmp_path / "project")
     monkeypatch.syspath_prepend(tmp_path / "project")
@@ -339,3 +347,21 @@ def test_in_isolated_mode_not_even_a_whole_package_of_our_name_takes_our_place(p
     process.path = [tmp_path / "evil"]
     assert process("--version")[0] == 77
     assert process("--version", isolated=True)[0] == 0
+
+
+def test_an_import_that_never_returns_can_be_interrupted(package, tmp_path, config):
+    """Nothing within the process could end it; a person can."""
+    package.source = "import threading\nprint('here', flush=True)\nthreading.Event().wait()\n"
+    package.install(tmp_path / "site")
+    hanging = subprocess.Popen(
+        [BIN / "townlet", "plugins", "list", "--config", config(allow(package.permit))],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with hanging:
+        assert hanging.stdout.readline() == "here\n"
+        hanging.send_signal(signal.SIGINT)
+        _, err = hanging.communicate(timeout=60)
+    assert (hanging.returncode, err.strip()) == (130, "interrupted")

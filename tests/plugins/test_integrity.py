@@ -15,6 +15,8 @@ import pytest
 
 from tests.plugins.conftest import admit, digest_of, pin, row_of
 from tests.plugins.wheels import SINK, row
+from townlet_plugins.integrity import IntegrityError, read_content
+from townlet_plugins.listing import list_entry_points
 
 EVIL = b"raise SystemExit('this should not have run')\n"
 ELF = b"\x7fELF\x02\x01\x01"
@@ -341,3 +343,10 @@ def test_a_wheel_is_a_zip_with_the_content_that_is_pinned(package, site):
         lines = sorted((name, hashlib.sha256(archive.read(name)).hexdigest()) for name in names)
     text = "".join(f"{digest}  {name}\n" for name, digest in lines)
     assert hashlib.sha256(text.encode()).hexdigest() == digest_of(installed)
+
+
+def test_an_entry_point_that_was_changed_between_listing_and_reading_is_not_followed(installed):
+    (listing,) = (each for each in list_entry_points() if each.key == installed.package.permit.key)
+    for wrong in ({"target": "os:system"}, {"version": "2.0"}):
+        with pytest.raises(IntegrityError, match="its metadata changed while it was read"):
+            read_content(replace(listing, **wrong))

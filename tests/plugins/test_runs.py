@@ -1,5 +1,6 @@
 """What plugins bring takes part in a run like what is ours; who is not let in changes nothing."""
 
+import gzip
 import json
 import logging
 
@@ -9,6 +10,8 @@ from tests.plugins.conftest import digest_of, pin
 from tests.plugins.wheels import SINK, Package
 from townlet_adapters.composition import Output, RunRequest, open_run, open_simulation
 from townlet_adapters.config.source import parse_override
+from townlet_adapters.documents import read_document
+from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.errors import ConfigError, PluginError
 
 SHOP = """\
@@ -149,6 +152,7 @@ def test_events_of_a_plugin_have_its_name(package, site):
         ('"other.sold_out"', "must be called 'bakery.<name>'"),
         ('"bakery.Sold"', "must be called 'bakery.<name>'"),
         ('"bakery.counted"', "claimed twice"),
+        ('"bakery.sold_out"\n    loaf: set[int]', "an event field cannot be typed"),
     ]:
         trial = Package(package.canary, source=SHOP.replace('"bakery.sold_out"', wrong))
         trial.install(site)
@@ -188,7 +192,7 @@ def test_who_is_not_let_in_is_told_and_changes_nothing(package, site, tmp_path, 
         "distribution": "townlet-bakery",
         "version": "1.0",
         "entry_point": "bakery",
-        "reason": "refused: not allowed",
+        "reason": "not allowed",
         "allow_line": '- {distribution: townlet-bakery, entry_point: bakery, version: "1.0"}',
     }
     assert bakery in [line["data"] for line in told]
@@ -215,3 +219,67 @@ def test_a_third_partys_sink_takes_the_messages(installed):
         (status,) = run.drain()
         facts = [message for message in run.routes[0].sink.messages if hasattr(message, "seq")]
     assert status.delivered >= len(facts) > 3
+
+
+def test_a_third_partys_sink_that_cannot_start_ends_the_run_by_name(package, site):
+    package.source = SINK.replace("CollectingSink(NAME)", "Closed(NAME)").replace(
+        "def build(",
+        "class Closed(CollectingSink):\n    def start(self):\n        raise OSError('closed')\n\ndef build(",
+    )
+    package.install(site)
+    config = allowing(package.permit, TOWN) | {"telemetry": {"sinks": [{"use": package.module}]}}
+    with pytest.raises(PluginError, match=f"the sink '{package.module}' cannot start: OSError: closed"):
+        open_run(RunRequest(config)).__enter__()
+
+
+HOOKS = """\
+from townlet_core.dto.hook import Cancel
+from townlet_plugins import hookimpl
+
+@hookimpl
+def townlet_affordance_before(context):
+    return Cancel(NAME)
+"""
+
+
+def hooked(*names: str) -> dict:
+    """A town whose every affordance asks hooks before it is used."""
+    entries = [
+        {**entry, "hooks": {"before": list(names)}} for entry in read_document(shipped_file("manifest")).value
+    ]
+    return TOWN | {
+        "world": {"use": "town", "options": {"town": "hamlet_24", "affordances": {"manifest": entries}}}
+    }
+
+
+def test_hooks_are_asked_in_the_order_of_the_config_and_know_their_content(tmp_path, site):
+    first = Package(tmp_path / "first", "first", entry_point="first", source=HOOKS)
+    second = Package(tmp_path / "second", "second", entry_point="second", source=HOOKS)
+    permits = [pin(each.install(site)) for each in (first, second)]
+    config = hooked("first", "second")
+    allowed = [{"distribution": each.distribution, "entry_point": each.entry_point} for each in permits]
+    for order in (["first", "second"], ["second", "first"]):
+        section = {"plugins": {"allow": allowed, "hooks": order, "hook_budget_ms": 10_000}}
+        summary = kept(config | section, tmp_path / f"run-{order[0]}", "runner.snapshot_every=500", ticks=500)
+        assert summary.events_by_kind.get("affordance.finish", 0) == 0
+        failed = [
+            line for line in lines(tmp_path / f"run-{order[0]}") if line["type"] == "townlet.affordance.fail"
+        ]
+        modules = {"first": first.module, "second": second.module}
+        assert {line["data"]["detail"] for line in failed} == {modules[order[0]]}
+    identity = next((tmp_path / "run-first/snapshots").iterdir())
+    text = gzip.decompress(identity.read_bytes()).decode()
+    assert all(permit.content_sha256 in text for permit in permits)
+
+
+def test_a_hook_that_is_not_let_in_or_not_activated_keeps_the_run_from_beginning(package, site):
+    package.source = HOOKS
+    package.install(site)
+    activated = hooked("bakery") | {"plugins": {"hooks": ["bakery"]}}
+    with pytest.raises(
+        PluginError, match=r"plugins\.hooks\[0\]: the plugin 'bakery' .*add below plugins\.allow"
+    ):
+        open_run(RunRequest(activated)).__enter__()
+    assert not package.canary.exists()
+    with pytest.raises(ConfigError, match="bakery"):
+        open_run(RunRequest(allowing(package.permit, hooked("bakery")))).__enter__()

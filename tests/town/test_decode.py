@@ -11,6 +11,7 @@ from tests.town.village import BESIDE, CAFE, OFFICE, STREET, Village, found
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.decode import Decoder, agent_id
 from townlet_adapters.worlds.town.vocabulary import PlaceKind
+from townlet_core.dto.hook import STAGES
 from townlet_core.events import affordance, economy, employment, lifecycle, queue
 from townlet_core.events.base import Event
 from townlet_core.events.schema import event_data
@@ -319,13 +320,15 @@ def test_a_frame_does_not_change_when_the_town_lives_on():
 
 
 def test_every_number_has_a_name():
-    assert len(codes.REASONS) == len(set(codes.REASONS)) == codes.TIMEOUT + 1
+    assert len(codes.REASONS) == len(set(codes.REASONS)) == codes.HOOK_CANCELLED + 1
     assert [codes.REASONS[n] for n in (codes.OK, codes.INVALID, codes.BUSY, codes.UTILITY_LOST)] == [
         "ok", "invalid", "busy", "utility_lost",
     ]  # fmt: skip
     assert codes.SHIFT_STATES[codes.ABSENT] == "absent"
     assert codes.CONFLICTS[codes.IMPATIENCE] == "waiting"
     assert codes.FLOWS[codes.FLOW_SWEEP] == "sweep"
+    assert codes.HOOKED_FLOWS[codes.FLOW_HOOK] == "hook"
+    assert [codes.HOOK_STAGES[n] for n in (codes.BEFORE, codes.AFTER, codes.FAILED)] == list(STAGES)
     assert codes.PRECONDITION_NAMES[codes.NAME_PROFILE] == "profile"
     assert codes.OPERATORS[codes.OP_GE] == ">="
     assert len(get_args(PlaceKind)) == 6

@@ -142,7 +142,7 @@ def test_streams_and_test_vectors_are_those_of_the_page():
 
 def test_flows_are_those_of_the_page():
     assert [words(row["flow"])[0] for row in table("flow", "from → to", "amount (mills)", "when")] == list(
-        codes.FLOWS
+        codes.HOOKED_FLOWS
     )
 
 

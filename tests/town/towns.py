@@ -23,6 +23,7 @@ from townlet_adapters.worlds.town.world import TownWorld
 from townlet_core.dto.action import ActionBatch, PolicyContext
 from townlet_core.dto.outcome import TickSummary
 from townlet_core.events.base import Event
+from townlet_core.ports import AffordanceHooks
 
 LEGEND = {
     ".": {"tile": "floor"},
@@ -81,6 +82,7 @@ def build_model(
     *,
     jobs: Mapping[str, dict[str, object]] | None = None,
     manifest: Sequence[dict[str, object]] | None = None,
+    hooks: AffordanceHooks | None = None,
     **options: Mapping[str, object],
 ) -> TownModel:
     """Make a model of a drawn town; ``options`` are sections of ``world.options``."""
@@ -89,13 +91,13 @@ def build_model(
     given["economy"] = {"balance_check": "off", **options.get("economy", {})}
     if manifest is not None:
         given["affordances"] = {"manifest": list(manifest), **options.get("affordances", {})}
-    return TownModel.build(validate(Document(given, "test.yaml"), TownOptions))
+    return TownModel.build(validate(Document(given, "test.yaml"), TownOptions), hooks=hooks)
 
 
 class Town:
     """One town and what tests do with it. Residents are named by slot, objects by id."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what makes a town, each by its name
         self,
         rows: Sequence[str],
         at: Sequence[tuple[int, int]] = (),
@@ -103,11 +105,12 @@ class Town:
         seed: int = 1,
         jobs: Mapping[str, dict[str, object]] | None = None,
         manifest: Sequence[dict[str, object]] | None = None,
+        hooks: AffordanceHooks | None = None,
         **options: Mapping[str, object],
     ) -> None:
         """Found a town with a resident on each of the tiles ``at`` (one at home when left out)."""
-        self.model = build_model(rows, max(1, len(at)), jobs=jobs, manifest=manifest, **options)
-        self.world = TownWorld(self.model)
+        self.model = build_model(rows, max(1, len(at)), jobs=jobs, manifest=manifest, hooks=hooks, **options)
+        self.world = TownWorld(self.model, hooks)
         self.engine = self.world.engine
         self.state = self.engine.state
         self.seed = seed

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, m
 
 from townlet_core.dto.stream import ChannelCadences, StreamMode, StreamSettings
 from townlet_plugins.allowlist import DIGEST, DISTRIBUTION, ENTRY_POINT, Allowlist, Permit
+from townlet_plugins.listing import OWN_DISTRIBUTION
 
 DEFAULT_WORLD: Final = "town"
 DEFAULT_POLICY: Final = "scripted"
@@ -195,6 +196,8 @@ class PluginsSection(Section):
         for key in keys:
             if keys.count(key) > 1:
                 raise ValueError(f"{' '.join(key)} is named twice; leave one entry for it")
+            if key[0] == OWN_DISTRIBUTION:
+                raise ValueError(f"{OWN_DISTRIBUTION} itself needs no entry; take it out")
         return allow
 
     @field_validator("hooks")

@@ -26,12 +26,13 @@ from townlet_adapters.config.source import Override, Source, with_overrides
 from townlet_adapters.documents import Document, KeyPath, read_key
 from townlet_adapters.validation import nearest, validate
 from townlet_core.errors import ConfigError, PluginError, Problem, UnknownNameError
+from townlet_core.hooks import AffordanceHook
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.observers.port import Observer
 from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
 from townlet_core.transforms.redact import FRAME_KIND
 from townlet_plugins.allowlist import Allowlist
-from townlet_plugins.catalogue import Catalogue, NamedHook
+from townlet_plugins.catalogue import Catalogue
 from townlet_plugins.factory import BuildContext, OptionsModel, PartFactory, Prepared
 
 ModelT = TypeVar("ModelT", bound=OptionsModel)
@@ -100,7 +101,7 @@ class ResolvedConfig:
     policy: Prepared[PolicyPort]
     sinks: tuple[SinkChoice, ...]
     observers: tuple[Prepared[Observer], ...]
-    hooks: tuple[NamedHook, ...]
+    hooks: tuple[AffordanceHook, ...]
     catalogue: Catalogue = field(repr=False)
     shown: JsonObject
     simulation: JsonObject
@@ -258,7 +259,7 @@ class _Parts:
                 self._require_kinds(transform, (*path, "transforms", at, "kinds"))
         return SinkChoice(prepared, section.stream or run.telemetry.stream, section.transforms, path)
 
-    def hook(self, name: str, path: KeyPath) -> NamedHook:
+    def hook(self, name: str, path: KeyPath) -> AffordanceHook:
         return self._find(self.catalogue.hooks, name, path)
 
     def require_plugins(self) -> None:

@@ -35,7 +35,7 @@ def build_town(options: TownOptions, context: BuildContext) -> WorldPort:
     from townlet_adapters.worlds.town.model import TownModel  # noqa: PLC0415 - brings numba
     from townlet_adapters.worlds.town.world import TownWorld  # noqa: PLC0415 - brings numba
 
-    model = TownModel.build(options, context.config_dir)
+    model = TownModel.build(options, context.config_dir, context.hooks)
     for warning in model.plan.warnings:
         _LOG.warning("%s", warning)
-    return TownWorld(model)
+    return TownWorld(model, context.hooks)

@@ -19,3 +19,19 @@ class PluginRefused(Event):
     entry_point: str
     reason: str
     allow_line: str
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRejected(Event):
+    """A hook's answer was dropped, and the town went on without it. A diagnostic.
+
+    ``stage`` is ``before``, ``after`` or ``failed``; ``problem`` says what was wrong, and whether the hook
+    is asked no more.
+    """
+
+    kind: ClassVar[str] = "plugin.rejected"
+    hook: str
+    stage: str
+    affordance_id: str
+    agent_id: str
+    problem: str

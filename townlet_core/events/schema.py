@@ -25,7 +25,7 @@ from townlet_core.events.employment import (
 )
 from townlet_core.events.lifecycle import LifecycleArrive, LifecycleMoved
 from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
-from townlet_core.events.plugin import PluginRefused
+from townlet_core.events.plugin import PluginRefused, PluginRejected
 from townlet_core.events.policy import PolicyMetadata
 from townlet_core.events.queue import (
     QueueConflict,
@@ -55,7 +55,6 @@ RESERVED_KINDS: Final = frozenset(
         "perturbation.ended",
         "perturbation.scheduled",
         "perturbation.started",
-        "plugin.rejected",
         "policy.anneal.update",
         "policy.guardrail",
         "policy.possession",
@@ -265,6 +264,7 @@ CORE_EVENTS: Final = EventRegistry(
         LoopHealth,
         LoopTick,
         PluginRefused,
+        PluginRejected,
         PolicyMetadata,
         QueueConflict,
         QueueGrant,

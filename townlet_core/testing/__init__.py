@@ -1,5 +1,6 @@
-"""Fakes and contract checks, for us and for every author of a world, a policy or a sink."""
+"""Fakes and contract checks, for us and for every author of a world, a policy, a sink or a hook."""
 
+from townlet_core.testing.contracts.hooks import check_hooks, hook_contexts, hook_of
 from townlet_core.testing.contracts.policy import check_policy
 from townlet_core.testing.contracts.sink import check_sink
 from townlet_core.testing.contracts.world import check_world
@@ -11,7 +12,10 @@ __all__ = [
     "FakePolicy",
     "FakeWorld",
     "ManualClock",
+    "check_hooks",
     "check_policy",
     "check_sink",
     "check_world",
+    "hook_contexts",
+    "hook_of",
 ]

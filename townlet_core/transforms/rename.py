@@ -38,7 +38,7 @@ RESIDENT_FIELDS: Final = frozenset(
 NUMBER_FIELDS: Final = frozenset({"serial", "slot", "target"})
 """Names of fields whose number tells an id or a slot: -1 in an event, left out of a frame."""
 
-TEXT_FIELDS: Final = frozenset({"detail", "error", "last_error", "message", "text"})
+TEXT_FIELDS: Final = frozenset({"detail", "error", "last_error", "message", "problem", "text"})
 """Names of fields with sentences, in which a resident may be named."""
 
 DISPLAY_NAME: Final = "name"

@@ -127,8 +127,7 @@ BROKEN = {
         "m.yaml:4: [0].effects.relation:all: unknown effect 'relation:all'; did you mean 'relation:nearby'? "
     ),
     ONE + "  hooks:\n    before: [bakery]\n": (
-        "m.yaml:5: [0].hooks.before[0]: the hook 'bakery'; no affordance hooks are available yet, "
-        "so plugins.hooks lists none: leave hooks out"
+        "m.yaml:5: [0].hooks.before[0]: the hook 'bakery'; known: none; plugins.hooks activates hooks"
     ),
     ONE + "  hooks: {during: [x]}\n": "m.yaml:4: [0].hooks.during: unknown key; ",
 }

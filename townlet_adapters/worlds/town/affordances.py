@@ -29,6 +29,7 @@ from townlet_adapters.worlds.town.vocabulary import (
     ObjectType,
     ObjectTypeName,
 )
+from townlet_core.dto.hook import STAGES, HookStage
 from townlet_core.errors import ConfigError, Problem
 
 NUMBER: Final = "number"
@@ -150,6 +151,7 @@ class Affordance:
         charge: ways to pay, the first payable one is taken.
         effects: what a finished use does.
         tags: `meal` marks a meal that can be shared.
+        hooks: names of the hooks to ask at each stage, in the order of asking.
         enabled: whether the config lets residents use it; it keeps its action number if not.
     """
 
@@ -160,6 +162,7 @@ class Affordance:
     charge: tuple[Charge, ...]
     effects: Effects
     tags: tuple[str, ...]
+    hooks: Mapping[HookStage, tuple[str, ...]]
     enabled: bool = True
 
 
@@ -182,18 +185,24 @@ class ManifestText(
     """A manifest: a list of affordances."""
 
 
-def read_manifest(texts: tuple[AffordanceText, ...], document: Document, checksum: str) -> Manifest:
+def read_manifest(
+    texts: tuple[AffordanceText, ...],
+    document: Document,
+    checksum: str,
+    hooks: Mapping[str, frozenset[HookStage]] = MappingProxyType({}),
+) -> Manifest:
     """Read a manifest.
 
     Args:
         texts: its entries.
         document: where they were written, for messages.
         checksum: SHA-256 in hex of the text.
+        hooks: active hooks with the stages that they answer at, in the order of asking.
 
     Raises:
         ConfigError: with all that is wrong; file, line and key where the document has them.
     """
-    reader = _Reader(document)
+    reader = _Reader(document, hooks)
     affordances = tuple(reader.affordance(index, text) for index, text in enumerate(texts))
     first: dict[str, int] = {}
     for index, text in enumerate(texts):
@@ -278,14 +287,13 @@ def _no_stock(object_type: ObjectType, item: str) -> tuple[str, str]:
 class _Reader:
     """Reads entries and collects what is wrong with them."""
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
+    def __init__(self, document: Document, hooks: Mapping[str, frozenset[HookStage]]) -> None:
+        self._document, self._hooks = document, hooks
         self.problems: list[Problem] = []
 
     def affordance(self, index: int, text: AffordanceText) -> Affordance:
         """Read one entry."""
         kind = OBJECT_TYPES[text.object_type]
-        self._check_hooks(index, text)
         charge = tuple(
             self._charge((index, "charge", number), alternative, kind)
             for number, alternative in enumerate(text.charge)
@@ -298,19 +306,26 @@ class _Reader:
             charge=charge,
             effects=self._effects((index, "effects"), text.effects, kind),
             tags=text.tags,
+            hooks=MappingProxyType({stage: self._hooks_at(stage, index, text) for stage in STAGES}),
         )
 
     def _refuse(self, path: KeyPath, found: str, allowed: str) -> None:
         self.problems.append(self._document.problem(path, found, allowed))
 
-    def _check_hooks(self, index: int, text: AffordanceText) -> None:
-        stages = {"before": text.hooks.before, "after": text.hooks.after, "failed": text.hooks.failed}
-        for stage, names in stages.items():
-            for number, name in enumerate(names):
-                allowed = (
-                    "no affordance hooks are available yet, so plugins.hooks lists none: leave hooks out"
-                )
-                self._refuse((index, "hooks", stage, number), f"the hook '{name}'", allowed)
+    def _hooks_at(self, stage: HookStage, index: int, text: AffordanceText) -> tuple[str, ...]:
+        """Read the hooks of a stage; the order of asking is the config's, not the manifest's."""
+        names = {"before": text.hooks.before, "after": text.hooks.after, "failed": text.hooks.failed}[stage]
+        for number, name in enumerate(names):
+            path = (index, "hooks", stage, number)
+            if name not in self._hooks:
+                known = nearest(name, self._hooks)
+                self._refuse(path, f"the hook '{name}'", f"{known}; plugins.hooks activates hooks")
+            elif stage not in self._hooks[name]:
+                answers = ", ".join(each for each in STAGES if each in self._hooks[name]) or "none"
+                self._refuse(path, f"the hook '{name}', which has no '{stage}'", f"stages it has: {answers}")
+            elif name in names[:number]:
+                self._refuse(path, f"the hook '{name}', named before", "name it once")
+        return tuple(name for name in self._hooks if name in names)
 
     def _conditions(self, index: int, texts: tuple[str, ...], kind: ObjectType) -> Iterator[Condition]:
         for number, text in enumerate(texts):

@@ -1,6 +1,6 @@
 """Many towns stepped by the same kernels, writing into arrays that the caller owns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +8,12 @@ import numpy.typing as npt
 
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.decode import NO_REMARKS, Remark
+from townlet_adapters.worlds.town.hooks import HookCalls
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.observe import TownArrays
 from townlet_adapters.worlds.town.state import (
+    CURSOR,
     DISTRICT,
     EVENT,
     OBJECT,
@@ -23,7 +26,8 @@ from townlet_adapters.worlds.town.state import (
 )
 from townlet_adapters.worlds.town.systems.interventions import INTERVENTION
 from townlet_adapters.worlds.town.tick import Intents, found_town, observe_towns, tick_towns
-from townlet_core.errors import WorldError
+from townlet_core.errors import ConfigError, Problem, WorldError
+from townlet_core.ports.hooks import AffordanceHooks
 
 SEED_RANGE = 2**64
 
@@ -89,7 +93,7 @@ def allocate_state(model: TownModel, towns: int) -> TownState:
         reserved=np.zeros((b, height, width), np.uint8),
         tills=np.zeros((b, t.places.shape[0]), np.int64),
         price=np.zeros((b, districts, keys), np.int64),
-        flows=np.zeros((b, len(codes.FLOWS)), np.int64),
+        flows=np.zeros((b, len(codes.HOOKED_FLOWS if model.hooked else codes.FLOWS)), np.int64),
         job_holders=np.zeros((b, t.jobs.shape[0]), np.int64),
     )
 
@@ -103,6 +107,7 @@ def _allocate_scratch(model: TownModel) -> Scratch:
         visited=np.zeros(tiles, np.int64),
         frontier=np.zeros(tiles, np.int64),
         stamp=np.zeros(1, np.int64),
+        cursor=np.zeros(1, CURSOR),
     )
 
 
@@ -130,7 +135,13 @@ class TownBatch:
     """
 
     def __init__(
-        self, model: TownModel, towns: int, *, arrays: TownArrays | None = None, journal: bool = False
+        self,
+        model: TownModel,
+        towns: int,
+        *,
+        arrays: TownArrays | None = None,
+        journal: bool = False,
+        hooks: AffordanceHooks | None = None,
     ) -> None:
         """Allocate everything; ``reset`` founds the towns.
 
@@ -139,9 +150,11 @@ class TownBatch:
             towns: how many, B >= 1.
             arrays: where to write observations; allocated when left out.
             journal: whether to keep the rows from which events are decoded.
+            hooks: what the model was built with, where its manifest names hooks.
 
         Raises:
             ValueError: when an array of the caller has another shape or type, or is not contiguous.
+            ConfigError: when the manifest names hooks and there are several towns.
         """
         if towns < 1:
             raise ValueError(f"a batch of {towns} towns; at least 1")
@@ -159,6 +172,16 @@ class TownBatch:
         )
         self._scratch = _allocate_scratch(model)
         self._orders: list[Intervention] = []
+        self._calls: HookCalls | None = None
+        if model.hooked:
+            asked = _askable(model, towns, hooks)
+            self._calls = HookCalls(model, asked, self.state, self._scratch.cursor, self.journal)
+        self._mid_tick = self._asking = False
+
+    @property
+    def remarks(self) -> Mapping[int, Remark]:
+        """What hooks added to the rows of the last tick, by number of the row."""
+        return NO_REMARKS if self._calls is None else self._calls.remarks
 
     def reset(self, seed: int | Sequence[int] = 0) -> TownArrays:
         """Found every town anew.
@@ -172,6 +195,9 @@ class TownBatch:
         seeds = [(seed + b) % SEED_RANGE for b in range(self.towns)] if isinstance(seed, int) else list(seed)
         if len(seeds) != self.towns:
             raise ValueError(f"{len(seeds)} seeds for {self.towns} towns")
+        self.restart()
+        if self._calls is not None:
+            self._calls.begin()
         for array in self.state:
             array[...] = np.zeros((), array.dtype)
         self._orders.clear()
@@ -200,23 +226,71 @@ class TownBatch:
         return self.advance()
 
     def advance(self) -> TownArrays:
-        """Execute one tick with what stands in ``intents``."""
+        """Execute one tick with what stands in ``intents``.
+
+        Raises:
+            WorldError: when a hook asks for it from within a tick.
+        """
+        if self._mid_tick:
+            self.require_rest()
         orders = self._take_orders() if self._orders else _NO_ORDERS
-        tick_towns(
+        unfinished = tick_towns(
             self.model.tables, self.state, self.journal, self._scratch, self.intents, orders, self.arrays
         )
+        if self._calls is not None:
+            self._ask_and_finish(self._calls, orders, unfinished=unfinished)
         if self.journal.rows.shape[1] or orders.shape[0]:
             self._check_journal()
         return self.arrays
 
     def intervene(self, *orders: Intervention) -> None:
         """Do something to towns in phase 1 of the coming tick, in this order."""
+        self.require_rest()
         self._orders.extend(orders)
 
     def observe(self) -> TownArrays:
         """Write the observation of the state as it stands, after it was restored."""
+        self.require_rest()
         observe_towns(self.model.tables, self.state, self.arrays)
         return self.arrays
+
+    def require_rest(self) -> None:
+        """Refuse what can only be done between two ticks.
+
+        Raises:
+            WorldError: when a tick is being executed, or was left by an interrupt.
+        """
+        if self._mid_tick:
+            raise WorldError(
+                "the town is within a tick, from which nobody can step, picture, save or change it; "
+                "hooks answer with effects",
+                tick=int(self.state.towns["tick"][0]),
+            )
+
+    def restart(self) -> None:
+        """Prepare for another state: a tick that an interrupt left is forgotten.
+
+        Raises:
+            WorldError: when a hook asks for it from within a tick.
+        """
+        if self._asking:
+            self.require_rest()
+        self._mid_tick = False
+        self._scratch.cursor[...] = np.zeros((), CURSOR)
+
+    def _ask_and_finish(self, calls: HookCalls, orders: Records, *, unfinished: bool) -> None:
+        """Answer the kernels' questions until the tick is finished."""
+        calls.remarks.clear()
+        self._mid_tick = unfinished
+        while self._mid_tick:
+            self._asking = True
+            try:
+                calls.answer()
+            finally:
+                self._asking = False
+            self._mid_tick = tick_towns(
+                self.model.tables, self.state, self.journal, self._scratch, self.intents, orders, self.arrays
+            )
 
     def _take_orders(self) -> Records:
         orders = np.zeros(len(self._orders), INTERVENTION)
@@ -240,6 +314,17 @@ class TownBatch:
                 f"internal error: a tick wrote {worst} events, at most {capacity} were thought possible",
                 tick=tick,
             )
+
+
+def _askable(model: TownModel, towns: int, hooks: AffordanceHooks | None) -> AffordanceHooks:
+    """Check that the hooks that the manifest names can be asked."""
+    if hooks is None:
+        raise ValueError("the model's manifest names hooks; hand over what the model was built with")
+    if towns > 1:
+        found = f"{model.hook_identity}, in a batch of {towns} towns"
+        allowed = "hooks are asked in a single town only: leave them out of the manifest, or step towns alone"
+        raise ConfigError(Problem("affordances.manifest", f"the hooks {found}", allowed))
+    return hooks
 
 
 def _checked(given: TownArrays, fitting: TownArrays) -> TownArrays:

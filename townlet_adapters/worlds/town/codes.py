@@ -1,6 +1,6 @@
 """Numbers that kernels use for names; ``decode.py`` gives the names back."""
 
-from typing import Final
+from typing import Final, Literal
 
 # Needs, inventory and stock, in the order of every array that holds them.
 HUNGER, HYGIENE, ENERGY = 0, 1, 2
@@ -24,15 +24,22 @@ OK, QUEUED, WAITING, RUNNING = 0, 1, 2, 3
 INVALID, BAD_TARGET, BLOCKED, NO_CLAIM, TOO_FAR, BUSY = 4, 5, 6, 7, 8, 9
 CLOSED, COOLDOWN, UTILITY_OFF, PRECONDITION_FAILED, INVENTORY_FULL = 10, 11, 12, 13, 14
 INSUFFICIENT_ITEMS, INSUFFICIENT_STOCK, INSUFFICIENT_FUNDS = 15, 16, 17
-UTILITY_LOST, LEFT, INTERRUPTED, TIMEOUT = 18, 19, 20, 21
+UTILITY_LOST, LEFT, INTERRUPTED, TIMEOUT, HOOK_CANCELLED = 18, 19, 20, 21, 22
 REASONS: Final = (
     "ok", "queued", "waiting", "running",
     "invalid", "bad_target", "blocked", "no_claim", "too_far", "busy",
     "closed", "cooldown", "utility_off", "precondition_failed", "inventory_full",
     "insufficient_items", "insufficient_stock", "insufficient_funds",
     "utility_lost", "left", "interrupted", "timeout",
+    "hook_cancelled",
 )  # fmt: skip
 LAST_SUCCESS: Final = RUNNING
+ASKING: Final = -1
+"""No result yet: a hook must be asked before the intent can be resolved."""
+
+# Stages of affordance hooks (DOMAIN section 8.5), in the order in which one entity can come to them.
+BEFORE, AFTER, FAILED = 1, 2, 3
+HOOK_STAGES: Final[tuple[Literal["", "before", "after", "failed"], ...]] = ("", "before", "after", "failed")
 
 # Stages of a claim.
 NO_STAGE, STAGE_QUEUED, STAGE_HELD, STAGE_RUNNING = 0, 1, 2, 3
@@ -49,6 +56,9 @@ CONFLICTS: Final = ("ghost_step", "jostle", "waiting")
 # Kinds of money flow (DOMAIN section 3).
 FLOW_GRANT, FLOW_PURCHASE, FLOW_REFUND, FLOW_WAGE, FLOW_FINE, FLOW_RENT, FLOW_BONUS, FLOW_SWEEP = range(8)
 FLOWS: Final = ("grant", "purchase", "refund", "wage", "fine", "rent", "bonus", "sweep")
+FLOW_HOOK: Final = 8
+HOOKED_FLOWS: Final = (*FLOWS, "hook")
+"""Flows of a town whose manifest names hooks; the books of every other town know nothing of them."""
 
 # Statuses of a review, reasons of being hired and of being moved.
 REVIEW_QUEUED, REVIEW_REFUSED, REVIEW_WITHDRAWN = 0, 1, 2

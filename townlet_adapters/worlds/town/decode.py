@@ -1,7 +1,9 @@
 """State and journal rows -> core events and frames: numbers become names."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.worlds.town import codes, layout
@@ -29,6 +31,11 @@ class Row(NamedTuple):
 
 
 NumbersT = TypeVar("NumbersT")
+
+Remark: TypeAlias = str | Mapping[str, float]
+"""What a hook added to a row: why it cancelled, or effects by effect key."""
+
+NO_REMARKS: Mapping[int, Remark] = MappingProxyType({})
 
 _DAYLIGHT = (360, 1260)
 _MERGED = frozenset({codes.EV_HELPED, codes.EV_COVERED})
@@ -80,14 +87,23 @@ class Decoder:
             codes.EV_MOVED: self._moved,
         }
 
-    def events(self, state: TownState, journal: Journal, b: int) -> tuple[Event, ...]:
-        """Decode the last tick of town b, in order; ``rivalry.events`` closes a tick with conflicts."""
+    def events(
+        self, state: TownState, journal: Journal, b: int, remarks: Mapping[int, Remark] = NO_REMARKS
+    ) -> tuple[Event, ...]:
+        """Decode the last tick of town b, in order; ``rivalry.events`` closes a tick with conflicts.
+
+        Args:
+            state: the towns at the end of it.
+            journal: what it left behind.
+            b: the town.
+            remarks: what hooks added, by number of the row.
+        """
         count = int(journal.written[b])
         if count == 0:
             return ()
         events: list[Event] = []
         merged: list[Row] = []
-        for values in journal.rows[b, :count].tolist():
+        for number, values in enumerate(journal.rows[b, :count].tolist()):
             row = Row(*values)
             if merged and (row.kind, row.agent) != (merged[0].kind, merged[0].agent):
                 events.append(self._colleagues(merged))
@@ -95,7 +111,8 @@ class Decoder:
             if row.kind in _MERGED:
                 merged.append(row)
             else:
-                events.append(self._decode[row.kind](row, state, b))
+                event = self._decode[row.kind](row, state, b)
+                events.append(_remarked(event, remarks[number]) if number in remarks else event)
         if merged:
             events.append(self._colleagues(merged))
         conflicts = tuple(
@@ -204,7 +221,9 @@ class Decoder:
 
     def _day(self, row: Row, state: TownState, b: int) -> Event:
         # The day's flows stay in the state until the next tick opens.
-        flows = dict(zip(codes.FLOWS, state.flows[b].tolist(), strict=True))
+        moved = zip(codes.HOOKED_FLOWS, state.flows[b].tolist(), strict=False)
+        # A town in which hooks moved nothing tells the books of one without hooks.
+        flows = {kind: amount for kind, amount in moved if amount or kind in codes.FLOWS}
         return economy.EconomyDay(row.reason, flows, row.a, row.b, row.c)
 
     def _arrive(self, row: Row, state: TownState, b: int) -> Event:
@@ -350,6 +369,16 @@ class Decoder:
         if closed:
             picture["closed"] = True
         return picture
+
+
+def _remarked(event: Event, remark: Remark) -> Event:
+    """Add what a hook did to the event that tells it."""
+    if isinstance(event, affordance.AffordanceFail) and isinstance(remark, str):
+        return replace(event, detail=remark)
+    if isinstance(event, affordance.AffordanceFinish) and isinstance(remark, Mapping):
+        added = {key: event.effects.get(key, 0) + amount for key, amount in remark.items()}
+        return replace(event, effects={**event.effects, **added})
+    raise TypeError(f"internal error: a hook added {remark!r} to {event.kind}")
 
 
 def _frame_utilities(utilities: list[list[int]]) -> dict[str, JsonObject]:

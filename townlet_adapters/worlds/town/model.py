@@ -34,6 +34,7 @@ from townlet_adapters.worlds.town.vocabulary import (
 )
 from townlet_core.dto.observation import TownAtlas
 from townlet_core.dto.spec import WorldSpec
+from townlet_core.ports.hooks import AffordanceHooks
 
 DEPARTURE_LEAD = 20
 MAX_LEAD = 240
@@ -59,6 +60,7 @@ class TownModel:
         atlas: the constant part of what a scripted policy plans on.
         effects: effects of each affordance by effect key, as events tell them.
         journal_rows: the most rows that one tick can write.
+        hook_identity: names and digests of the hooks that the manifest names, in the order of asking.
     """
 
     plan: TownPlan
@@ -75,6 +77,7 @@ class TownModel:
     price_keys: tuple[str, ...]
     profile_names: tuple[str, ...]
     names: tuple[str, ...]
+    hook_identity: str
 
     @property
     def width(self) -> int:
@@ -86,19 +89,30 @@ class TownModel:
         """How many outcomes a resident remembers."""
         return self.options.affordances.outcome_history
 
+    @property
+    def hooked(self) -> bool:
+        """Whether the manifest names hooks."""
+        return bool(self.hook_identity)
+
     @classmethod
-    def build(cls, options: TownOptions | None = None, base_dir: Path | None = None) -> "TownModel":
+    def build(
+        cls,
+        options: TownOptions | None = None,
+        base_dir: Path | None = None,
+        hooks: AffordanceHooks | None = None,
+    ) -> "TownModel":
         """Load a town and compile it.
 
         Args:
             options: the ``world.options`` of a config; the default town when left out.
             base_dir: folder that relative files in the options start from; left out: the working directory.
+            hooks: what the manifest may name; nothing when left out.
 
         Raises:
             ConfigError: when map, manifest or options do not make a town.
         """
         chosen = options or TownOptions()
-        plan = load_town(chosen, base_dir or Path())
+        plan = load_town(chosen, base_dir or Path(), hooks.active if hooks is not None else {})
         tables = _tables(plan, chosen)
         spec = _spec(plan, chosen)
         return cls(
@@ -116,7 +130,16 @@ class TownModel:
             price_keys=tuple(plan.prices),
             profile_names=PROFILES,
             names=plan.names,
+            hook_identity=_hook_identity(plan, hooks.digests if hooks is not None else {}),
         )
+
+
+def _hook_identity(plan: TownPlan, digests: Mapping[str, str]) -> str:
+    """Spell which hooks take part; one that no affordance names has no part in the town."""
+    named = {name for each in plan.affordances.affordances for names in each.hooks.values() for name in names}
+    return " ".join(
+        f"{name}@{digest}" if digest else name for name, digest in digests.items() if name in named
+    )
 
 
 def _journal_rows(plan: TownPlan, slots: int) -> int:
@@ -256,6 +279,7 @@ def _affordances(plan: TownPlan) -> tuple[Records, Records, npt.NDArray[np.int64
         row.alternatives = len(spec.charge)
         row.first_condition = len(conditions)
         row.conditions = len(spec.preconditions)
+        row.hooked[:] = [bool(stage and spec.hooks[stage]) for stage in codes.HOOK_STAGES]
         conditions += [_condition(condition) for condition in spec.preconditions]
         for alternative, charge in enumerate(spec.charge):
             charges[a, alternative].inventory[:] = [charge.inventory.get(item, 0) for item in codes.ITEMS]

@@ -169,7 +169,7 @@ class AffordanceText(Section):
     effects: dict[str, EffectText] = {}
     """what a use does: `need:<need>`, `stock:<item>`, `inventory:<item>`, `money`, `relation:nearby`"""
     hooks: HooksText = HooksText()
-    """names of plugins to ask; must be empty in this version"""
+    """names of hooks to ask; `plugins.hooks` must activate them, and its order is that of asking"""
     tags: tuple[Name, ...] = ()
     """`meal` marks a meal that can be shared"""
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from townlet_adapters.worlds.town.prices import LEAST_PAY, MOST_PAY, base_prices
 from townlet_adapters.worlds.town.shipped import SHIPPED_MANIFESTS, SHIPPED_MAPS, find_file
 from townlet_adapters.worlds.town.townmap import NO_PLACE, District, Spot, read_district
 from townlet_adapters.worlds.town.vocabulary import TILL_KINDS, ObjectTypeName, PlaceKind
+from townlet_core.dto.hook import HookStage
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import canonical_json
 
@@ -167,12 +169,15 @@ class TownPlan:
     warnings: tuple[str, ...]
 
 
-def load_town(options: TownOptions, base_dir: Path) -> TownPlan:
+def load_town(
+    options: TownOptions, base_dir: Path, hooks: Mapping[str, frozenset[HookStage]] = MappingProxyType({})
+) -> TownPlan:
     """Read the map and the manifest that the options name, and check all of it together.
 
     Args:
         options: the options of the town.
         base_dir: folder that relative paths in them start from.
+        hooks: active hooks with the stages that they answer at, in the order of asking.
 
     Raises:
         ConfigError: for what is wrong in the options with keys relative to them; for what is wrong in a file
@@ -180,7 +185,7 @@ def load_town(options: TownOptions, base_dir: Path) -> TownPlan:
     """
     text, document, rows, cols = _find_map(options, base_dir)
     district = read_district(text, document)
-    manifest = _find_manifest(options, base_dir)
+    manifest = _find_manifest(options, base_dir, hooks)
     prices = base_prices(options.economy)
     names = load_names()
     _stop_on(
@@ -241,7 +246,9 @@ def _find_map(options: TownOptions, base_dir: Path) -> tuple[MapText, Document, 
     return validate(document, MapText), document, rows, cols
 
 
-def _find_manifest(options: TownOptions, base_dir: Path) -> Manifest:
+def _find_manifest(
+    options: TownOptions, base_dir: Path, hooks: Mapping[str, frozenset[HookStage]]
+) -> Manifest:
     """Read the manifest and mark what the config enables."""
     source, key = options.affordances.manifest, ("affordances", "manifest")
     if isinstance(source, str):
@@ -254,7 +261,7 @@ def _find_manifest(options: TownOptions, base_dir: Path) -> Manifest:
     if not (isinstance(source, str) and source in SHIPPED_MANIFESTS):
         # Of what it says, not of the bytes: a snapshot holds the texts of a file that may be gone by then.
         data = canonical_json([text.model_dump(mode="json") for text in texts])
-    manifest = read_manifest(texts, document, hashlib.sha256(data).hexdigest())
+    manifest = read_manifest(texts, document, hashlib.sha256(data).hexdigest(), hooks)
     enabled = options.affordances.enabled
     if enabled == "all":
         return manifest

@@ -15,6 +15,10 @@ from townlet_adapters.worlds.town.verify import verify_state
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.ports.hooks import AffordanceHooks
+
+_HOOKS = "hooks"
+"""In the identity, the town's hooks; in its part, who of them is disabled. A town without any has neither."""
 
 _PENDING = "pending"
 """Events of the reset that no step has told yet."""
@@ -64,34 +68,50 @@ def decode_array(name: str, value: JsonValue, like: npt.NDArray[np.generic]) -> 
 
 def identity_of(model: TownModel) -> dict[str, str]:
     """Tell what must agree before a town may be restored."""
-    return {
+    identity = {
         "town_digest": model.plan.town_digest,
         "manifest_digest": model.plan.affordances.checksum,
         "layout_version": str(model.spec.layout_version),
         "variant": model.spec.variant,
     }
+    return {**identity, _HOOKS: model.hook_identity} if model.hooked else identity
 
 
 def _arrays(state: TownState) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
     return zip(TownState._fields, state, strict=True)
 
 
-def save_town(model: TownModel, state: TownState, journal: Journal, *, pending: bool) -> Snapshot:
+def save_town(
+    model: TownModel,
+    state: TownState,
+    journal: Journal,
+    *,
+    pending: bool,
+    hooks: AffordanceHooks | None = None,
+) -> Snapshot:
     """Write a batch of one, and the events of its reset while nobody has been told them."""
     part: dict[str, JsonValue] = {name: encode_array(array) for name, array in _arrays(state)}
+    if hooks is not None:
+        part[_HOOKS] = hooks.export_state()
     rows = journal.rows[0, : int(journal.written[0]) if pending else 0]
     part[_PENDING] = encode_array(rows)
     return Snapshot(tick=int(state.towns["tick"][0]), identity=identity_of(model), parts={"world": part})
 
 
-def load_town(model: TownModel, snapshot: Snapshot, state: TownState, journal: Journal) -> bool:
+def load_town(
+    model: TownModel,
+    snapshot: Snapshot,
+    state: TownState,
+    journal: Journal,
+    hooks: AffordanceHooks | None = None,
+) -> bool:
     """Verify a snapshot whole, then overwrite a batch of one; True when the reset's events are pending.
 
     Raises:
         SnapshotError: when it belongs to another town or is damaged; nothing was changed then.
     """
-    for key, expected in identity_of(model).items():
-        found = snapshot.identity.get(key)
+    for key, expected in {_HOOKS: "", **identity_of(model)}.items():
+        found = snapshot.identity.get(key, "" if key == _HOOKS else None)
         if found != expected:
             code = "snapshot_identity" if key == "variant" else "snapshot_config"
             raise SnapshotError(code, f"the snapshot's {key} is {found}, this town's {expected}")
@@ -102,6 +122,8 @@ def load_town(model: TownModel, snapshot: Snapshot, state: TownState, journal: J
     rows = _pending_rows(part.get(_PENDING), journal)
     # Each array was decoded to the type of its field.
     verify_state(model, TownState(*arrays), rows, snapshot.tick)  # type: ignore[arg-type]
+    if hooks is not None:
+        hooks.import_state(part.get(_HOOKS))
     for (_, target), array in zip(_arrays(state), arrays, strict=True):
         target[...] = array
     journal.written[0] = len(rows)

@@ -182,8 +182,30 @@ class Journal(NamedTuple):
     failures: npt.NDArray[np.int32]
 
 
+CURSOR = record(
+    ("phase", "i8"),
+    ("entity", "i8"),
+    ("count", "i8"),
+    # The question: which stage of whose use of what; ``paid`` in mills.
+    ("stage", "i8"),
+    ("slot", "i8"),
+    ("object", "i8"),
+    ("affordance", "i8"),
+    ("reason", "i8"),
+    ("paid", "i8"),
+    # The answer: the last stage that the entity was asked at, and what came of it.
+    ("asked", "i8"),
+    ("money", "i8"),
+    ("need", "f8", (3,)),
+    ("stock", "i8", (2,)),
+    ("inventory", "i8", (2,)),
+    ("cancelled", "?"),
+)
+"""Where a tick stands while a hook is asked (``systems/hooks.py``)."""
+
+
 class Scratch(NamedTuple):
-    """Room for one town's work within a phase; carries nothing from call to call.
+    """Room for one town's work within a phase; carries nothing from tick to tick.
 
     Attributes:
         order: int64[N].
@@ -191,6 +213,7 @@ class Scratch(NamedTuple):
         visited: int64[H * W], holds ``stamp[0]`` where the running search was.
         frontier: int64[H * W].
         stamp: int64[1].
+        cursor: CURSOR[1].
     """
 
     order: npt.NDArray[np.int64]
@@ -198,3 +221,4 @@ class Scratch(NamedTuple):
     visited: npt.NDArray[np.int64]
     frontier: npt.NDArray[np.int64]
     stamp: npt.NDArray[np.int64]
+    cursor: Records

@@ -64,9 +64,9 @@ JOB = record(
 AFFORDANCE = record(
     ("money", "i8"), ("need", "f8", (3,)), ("stock", "i8", (2,)), ("inventory", "i8", (2,)),
     ("type", "i8"), ("duration", "i8"), ("alternatives", "i8"),
-    ("first_condition", "i8"), ("conditions", "i8"),
+    ("first_condition", "i8"), ("conditions", "i8"), ("hooked", "u1", (4,)),
 )  # fmt: skip
-"""One affordance: what it does at completion and where its conditions lie."""
+"""One affordance: what it does at completion, where its conditions lie, the stages at which it has hooks."""
 
 CHARGE = record(("inventory", "i8", (2,)), ("stock", "i8", (2,)), ("priced", "?"))
 """One way to pay for an affordance; priced quantities lie in ``Tables.charge_price``."""

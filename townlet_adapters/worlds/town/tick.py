@@ -7,13 +7,14 @@ import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import entry_kernel, inlined, kernel
 from townlet_adapters.kernels.records import Records
-from townlet_adapters.worlds.town.codes import FLOWS, NOBODY, TICKS_PER_DAY
+from townlet_adapters.worlds.town.codes import NOBODY, TICKS_PER_DAY
 from townlet_adapters.worlds.town.observe import TownArrays, blank, observe
 from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.systems import (
     affordances,
     economy,
     employment,
+    hooks,
     intents,
     interventions,
     journal,
@@ -23,8 +24,6 @@ from townlet_adapters.worlds.town.systems import (
     residents,
 )
 from townlet_adapters.worlds.town.tables import Tables
-
-_FLOWS = len(FLOWS)
 
 
 class Intents(NamedTuple):
@@ -62,7 +61,7 @@ def open_tick(s: TownState, j: Journal, wants: Intents, b: int, now: int) -> Non
     if new_day:
         for d in range(s.districts.shape[1]):
             s.districts[b, d].losses_today = 0
-        for flow in range(_FLOWS):
+        for flow in range(s.flows.shape[1]):
             s.flows[b, flow] = 0
 
 
@@ -88,21 +87,38 @@ def close_tick(s: TownState, b: int) -> None:
 @entry_kernel
 def tick_towns(
     t: Tables, s: TownState, j: Journal, w: Scratch, wants: Intents, orders: Records, out: TownArrays
-) -> None:
+) -> bool:
     """Execute one tick of every town, one after the other.
 
     Phases 2, 8, 10 and 11 belong to rules that do not exist yet.
+
+    Returns:
+        True when the tick is not finished: the cursor holds a question to a hook. Call again with the
+        answer in it and the same arguments.
     """
+    c = w.cursor[0]
     for b in range(s.towns.shape[0]):
         now = s.towns[b].tick
-        open_tick(s, j, wants, b, now)  # 0
-        if orders.shape[0] > 0:
-            interventions.intervene_all(t, s, j, b, orders, now)  # 1
-        affordances.fail_where_utility_is_off(t, s, j, b, now)  # 3
-        intents.resolve(t, s, j, w, b, wants.action, wants.target, now)  # 4a
-        movement.clean_up_ghosts(t, s, j, w, b)  # 4b
-        queues.upkeep(t, s, j, b, now)  # 5a
-        affordances.progress_uses(t, s, j, b, now)  # 5b
+        if c.phase == 0:
+            open_tick(s, j, wants, b, now)  # 0
+            hooks.enter(c, 1)
+        if c.phase == 1:
+            if orders.shape[0] > 0 and interventions.intervene_all(t, s, j, c, b, orders, now):  # 1
+                return True
+            hooks.enter(c, 3)
+        if c.phase == 3:
+            if affordances.fail_where_utility_is_off(t, s, j, c, b, now):  # 3
+                return True
+            hooks.enter(c, 4)
+        if c.phase == 4:
+            if intents.resolve(t, s, j, w, b, wants.action, wants.target, now):  # 4a
+                return True
+            movement.clean_up_ghosts(t, s, j, w, b)  # 4b
+            queues.upkeep(t, s, j, b, now)  # 5a
+            hooks.enter(c, 5)
+        if affordances.progress_uses(t, s, j, c, b, now):  # 5b
+            return True
+        hooks.enter(c, 0)
         queues.grant_free_objects(t, s, j, b, now)  # 5c
         needs.decay(t, s, b)  # 6
         employment.employ(t, s, j, b, now)  # 7
@@ -110,6 +126,7 @@ def tick_towns(
             end_day(t, s, j, b, now)  # 9
         close_tick(s, b)  # 13 before 12: an observation describes the instant that comes next
         observe(t, s, out, b, now + 1)  # 12
+    return False
 
 
 @entry_kernel

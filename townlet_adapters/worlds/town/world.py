@@ -19,6 +19,7 @@ from townlet_core.dto.snapshot import Snapshot
 from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import WorldError
 from townlet_core.events.base import Event
+from townlet_core.ports.hooks import AffordanceHooks
 
 
 class TownWorld:
@@ -28,10 +29,16 @@ class TownWorld:
         engine: the batch of one; tests reach into a town through it.
     """
 
-    def __init__(self, model: TownModel) -> None:
-        """Allocate a town; ``reset`` or ``restore`` brings it to life."""
-        self.engine = TownBatch(model, 1, journal=True)
+    def __init__(self, model: TownModel, hooks: AffordanceHooks | None = None) -> None:
+        """Allocate a town; ``reset`` or ``restore`` brings it to life.
+
+        Args:
+            model: which town.
+            hooks: what the model was built with, where its manifest names hooks.
+        """
+        self.engine = TownBatch(model, 1, journal=True, hooks=hooks)
         self._model = model
+        self._hooks = hooks if model.hooked else None
         self._decoder = Decoder(model)
         self._columns = allocate_view(model.tables, model.spec.capacity)
         self._view = view_of(model.atlas, self._columns, self.engine.state.cooldown[0])
@@ -66,6 +73,7 @@ class TownWorld:
         if not self._alive_since_reset:
             raise WorldError("the town was not founded: call reset or restore first", tick=self._tick)
         engine = self.engine
+        engine.require_rest()
         wants = engine.intents
         wants.action[0] = actions.action
         wants.target[0] = actions.target
@@ -80,7 +88,9 @@ class TownWorld:
         engine.advance()
         self._tick = executed + 1
         fill_view(self._model.tables, engine.state, self._columns, self._totals, 0)
-        events = self._decoder.events(engine.state, engine.journal, 0)
+        events = self._decoder.events(engine.state, engine.journal, 0, engine.remarks)
+        if self._hooks is not None:
+            events += self._hooks.take_rejections()
         if self._pending is not None:
             events = self._pending + events
             self._pending = None
@@ -96,21 +106,28 @@ class TownWorld:
 
     def frame(self) -> TownFrame:
         """Picture the town at the end of the last executed tick."""
+        self.engine.require_rest()
         if self._tick == 0:
             raise WorldError("no tick has been executed yet: there is nothing to picture", tick=0)
         return self._decoder.frame(self.engine.state, 0)
 
     def snapshot(self) -> Snapshot:
         """Save the town between two ticks."""
+        self.engine.require_rest()
         if not self._alive_since_reset:
             raise WorldError("the town was not founded: there is nothing to save", tick=self._tick)
         return save_town(
-            self._model, self.engine.state, self.engine.journal, pending=self._pending is not None
+            self._model,
+            self.engine.state,
+            self.engine.journal,
+            pending=self._pending is not None,
+            hooks=self._hooks,
         )
 
     def restore(self, snapshot: Snapshot) -> ObservationBatch:
         """Continue from a snapshot of the same town."""
-        pending = load_town(self._model, snapshot, self.engine.state, self.engine.journal)
+        self.engine.restart()
+        pending = load_town(self._model, snapshot, self.engine.state, self.engine.journal, self._hooks)
         self.engine.observe()
         return self._awake(pending=pending)
 

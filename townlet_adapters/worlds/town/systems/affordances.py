@@ -1,14 +1,20 @@
 """The life of a use: checks, charge, progress, completion, failure (DOMAIN sections 6.2 and 8)."""
 
 from townlet_adapters.kernels.compiler import inlined, kernel
+from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
+    AFTER,
+    ASKING,
     BAD_TARGET,
+    BEFORE,
     BUSY,
     CLOSED,
     COOLDOWN,
     EV_FAIL,
     EV_FINISH,
     EV_START,
+    FAILED,
+    HOOK_CANCELLED,
     INSUFFICIENT_FUNDS,
     INSUFFICIENT_ITEMS,
     INSUFFICIENT_STOCK,
@@ -30,7 +36,7 @@ from townlet_adapters.worlds.town.codes import (
     WAITING,
 )
 from townlet_adapters.worlds.town.state import Journal, TownState
-from townlet_adapters.worlds.town.systems import economy, journal, preconditions, queues
+from townlet_adapters.worlds.town.systems import economy, hooks, journal, preconditions, queues
 from townlet_adapters.worlds.town.tables import Tables
 
 _ITEMS = len(ITEMS)
@@ -139,23 +145,42 @@ def start(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, n
     journal.write(j, b, EV_START, r.serial, o, a, 0, used.remaining, due, alternative)
 
 
+@inlined
+def check_and_ask(t: Tables, s: TownState, c: Record, b: int, i: int, o: int, a: int, now: int) -> int:
+    """Find what forbids a use that is about to start: a check, then a before-hook."""
+    reason = check(t, s, b, i, o, a, now)
+    if reason == OK:
+        if hooks.ask(t, c, BEFORE, i, o, a, OK, 0):
+            return ASKING
+        if c.cancelled:
+            return HOOK_CANCELLED
+    return reason
+
+
 @kernel
-def refuse(s: TownState, j: Journal, b: int, i: int, o: int, a: int, reason: int) -> int:
+def refuse(
+    t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, o: int, a: int, reason: int
+) -> int:
     """Tell a use that could not start; returns the reason."""
+    if hooks.ask(t, c, FAILED, i, o, a, reason, 0):
+        return ASKING
     journal.write(j, b, EV_FAIL, s.residents[b, i].serial, o, a, reason, 0, 0, 0)
     return reason
 
 
 @kernel
-def start_held(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> int:
+def start_held(t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, now: int) -> int:
     """Begin what the resident holds; a failed check gives up the claim."""
     r = s.residents[b, i]
     o, a = r.claim_object, r.claim_affordance
     if not queues.is_working(t, s, b, o):
         return WAITING
-    reason = check(t, s, b, i, o, a, now)
+    reason = check_and_ask(t, s, c, b, i, o, a, now)
+    if reason != OK and reason != ASKING:
+        reason = refuse(t, s, j, c, b, i, o, a, reason)
+    if reason == ASKING:
+        return ASKING
     if reason != OK:
-        refuse(s, j, b, i, o, a, reason)
         queues.release(t, s, j, b, o, now, False)
         return reason
     start(t, s, j, b, i, o, a, now)
@@ -169,7 +194,9 @@ def offers(t: Tables, o: int, a: int) -> bool:
 
 
 @inlined
-def continue_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, target: int, now: int) -> int:
+def continue_claim(
+    t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, target: int, now: int
+) -> int:
     """``use`` by a resident that has a claim on this affordance."""
     r = s.residents[b, i]
     if r.claim_stage != STAGE_RUNNING and not in_reach(t, r.x, r.y, r.claim_object):
@@ -180,7 +207,7 @@ def continue_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, target: 
         return RUNNING
     if r.claim_stage == STAGE_QUEUED:
         return QUEUED
-    return start_held(t, s, j, b, i, now)
+    return start_held(t, s, j, c, b, i, now)
 
 
 @kernel
@@ -209,7 +236,9 @@ def choose_object(t: Tables, s: TownState, b: int, i: int, a: int, now: int) -> 
 
 
 @kernel
-def begin_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, target: int, now: int) -> int:
+def begin_claim(
+    t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, a: int, target: int, now: int
+) -> int:
     """``use`` by a resident without a claim: start at once where nobody is, join the queue elsewhere."""
     r = s.residents[b, i]
     o = target
@@ -220,10 +249,13 @@ def begin_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, tar
         o = choose_object(t, s, b, i, a, now)
         if o < 0:
             return TOO_FAR
-    reason = check(t, s, b, i, o, a, now)
+    taken = s.objects[b, o].holder >= 0 or s.objects[b, o].queue_length > 0
+    reason = check(t, s, b, i, o, a, now) if taken else check_and_ask(t, s, c, b, i, o, a, now)
+    if reason == ASKING:
+        return ASKING
     if reason != OK:
-        return refuse(s, j, b, i, o, a, reason)
-    if s.objects[b, o].holder >= 0 or s.objects[b, o].queue_length > 0:
+        return refuse(t, s, j, c, b, i, o, a, reason)
+    if taken:
         queues.join(t, s, j, b, i, o, a, now)
         return QUEUED
     r.claim_object = o
@@ -235,16 +267,16 @@ def begin_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, tar
 
 
 @inlined
-def use(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, target: int, now: int) -> int:
+def use(t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, a: int, target: int, now: int) -> int:
     """Resolve ``use:<id>`` and return its result (DOMAIN section 6.2)."""
     r = s.residents[b, i]
     if target != NOBODY and not offers(t, target, a):
         return BAD_TARGET
     if r.claim_object < 0:
-        return begin_claim(t, s, j, b, i, a, target, now)
+        return begin_claim(t, s, j, c, b, i, a, target, now)
     if r.claim_affordance != a:
         return BUSY
-    return continue_claim(t, s, j, b, i, target, now)
+    return continue_claim(t, s, j, c, b, i, target, now)
 
 
 @kernel
@@ -264,21 +296,36 @@ def remember(s: TownState, b: int, i: int, o: int, a: int, reason: int, now: int
 
 
 @kernel
-def fail(t: Tables, s: TownState, j: Journal, b: int, o: int, reason: int, now: int) -> None:
-    """End a running use without effects: exactly what was charged is given back, the object released."""
+def refund(t: Tables, s: TownState, b: int, o: int) -> None:
+    """Give back exactly what a running use was charged."""
     used = s.objects[b, o]
-    i, a = used.holder, used.affordance
-    r = s.residents[b, i]
-    charge = t.charges[a, used.alternative]
+    r = s.residents[b, used.holder]
+    charge = t.charges[used.affordance, used.alternative]
     for item in range(_ITEMS):
         r.inventory[item] += charge.inventory[item]
         used.stock[item] = min(t.objects[o].capacity[item], used.stock[item] + charge.stock[item])
     if used.paid > 0:
-        economy.refund(t, s, b, i, t.objects[o].place, used.paid)
+        economy.refund(t, s, b, used.holder, t.objects[o].place, used.paid)
+
+
+@kernel
+def fail(t: Tables, s: TownState, j: Journal, c: Record, b: int, o: int, reason: int, now: int) -> bool:
+    """End a running use without effects: the charge is given back, the object released.
+
+    Returns:
+        Whether it is done; if not, a hook must be asked first.
+    """
+    used = s.objects[b, o]
+    i, a = used.holder, used.affordance
+    if c.asked == 0:
+        refund(t, s, b, o)
+        if hooks.ask(t, c, FAILED, i, o, a, reason, used.paid):
+            return False
     progress = t.affordances[a].duration - used.remaining
-    journal.write(j, b, EV_FAIL, r.serial, o, a, reason, progress, used.paid, 0)
+    journal.write(j, b, EV_FAIL, s.residents[b, i].serial, o, a, reason, progress, used.paid, 0)
     remember(s, b, i, o, a, reason, now, progress)
     queues.release(t, s, j, b, o, now, False)
+    return True
 
 
 @kernel
@@ -299,35 +346,54 @@ def apply_effects(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> No
 
 
 @inlined
-def progress_uses(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
-    """Phase 5b: a use of d ticks that started in tick t ends in t + d - 1."""
-    for o in range(t.objects.shape[0]):
+def progress_uses(t: Tables, s: TownState, j: Journal, c: Record, b: int, now: int) -> bool:
+    """Phase 5b: a use of d ticks that started in tick t ends in t + d - 1; True when a hook must be asked."""
+    for o in range(c.entity, t.objects.shape[0]):
         used = s.objects[b, o]
         if not used.running:
             continue
-        used.remaining -= 1
-        if used.remaining > 0:
-            continue
         i, a = used.holder, used.affordance
-        apply_effects(t, s, b, i, o, a)
+        if c.asked == 0:
+            used.remaining -= 1
+            if used.remaining > 0:
+                continue
+            apply_effects(t, s, b, i, o, a)
+            if hooks.ask(t, c, AFTER, i, o, a, OK, used.paid):
+                c.entity = o
+                return True
+        else:
+            hooks.apply_granted(t, s, c, b, i, o)
+            hooks.pass_on(c)
         journal.write(j, b, EV_FINISH, s.residents[b, i].serial, o, a, OK, 0, 0, 0)
         remember(s, b, i, o, a, OK, now, t.affordances[a].duration)
         queues.release(t, s, j, b, o, now, True)
+    return False
 
 
 @inlined
-def fail_where_utility_is_off(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
-    """Phase 3: what runs on an object that stopped working fails; its queue stays."""
-    for o in range(t.objects.shape[0]):
+def fail_where_utility_is_off(t: Tables, s: TownState, j: Journal, c: Record, b: int, now: int) -> bool:
+    """Phase 3: what runs on an object that stopped working fails; True when a hook must be asked."""
+    for o in range(c.entity, t.objects.shape[0]):
         if s.objects[b, o].running and not queues.is_working(t, s, b, o):
-            fail(t, s, j, b, o, UTILITY_LOST, now)
+            if not fail(t, s, j, c, b, o, UTILITY_LOST, now):
+                c.entity = o
+                return True
+            hooks.pass_on(c)
+    return False
 
 
 @kernel
-def give_up_claim(t: Tables, s: TownState, j: Journal, b: int, i: int, reason: int, now: int) -> None:
-    """End whatever claim a resident has: a running use fails, a place or hold is left."""
+def give_up_claim(
+    t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, reason: int, now: int
+) -> bool:
+    """End whatever claim a resident has: a running use fails, a place or hold is left.
+
+    Returns:
+        Whether it is done; if not, a hook must be asked first.
+    """
     r = s.residents[b, i]
     if r.claim_stage == STAGE_RUNNING:
-        fail(t, s, j, b, r.claim_object, reason, now)
-    elif r.claim_stage == STAGE_QUEUED or r.claim_stage == STAGE_HELD:
+        return fail(t, s, j, c, b, r.claim_object, reason, now)
+    if r.claim_stage == STAGE_QUEUED or r.claim_stage == STAGE_HELD:
         queues.give_up(t, s, j, b, i, reason, now)
+    return True

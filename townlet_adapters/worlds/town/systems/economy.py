@@ -8,6 +8,7 @@ from townlet_adapters.worlds.town.codes import (
     FLOW_BONUS,
     FLOW_FINE,
     FLOW_GRANT,
+    FLOW_HOOK,
     FLOW_PURCHASE,
     FLOW_REFUND,
     FLOW_RENT,
@@ -46,6 +47,15 @@ def bonus(s: TownState, b: int, i: int, amount: int) -> None:
     s.towns[b].treasury -= amount
     s.residents[b, i].wallet += amount
     s.flows[b, FLOW_BONUS] += amount
+
+
+@kernel
+def grant_hook(s: TownState, b: int, i: int, amount: int) -> None:
+    """Treasury -> wallet, for a hook; a negative amount takes from the wallet what it holds."""
+    moved = max(amount, -s.residents[b, i].wallet)
+    s.towns[b].treasury -= moved
+    s.residents[b, i].wallet += moved
+    s.flows[b, FLOW_HOOK] += moved
 
 
 @kernel

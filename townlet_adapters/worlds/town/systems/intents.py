@@ -6,6 +6,7 @@ from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import inlined
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
+    ASKING,
     FIRST_USE,
     INVALID,
     LAST_SUCCESS,
@@ -18,7 +19,7 @@ from townlet_adapters.worlds.town.codes import (
     WAIT,
 )
 from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
-from townlet_adapters.worlds.town.systems import affordances, movement
+from townlet_adapters.worlds.town.systems import affordances, hooks, movement
 from townlet_adapters.worlds.town.tables import Tables
 
 _ONE = np.uint64(1)
@@ -58,8 +59,10 @@ def comes_later(s: TownState, w: Scratch, b: int, k: int, key: np.uint64, slot: 
 
 
 @inlined
-def act(t: Tables, s: TownState, j: Journal, b: int, i: int, action: int, target: int, now: int) -> int:
-    """Execute one unmasked intent and return its result."""
+def act(
+    t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, action: int, target: int, now: int
+) -> int:
+    """Execute one unmasked intent and return its result; ``ASKING`` when a hook must be asked first."""
     if action == WAIT:
         return OK
     if MOVE_NORTH <= action <= MOVE_WEST:
@@ -67,9 +70,8 @@ def act(t: Tables, s: TownState, j: Journal, b: int, i: int, action: int, target
     if action == LEAVE:
         if s.residents[b, i].claim_object < 0:
             return NO_CLAIM
-        affordances.give_up_claim(t, s, j, b, i, LEFT, now)
-        return OK
-    return affordances.use(t, s, j, b, i, action - FIRST_USE, target, now)
+        return OK if affordances.give_up_claim(t, s, j, c, b, i, LEFT, now) else ASKING
+    return affordances.use(t, s, j, c, b, i, action - FIRST_USE, target, now)
 
 
 @inlined
@@ -92,11 +94,17 @@ def resolve(
     actions: np.ndarray,
     targets: np.ndarray,
     now: int,
-) -> None:
-    """Phase 4a: one intent for every living resident; a masked one is ``invalid`` and does nothing."""
+) -> bool:
+    """Phase 4a: one intent for every living resident; a masked one is ``invalid`` and does nothing.
+
+    Returns:
+        True when a hook must be asked before the resident at the cursor can be served.
+    """
     action_count = FIRST_USE + t.affordances.shape[0]
-    count = fair_order(s, w, b, now)
-    for k in range(count):
+    c = w.cursor[0]
+    if c.asked == 0:
+        c.count = fair_order(s, w, b, now)
+    for k in range(c.entity, c.count):
         i = w.order[k]
         r = s.residents[b, i]
         action = int(actions[b, i])
@@ -106,8 +114,13 @@ def resolve(
         counted = WAIT
         if 0 <= action < action_count and (r.mask >> np.uint64(action)) & _ONE:
             counted = action
-            result = act(t, s, j, b, i, action, target, now)
+            result = act(t, s, j, c, b, i, action, target, now)
+            if result == ASKING:
+                c.entity = k
+                return True
+            hooks.pass_on(c)
         note(r, action, target, result)
         j.actions[b, counted] += 1
         if result > LAST_SUCCESS:
             j.failures[b, result] += 1
+    return False

@@ -11,7 +11,7 @@ from townlet_adapters.worlds.town.codes import (
     TELEPORT,
 )
 from townlet_adapters.worlds.town.state import Journal, TownState
-from townlet_adapters.worlds.town.systems import affordances, movement, queues
+from townlet_adapters.worlds.town.systems import affordances, hooks, movement, queues
 from townlet_adapters.worlds.town.tables import Tables
 
 INTERVENTION = record(
@@ -43,29 +43,39 @@ def close_object(t: Tables, s: TownState, j: Journal, b: int, o: int, closed: bo
 
 
 @kernel
-def intervene(t: Tables, s: TownState, j: Journal, b: int, order: Record, now: int) -> None:
-    """Execute one intervention; one that cannot be executed changes nothing."""
+def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Record, now: int) -> bool:
+    """Execute one intervention; one that cannot be executed changes nothing.
+
+    Returns:
+        Whether it is done; if not, a hook must be asked first.
+    """
     if order.what == SWITCH_UTILITY:
         s.districts[b, order.who].utility[order.a] = order.b
-        return
+        return True
     if order.what == CLOSE_OBJECT:
         close_object(t, s, j, b, order.who, order.a != 0, now)
-        return
+        return True
     r = s.residents[b, order.who]
     if not r.alive:
-        return
+        return True
     if order.what == SET_NEED:
         r.need[order.a] = min(1.0, max(0.0, order.value))
         reset_context(r)
     elif order.what == TELEPORT:
-        if movement.teleport(t, s, j, b, order.who, order.a, order.b):
-            affordances.give_up_claim(t, s, j, b, order.who, INTERRUPTED, now)
+        if c.asked != 0 or movement.teleport(t, s, j, b, order.who, order.a, order.b):
+            if not affordances.give_up_claim(t, s, j, c, b, order.who, INTERRUPTED, now):
+                return False
             reset_context(r)
+    return True
 
 
 @kernel
-def intervene_all(t: Tables, s: TownState, j: Journal, b: int, orders: Records, now: int) -> None:
-    """Phase 1: execute this town's interventions in the order of acceptance."""
-    for k in range(orders.shape[0]):
+def intervene_all(t: Tables, s: TownState, j: Journal, c: Record, b: int, orders: Records, now: int) -> bool:
+    """Phase 1: this town's interventions in the order of acceptance; True when a hook must be asked."""
+    for k in range(c.entity, orders.shape[0]):
         if orders[k].town == b:
-            intervene(t, s, j, b, orders[k], now)
+            if not intervene(t, s, j, c, b, orders[k], now):
+                c.entity = k
+                return True
+            hooks.pass_on(c)
+    return False

@@ -1,0 +1,119 @@
+"""The contract check of hooks passes for honest ones, and every breach is found and explained."""
+
+import random
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from townlet_core.dto.hook import Cancel, HookContext, MoneyEffect, NeedEffect
+from townlet_core.errors import ContractError
+from townlet_core.hooks import AffordanceHook
+from townlet_core.testing import check_hooks, hook_contexts, hook_of
+
+
+def honest_before(context: HookContext) -> Cancel | None:
+    return Cancel("sold out") if not context.stock.get("meal", 1) or context.unit(0) < 0.1 else None
+
+
+def honest_after(context: HookContext) -> list[NeedEffect] | None:
+    return [NeedEffect("energy", context.unit(1) * 0.2)] if context.needs["energy"] < 0.5 else None
+
+
+def honest_failed(context: HookContext) -> None:
+    assert context.reason
+
+
+def test_an_honest_hook_passes():
+    check_hooks(
+        lambda: AffordanceHook(
+            "bakery", {"before": honest_before, "after": honest_after, "failed": honest_failed}
+        )
+    )
+
+
+def test_a_plugins_functions_are_found_by_their_names():
+    plugin = SimpleNamespace(townlet_affordance_before=honest_before, helper=3)
+    assert hook_of("bakery", plugin) == AffordanceHook("bakery", {"before": honest_before})
+    check_hooks(lambda: hook_of("bakery", plugin))
+
+
+def test_contexts_are_many_and_always_the_same():
+    contexts = hook_contexts(40)
+    assert contexts == hook_contexts(40)
+    assert len({context.affordance_id for context in contexts}) == 5
+    assert {context.wallet == 0 for context in contexts} == {True, False}
+    assert len({context.tod for context in contexts}) > 30
+
+
+DICE = random.Random(1)  # noqa: S311 - the mistake that is to be found
+
+
+def late(_):
+    time.sleep(0.002)
+
+
+def remembering():
+    seen = []
+
+    def after(context):
+        seen.append(context)
+        return [MoneyEffect(1)] if len(seen) == 1 else []
+
+    return AffordanceHook("h", {"after": after})
+
+
+def overwriting(context):
+    object.__setattr__(context, "wallet", 0)
+
+
+BREACHES = {
+    "has no name": AffordanceHook("", {"failed": honest_failed}),
+    "at no stage": AffordanceHook("h", {}),
+    "answers at 'during'": AffordanceHook("h", {"during": honest_failed}),
+    "a second hook built alike": AffordanceHook("h", {"after": lambda _: [MoneyEffect(DICE.randint(0, 99))]}),
+    "501; allowed: -500 to 500": AffordanceHook("h", {"after": lambda _: [MoneyEffect(501)]}),
+    "answers None or Cancel": AffordanceHook("h", {"before": lambda _: True}),
+    "ZeroDivisionError: ": AffordanceHook("h", {"failed": lambda _: 1 // 0}),
+    "the hook changed its context": AffordanceHook("h", {"failed": overwriting}),
+    "took [0-9]+ ms of 1": AffordanceHook("h", {"failed": late}),
+}
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_a_breach_is_found_and_explained(breach):
+    with pytest.raises(ContractError, match=breach):
+        check_hooks(lambda: BREACHES[breach], budget_seconds=0.001 if "took" in breach else 5.0)
+
+
+def test_a_hook_that_remembers_is_found_when_it_is_asked_again():
+    with pytest.raises(ContractError, match=r"after of eat_meal by a00000 .* the same hook asked again"):
+        check_hooks(remembering)
+
+
+def test_a_hook_that_depends_on_the_order_is_found():
+    def make():
+        last = []
+
+        def after(context):
+            late = last and last[-1] > context.serial
+            last[:] = [context.serial]
+            return [MoneyEffect(1)] if late and context.serial != 0 else None
+
+        return AffordanceHook("h", {"after": after})
+
+    with pytest.raises(ContractError, match="in another order"):
+        check_hooks(make)
+
+
+def test_contexts_of_ones_own_are_asked_at_every_stage():
+    seen = []
+    own = replace(hook_contexts(1)[0], affordance_id="buy_bread")
+    check_hooks(lambda: AffordanceHook("h", {"before": seen.append, "failed": seen.append}), [own])
+    assert {context.affordance_id for context in seen} == {"buy_bread"}
+    assert {(context.stage, context.reason is None) for context in seen} == {
+        ("before", True), ("failed", False),
+    }  # fmt: skip
+    with pytest.raises(ContractError, match="nothing to ask about"):
+        check_hooks(lambda: AffordanceHook("h", {"before": seen.append}), [])

@@ -1,0 +1,194 @@
+"""What an affordance hook is shown, and what it may answer (DOMAIN section 8.5)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final, Literal, Self, TypeAlias
+
+from townlet_core import seeding
+
+HookStage: TypeAlias = Literal["before", "after", "failed"]
+STAGES: Final[tuple[HookStage, ...]] = ("before", "after", "failed")
+
+LONGEST_REASON: Final = 40
+"""Characters of a cancellation's reason."""
+MOST_EFFECTS: Final = 4
+"""Effects of one call."""
+MOST_NEED: Final = 0.2
+MOST_MONEY: Final = 500
+"""Mills."""
+MOST_ITEMS: Final = 2
+"""Largest amount of one effect, of either sign."""
+
+FIRST_DRAW: Final = 1000
+"""Draws of the stream ``world`` below this index are the town's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookContext:
+    """One use of an object at the moment at which a hook is asked; every hook gets a copy of its own.
+
+    Attributes:
+        stage: ``before`` the charge, ``after`` the effects, or once the use has ``failed`` and everything is
+            given back.
+        hook: name of the hook that is asked.
+        tick: the tick being executed.
+        day: its day.
+        tod: its minute of that day.
+        agent_id: the resident that uses the object.
+        serial: the resident's number within the run.
+        needs: need -> value in [0, 1], 1 is satisfied.
+        wallet: mills.
+        inventory: item -> number carried.
+        position: tile (x, y) that the resident stands on.
+        profile: the resident's personality.
+        object_id: the object.
+        object_type: its type.
+        place_id: the place it stands in.
+        stock: item -> number in the object; items that it never has are left out.
+        affordance_id: what is done with it.
+        duration: ticks of a whole use.
+        paid: mills paid for this use, 0 before it is charged.
+        reason: why the use failed; None at the other stages.
+        seed: the run's seed, for ``draw``.
+    """
+
+    stage: HookStage
+    hook: str
+    tick: int
+    day: int
+    tod: int
+    agent_id: str
+    serial: int
+    needs: Mapping[str, float]
+    wallet: int
+    inventory: Mapping[str, int]
+    position: tuple[int, int]
+    profile: str
+    object_id: str
+    object_type: str
+    place_id: str
+    stock: Mapping[str, int]
+    affordance_id: str
+    duration: int
+    paid: int
+    reason: str | None
+    seed: int = field(repr=False)
+
+    def draw(self, index: int) -> int:
+        """Draw 64 bits, the same ones whenever this resident, tick, hook and index meet again.
+
+        Args:
+            index: which of the hook's draws, from 0. Stages and affordances share them: where two numbers
+                must be independent, give them two indices.
+        """
+        return seeding.draw(*self._key(index))
+
+    def unit(self, index: int) -> float:
+        """Draw a double in [0, 1)."""
+        return seeding.unit(*self._key(index))
+
+    def integer(self, low: int, high: int, index: int) -> int:
+        """Draw an integer in [low, high]; the range holds fewer than 2**31 numbers."""
+        return seeding.integer(low, high, *self._key(index))
+
+    def addressed_to(self, hook: str) -> Self:
+        """Copy everything for one hook, so that nothing it does to its copy reaches another."""
+        return replace(
+            self,
+            hook=hook,
+            needs=MappingProxyType(dict(self.needs)),
+            inventory=MappingProxyType(dict(self.inventory)),
+            stock=MappingProxyType(dict(self.stock)),
+        )
+
+    def _key(self, index: int) -> tuple[int, int, int, int, int]:
+        """Name a draw; the hook's name parts it from what other hooks draw with the same index."""
+        if index < 0:
+            raise ValueError(f"draw {index}; allowed: from 0")
+        own = (seeding.text_key(self.hook) + index) % (seeding.SEED_LIMIT - FIRST_DRAW)
+        return self.seed, seeding.WORLD, self.tick, self.serial, FIRST_DRAW + own
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A before-hook's refusal of a use.
+
+    Attributes:
+        reason: 1 to 40 printable characters; the event ``affordance.fail`` tells them as ``detail``.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeedEffect:
+    """A change of one of the resident's needs.
+
+    Attributes:
+        need: a key of ``HookContext.needs``.
+        amount: from -0.2 to 0.2.
+    """
+
+    need: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class StockEffect:
+    """A change of the object's stock.
+
+    Attributes:
+        item: a key of ``HookContext.stock``.
+        amount: from -2 to 2.
+    """
+
+    item: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryEffect:
+    """A change of what the resident carries.
+
+    Attributes:
+        item: a key of ``HookContext.inventory``.
+        amount: from -2 to 2.
+    """
+
+    item: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyEffect:
+    """Money from the treasury to the resident's wallet.
+
+    Attributes:
+        amount: mills from -500 to 500; negative takes from the wallet what it holds.
+    """
+
+    amount: int
+
+
+Effect: TypeAlias = NeedEffect | StockEffect | InventoryEffect | MoneyEffect
+"""What an after-hook may add to a finished use."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookCounters:
+    """What one hook did since the run began.
+
+    Attributes:
+        calls: how often it was asked.
+        failures: calls that raised, answered nonsense or went beyond a limit.
+        overruns: calls that took longer than the budget.
+        disabled: whether it is asked no more.
+        last_problem: what was wrong with the latest call that was dropped, None when none was.
+    """
+
+    calls: int
+    failures: int
+    overruns: int
+    disabled: bool
+    last_problem: str | None

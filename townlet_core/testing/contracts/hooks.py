@@ -1,0 +1,185 @@
+"""The contract of an affordance hook."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, cast
+
+from townlet_core import seeding
+from townlet_core.dto.hook import STAGES, Cancel, HookContext, HookStage
+from townlet_core.errors import ContractError
+from townlet_core.hooks import DEFAULT_BUDGET, AffordanceHook, HookFunction, HookRunner
+from townlet_core.testing.contracts.arrays import require
+
+_USES: Final[tuple[tuple[str, str, str, Mapping[str, int]], ...]] = (
+    ("fridge", "eat_meal", "home_1", {"meal": 12}),
+    ("stove", "cook_meal", "home_2", {"ingredients": 10}),
+    ("shower", "use_shower", "home_1", {}),
+    ("counter", "buy_meal", "cafe", {"meal": 8}),
+    ("bench", "relax", "park", {}),
+)
+_PROFILES: Final = ("balanced", "industrious", "socialite", "stoic")
+_REASONS: Final = ("left", "utility_lost", "interrupted", "insufficient_funds", "hook_cancelled")
+
+
+def hook_of(name: str, plugin: object) -> AffordanceHook:
+    """Collect what a plugin's module answers at, as the door does.
+
+    Args:
+        name: the entry point's name.
+        plugin: the module, or whatever has functions called ``townlet_affordance_<stage>``.
+    """
+    names = {stage: f"townlet_affordance_{stage}" for stage in STAGES}
+    found = {
+        stage: cast("HookFunction", getattr(plugin, called))
+        for stage, called in names.items()
+        if hasattr(plugin, called)
+    }
+    return AffordanceHook(name, found)
+
+
+def hook_contexts(count: int = 60) -> tuple[HookContext, ...]:
+    """Make up uses of many kinds, always the same ones; ``dataclasses.replace`` changes what matters."""
+    return tuple(map(_context, range(count)))
+
+
+def check_hooks(
+    make_hook: Callable[[], AffordanceHook],
+    contexts: Iterable[HookContext] | None = None,
+    *,
+    budget_seconds: float = DEFAULT_BUDGET,
+) -> None:
+    """Check that a hook keeps its contract: pure, within limits and budget.
+
+    Every stage of it is asked about every context: by a second hook, again by the same one, and in the
+    opposite order. All must answer alike.
+
+    Args:
+        make_hook: builds a fresh hook; every one must be alike.
+        contexts: what to ask about; by default what ``hook_contexts`` makes up.
+        budget_seconds: what one call may take; of a context's calls the fastest counts.
+
+    Raises:
+        ContractError: when it does not.
+    """
+    hook = make_hook()
+    require(hook.name, "the hook has no name; give it that of its entry point")
+    require(hook.stages, f"'{hook.name}' answers at no stage")
+    for stage in hook.stages:
+        require(stage in STAGES, f"'{hook.name}' answers at '{stage}'; stages are {', '.join(STAGES)}")
+        asked = [_at(stage, each) for each in (hook_contexts() if contexts is None else contexts)]
+        require(asked, "there is nothing to ask about: give at least one context")
+        first = _Trial(hook, stage)
+        expected = [first.answer(context) for context in asked]
+        other = _Trial(make_hook(), stage)
+        _compare(asked, expected, [other.answer(context) for context in asked], "a second hook built alike")
+        _compare(asked, expected, [first.answer(context) for context in asked], "the same hook asked again")
+        backwards = [first.answer(context) for context in reversed(asked)]
+        _compare(asked, expected, backwards[::-1], "the same hook asked in another order")
+        for context in asked:
+            fastest = min(first.seconds(context), other.seconds(context))
+            require(
+                fastest <= budget_seconds,
+                f"{_where(context)}: took {fastest * 1000:.0f} ms of {budget_seconds * 1000:.0f}",
+            )
+
+
+class _Trial:
+    """One hook under watch."""
+
+    def __init__(self, hook: AffordanceHook, stage: HookStage) -> None:
+        self._hook, self._stage = hook, stage
+        self._seconds: dict[int, float] = {}
+
+    def answer(self, context: HookContext) -> Cancel | Mapping[str, float] | None:
+        """Ask about a context and refuse what a run would drop."""
+        seen: list[HookContext] = []
+        function = self._hook.stages[self._stage]
+
+        def watched(shown: HookContext) -> object:
+            seen.append(shown)
+            return function(shown)
+
+        # Never over its budget here: its own calls are timed, and the fastest counts.
+        runner = HookRunner(
+            (replace(self._hook, stages={self._stage: watched}),), budget_seconds=float("inf")
+        )
+        runner.begin()
+        started = time.perf_counter()
+        answer = _ask(runner, self._stage, (self._hook.name,), context)
+        took = time.perf_counter() - started
+        self._seconds[id(context)] = min(took, self._seconds.get(id(context), took))
+        for rejected in runner.take_rejections():
+            raise ContractError(f"{_where(context)}: {rejected.problem}")
+        require(
+            seen == [context.addressed_to(self._hook.name)],
+            f"{_where(context)}: the hook changed its context; a context is only to be read",
+        )
+        return answer
+
+    def seconds(self, context: HookContext) -> float:
+        """Tell the fastest of a context's calls."""
+        return self._seconds[id(context)]
+
+
+def _ask(
+    runner: HookRunner, stage: HookStage, names: Sequence[str], context: HookContext
+) -> Cancel | Mapping[str, float] | None:
+    if stage == "before":
+        return runner.before(names, context)
+    if stage == "after":
+        return runner.after(names, context)
+    runner.failed(names, context)
+    return None
+
+
+def _compare(
+    asked: Sequence[HookContext], expected: Sequence[object], found: Sequence[object], other: str
+) -> None:
+    for context, left, right in zip(asked, expected, found, strict=True):
+        require(
+            left == right,
+            f"{_where(context)}: answered {left}, and {other} {right}; a hook is a pure function of its "
+            "context, and draws its chances from it",
+        )
+
+
+def _where(context: HookContext) -> str:
+    return f"{context.stage} of {context.affordance_id} by {context.agent_id} at tick {context.tick}"
+
+
+def _at(stage: HookStage, context: HookContext) -> HookContext:
+    """Let a context be of a stage."""
+    reason = (context.reason or _REASONS[context.serial % len(_REASONS)]) if stage == "failed" else None
+    return replace(context, stage=stage, reason=reason)
+
+
+def _context(number: int) -> HookContext:
+    def some(most: int, index: int) -> int:
+        return seeding.integer(0, most, 7, seeding.WORLD, number, 0, index)
+
+    object_type, affordance, place, stock = _USES[number % len(_USES)]
+    tick = some(10 * 1440, 0)
+    return HookContext(
+        stage="after",
+        hook="",
+        tick=tick,
+        day=tick // 1440,
+        tod=tick % 1440,
+        agent_id=f"a{number:05d}",
+        serial=number,
+        needs={need: some(1000, 1 + k) / 1000 for k, need in enumerate(("hunger", "hygiene", "energy"))},
+        wallet=some(6000, 4) if number % 4 else 0,
+        inventory={"meal": some(4, 5), "ingredients": some(6, 6)},
+        position=(some(47, 7), some(47, 8)),
+        profile=_PROFILES[some(3, 9)],
+        object_id=f"{object_type}_1",
+        object_type=object_type,
+        place_id=place,
+        stock={item: some(most, 10) for item, most in stock.items()},
+        affordance_id=affordance,
+        duration=15,
+        paid=400 * (number % 2),
+        reason=None,
+        seed=7,
+    )
