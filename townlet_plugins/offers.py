@@ -80,8 +80,13 @@ def ask(plugin: object, blame: str = "") -> Offers:
             events = tuple(map(_event, answers))
         else:
             kind, members = PARTS[name]
-            factories = (_factory(each, name) for each in answers)
-            parts[kind] = tuple(_Guarded(each, blame, kind, members) if blame else each for each in factories)
+            parts[kind] = tuple(
+                _Guarded(_factory(each, name), blame, kind, members)
+                if blame
+                # Ours are checked by their types, and may be made late.
+                else cast("PartFactory[object]", each)
+                for each in answers
+            )
     if not (any(parts.values()) or events or stages):
         raise BrokenPluginError("it offers nothing: mark its functions with townlet_plugins.hookimpl")
     return Offers(parts, events, stages)

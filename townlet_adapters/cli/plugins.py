@@ -1,12 +1,14 @@
-"""``townlet plugins``: list, pin, verify; ``new`` has a module of its own."""
+"""``townlet plugins``: list, pin, verify, files; ``new`` has a module of its own."""
 
 import json
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
-from townlet_adapters.cli import errors, new
+from townlet_adapters.cli import errors, new, scaffold
 from townlet_core.errors import PluginError, Problem, UnknownNameError
 from townlet_core.records import record_to_json
 from townlet_plugins.allowlist import NOBODY, Allowlist, Permit, normalised
@@ -65,7 +67,7 @@ def pin(distributions: tuple[str, ...]) -> None:
     Example:
       townlet plugins pin townlet-bakery >> my.yaml
     """
-    installed = [listing for listing in list_entry_points() if not listing.builtin]
+    installed = list_entry_points()
     permits = [permit for name in distributions for permit in _pins(name, installed)]
     click.echo("plugins:\n  allow:")
     for permit in permits:
@@ -95,6 +97,39 @@ def verify(config: str | None) -> int:
     return errors.PLUGIN if faults else errors.DONE
 
 
+@command.command("files")
+@click.argument("distribution", metavar="DIST")
+@click.option(
+    "--out", metavar="DIR", help="Folder to copy them to, made for it; without it, they are listed."
+)
+def files(distribution: str, out: str | None) -> None:
+    """List or copy the YAML files that a distribution brings: maps, manifests, configs.
+
+    Nothing of it is imported, and nothing of it runs; what is copied is what its RECORD names.
+
+    \b
+    Example:
+      townlet plugins files townlet-bakery --out village
+    """
+    listings = _listings(distribution, list_entry_points())
+    try:
+        content = read_content(listings[0])
+    except PluginError as error:
+        raise PluginError(f"{distribution} cannot be read: {error}") from error
+    found = {path: data for path, data in content.files.items() if path.endswith((".yaml", ".yml"))}
+    if not found:
+        raise UnknownNameError(Problem("", f"{distribution} brings no YAML files", "see its README"))
+    if out is None:
+        for path in found:
+            click.echo(path)
+        return
+    base = posixpath.commonpath([posixpath.dirname(path) for path in found])
+    copied = {posixpath.relpath(path, base or "."): data for path, data in found.items()}
+    scaffold.write(copied, Path(out).expanduser())
+    for path in copied:
+        click.echo(Path(out) / path)
+
+
 def _allowlist(config: str | None) -> Allowlist:
     """Read whom a config lets in."""
     if config is None:
@@ -104,14 +139,20 @@ def _allowlist(config: str | None) -> Allowlist:
     return allowlist_in(config)
 
 
-def _pins(name: str, installed: list[Listing]) -> Iterator[Permit]:
-    """Give an entry for each entry point of a distribution."""
-    listings = [listing for listing in installed if listing.distribution == normalised(name)]
+def _listings(name: str, installed: Iterable[Listing]) -> list[Listing]:
+    """Find the entry points of a distribution that is not ours."""
+    others = [listing for listing in installed if not listing.builtin]
+    listings = [listing for listing in others if listing.distribution == normalised(name)]
     if not listings:
-        known = ", ".join(sorted({listing.distribution for listing in installed})) or "none"
+        known = ", ".join(sorted({listing.distribution for listing in others})) or "none"
         found = f"'{name}', which offers no plugin here"
         raise UnknownNameError(Problem("", found, f"installed distributions that do: {known}"))
-    for listing in listings:
+    return listings
+
+
+def _pins(name: str, installed: Iterable[Listing]) -> Iterator[Permit]:
+    """Give an entry for each entry point of a distribution."""
+    for listing in _listings(name, installed):
         if listing.broken:
             raise PluginError(f"{name} ({listing.entry_point}) cannot be pinned: {listing.broken}")
         try:

@@ -1,4 +1,4 @@
-"""A new package from the templates beside this module: whose name may be taken, and what is written."""
+"""A new package from the templates beside this module: which name it may have, and what is written."""
 
 import importlib.util
 import keyword
@@ -20,13 +20,13 @@ import importlib_metadata
 from townlet_core.errors import OutputError
 from townlet_core.events.schema import CORE_EVENTS, RESERVED_KINDS, family_of
 from townlet_plugins.allowlist import normalised
-from townlet_plugins.catalogue import load_catalogue
+from townlet_plugins.catalogue import BUILTIN, load_catalogue
 from townlet_plugins.listing import OWN_DISTRIBUTION
 
 _SUFFIX: Final = ".in"
 _USAGE: Final = "usage.yaml.in"
 _PREFIX: Final = f"{OWN_DISTRIBUTION}-"
-# PEP 508's names; the last character is what tells them from the names of an allowlist.
+# PEP 508; an allowlist is less strict about the last character.
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 
 
@@ -91,19 +91,21 @@ def names_of(name: str) -> Names:
     distribution = normalised(name)
     module, entry_point = distribution.replace("-", "_"), distribution.removeprefix(_PREFIX).replace("-", "_")
     if not module.isidentifier() or keyword.iskeyword(module) or not entry_point.isidentifier():
-        raise NameTakenError(f"'{name}' gives no name of a module; begin with a letter, as in {_PREFIX}bakery")
-    if distribution == OWN_DISTRIBUTION or module in sys.stdlib_module_names or importlib.util.find_spec(module):
-        raise NameTakenError(f"'{name}' would bring a module '{module}', and there is one; choose another name")
-    rows = load_catalogue().rows
-    ours = {text for row in rows if row.distribution == OWN_DISTRIBUTION for text in (row.name, row.entry_point)}
+        raise NameTakenError(f"'{name}' gives no name of a module; allowed: a name like {_PREFIX}bakery")
+    if distribution == OWN_DISTRIBUTION:
+        raise NameTakenError(f"'{name}' is ours; allowed: a name like {_PREFIX}bakery")
+    if module in sys.stdlib_module_names or importlib.util.find_spec(module) is not None:
+        raise NameTakenError(f"'{name}' would bring a module '{module}', and there is one; take another name")
+    rows = [row for row in load_catalogue().rows if row.state == BUILTIN]
+    ours = {text for row in rows for text in (row.name, row.entry_point)}
     ours |= {family_of(kind) for kind in (*CORE_EVENTS.classes, *RESERVED_KINDS)}
     if entry_point in ours:
         raise NameTakenError(f"'{name}' would be called '{entry_point}' in configs, and that is ours")
     return Names(distribution, module, entry_point)
 
 
-def render(names: Names, kind: str) -> dict[str, str]:
-    """Fill in the templates of a kind; gives the text of each file by its path."""
+def render(names: Names, kind: str) -> dict[str, bytes]:
+    """Fill in the templates of a kind; gives the content of each file by its path."""
     templates = resources.files(__package__) / "templates"
     imports = (f"{OWN_DISTRIBUTION}>={importlib_metadata.version(OWN_DISTRIBUTION)}", *KINDS[kind].imports)
     values = {
@@ -116,13 +118,13 @@ def render(names: Names, kind: str) -> dict[str, str]:
     texts = dict((*_texts(templates / "common"), *_texts(templates / kind)))
     values["usage"] = Template(texts.pop(_USAGE)).substitute(values).rstrip()
     return {
-        path.removesuffix(_SUFFIX).replace("__module__", names.module): Template(text).substitute(values)
+        path.removesuffix(_SUFFIX).replace("__module__", names.module): _fill(text, values)
         for path, text in sorted(texts.items())
     }
 
 
-def write(files: Mapping[str, str], folder: Path) -> None:
-    """Write a package, whole or not at all.
+def write(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files into a new folder, all of them or none.
 
     Raises:
         OutputError: when the folder is there already, or cannot be written.
@@ -133,15 +135,19 @@ def write(files: Mapping[str, str], folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            for name, text in files.items():
+            for name, data in files.items():
                 path = draft / "new" / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
+                path.write_bytes(data)
             (draft / "new").rename(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def _fill(text: str, values: Mapping[str, str]) -> bytes:
+    return Template(text).substitute(values).encode()
 
 
 def _texts(folder: Traversable, base: str = "") -> Iterator[tuple[str, str]]:

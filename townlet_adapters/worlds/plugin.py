@@ -1,13 +1,20 @@
-"""The worlds we ship, through the same door as anybody else's."""
+"""The worlds we ship, through the same door as anybody else's.
+
+Who runs another world has nothing of ours imported: the town's modules come when a config names it, or when
+somebody asks for its options.
+"""
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from townlet_adapters.worlds.town.embed import embed_files
-from townlet_adapters.worlds.town.options import TownOptions
 from townlet_core.ports import WorldPort
 from townlet_plugins import hookimpl
-from townlet_plugins.factory import BuildContext, Factory, PartFactory
+from townlet_plugins.factory import BuildContext, Factory, OptionsModel, PartFactory, Prepared, Validate
+
+if TYPE_CHECKING:
+    from townlet_adapters.worlds.town.options import TownOptions
 
 _LOG = logging.getLogger(__name__)
 
@@ -15,18 +22,38 @@ _LOG = logging.getLogger(__name__)
 @hookimpl
 def townlet_worlds() -> Sequence[PartFactory[WorldPort]]:
     """Offer ``town``."""
-    return (
-        Factory(
-            name="town",
-            options=TownOptions,
-            build=build_town,
-            summary="a small town of residents with needs, jobs and queues",
-            embed=embed_files,
-        ),
-    )
+    return (_LateTown(),)
 
 
-def build_town(options: TownOptions, context: BuildContext) -> WorldPort:
+class _LateTown:
+    """The factory of the town, made when more than its name is asked for."""
+
+    name = "town"
+    summary = "a small town of residents with needs, jobs and queues"
+    target = ""
+
+    @property
+    def origin(self) -> str:
+        """``module:name`` of what builds the town."""
+        return f"{build_town.__module__}:{build_town.__qualname__}"
+
+    @property
+    def options(self) -> type[OptionsModel]:
+        """Model of the town's options."""
+        return self._factory().options
+
+    def prepare(self, validate: Validate, config_dir: Path) -> Prepared[WorldPort]:
+        """Have the options validated and the files that they name read; raises ``ConfigError``."""
+        return self._factory().prepare(validate, config_dir)
+
+    def _factory(self) -> "Factory[TownOptions, WorldPort]":
+        from townlet_adapters.worlds.town.embed import embed_files  # noqa: PLC0415 - as the module says
+        from townlet_adapters.worlds.town.options import TownOptions  # noqa: PLC0415 - as above
+
+        return Factory(self.name, TownOptions, build_town, self.summary, embed=embed_files)
+
+
+def build_town(options: "TownOptions", context: BuildContext) -> WorldPort:
     """Make the town.
 
     Raises:

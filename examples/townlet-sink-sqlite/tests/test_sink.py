@@ -6,15 +6,19 @@ import sqlite3
 import pytest
 
 from townlet_adapters.composition import open_simulation
+from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_core.errors import NoRunFolderError, OutputError
 from townlet_core.testing import check_sink
 from townlet_plugins.factory import BuildContext
 from townlet_sink_sqlite.plugin import SqliteOptions, build
+from townlet_sink_sqlite.transport import SqliteTransport
 
 CONFIG = {
     "townlet": 1,
     "seed": 7,
-    "plugins": {"allow": [{"distribution": "townlet-sink-sqlite", "entry_point": "sqlite"}]},
+    "plugins": {
+        "allow": [{"distribution": "townlet-sink-sqlite", "entry_point": "sqlite", "allow_editable": True}]
+    },
     "telemetry": {"stream": {"mode": "snapshot", "every": 10}, "sinks": [{"use": "sqlite", "options": {}}]},
 }
 
@@ -38,6 +42,42 @@ def test_a_town_is_kept_whole(tmp_path):
         assert ticks == [0, 10, 20, 30, 40, 50]
         (frame,) = database.execute("SELECT data FROM frames WHERE tick = 50").fetchone()
         assert len(json.loads(frame)["agents"]) == summary.population
+
+
+def batch(*sequences):
+    event = {
+        "source": "urn:townlet:run:one:p1",
+        "tick": 0,
+        "type": "townlet.loop.tick",
+        "time": "",
+        "data": {},
+    }
+    lines = [json.dumps(event | {"sequence": f"{number:020}"}).encode() for number in sequences]
+    return Batch(event["source"], sequences, lines)
+
+
+def test_what_comes_again_after_a_crash_is_kept_once(tmp_path):
+    transport = SqliteTransport(tmp_path / "town.sqlite")
+    transport.open()
+    assert transport.write(batch(1, 2)) == 2
+    assert transport.write(batch(2, 3)) == 2
+    transport.close()
+    with sqlite3.connect(tmp_path / "town.sqlite") as database:
+        assert database.execute("SELECT sequence FROM events").fetchall() == [(1,), (2,), (3,)]
+
+
+def test_a_file_that_somebody_else_locks_is_tried_again(tmp_path):
+    transport = SqliteTransport(tmp_path / "town.sqlite")
+    transport.open()
+    other = sqlite3.connect(tmp_path / "town.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(TransportError) as caught:
+        transport.write(batch(1))
+    assert caught.value.verdict == "retry"
+    other.execute("ROLLBACK")
+    assert transport.write(batch(1)) == 1
+    transport.close()
+    other.close()
 
 
 def test_two_runs_share_a_file(tmp_path):

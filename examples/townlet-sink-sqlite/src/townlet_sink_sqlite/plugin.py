@@ -1,4 +1,4 @@
-"""What Townlet finds under the entry point ``sqlite``; imported by every ``config check``, so it stays light."""
+"""What Townlet finds under the entry point ``sqlite``; every ``config check`` imports it, so it stays light."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from townlet_plugins.factory import BuildContext, Factory, PartFactory
 class SqliteOptions(BaseModel):
     """Options of the sink ``sqlite``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
     path: Annotated[str, Field(min_length=1)] = "town.sqlite"
     """the file; a relative path starts in the run folder"""
@@ -24,9 +24,7 @@ class SqliteOptions(BaseModel):
 @hookimpl
 def townlet_sinks() -> Sequence[PartFactory[TelemetrySinkProtocol]]:
     """Offer the sink ``sqlite``."""
-    return (
-        Factory("sqlite", SqliteOptions, build, "events and frames in one SQLite file", target="path"),
-    )
+    return (Factory("sqlite", SqliteOptions, build, "events and frames in one SQLite file", target="path"),)
 
 
 def build(options: SqliteOptions, context: BuildContext) -> TelemetrySinkProtocol:
@@ -35,9 +33,9 @@ def build(options: SqliteOptions, context: BuildContext) -> TelemetrySinkProtoco
     Raises:
         NoRunFolderError: when the path is relative and the run has no folder.
     """
-    from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
-    from townlet_adapters.telemetry.envelope import source_urn
-    from townlet_sink_sqlite.transport import SqliteTransport
+    from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits  # noqa: PLC0415 - only building a sink brings it
+    from townlet_adapters.telemetry.envelope import source_urn  # noqa: PLC0415 - only building a sink brings it
+    from townlet_sink_sqlite.transport import SqliteTransport  # noqa: PLC0415 - only building a sink brings it
 
     path = Path(options.path)
     if not path.is_absolute():

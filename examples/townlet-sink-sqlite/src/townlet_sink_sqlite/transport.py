@@ -96,11 +96,11 @@ class SqliteTransport:
 
 
 def _rows(batch: Batch) -> Iterator[tuple[str, int, int, int | None, str, str, str]]:
-    for sequence, line in zip(batch.sequences, batch.lines, strict=True):
+    for line in batch.lines:
         event = json.loads(line)
         yield (
-            batch.source,
-            sequence,
+            event["source"],
+            int(event["sequence"]),
             event["tick"],
             event.get("seq"),
             event["type"].removeprefix("townlet."),

@@ -16,7 +16,9 @@ class Buyers:
         """Refuse worlds that are no markets."""
         del seed
         if spec.action_names != ("wait", "next", "buy"):
-            raise ConfigError(Problem("", f"the world '{spec.world}'", "the policy 'buyers' lives in a market"))
+            raise ConfigError(
+                Problem("", f"the world '{spec.world}'", "the policy 'buyers' lives in a market")
+            )
 
     def decide(self, observation: ObservationBatch) -> Decision:
         """Buy if allowed, else go to the next stall, if there is still something to buy."""

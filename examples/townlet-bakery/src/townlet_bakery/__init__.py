@@ -1,0 +1,1 @@
+"""A bakery for Townlet: hooks in ``plugin``, a village with a bakery in ``village``."""

@@ -1,0 +1,47 @@
+"""What the hooks answer, and that they keep Townlet's contract."""
+
+from dataclasses import replace
+
+from townlet_bakery import plugin
+from townlet_core.dto.hook import Cancel, NeedEffect, StockEffect
+from townlet_core.testing import check_hooks, hook_contexts, hook_of
+
+
+def uses(affordance, **changes):
+    """Made-up uses of the counter."""
+    stock = changes.pop("stock", 8)
+    return [
+        replace(context, affordance_id=affordance, stock={"meal": stock}, **changes)
+        for context in hook_contexts()
+    ]
+
+
+def test_the_hooks_keep_their_contract():
+    bread = [each for stock in range(9) for each in uses("buy_bread", stock=stock)]
+    check_hooks(lambda: hook_of("bakery", plugin), [*bread, *uses("bake_bread"), *hook_contexts()])
+
+
+def test_the_last_loaves_are_kept_until_the_evening():
+    def answers(**changes):
+        return {plugin.townlet_affordance_before(each) for each in uses("buy_bread", **changes)}
+
+    assert answers(stock=3, tod=700) == {None}
+    assert answers(stock=2, tod=700) == {Cancel("sold out")}
+    assert answers(stock=2, tod=1080) == {None}
+
+
+def test_a_batch_in_four_gives_a_loaf_more():
+    answers = [plugin.townlet_affordance_after(each) for each in uses("bake_bread")]
+    assert [StockEffect("meal", 1)] in answers
+    assert 5 <= sum(map(bool, answers)) <= 25
+
+
+def test_warm_bread_satisfies_more():
+    assert plugin.townlet_affordance_after(uses("buy_bread", tod=599)[0]) == [NeedEffect("hunger", 0.1)]
+    assert plugin.townlet_affordance_after(uses("buy_bread", tod=600)[0]) == []
+
+
+def test_other_uses_are_none_of_its_business():
+    for context in uses("eat_meal", stock=0):
+        assert plugin.townlet_affordance_before(context) is None
+        assert plugin.townlet_affordance_after(context) == []
