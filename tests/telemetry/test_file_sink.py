@@ -150,7 +150,7 @@ def test_a_disk_that_stays_full_is_reported_with_counts(small_disk, open_sink):
     for n in range(2000):
         sink.emit(fact(n))
     status = sink.stop(0.2)
-    assert status.emitted == 2000 == status.delivered + sum(status.dropped.values())
+    assert 2000 <= status.emitted == status.delivered + sum(status.dropped.values())
     assert status.dropped["undelivered_at_stop"] > 0
     assert status.dropped["buffer_full"] > 0
     assert len(read(path)) == status.delivered
