@@ -12,7 +12,7 @@ from typing import Final
 
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
-from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
 from townlet_adapters.telemetry.testing import ScriptedTransport
 from townlet_adapters.telemetry.transports.base import Batch
 from townlet_adapters.worlds.town.model import TownModel

@@ -28,8 +28,8 @@ from tests.telemetry.collector.support import (
     wait_until,
 )
 from townlet_adapters.telemetry.collector.store import read_report
-from townlet_adapters.telemetry.frames import WINDOW, Ack, HelloAck
-from townlet_adapters.telemetry.tls import client_context
+from townlet_adapters.telemetry.wire.frames import WINDOW, Ack, HelloAck
+from townlet_adapters.telemetry.wire.tls import client_context
 
 PLAIN = ("--listen", "tcp://127.0.0.1:0", "--allow-plaintext", "--token-env", "TOKEN")
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.house.sources import ROOT
 from tests.sinks import WELL, TellingSink
-from townlet_adapters.telemetry.metrics import RunMetrics
+from townlet_adapters.telemetry.monitoring.metrics import RunMetrics
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkHealth
 from townlet_core.errors import WorldError

@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from townlet_adapters.telemetry.certificates import read_leaf_file
-from townlet_adapters.telemetry.tls import ServerTlsSettings, TlsSettings, server_context
+from townlet_adapters.telemetry.wire.certificates import read_leaf_file
+from townlet_adapters.telemetry.wire.tls import ServerTlsSettings, TlsSettings, server_context
 
 _DAY = dt.timedelta(days=1)
 

@@ -2,7 +2,7 @@
 
 import json
 
-from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
 from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
-from townlet_adapters.telemetry.endpoint import Endpoint
-from townlet_adapters.telemetry.frames import (
+from townlet_adapters.telemetry.wire.endpoint import Endpoint
+from townlet_adapters.telemetry.wire.frames import (
     FROM_CLIENT,
     NOTHING,
     Ack,
@@ -403,6 +403,8 @@ class ScriptedPeer:
     def _converse(self, connection: socket.socket, script: Script) -> None:
         try:
             if self.context is not None:
+                # Raises where a reset came first: wrapping such a socket would lose it, unclosed.
+                connection.getpeername()
                 connection = self.context.wrap_socket(connection, server_side=True)
                 self._open.append(connection)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

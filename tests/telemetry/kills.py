@@ -27,10 +27,10 @@ from tests.telemetry.certificates import Certificates
 from townlet_adapters.composition import Output, RunRequest, open_run
 from townlet_adapters.telemetry.collector.service import Collector
 from townlet_adapters.telemetry.collector.settings import CollectorSettings, Listen
-from townlet_adapters.telemetry.endpoint import Endpoint
 from townlet_adapters.telemetry.envelope import source_urn
 from townlet_adapters.telemetry.ranges import RangeSet
-from townlet_adapters.telemetry.tls import ServerTlsSettings
+from townlet_adapters.telemetry.wire.endpoint import Endpoint
+from townlet_adapters.telemetry.wire.tls import ServerTlsSettings
 from townlet_core.jsonvalue import JsonObject
 
 TOKEN = "0123456789abcdef" * 2

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from townlet_adapters.telemetry.buffer import BASE_LOST, BUFFER_FULL, SUPERSEDED, BoundedBuffer, Shedding
+from townlet_adapters.telemetry.delivery.buffer import BASE_LOST, BUFFER_FULL, SUPERSEDED, BoundedBuffer
+from townlet_adapters.telemetry.envelope import Shedding
 
 CRITICAL, NORMAL, BULK = Shedding.CRITICAL, Shedding.NORMAL, Shedding.BULK
 

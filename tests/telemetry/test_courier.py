@@ -17,8 +17,8 @@ from tests.telemetry.delivering import (
     sequences,
     sink_over,
 )
-from townlet_adapters.telemetry.courier import LOCAL, LONGEST_ASKED, NETWORK
-from townlet_adapters.telemetry.deadletters import DeadLetters
+from townlet_adapters.telemetry.delivery.courier import LOCAL, LONGEST_ASKED, NETWORK
+from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
 from townlet_adapters.telemetry.transports.base import Batch, TransportError
 

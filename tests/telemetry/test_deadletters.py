@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from townlet_adapters.telemetry.deadletters import DeadLetters
+from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
 from townlet_adapters.telemetry.transports.base import TransportError
 
 

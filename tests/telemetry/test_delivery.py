@@ -22,7 +22,7 @@ from tests.telemetry.delivering import (
     sink_over,
 )
 from townlet_adapters.telemetry.clock import SystemClock
-from townlet_adapters.telemetry.intake import PATIENCE
+from townlet_adapters.telemetry.delivery.intake import PATIENCE
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
 from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.dto.frame import StateFrame, TownFrame

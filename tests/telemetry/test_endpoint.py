@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from townlet_adapters.telemetry.endpoint import (
+from townlet_adapters.telemetry.wire.endpoint import (
     Endpoint,
     Url,
     is_loopback,

@@ -34,7 +34,7 @@ def child_code(body):
     return textwrap.dedent("""
         import itertools, json, sys
         from pathlib import Path
-        from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+        from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
         from townlet_adapters.telemetry.transports.file import FileTransport
         from townlet_core.events.base import Fact
         from townlet_core.events.economy import EconomyRestock

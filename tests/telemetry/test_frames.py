@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.telemetry.faults import line
-from townlet_adapters.telemetry.frames import (
+from townlet_adapters.telemetry.wire.frames import (
     HEADER_BYTES,
     MAX_DATA_BYTES,
     MAX_LINES,

@@ -19,7 +19,7 @@ from tests.telemetry.delivering import (
     sequences,
     sink_over,
 )
-from townlet_adapters.telemetry.losses import Losses, parts_of
+from townlet_adapters.telemetry.delivery.losses import Losses, parts_of
 from townlet_adapters.telemetry.ranges import RangeSet
 from townlet_adapters.telemetry.spool.base import Loss
 from townlet_adapters.telemetry.testing import HastyClock, ScriptedOutbox, ScriptedTransport

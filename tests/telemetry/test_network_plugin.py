@@ -17,9 +17,9 @@ from townlet_adapters.composition import Output, RunRequest, open_run, open_simu
 from townlet_adapters.config.resolve import SinkRequest
 from townlet_adapters.config.source import SHIPPED, Override, read_source
 from townlet_adapters.telemetry.collector.service import Collector, CollectorSettings, Listen
-from townlet_adapters.telemetry.endpoint import Endpoint
 from townlet_adapters.telemetry.plugin import townlet_sinks
-from townlet_adapters.telemetry.tls import ServerTlsSettings
+from townlet_adapters.telemetry.wire.endpoint import Endpoint
+from townlet_adapters.telemetry.wire.tls import ServerTlsSettings
 from townlet_core.errors import ConfigError, NoRunFolderError
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock

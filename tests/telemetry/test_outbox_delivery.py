@@ -20,8 +20,8 @@ from tests.telemetry.delivering import (
     sink_over,
 )
 from townlet_adapters.telemetry.clock import SystemClock
-from townlet_adapters.telemetry.courier import NETWORK
-from townlet_adapters.telemetry.errands import Mail, Sending
+from townlet_adapters.telemetry.delivery.courier import NETWORK
+from townlet_adapters.telemetry.delivery.errands import Mail, Sending
 from townlet_adapters.telemetry.spool.base import OutboxLimits, Row
 from townlet_adapters.telemetry.spool.outbox import Outbox
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport

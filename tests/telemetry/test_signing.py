@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from townlet_adapters.telemetry.signing import (
+from townlet_adapters.telemetry.wire.signing import (
     ID,
     SIGNATURE,
     TIMESTAMP,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.telemetry.delivering import FULL, fact, sink_over
-from townlet_adapters.telemetry.meters import EMIT_BOUNDS, Meter
+from townlet_adapters.telemetry.delivery.meters import EMIT_BOUNDS, Meter
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
 from townlet_adapters.telemetry.transports.base import Condition
 from townlet_core.dto.frame import StateFrame, TownFrame

@@ -118,7 +118,7 @@ def test_a_reader_that_left_fails_the_sink_with_counts(pipe, open_sink):
 def test_a_command_that_reads_three_lines_and_leaves_ends_nothing():
     code = textwrap.dedent("""
         import json, sys
-        from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+        from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
         from townlet_adapters.telemetry.transports.stdout import StdoutTransport
         from townlet_core.events.base import Fact
         from townlet_core.events.economy import EconomyRestock

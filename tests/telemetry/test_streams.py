@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from townlet_adapters.cli.schema import message_schema
 from townlet_adapters.composition import open_simulation
-from townlet_adapters.telemetry.buffer import BASE_LOST, SUPERSEDED
-from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.delivery.buffer import BASE_LOST, SUPERSEDED
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
 from townlet_adapters.telemetry.envelope import state_hash
 from townlet_adapters.telemetry.streams import CHANNELS, HASH_EVERY, NullValueError, frame_data, merge_patch
 from townlet_adapters.telemetry.testing import ScriptedTransport

@@ -20,8 +20,11 @@ from tests.telemetry.faults import (
     line,
     refusing,
 )
-from townlet_adapters.telemetry.endpoint import Endpoint
-from townlet_adapters.telemetry.frames import (
+from townlet_adapters.telemetry.transports.base import Batch, TransportError
+from townlet_adapters.telemetry.transports.conversation import cut
+from townlet_adapters.telemetry.transports.tcp import TcpSettings, TcpTransport
+from townlet_adapters.telemetry.wire.endpoint import Endpoint
+from townlet_adapters.telemetry.wire.frames import (
     MAX_DATA_BYTES,
     MAX_LINES,
     WINDOW,
@@ -34,9 +37,6 @@ from townlet_adapters.telemetry.frames import (
     Pong,
     encode,
 )
-from townlet_adapters.telemetry.transports.base import Batch, TransportError
-from townlet_adapters.telemetry.transports.conversation import cut
-from townlet_adapters.telemetry.transports.tcp import TcpSettings, TcpTransport
 from townlet_core.errors import ConfigError, ContractError
 
 SOURCE = "urn:townlet:run:r:p1"

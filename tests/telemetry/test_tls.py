@@ -14,18 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.telemetry.faults import Line, ScriptedPeer
-from townlet_adapters.telemetry.certificates import read_leaf, read_leaf_file
-from townlet_adapters.telemetry.endpoint import Endpoint
-from townlet_adapters.telemetry.tls import (
+from townlet_adapters.telemetry.transports.base import TransportError
+from townlet_adapters.telemetry.transports.channel import Interrupt
+from townlet_adapters.telemetry.transports.dialing import connect
+from townlet_adapters.telemetry.wire.certificates import read_leaf, read_leaf_file
+from townlet_adapters.telemetry.wire.endpoint import Endpoint
+from townlet_adapters.telemetry.wire.tls import (
     ServerTlsSettings,
     TlsSettings,
     client_context,
     own_leaf,
     server_context,
 )
-from townlet_adapters.telemetry.transports.base import TransportError
-from townlet_adapters.telemetry.transports.channel import Interrupt
-from townlet_adapters.telemetry.transports.dialing import connect
 from townlet_core.errors import ConfigError
 
 

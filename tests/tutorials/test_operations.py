@@ -10,9 +10,9 @@ import pytest
 from tests.house.sources import ROOT
 from tests.tutorials.pages import run_blocks
 from townlet_adapters.secrets import read_secret
-from townlet_adapters.telemetry.frames import is_plain
-from townlet_adapters.telemetry.signing import parse_key
-from townlet_adapters.telemetry.tls import (
+from townlet_adapters.telemetry.wire.frames import is_plain
+from townlet_adapters.telemetry.wire.signing import parse_key
+from townlet_adapters.telemetry.wire.tls import (
     ServerTlsSettings,
     TlsSettings,
     client_context,

@@ -9,19 +9,28 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from enum import IntEnum
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 import orjson
 
-from townlet_adapters.telemetry.buffer import Shedding
 from townlet_adapters.telemetry.streams import STATE_FRAME, frame_data
 from townlet_core.dto.frame import StateFrame
 from townlet_core.events.base import Fact
 from townlet_core.events.schema import event_data, schema_id
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.ports.telemetry import Message
+
+
+class Shedding(IntEnum):
+    """What is given up first where there is no room for everything: the highest number."""
+
+    CRITICAL = 0
+    NORMAL = 1
+    BULK = 2
+
 
 MAX_EVENT_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 32

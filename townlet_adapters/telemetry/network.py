@@ -6,12 +6,10 @@ from typing import Final
 
 from townlet_adapters.secrets import read_secret
 from townlet_adapters.telemetry.clock import SystemClock
-from townlet_adapters.telemetry.courier import NETWORK, Pace
-from townlet_adapters.telemetry.deadletters import DeadLetters
-from townlet_adapters.telemetry.delivery import DeliveringSink
-from townlet_adapters.telemetry.endpoint import parse_endpoint, parse_url
+from townlet_adapters.telemetry.delivery.courier import NETWORK, Pace
+from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink
 from townlet_adapters.telemetry.envelope import source_urn
-from townlet_adapters.telemetry.frames import is_plain
 from townlet_adapters.telemetry.options import (
     SECRET_VARIABLE,
     TOKEN_VARIABLE,
@@ -20,13 +18,15 @@ from townlet_adapters.telemetry.options import (
     TcpOptions,
     TlsOptions,
 )
-from townlet_adapters.telemetry.signing import Signatures, parse_key
 from townlet_adapters.telemetry.spool.base import OutboxLimits
 from townlet_adapters.telemetry.spool.outbox import Outbox
-from townlet_adapters.telemetry.tls import TlsSettings
 from townlet_adapters.telemetry.transports.base import Transport
 from townlet_adapters.telemetry.transports.http import HttpTransport
 from townlet_adapters.telemetry.transports.tcp import TcpSettings, TcpTransport
+from townlet_adapters.telemetry.wire.endpoint import parse_endpoint, parse_url
+from townlet_adapters.telemetry.wire.frames import is_plain
+from townlet_adapters.telemetry.wire.signing import Signatures, parse_key
+from townlet_adapters.telemetry.wire.tls import TlsSettings
 from townlet_core.errors import ConfigError, NoRunFolderError, Problem
 from townlet_plugins.factory import BuildContext
 

@@ -4,8 +4,8 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from townlet_adapters.telemetry.delivery import DeliveryLimits
-from townlet_adapters.telemetry.endpoint import Endpoint, parse_endpoint, parse_url, require_local
+from townlet_adapters.telemetry.delivery.sink import DeliveryLimits
+from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_endpoint, parse_url, require_local
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.events.health import Durability
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from townlet_adapters.telemetry.delivery import DeliveringSink
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink
 from townlet_adapters.telemetry.envelope import source_urn
 from townlet_adapters.telemetry.options import FileOptions, HttpOptions, StdoutOptions, TcpOptions
 from townlet_adapters.telemetry.transports.file import FileTransport

@@ -5,7 +5,7 @@ import pytest
 from tests.telemetry.collector.support import SECRET, TOKEN
 from townlet_adapters.telemetry.collector.settings import CollectorSettings, Listen
 from townlet_adapters.telemetry.collector.testing import RunningCollector
-from townlet_adapters.telemetry.endpoint import Endpoint
+from townlet_adapters.telemetry.wire.endpoint import Endpoint
 
 
 @pytest.fixture

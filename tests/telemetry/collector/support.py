@@ -8,8 +8,8 @@ from http.client import HTTPConnection, HTTPSConnection
 import orjson
 
 from townlet_adapters.telemetry.envelope import source_urn
-from townlet_adapters.telemetry.frames import FROM_SERVER, Bye, Data, FrameReader, Hello, encode
-from townlet_adapters.telemetry.signing import Signatures
+from townlet_adapters.telemetry.wire.frames import FROM_SERVER, Bye, Data, FrameReader, Hello, encode
+from townlet_adapters.telemetry.wire.signing import Signatures
 from townlet_core.events.schema import schema_id
 
 TOKEN = "token-of-twenty-four-bytes"  # noqa: S105 - of no use anywhere else

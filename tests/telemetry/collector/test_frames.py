@@ -13,7 +13,7 @@ import pytest
 from tests.telemetry.collector.support import SOURCE, TOKEN, Peer, data, line, lines, loss, stored, wait_until
 from townlet_adapters.telemetry.collector.plan import StoreLimits
 from townlet_adapters.telemetry.collector.stream import PeerLimits
-from townlet_adapters.telemetry.frames import (
+from townlet_adapters.telemetry.wire.frames import (
     NOTHING,
     Ack,
     Bye,
@@ -25,7 +25,7 @@ from townlet_adapters.telemetry.frames import (
     Pong,
     encode,
 )
-from townlet_adapters.telemetry.tls import ServerTlsSettings, client_context
+from townlet_adapters.telemetry.wire.tls import ServerTlsSettings, client_context
 
 OTHER = "urn:townlet:run:other:p1"
 HASTY = PeerLimits(handshake_seconds=0.3, message_seconds=0.3, idle_seconds=30, reply_seconds=0.3)

@@ -6,12 +6,12 @@ from typing import get_args
 
 from prometheus_client.registry import CollectorRegistry
 
-from townlet_adapters.telemetry import signing
 from townlet_adapters.telemetry.collector import checking, files, listener, plan, posts, tcp
 from townlet_adapters.telemetry.collector import http as http_service
 from townlet_adapters.telemetry.collector.metrics import CollectorMetrics
 from townlet_adapters.telemetry.collector.posts import RETRY_AFTER
 from townlet_adapters.telemetry.collector.tcp import NACKS
+from townlet_adapters.telemetry.wire import signing
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operations" / "collector.md").read_text(encoding="utf-8")
 

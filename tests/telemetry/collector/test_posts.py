@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from tests.telemetry.collector.support import SECRET, SOURCE, Poster, line, lines, loss, stored, wait_until
 from townlet_adapters.telemetry.collector.posts import MOST_BODY, MOST_EVENTS
 from townlet_adapters.telemetry.collector.stream import PeerLimits
-from townlet_adapters.telemetry.tls import ServerTlsSettings, client_context
+from townlet_adapters.telemetry.wire.tls import ServerTlsSettings, client_context
 
 OTHER = "urn:townlet:run:other:p1"
 LONG = (

@@ -4,7 +4,7 @@ import logging
 import ssl
 from collections.abc import Callable
 
-from townlet_adapters.telemetry.tls import ServerTlsSettings, server_context
+from townlet_adapters.telemetry.wire.tls import ServerTlsSettings, server_context
 from townlet_core.errors import ConfigError
 
 _log = logging.getLogger(__name__)

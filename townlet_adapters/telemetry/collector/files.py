@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from townlet_adapters.telemetry.collector.shelf import Shelf
-from townlet_adapters.telemetry.meters import Meter
+from townlet_adapters.telemetry.delivery.meters import Meter
 from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_adapters.telemetry.transports.lines import LineAppender
 from townlet_core.events.health import Histogram

@@ -16,7 +16,7 @@ from townlet_adapters.telemetry.collector.plan import Trouble
 from townlet_adapters.telemetry.collector.store import Lane, Outcome
 from townlet_adapters.telemetry.collector.stream import Stream
 from townlet_adapters.telemetry.envelope import MAX_EVENT_BYTES
-from townlet_adapters.telemetry.signing import SignatureError, Signatures
+from townlet_adapters.telemetry.wire.signing import SignatureError, Signatures
 from townlet_core.jsonvalue import JsonObject
 
 EVENTS_PATH: Final = "/v1/events"

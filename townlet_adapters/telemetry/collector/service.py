@@ -15,7 +15,7 @@ from townlet_adapters.telemetry.collector.posts import PostHandler
 from townlet_adapters.telemetry.collector.settings import ENCRYPTED, CollectorSettings, Listen
 from townlet_adapters.telemetry.collector.store import Store, StoreFigures
 from townlet_adapters.telemetry.collector.tcp import FrameService
-from townlet_adapters.telemetry.signing import Signatures, parse_key
+from townlet_adapters.telemetry.wire.signing import Signatures, parse_key
 from townlet_core.errors import ConfigError, Problem
 
 _log = logging.getLogger(__name__)

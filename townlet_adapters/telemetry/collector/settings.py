@@ -6,10 +6,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from townlet_adapters.telemetry.collector.plan import StoreLimits
 from townlet_adapters.telemetry.collector.stream import PeerLimits
-from townlet_adapters.telemetry.endpoint import Endpoint, require_local
-from townlet_adapters.telemetry.frames import MAX_TOKEN, is_plain
-from townlet_adapters.telemetry.signing import parse_key
-from townlet_adapters.telemetry.tls import ServerTlsSettings
+from townlet_adapters.telemetry.wire.endpoint import Endpoint, require_local
+from townlet_adapters.telemetry.wire.frames import MAX_TOKEN, is_plain
+from townlet_adapters.telemetry.wire.signing import parse_key
+from townlet_adapters.telemetry.wire.tls import ServerTlsSettings
 from townlet_core.errors import ConfigError, Problem
 
 Scheme: TypeAlias = Literal["tls", "https", "tcp", "http"]

@@ -12,7 +12,7 @@ from townlet_adapters.telemetry.collector.figures import Figures
 from townlet_adapters.telemetry.collector.plan import Trouble
 from townlet_adapters.telemetry.collector.store import Lane, Outcome, Store
 from townlet_adapters.telemetry.collector.stream import Stream
-from townlet_adapters.telemetry.frames import (
+from townlet_adapters.telemetry.wire.frames import (
     FROM_CLIENT,
     NOTHING,
     VERSION,

@@ -8,7 +8,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-from townlet_adapters.telemetry.frames import (
+from townlet_adapters.telemetry.transports import diagnosis
+from townlet_adapters.telemetry.transports.base import Batch, TransportError, Verdict
+from townlet_adapters.telemetry.transports.channel import Channel
+from townlet_adapters.telemetry.wire.frames import (
     FROM_SERVER,
     MAX_DATA_BYTES,
     MAX_LINES,
@@ -30,9 +33,6 @@ from townlet_adapters.telemetry.frames import (
     Pong,
     encode,
 )
-from townlet_adapters.telemetry.transports import diagnosis
-from townlet_adapters.telemetry.transports.base import Batch, TransportError, Verdict
-from townlet_adapters.telemetry.transports.channel import Channel
 
 _log = logging.getLogger(__name__)
 

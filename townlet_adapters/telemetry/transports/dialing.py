@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from townlet_adapters.telemetry import tls
-from townlet_adapters.telemetry.certificates import Leaf
-from townlet_adapters.telemetry.endpoint import Endpoint, is_literal, is_loopback
-from townlet_adapters.telemetry.tls import TlsSettings
 from townlet_adapters.telemetry.transports import diagnosis
 from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_adapters.telemetry.transports.channel import Channel, Interrupt, wait_for
+from townlet_adapters.telemetry.wire import tls
+from townlet_adapters.telemetry.wire.certificates import Leaf
+from townlet_adapters.telemetry.wire.endpoint import Endpoint, is_literal, is_loopback
+from townlet_adapters.telemetry.wire.tls import TlsSettings
 from townlet_core.errors import ConfigError
 
 Lookup: TypeAlias = Callable[[str, int], Sequence[str]]

@@ -9,14 +9,14 @@ import time
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from townlet_adapters.telemetry import tls
-from townlet_adapters.telemetry.endpoint import Endpoint, require_local
-from townlet_adapters.telemetry.frames import MAX_TOKEN, Hello, is_plain
-from townlet_adapters.telemetry.tls import TlsSettings
 from townlet_adapters.telemetry.transports.base import Batch, Condition, TransportError
 from townlet_adapters.telemetry.transports.channel import Interrupt
 from townlet_adapters.telemetry.transports.conversation import Conversation, Progress
 from townlet_adapters.telemetry.transports.dialing import Lookup, connect, look_up
+from townlet_adapters.telemetry.wire import tls
+from townlet_adapters.telemetry.wire.endpoint import Endpoint, require_local
+from townlet_adapters.telemetry.wire.frames import MAX_TOKEN, Hello, is_plain
+from townlet_adapters.telemetry.wire.tls import TlsSettings
 from townlet_core.errors import ConfigError, ContractError, Problem
 
 _log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from townlet_adapters.telemetry.buffer import Shedding
+from townlet_adapters.telemetry.envelope import Shedding
 from townlet_core.events.health import Histogram
 
 EMIT_BOUNDS: Final = (2e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e-2, 0.1, 1.0)

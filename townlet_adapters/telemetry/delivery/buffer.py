@@ -2,18 +2,10 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from enum import IntEnum
 from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
-
-class Shedding(IntEnum):
-    """What is given up first: the highest number."""
-
-    CRITICAL = 0
-    NORMAL = 1
-    BULK = 2
-
+from townlet_adapters.telemetry.envelope import Shedding
 
 SUPERSEDED: Final = "superseded"
 BASE_LOST: Final = "base_lost"

@@ -12,7 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import make_wsgi_app
 from prometheus_client.registry import CollectorRegistry
 
-from townlet_adapters.telemetry.endpoint import Endpoint, parse_endpoint
+from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_endpoint
 from townlet_core.errors import ConfigError, Problem
 
 _log = logging.getLogger(__name__)

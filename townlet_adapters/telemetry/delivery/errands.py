@@ -7,9 +7,9 @@ from typing import Final, Protocol
 
 import orjson
 
-from townlet_adapters.telemetry.buffer import Shedding
-from townlet_adapters.telemetry.deadletters import DeadLetters
-from townlet_adapters.telemetry.intake import BATCH_BYTES, BATCH_EVENTS, Intake
+from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
+from townlet_adapters.telemetry.delivery.intake import BATCH_BYTES, BATCH_EVENTS, Intake
+from townlet_adapters.telemetry.envelope import Shedding
 from townlet_adapters.telemetry.spool.base import Loss, Row
 from townlet_adapters.telemetry.transports.base import Batch, Transport, TransportError
 from townlet_core.events.health import SpoolHealth

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from townlet_adapters.telemetry.clock import Clock
-from townlet_adapters.telemetry.meters import FLUSH_BOUNDS, Meter
+from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, Meter
 from townlet_adapters.telemetry.transports.base import Batch, TransportError
 
 _log = logging.getLogger(__name__)

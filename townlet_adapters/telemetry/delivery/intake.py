@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final, Literal, TypeAlias
 
-from townlet_adapters.telemetry.buffer import BUFFER_FULL, BoundedBuffer, Line, Shed, Shedding
 from townlet_adapters.telemetry.clock import Clock
-from townlet_adapters.telemetry.envelope import SEAL_BYTES, EnvelopeError, Record, Speller, seal
-from townlet_adapters.telemetry.losses import MOST_RANGES, Losses, parts_of, record_of_loss
-from townlet_adapters.telemetry.meters import ACK_BOUNDS, EMIT_BOUNDS, Account, Meter
+from townlet_adapters.telemetry.delivery.buffer import BUFFER_FULL, BoundedBuffer, Line, Shed
+from townlet_adapters.telemetry.delivery.losses import MOST_RANGES, Losses, parts_of, record_of_loss
+from townlet_adapters.telemetry.delivery.meters import ACK_BOUNDS, EMIT_BOUNDS, Account, Meter
+from townlet_adapters.telemetry.envelope import SEAL_BYTES, EnvelopeError, Record, Shedding, Speller, seal
 from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Loss
 from townlet_adapters.telemetry.streams import Strand
 from townlet_core.dto.frame import StateFrame

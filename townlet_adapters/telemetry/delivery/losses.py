@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from townlet_adapters.telemetry.buffer import BASE_LOST, BUFFER_FULL, SUPERSEDED
+from townlet_adapters.telemetry.delivery.buffer import BASE_LOST, BUFFER_FULL, SUPERSEDED
 from townlet_adapters.telemetry.ranges import RangeSet
 from townlet_adapters.telemetry.spool.base import Loss
 from townlet_core.events.telemetry import TelemetryLoss

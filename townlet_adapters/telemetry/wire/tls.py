@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from townlet_adapters.telemetry.certificates import Leaf, read_leaf, read_leaf_file
+from townlet_adapters.telemetry.wire.certificates import Leaf, read_leaf, read_leaf_file
 from townlet_core.errors import ConfigError, Problem
 
 TlsVersion: TypeAlias = Literal["1.2", "1.3"]

@@ -16,14 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from townlet_adapters.telemetry.buffer import BoundedBuffer
 from townlet_adapters.telemetry.clock import Clock, SystemClock
-from townlet_adapters.telemetry.courier import LOCAL, Courier, Errand, Pace
-from townlet_adapters.telemetry.deadletters import DeadLetters
-from townlet_adapters.telemetry.errands import Commit, Handover, Mail, OutboxProtocol, Sending
-from townlet_adapters.telemetry.forks import watch
-from townlet_adapters.telemetry.intake import UNDELIVERED, Intake
-from townlet_adapters.telemetry.meters import FLUSH_BOUNDS, Meter
+from townlet_adapters.telemetry.delivery.buffer import BoundedBuffer
+from townlet_adapters.telemetry.delivery.courier import LOCAL, Courier, Errand, Pace
+from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
+from townlet_adapters.telemetry.delivery.errands import Commit, Handover, Mail, OutboxProtocol, Sending
+from townlet_adapters.telemetry.delivery.forks import watch
+from townlet_adapters.telemetry.delivery.intake import UNDELIVERED, Intake
+from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, Meter
 from townlet_adapters.telemetry.spool.base import Row
 from townlet_adapters.telemetry.streams import strands_of
 from townlet_adapters.telemetry.transports.base import Transport
