@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.sinks import WELL, TellingSink
-from townlet_adapters.telemetry.monitoring.exposition import parse_listening, serve_metrics
+from townlet_adapters.telemetry.monitoring.exposition import serve_metrics
 from townlet_adapters.telemetry.monitoring.metrics import RunMetrics
-from townlet_adapters.telemetry.wire.endpoint import Endpoint
+from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_listening
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkCounts, SinkStatus
 from townlet_core.errors import ConfigError, WorldError

@@ -25,6 +25,7 @@ from townlet_adapters.telemetry.collector.settings import SCHEMES, CollectorSett
 from townlet_adapters.telemetry.collector.store import read_report
 from townlet_adapters.telemetry.collector.stream import PeerLimits
 from townlet_adapters.telemetry.ranges import RangeSet
+from townlet_adapters.telemetry.wire.endpoint import parse_listening
 from townlet_adapters.telemetry.wire.tls import ServerTlsSettings
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonObject
@@ -241,7 +242,7 @@ def _serve_metrics(collector: Collector, text: str, stack: ExitStack) -> str:
     from prometheus_client.registry import CollectorRegistry  # noqa: PLC0415 - as said above
 
     from townlet_adapters.telemetry.collector.metrics import CollectorMetrics  # noqa: PLC0415 - as above
-    from townlet_adapters.telemetry.monitoring.exposition import parse_listening, serve_metrics  # noqa: PLC0415 - as above
+    from townlet_adapters.telemetry.monitoring.exposition import serve_metrics  # noqa: PLC0415 - as above
 
     registry = CollectorRegistry()
     registry.register(CollectorMetrics(collector))
@@ -260,8 +261,6 @@ def _our_names() -> Iterator[None]:
 
 
 def _listen(text: str) -> Listen:
-    from townlet_adapters.telemetry.monitoring.exposition import parse_listening  # noqa: PLC0415 - see _serve_metrics
-
     name, mark, place = text.partition("://")
     scheme = next((each for each in SCHEMES if each == name), None)
     if scheme is None or not mark:

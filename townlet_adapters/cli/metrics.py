@@ -11,9 +11,9 @@ from prometheus_client.registry import CollectorRegistry
 
 from townlet_adapters.cli.console import note
 from townlet_adapters.storage.atomic import write_atomically
-from townlet_adapters.telemetry.monitoring.exposition import parse_listening, serve_metrics
+from townlet_adapters.telemetry.monitoring.exposition import serve_metrics
 from townlet_adapters.telemetry.monitoring.metrics import RunMetrics
-from townlet_adapters.telemetry.wire.endpoint import Endpoint
+from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_listening
 from townlet_core.errors import OutputError
 from townlet_core.events.loop import LoopHealth
 from townlet_core.loop import SimulationLoop

@@ -12,7 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import make_wsgi_app
 from prometheus_client.registry import CollectorRegistry
 
-from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_endpoint
+from townlet_adapters.telemetry.wire.endpoint import Endpoint
 from townlet_core.errors import ConfigError, Problem
 
 _log = logging.getLogger(__name__)
@@ -20,17 +20,6 @@ _log = logging.getLogger(__name__)
 _SECONDS: Final = 5.0  # that a client may be silent
 _CLIENTS: Final = 8  # answered at once; further ones are turned away
 _POLL: Final = 0.1  # seconds after which a stop is noticed
-
-
-def parse_listening(text: str, key: str) -> Endpoint:
-    """Read ``HOST:PORT`` of an address to listen on; port 0 stands for any free one.
-
-    Raises:
-        ConfigError: when it is anything else; ``key`` is what the message calls it.
-    """
-    any_port = text.endswith(":0")
-    endpoint = parse_endpoint(f"{text[:-1]}1" if any_port else text, key)
-    return endpoint._replace(port=0) if any_port else endpoint
 
 
 @contextmanager

@@ -86,6 +86,17 @@ def parse_endpoint(text: str, key: str = "endpoint") -> Endpoint:
     return _place(text, key, _ENDPOINT_FORM, default_port=None)
 
 
+def parse_listening(text: str, key: str) -> Endpoint:
+    """Read ``HOST:PORT`` of an address to listen on; port 0 stands for any free one.
+
+    Raises:
+        ConfigError: when it is anything else; ``key`` is what the message calls it.
+    """
+    any_port = text.endswith(":0")
+    endpoint = parse_endpoint(f"{text[:-1]}1" if any_port else text, key)
+    return endpoint._replace(port=0) if any_port else endpoint
+
+
 def parse_url(text: str, key: str = "url") -> Url:
     """Read an ``https`` or ``http`` address; whether plaintext is allowed is for the caller to say.
 
