@@ -18,7 +18,7 @@ export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench ml setup lock clean
+.PHONY: help run test check lint types bench soak ml setup lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ types: $(READY) ## static types
 
 bench: $(READY) ## how fast the town is on this machine
 	@"$(BIN)/townlet" bench $(ARGS)
+
+soak: $(READY) ## a thousand kills of a town and its collector, about ten minutes: nothing may be lost silently
+	"$(BIN)/townlet" warmup
+	"$(BIN)/python" -m tests.telemetry.kills --kills 1000 $(ARGS)
 
 setup: $(READY) ## the environment in .venv, from the lock; the targets above see to it themselves
 

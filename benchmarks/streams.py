@@ -12,7 +12,9 @@ from typing import Final
 
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
-from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.testing import ScriptedTransport
+from townlet_adapters.telemetry.transports.base import Batch
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.world import TownWorld
@@ -32,24 +34,19 @@ MODES: Final = {
 }
 
 
-class Scales:
+class Scales(ScriptedTransport):
     """A transport that keeps nothing but the size of what it is given."""
 
     def __init__(self) -> None:
         """Begin at zero."""
-        self.bytes = self.lines = 0
+        super().__init__()
+        self.size = self.count = 0
 
-    def open(self) -> None:
-        """Nothing to open."""
-
-    def write(self, lines: Sequence[bytes]) -> int:
+    def write(self, batch: Batch) -> int:
         """Weigh."""
-        self.bytes += sum(map(len, lines))
-        self.lines += len(lines)
-        return len(lines)
-
-    def close(self) -> None:
-        """Nothing to close."""
+        self.size += sum(map(len, batch.lines))
+        self.count += len(batch.lines)
+        return len(batch.lines)
 
 
 class Watched(TownWorld):
@@ -116,10 +113,10 @@ def main() -> None:
     whole = 0
     for name, stream in MODES.items():
         scales, costs = weigh(stream, frames)
-        whole = whole or scales.bytes
-        share = 100 * scales.bytes / whole
+        whole = whole or scales.size
+        share = 100 * scales.size / whole
         sys.stdout.write(
-            f"{name:10}{scales.lines:6} lines {scales.bytes:10} bytes {share:6.1f} %      {spell(costs)}\n"
+            f"{name:10}{scales.count:6} lines {scales.size:10} bytes {share:6.1f} %      {spell(costs)}\n"
         )
 
 

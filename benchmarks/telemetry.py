@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.events.base import Fact

@@ -3,6 +3,7 @@
 import logging
 import platform
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -71,7 +72,10 @@ from townlet_plugins.offers import broken
 _LOG = logging.getLogger(__name__)
 
 DRAIN_SECONDS: Final = 10.0
-"""How long a sink may take to deliver what it still holds when a run ends."""
+"""How long the sinks may take to deliver what they still hold when a run ends."""
+
+LAST_SECONDS: Final = 1.0
+"""What a sink has of that in any case, for its last attempt."""
 
 _RUN_ID_BYTES: Final = 8
 _VERSIONS_OF: Final = ("numba", "numpy", "orjson", "pydantic")
@@ -149,7 +153,12 @@ class OpenRun:
     def drain(self) -> tuple[SinkStatus, ...]:
         """Stop the sinks and tell what each of them came to."""
         account = self.loop.dispatcher.account
-        return tuple(account(route, route.sink.stop(DRAIN_SECONDS)) for route in self.routes)
+        # Each goes on delivering while another is stopped, so the time is the same for all of them.
+        until = time.monotonic() + DRAIN_SECONDS
+        return tuple(
+            account(route, route.sink.stop(max(LAST_SECONDS, until - time.monotonic())))
+            for route in self.routes
+        )
 
 
 @contextmanager
@@ -426,7 +435,10 @@ def _open_sinks(
             notify(str(error))
             continue
         transforms = tuple(_transforms(config, choice))
-        with broken(f"the sink '{choice.part.name}' cannot start", TownletError):
+        with (
+            config.located((*choice.path, "options")),
+            broken(f"the sink '{choice.part.name}' cannot start", TownletError),
+        ):
             sink.start()
         stack.callback(sink.stop, DRAIN_SECONDS)
         # Two sinks of a kind are told apart by number: file, file-2.

@@ -1,17 +1,19 @@
 """Who hears of what: subscribers by kind, histories, and routes to sinks. No listener can hurt the town."""
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, TypeVar
 
 from townlet_core.dto.frame import StateFrame
-from townlet_core.dto.health import SinkStatus
+from townlet_core.dto.health import SinkHealth, SinkStatus
 from townlet_core.events.base import Diagnostic, Event, Fact
+from townlet_core.events.health import SinkState
 from townlet_core.events.schema import family_of
 from townlet_core.histories import HISTORY_FAMILIES, Histories, HistorySettings
-from townlet_core.ports.telemetry import Message, TelemetrySinkProtocol
+from townlet_core.ports.telemetry import Message, SupportsHealth, TelemetrySinkProtocol
 from townlet_core.transforms.base import Transform, Withheld
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ class EventDispatcher:
         self._histories = Histories(histories or HistorySettings())
         self._subscribers: dict[str, tuple[tuple[str, Subscriber], ...]] = {}
         self._failures: Counter[str] = Counter()
+        self._failure_count = 0
+        self._counting = threading.Lock()
         self._withheld: dict[str, Counter[str]] = {route.name: Counter() for route in self._routes}
 
     @property
@@ -67,6 +71,11 @@ class EventDispatcher:
     def failures(self) -> Mapping[str, int]:
         """How often each listener failed, by its name."""
         return dict(self._failures)
+
+    @property
+    def failure_count(self) -> int:
+        """How often any listener failed."""
+        return self._failure_count
 
     def subscribe(self, kind: str, subscriber: Subscriber, *, name: str) -> None:
         """Let a callable hear of every event of a kind; ``name`` stands in logs and counts."""
@@ -108,26 +117,40 @@ class EventDispatcher:
             if _shows(route, state.tick):
                 self._send(route, state)
 
+    def states(self) -> tuple[SinkState, ...]:
+        """Ask every sink for its state alone, in the order of the routes."""
+        return tuple(self._status(route).state for route in self._routes)
+
     def statuses(self) -> tuple[SinkStatus, ...]:
-        """Ask every sink how it is doing, in the order of the routes."""
-        return tuple(self._status(route) for route in self._routes)
+        """Ask every sink for its account, in the order of the routes; from any thread."""
+        return tuple(self.account(route, self._status(route)) for route in self._routes)
+
+    def healths(self) -> dict[str, SinkHealth | SinkStatus]:
+        """Ask every sink for its health, or for its account if it keeps no more, by name; from any thread."""
+        return {route.name: self._health(route) for route in self._routes}
 
     def account(self, route: SinkRoute, status: SinkStatus) -> SinkStatus:
         """Complete a sink's own account: by the name of its route, with what its transforms withheld."""
-        withheld = self._withheld[route.name]
+        # Copied in one go: the town's thread may be counting.
+        withheld = dict(self._withheld[route.name])
         # A sink knows what it is called by itself; beside another one of its kind, the route knows better.
         return replace(
             status,
             name=route.name,
-            offered=status.offered + withheld.total(),
-            rejected=dict(Counter(status.rejected) + withheld),
+            offered=status.offered + sum(withheld.values()),
+            rejected=dict(Counter(status.rejected) + Counter(withheld)),
         )
 
     def _status(self, route: SinkRoute) -> SinkStatus:
-        status = self._guarded(route.name, lambda sink: sink.status(), route.sink)
-        if status is None:
-            status = SinkStatus(route.name, "failed", last_error="the sink cannot tell its status")
-        return self.account(route, status)
+        return self._guarded(route.name, _status_of, route.sink) or _speechless(route, "status")
+
+    def _health(self, route: SinkRoute) -> SinkHealth | SinkStatus:
+        if not isinstance(route.sink, SupportsHealth):
+            return self.account(route, self._status(route))
+        health = self._guarded(route.name, _health_of, route.sink)
+        if health is None:
+            return self.account(route, _speechless(route, "health"))
+        return replace(health, totals=self.account(route, health.totals))
 
     def _send(self, route: SinkRoute, message: Message) -> None:
         for transform in route.transforms:
@@ -145,10 +168,25 @@ class EventDispatcher:
         try:
             return call(argument)
         except Exception:  # noqa: BLE001 - whatever a listener raises, the town goes on
-            self._failures[name] += 1
-            if self._failures[name] == 1:
+            with self._counting:
+                self._failures[name] += 1
+                first = self._failures[name] == 1
+                self._failure_count += 1
+            if first:
                 _LOG.exception("listener '%s' failed; further failures of it are only counted", name)
             return None
+
+
+def _status_of(sink: TelemetrySinkProtocol) -> SinkStatus:
+    return sink.status()
+
+
+def _health_of(sink: SupportsHealth) -> SinkHealth:
+    return sink.health()
+
+
+def _speechless(route: SinkRoute, of_what: str) -> SinkStatus:
+    return SinkStatus(route.name, "failed", last_error=f"the sink cannot tell its {of_what}")
 
 
 def _shows(route: SinkRoute, tick: int) -> bool:

@@ -11,6 +11,7 @@ from townlet_core.digest import FactDigest
 from townlet_core.dispatch import EventDispatcher
 from townlet_core.dto.action import PolicyIdentity
 from townlet_core.dto.frame import PICTURED_DECIMALS, StateFrame, TownFrame
+from townlet_core.dto.health import LoopFigures
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
 from townlet_core.dto.snapshot import Snapshot
@@ -23,7 +24,7 @@ from townlet_core.errors import (
     WorldError,
 )
 from townlet_core.events.base import Event, Fact
-from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
+from townlet_core.events.loop import LoopFailure, LoopTick
 from townlet_core.events.policy import PolicyMetadata
 from townlet_core.events.schema import is_diagnostic
 from townlet_core.iteration import TickIterator
@@ -41,7 +42,7 @@ from townlet_core.parts import (
 from townlet_core.ports.policy import PolicyPort
 from townlet_core.ports.world import WorldPort
 from townlet_core.summary import RunSummary
-from townlet_core.vitals import Vitals
+from townlet_core.vitals import Hooks, Vitals, no_hooks
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class SimulationLoop:
         pacer: Pacer | None = None,
         snapshots: SnapshotSchedule | None = None,
         save_failure: Callable[[Snapshot], str] | None = None,
+        hooks: Hooks = no_hooks,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Put the parts together; nothing runs before ``begin``, ``restore`` or the first step.
@@ -112,6 +114,7 @@ class SimulationLoop:
             snapshots: who keeps snapshots; nobody by default.
             save_failure: keeps the snapshot of a failed simulation, which can be looked at but not
                 resumed, and tells its path; nobody by default.
+            hooks: tells the counts of the plugins' hooks for ``loop.health``; there are none by default.
             clock: seconds, for durations only.
 
         Raises:
@@ -124,7 +127,7 @@ class SimulationLoop:
         self._pacer = pacer or Pacer()
         self._snapshots, self._save_failure = snapshots, save_failure
         self._clock = clock
-        self._vitals = Vitals()
+        self._vitals = Vitals(self._dispatcher, hooks)
         self._observation: ObservationBatch | None = None
         self._announced: PolicyIdentity | None = None
         self._next_seq = 0
@@ -151,6 +154,11 @@ class SimulationLoop:
     def dispatcher(self) -> EventDispatcher:
         """Who hears of the run."""
         return self._dispatcher
+
+    @property
+    def figures(self) -> LoopFigures:
+        """What monitors count; cheap, from any thread."""
+        return self._vitals.figures(self._population)
 
     @property
     def digest(self) -> str | None:
@@ -197,29 +205,32 @@ class SimulationLoop:
             self._stepping = False
 
     def _step(self, observation: ObservationBatch) -> StepOutcome:
-        tick, started = observation.tick, self._clock()
+        tick, clock = observation.tick, self._clock
+        started = clock()
         part: _Part = "policy"
         try:
             decision = self._policy.decide(observation)
             identity = self._policy.identity
-            part = "world"
+            part, decided = "world", clock()
             outcome = self._world.step(decision.actions)
-            part = "observer"
+            part, stepped = "observer", clock()
             watched = [event for observer in self._observers for event in observer.observe(outcome, tick)]
-            part = "world"
+            part, observed = "world", clock()
             facts, diagnostics = self._number(tick, self._announcements(identity), outcome, watched)
             if self._digest:
                 self._digest.update(facts)
         except BaseException as error:  # noqa: BLE001 - whatever it was, the tick is half done
             self._fail(part, tick, error)
+        numbered = clock()
         self._observation, self._population = outcome.observation, outcome.summary.alive
         self._dispatcher.publish(facts)
         for event in diagnostics:
             self._dispatcher.publish_diagnostic(tick, event)
+        told = clock()
         if self._dispatcher.wants_state(tick):
             self._dispatcher.publish_state(StateFrame(tick, self._frame(tick)))
-        self._vitals.note(self._clock() - started)
-        self._report_health(tick, outcome.summary)
+        marks = (started, decided, stepped, observed, numbered, told, clock())
+        self._vitals.note(tick, outcome.summary, marks)
         if self._snapshots is not None and (tick + 1) % self._snapshots.every_ticks == 0:
             self._snapshots.save(self.snapshot())
         return outcome
@@ -362,15 +373,6 @@ class SimulationLoop:
             kpis.update(told)
         return kpis
 
-    def _report_health(self, tick: int, summary: TickSummary, *, failed: bool = False) -> None:
-        if not self._dispatcher.wants(LoopHealth.kind):
-            return
-        sinks = self._dispatcher.statuses()
-        if self._vitals.due(tick, sinks) or failed:
-            failures = sum(self._dispatcher.failures.values())
-            report = self._vitals.report(sinks, summary, failures, failed=failed)
-            self._dispatcher.publish_diagnostic(tick, report)
-
     def _compose(self) -> Snapshot:
         part = LoopPart(self._run.seed, self._next_seq, self.digest, self._announced)
         world = self._world.snapshot()
@@ -385,8 +387,8 @@ class SimulationLoop:
         phase = failure.phase if isinstance(failure, WorldError) else None
         agent_id = failure.agent_id if isinstance(failure, WorldError | PolicyError) else None
         path = self._keep_failure(failure)
-        self._dispatcher.publish_diagnostic(tick, LoopFailure(phase, agent_id, str(failure), path))
-        self._report_health(tick, TickSummary(), failed=True)
+        self._dispatcher.publish_diagnostic(tick, LoopFailure(tick, phase, agent_id, str(failure), path))
+        self._vitals.fail(tick)
         if failure is error:
             raise failure
         raise failure from error

@@ -1,60 +1,198 @@
-"""How long ticks take, and what the loop says of itself."""
+"""How long ticks and their parts take, how the loop is doing, and when that is told."""
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import sub
+from typing import Final, TypeAlias
 
-from townlet_core.dto.health import SinkStatus
+from townlet_core.dispatch import EventDispatcher
+from townlet_core.dto.health import LoopFigures, SinkHealth, SinkStatus
 from townlet_core.dto.outcome import TickSummary
+from townlet_core.events.health import (
+    Histogram,
+    HookCounts,
+    LoopStatus,
+    SinkReport,
+    SinkState,
+    SinkTotals,
+    SystemDuration,
+    TickDurations,
+)
 from townlet_core.events.loop import LoopHealth
-from townlet_core.jsonvalue import JsonObject
-from townlet_core.records import record_to_json
 
-HEALTH_TICKS = 60
+HEALTH_TICKS: Final = 60
 """``loop.health`` is told at least this often."""
+
+TICK_BOUNDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+"""Upper bounds, in seconds, by which durations of ticks are counted."""
+
+SYSTEMS: Final = ("policy", "world", "observers", "facts", "dispatch", "frame")
+"""Parts of a tick, in the order of ``Marks``."""
+
+_MILLI: Final = 1000.0
+
+Marks: TypeAlias = tuple[float, float, float, float, float, float, float]
+"""Seconds of a clock when each part of a tick began, and when the last one ended."""
+
+Hooks: TypeAlias = Callable[[], Mapping[str, HookCounts]]
+"""Asked for the counts of the plugins' hooks by name, whenever they are told."""
+
+
+def no_hooks() -> Mapping[str, HookCounts]:
+    """Tell of no hook."""
+    return {}
 
 
 class Vitals:
-    """Durations of the ticks since the last report, and the states that the sinks were in at it."""
+    """Counts ticks and tells ``loop.health``: every 60 ticks, and as soon as a state has changed.
 
-    def __init__(self) -> None:
-        """Start without a tick."""
-        self._seconds: deque[float] = deque(maxlen=HEALTH_TICKS)
-        self._states: tuple[str, ...] | None = None
+    All but ``figures`` is for the town's own thread.
+    """
 
-    def note(self, seconds: float) -> None:
-        """Add one tick's duration."""
-        self._seconds.append(seconds)
+    def __init__(self, dispatcher: EventDispatcher, hooks: Hooks = no_hooks) -> None:
+        """Start without a tick; reports go to the dispatcher."""
+        self._dispatcher, self._hooks = dispatcher, hooks
+        self._marks: deque[Marks] = deque(maxlen=HEALTH_TICKS)
+        self._summary = TickSummary()
+        self._status: LoopStatus = "ok"
+        self._states: tuple[SinkState, ...] | None = None
+        self._failures, self._failed_at = 0, -HEALTH_TICKS
+        self._ill_within = False
+        self._tick, self._ticks = -1, 0
+        self._counts, self._seconds = [0] * (len(TICK_BOUNDS) + 1), 0.0
 
-    def due(self, tick: int, sinks: Sequence[SinkStatus]) -> bool:
-        """Tell whether a report is due at the end of ``tick``: the time has come or a state changed."""
-        states = tuple(sink.state for sink in sinks)
-        changed = self._states is not None and states != self._states
+    def note(self, tick: int, summary: TickSummary, marks: Marks) -> None:
+        """Count a finished tick, and report if that is due."""
+        self._marks.append(marks)
+        self._tick, self._summary = tick, summary
+        self._ticks += 1
+        seconds = marks[-1] - marks[0]
+        self._counts[bisect_left(TICK_BOUNDS, seconds)] += 1
+        self._seconds += seconds
+        if self._dispatcher.wants(LoopHealth.kind) and self._due(tick):
+            self._report(tick)
+
+    def fail(self, tick: int) -> None:
+        """Report that the loop cannot go on."""
+        self._status = "failed"
+        if self._dispatcher.wants(LoopHealth.kind):
+            self._report(tick)
+
+    def figures(self, population: int) -> LoopFigures:
+        """Count for monitors; cheap, from any thread."""
+        counts = tuple(self._counts)
+        return LoopFigures(
+            tick=self._tick,
+            ticks=self._ticks,
+            population=population,
+            listener_failures=self._dispatcher.failure_count,
+            tick_seconds=Histogram(TICK_BOUNDS, counts, self._seconds, sum(counts)),
+        )
+
+    def _due(self, tick: int) -> bool:
+        """Tell whether the time has come or a state has changed."""
+        failures, states = self._dispatcher.failure_count, self._dispatcher.states()
+        if failures > self._failures:
+            self._failures, self._failed_at = failures, tick
+        status, former = self._status, self._states
         self._states = states
+        self._judge(tick)
+        changed = self._status != status or (former is not None and states != former)
         return changed or (tick + 1) % HEALTH_TICKS == 0
 
-    def report(
-        self, sinks: Sequence[SinkStatus], summary: TickSummary, failure_count: int, *, failed: bool
-    ) -> LoopHealth:
-        """Give the report and start the durations anew."""
-        ailing = failure_count > 0 or any(sink.state != "healthy" for sink in sinks)
+    def _judge(self, tick: int) -> None:
+        """Find the status; a listener that failed is remembered for as long as between two reports."""
+        if self._status == "failed":
+            return
+        ailing = tick - self._failed_at < HEALTH_TICKS or self._ill_within
+        sick = any(state != "healthy" for state in self._states or ())
+        self._status = "degraded" if ailing or sick else "ok"
+
+    def _report(self, tick: int) -> None:
+        """Tell how everything is doing; durations start anew."""
+        sinks, hooks = self._dispatcher.healths(), self._hooks()
+        # What only a whole report shows holds until the next one.
+        self._ill_within = any(map(_is_dead, sinks.values())) or any(hook.disabled for hook in hooks.values())
+        self._judge(tick)
         health = LoopHealth(
-            status="failed" if failed else "degraded" if ailing else "ok",
-            tick_ms=self._tick_ms(),
-            failure_count=failure_count,
-            sinks={sink.name: _as_json(sink) for sink in sinks},
-            perturbations_active=summary.perturbations_active,
-            perturbations_pending=summary.perturbations_pending,
-            reviews_pending=summary.reviews_pending,
+            status=self._status,
+            tick=tick,
+            duration_ms=_durations(self._marks),
+            failures=self._dispatcher.failure_count,
+            slowest_systems=_slowest(self._marks),
+            perturbations_active=self._summary.perturbations_active,
+            perturbations_pending=self._summary.perturbations_pending,
+            reviews_pending=self._summary.reviews_pending,
+            hooks=hooks,
+            sinks={name: _report_of(sink) for name, sink in sinks.items()},
         )
-        self._seconds.clear()
-        return health
-
-    def _tick_ms(self) -> Mapping[str, float]:
-        ordered = sorted(self._seconds) or [0.0]
-        p99 = ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
-        mean = sum(ordered) / len(ordered)
-        return {"mean": mean * 1000.0, "p99": p99 * 1000.0, "max": ordered[-1] * 1000.0}
+        self._marks.clear()
+        self._dispatcher.publish_diagnostic(tick, health)
 
 
-def _as_json(sink: SinkStatus) -> JsonObject:
-    return {key: value for key, value in record_to_json(sink).items() if key != "name"}
+def _is_dead(sink: SinkHealth | SinkStatus) -> bool:
+    return isinstance(sink, SinkHealth) and not sink.worker.alive
+
+
+def _durations(ticks: Sequence[Marks]) -> TickDurations:
+    ordered = sorted((marks[-1] - marks[0]) * _MILLI for marks in ticks) or [0.0]
+    p99 = ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
+    return TickDurations(sum(ordered) / len(ordered), p99, ordered[-1])
+
+
+def _slowest(ticks: Sequence[Marks]) -> tuple[SystemDuration, ...]:
+    """Average each part over some ticks, the slowest part first."""
+    if not ticks:
+        return ()
+    moments = [sum(column) * _MILLI / len(ticks) for column in zip(*ticks, strict=True)]
+    parts = map(SystemDuration, SYSTEMS, map(sub, moments[1:], moments))
+    return tuple(sorted(parts, key=lambda part: -part.mean_ms))
+
+
+def _report_of(sink: SinkHealth | SinkStatus) -> SinkReport:
+    """Say of a sink what ``loop.health`` has of it."""
+    if isinstance(sink, SinkStatus):
+        return SinkReport(
+            state=sink.state,
+            worker=None,
+            queue=None,
+            spool=None,
+            connected=None,
+            consecutive_failures=None,
+            retries_total=sink.retries,
+            last_success_age_s=None,
+            last_error=None,
+            acked_through=None,
+            flush_seconds=None,
+            certificate_expires_s=None,
+            totals=_totals(sink),
+        )
+    return SinkReport(
+        state=sink.state,
+        worker=sink.worker,
+        queue=sink.queue,
+        spool=sink.spool,
+        connected=sink.connected,
+        consecutive_failures=sink.consecutive_failures,
+        retries_total=sink.retries_total,
+        last_success_age_s=sink.last_success_age_s,
+        last_error=sink.last_error,
+        acked_through=sink.acked_through,
+        flush_seconds=sink.flush_seconds,
+        certificate_expires_s=sink.certificate_expires_s,
+        totals=_totals(sink.totals),
+    )
+
+
+def _totals(status: SinkStatus) -> SinkTotals:
+    return SinkTotals(
+        offered=status.offered,
+        emitted=status.emitted,
+        delivered=status.delivered,
+        spooled=status.spooled,
+        buffered=status.buffered,
+        dead_lettered=status.dead_lettered,
+        dropped=status.dropped,
+        rejected=status.rejected,
+    )

@@ -145,7 +145,8 @@ def load_catalogue(allowlist: Allowlist = NOBODY, listings: Sequence[Listing] | 
         except PluginError as error:
             message = f"our own plugin '{listing.entry_point}' ({listing.target}) is broken: {error}"
             raise PluginError(message) from error
-    for verdict in judge(installed, allowlist):
+    # Everybody is judged before the first of them runs.
+    for verdict in tuple(judge(installed, allowlist)):
         shelf.judged(verdict)
     return shelf.catalogue(tuple(_faults(allowlist, shelf.states)))
 

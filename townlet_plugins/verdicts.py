@@ -54,17 +54,22 @@ def judge(listings: Sequence[Listing], allowlist: Allowlist) -> Iterator[Verdict
         if refusal or permit is None:
             yield Verdict(listing, permit, refusal)
             continue
-        project = editable_project(listing.source) if listing.source is not None else None
-        if project is not None:
-            yield Verdict(listing, permit, _editable_refusal(permit), project=project)
-            continue
         try:
-            content = read_content(listing)
+            yield _verified(listing, permit)
         except IntegrityError as error:
             yield Verdict(listing, permit, str(error))
-            continue
-        refusal = _content_refusal(content, permit)
-        yield Verdict(listing, permit, refusal, None if refusal else content)
+        except Exception as error:  # noqa: BLE001 - what cannot be read must not keep others from being judged
+            yield Verdict(listing, permit, f"it cannot be verified: {type(error).__name__}: {error}")
+
+
+def _verified(listing: Listing, permit: Permit) -> Verdict:
+    """Decide by content."""
+    project = editable_project(listing.source) if listing.source is not None else None
+    if project is not None:
+        return Verdict(listing, permit, _editable_refusal(permit), project=project)
+    content = read_content(listing)
+    refusal = _content_refusal(content, permit)
+    return Verdict(listing, permit, refusal, None if refusal else content)
 
 
 def _refusal(listing: Listing, permit: Permit | None, *, require_pins: bool) -> str:

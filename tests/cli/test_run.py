@@ -307,8 +307,8 @@ def test_a_wrong_config_ends_with_exit_code_2_and_leaves_nothing(townlet, config
             "--policy: policy.use: 'scripde', which nothing offers; did you mean 'scripted'?",
         ),
         (
-            ["run", "--sink", "tcp=x:1"],
-            "--sink: telemetry.sinks[0].use: 'tcp', which nothing offers; known: file",
+            ["run", "--sink", "tpc=x:1"],
+            "--sink: telemetry.sinks[0].use: 'tpc', which nothing offers; did you mean 'tcp'? known: file",
         ),
         (
             ["run", "--resume", "gone.json.gz"],

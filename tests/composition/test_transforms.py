@@ -114,7 +114,7 @@ def test_what_is_withheld_is_in_health_and_in_the_final_account(tmp_path):
     assert status.rejected == {"unknown_kind": 1}
     assert status.offered == status.emitted + 1
     (health,) = [line for line in lines(tmp_path / "run") if line["type"] == "townlet.loop.health"]
-    assert health["data"]["sinks"]["file"]["rejected"] == {"unknown_kind": 1}
+    assert health["data"]["sinks"]["file"]["totals"]["rejected"] == {"unknown_kind": 1}
 
 
 WRONG = """\

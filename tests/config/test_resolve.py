@@ -106,8 +106,8 @@ def test_seed_world_policy_and_observers_make_another_simulation(catalogue, chan
         (MINIMAL + "name: ../x\n", 'a.yaml:5: name: "../x"; text'),
         (MINIMAL + "runner: {speed: 2x}\n", 'a.yaml:5: runner.speed: "2x"; one of "max", "1x"'),
         (
-            MINIMAL + "telemetry:\n  sinks:\n  - use: tcp\n",
-            "a.yaml:7: telemetry.sinks[0].use: 'tcp', which nothing offers",
+            MINIMAL + "telemetry:\n  sinks:\n  - use: carrier_pigeon\n",
+            "a.yaml:7: telemetry.sinks[0].use: 'carrier_pigeon', which nothing offers",
         ),
         (
             MINIMAL + "telemetry: {sinks: [{use: file, options: {pth: x}}]}\n",

@@ -24,7 +24,7 @@ class Possession(Event):
     action: str
 
 
-FAILURE = LoopFailure(None, None, "why", None)
+FAILURE = LoopFailure(0, None, None, "why", None)
 
 
 def joined(seq, tick=0):
@@ -58,6 +58,7 @@ def test_a_failing_subscriber_is_counted_logged_once_and_passed_over(caplog):
         dispatcher.publish([joined(0), joined(1)])
     assert heard == [joined(0), joined(1)]
     assert dispatcher.failures == {"broken": 2}
+    assert dispatcher.failure_count == 2
     assert [record.getMessage() for record in caplog.records] == [
         "listener 'broken' failed; further failures of it are only counted"
     ]

@@ -13,7 +13,7 @@ from townlet_core.events.affordance import AffordanceFinish
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.employment import EmploymentHelped
 from townlet_core.events.lifecycle import LifecycleArrive, LifecycleMoved
-from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
+from townlet_core.events.loop import LoopFailure, LoopTick
 from townlet_core.events.queue import QueueConflict, QueueHandover, QueueJoin, RivalryEntry, RivalryEvents
 from townlet_core.events.schema import CORE_EVENTS, EventRegistry, event_data
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -115,7 +115,7 @@ def test_validate_lets_pass_what_fits_and_frames():
         message = fact(event)
         assert validate(message) is message
     assert validate(StateFrame(3, FRAME)) == StateFrame(3, FRAME)
-    failure = Diagnostic(0, LoopFailure(None, "a0", "why", None))
+    failure = Diagnostic(0, LoopFailure(0, None, "a0", "why", None))
     assert validate(failure) is failure
 
 
@@ -172,8 +172,8 @@ def test_a_redacted_event_tells_nothing_there_and_still_fits_its_schema(field):
 
 def test_fields_are_redacted_at_any_depth_and_frames_leave_them_out():
     assert redact("intensity")(fact(QUARRELS)).event.events == (RivalryEntry("a0", "a1", "jostle", 0.0),)
-    health = Diagnostic(0, LoopHealth("ok", {}, 0, {"file": {"last_error": "x", "offered": 1}}, 0, 0, 0))
-    assert redact("last_error")(health).event.sinks == {"file": {"offered": 1}}
+    free = fact(replace(FORMS, free={"file": {"last_error": "x", "offered": 1}}))
+    assert redact("last_error")(free).event.free == {"file": {"offered": 1}}
     frame = redact("wallet", "stock", "social")(StateFrame(3, FRAME)).frame
     assert frame.agents["a0"] == {"name": "Ben-2", "slot": 0}
     assert frame.objects == {"bed": {"holder": "a0", "queue": ("a1",)}}
@@ -220,8 +220,8 @@ def test_nothing_of_identities_is_left_and_the_rest_is_as_it_was():
     assert renaming(fact(SAMPLES[2])).event.to == (3, 4)
     text = spelled(renaming(StateFrame(3, FRAME)))
     assert not [word for word in ("a0", "a1", "Ada", "Ben", "gone", "slot", "target") if word in text]
-    failure = renaming(Diagnostic(0, LoopFailure(4, "a0", "Ada (a1) is stuck", None))).event
-    assert failure == LoopFailure(4, renaming.pseudonym("a0"), "withheld", None)
+    failure = renaming(Diagnostic(0, LoopFailure(0, 4, "a0", "Ada (a1) is stuck", None))).event
+    assert failure == LoopFailure(0, 4, renaming.pseudonym("a0"), "withheld", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,12 +286,16 @@ HARMLESS = {
     "affordance_id",
     "allow_line",
     "alternative",
+    "code",
     "distribution",
+    "dropped",
+    "durability",
     "effects",
     "entry_point",
     "failures",
     "flows",
     "hook",
+    "hooks",
     "item",
     "job_id",
     "object_id",
@@ -299,13 +303,13 @@ HARMLESS = {
     "profile",
     "provider",
     "reason",
+    "rejected",
     "sinks",
     "snapshot_path",
     "source",
     "stage",
     "state",
     "status",
-    "tick_ms",
     "variant",
     "version",
 }
@@ -314,14 +318,14 @@ HARMLESS = {
 def test_every_field_of_every_kind_that_could_name_somebody_is_renamed_or_known_to_be_harmless():
     def open_questions(schema, name):
         match schema:
-            case {"anyOf": members}:
+            case {"anyOf": members} | {"prefixItems": members}:
                 return {found for member in members for found in open_questions(member, name)}
             case {"properties": fields}:
                 return {found for key, each in fields.items() for found in open_questions(each, key)}
             case {"items": item}:
                 return open_questions(item, name)
-            case {"prefixItems": items}:
-                return {found for item in items for found in open_questions(item, name)}
+            case {"additionalProperties": {"properties": _} as each}:
+                return {name} | open_questions(each, name)
             case {"type": "integer" | "number" | "boolean" | "null"}:
                 return set()
         return {name}

@@ -12,7 +12,7 @@ FOREIGN = [
     re.compile(r"\b(?:pypi|pythonhosted|registry\.npmjs|deb\.debian)\.org\b"),
 ]
 ADRS = sorted((ROOT / "ADR").glob("*.md"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *ADRS]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md")), *ADRS]
 BINARY = {".npz", ".gz", ".png"}
 
 

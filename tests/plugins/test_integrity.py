@@ -10,13 +10,17 @@ import py_compile
 import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from importlib_metadata import Distribution
 
 from tests.plugins.conftest import admit, digest_of, pin, row_of
-from tests.plugins.wheels import SINK, row
+from tests.plugins.wheels import SINK, Package, row
+from townlet_plugins.allowlist import Allowlist, Permit
+from townlet_plugins.catalogue import load_catalogue
 from townlet_plugins.integrity import IntegrityError, read_content
-from townlet_plugins.listing import list_entry_points
+from townlet_plugins.listing import Listing, list_entry_points
 
 EVIL = b"raise SystemExit('this should not have run')\n"
 ELF = b"\x7fELF\x02\x01\x01"
@@ -350,3 +354,33 @@ def test_an_entry_point_that_was_changed_between_listing_and_reading_is_not_foll
     for wrong in ({"target": "os:system"}, {"version": "2.0"}):
         with pytest.raises(IntegrityError, match="its metadata changed while it was read"):
             read_content(replace(listing, **wrong))
+
+
+class Unreadable(Distribution):
+    """Metadata of a kind that nobody has thought of."""
+
+    def read_text(self, filename):
+        raise RuntimeError(f"no {filename}")
+
+    def locate_file(self, path):
+        return Path(path)
+
+
+def test_what_cannot_even_be_looked_at_is_refused_and_the_others_are_judged(installed):
+    strange = Listing("strange", "1.0", "strange", "strange", source=Unreadable())
+    permits = Permit("strange", "strange"), installed.package.permit
+    catalogue = load_catalogue(Allowlist(permits), (strange, *list_entry_points()))
+    states = {row.distribution: row.state for row in catalogue.rows}
+    assert states["strange"] == "refused: it cannot be verified: RuntimeError: no direct_url.json"
+    assert states["townlet-bakery"] == "allowed"
+
+
+def test_everybody_is_judged_before_the_first_one_runs(tmp_path, site):
+    first, second = Package(tmp_path / "a", "first", entry_point="first"), Package(tmp_path / "b", "second")
+    late = second.install(site).path("late.py")
+    first.source = f"{SINK}\npathlib.Path({str(late)!r}).write_text('tampered')\n"
+    first.install(site)
+    catalogue = admit(first.permit, second.permit)
+    assert catalogue.faults == ()
+    assert late.read_text() == "tampered"
+    assert importlib.import_module(f"{second.module}.late").SAID == "as it was"

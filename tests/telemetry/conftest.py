@@ -2,7 +2,8 @@
 
 import pytest
 
-from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+from tests.telemetry.certificates import Certificates
+from tests.telemetry.delivering import sink_over
 
 
 @pytest.fixture
@@ -11,9 +12,7 @@ def open_sink():
     sinks = []
 
     def start(transport, **limits):
-        sink = DeliveringSink(
-            "test", transport, source="urn:townlet:run:r:p1", limits=DeliveryLimits(**limits)
-        )
+        sink = sink_over(transport, **limits)
         sink.start()
         sinks.append(sink)
         return sink
@@ -21,3 +20,26 @@ def open_sink():
     yield start
     for sink in sinks:
         sink.stop(1)
+
+
+@pytest.fixture
+def started():
+    """Start sinks, and stop them at the end; hanging transports are let go first."""
+    sinks = []
+
+    def start(transport, clock=None, **more):
+        sink = sink_over(transport, clock, **more)
+        sinks.append((sink, transport))
+        sink.start()
+        return sink
+
+    yield start
+    for sink, transport in sinks:
+        transport.release()
+        sink.stop(5)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """An authority with all that it signed, good and bad."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))

@@ -11,15 +11,13 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from townlet_adapters.telemetry.buffer import Shedding
 from townlet_adapters.telemetry.envelope import (
     LINE_START,
     MAX_EVENT_BYTES,
     EnvelopeError,
     Record,
+    Speller,
     envelope_schema,
-    prepare,
-    record_of,
     seal,
     source_urn,
 )
@@ -47,21 +45,25 @@ FACTS = (
 
 
 def line_of(message, sequence=0):
-    return seal(prepare(record_of(message), SOURCE, WALL), sequence)
+    return seal(Speller(SOURCE).body(message, WALL)[0], sequence)
 
 
 def record(data):
-    return Record("queue.join", 1, 2, data, Shedding.NORMAL)
+    return Record("state.frame", 1, data)
+
+
+def prepare(record):
+    return Speller(SOURCE).state_body(record, WALL)
 
 
 def refusal(data):
     with pytest.raises(EnvelopeError) as caught:
-        prepare(record(data), SOURCE, WALL)
+        prepare(record(data))
     return caught.value.reason
 
 
 @pytest.mark.parametrize(
-    "message", [*FACTS, Diagnostic(3, LoopFailure(None, None, "x", None)), StateFrame(4, TownFrame(4))]
+    "message", [*FACTS, Diagnostic(3, LoopFailure(0, None, None, "x", None)), StateFrame(4, TownFrame(4))]
 )
 def test_every_line_is_a_cloud_event_of_one_line(message):
     line = line_of(message, 17)
@@ -82,7 +84,7 @@ def test_every_line_is_a_cloud_event_of_one_line(message):
 def test_only_facts_carry_their_number_in_the_run():
     assert json.loads(line_of(FACTS[3]))["seq"] == 3
     assert json.loads(line_of(FACTS[3]))["type"] == "townlet.queue.conflict"
-    assert "seq" not in json.loads(line_of(Diagnostic(3, LoopFailure(None, None, "x", None))))
+    assert "seq" not in json.loads(line_of(Diagnostic(3, LoopFailure(0, None, None, "x", None))))
     assert "seq" not in json.loads(line_of(StateFrame(4, TownFrame(4))))
 
 
@@ -117,7 +119,7 @@ def test_a_number_that_json_cannot_say_is_refused_wherever_it_hides(number):
 
 
 def test_integers_end_where_doubles_stop_being_exact():
-    assert prepare(record({"x": 2**53 - 1, "y": -(2**53) + 1}), SOURCE, WALL)
+    assert prepare(record({"x": 2**53 - 1, "y": -(2**53) + 1}))
     assert refusal({"x": 2**53}) == "integer_range"
     assert refusal({"x": -(2**53)}) == "integer_range"
     assert refusal({"x": 2**70}) == "integer_range"
@@ -136,18 +138,18 @@ def nested(levels):
 
 
 def test_an_event_has_at_most_32_levels_its_envelope_included():
-    assert prepare(record(nested(31)), SOURCE, WALL)
+    assert prepare(record(nested(31)))
     assert refusal(nested(32)) == "too_deep"
     assert refusal(nested(2000)) == "too_deep"
-    assert prepare(record({"x": [[] for _ in range(100)]}), SOURCE, WALL)
+    assert prepare(record({"x": [[] for _ in range(100)]}))
 
 
 @pytest.mark.parametrize("text", ["[{" * 40, "]}" * 40, '"[{' * 40, "\\", '\\"{', '\\\\"]'])
 def test_brackets_within_text_are_no_levels(text):
     flat = {"x": text, "y": [[] for _ in range(100)], text: 1}
-    assert prepare(record(flat), SOURCE, WALL)
+    assert prepare(record(flat))
     assert refusal({**flat, "z": [text, nested(30)]}) == "too_deep"
-    assert prepare(record({**flat, "z": [text, nested(29)]}), SOURCE, WALL)
+    assert prepare(record({**flat, "z": [text, nested(29)]}))
 
 
 def test_a_value_that_contains_itself_is_refused():
@@ -157,9 +159,9 @@ def test_a_value_that_contains_itself_is_refused():
 
 
 def test_a_line_has_at_most_a_mebibyte():
-    overhead = len(seal(prepare(record({"x": ""}), SOURCE, WALL), 0))
+    overhead = len(seal(prepare(record({"x": ""})), 0))
     room = MAX_EVENT_BYTES - overhead
-    assert len(seal(prepare(record({"x": "a" * room}), SOURCE, WALL), 0)) == MAX_EVENT_BYTES
+    assert len(seal(prepare(record({"x": "a" * room})), 0)) == MAX_EVENT_BYTES
     assert refusal({"x": "a" * (room + 1)}) == "too_large"
     assert refusal({"x": "a" * 50_000_000}) == "too_large"
 
@@ -194,5 +196,5 @@ JSON_VALUES = st.recursive(
 
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON_VALUES, max_size=5))
 def test_a_line_says_the_same_value_as_canonical_json(data):
-    line = seal(prepare(record(data), SOURCE, WALL), 5)
+    line = seal(prepare(record(data)), 5)
     assert canonical_json(json.loads(line)["data"]) == canonical_json(data)

@@ -77,7 +77,8 @@ def test_a_reader_that_stalls_finds_whole_lines_when_it_comes_back(pipe, open_si
     status = sink.stop(0.2)
     os.close(writer)
     assert status.state == "closed"
-    assert status.emitted == 2000 == status.delivered + sum(status.dropped.values())
+    # What was given up is declared once the worker moves, as far as the reader lets it.
+    assert 2000 <= status.emitted == status.delivered + sum(status.dropped.values())
     assert status.dropped["undelivered_at_stop"] > 0
     text = drain(reader)
     assert text.endswith(b"\n")
@@ -106,7 +107,7 @@ def test_a_reader_that_left_fails_the_sink_with_counts(pipe, open_sink):
     os.close(reader)
     sink = open_sink(StdoutTransport(writer))
     sink.emit(fact())
-    sink._worker.join()
+    sink._couriers[0].join()
     assert sink.status().state == "failed"
     assert sink.emit(fact()) == EmitResult("dropped", "broken_pipe")
     status = sink.stop(5)
@@ -117,7 +118,7 @@ def test_a_reader_that_left_fails_the_sink_with_counts(pipe, open_sink):
 def test_a_command_that_reads_three_lines_and_leaves_ends_nothing():
     code = textwrap.dedent("""
         import json, sys
-        from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+        from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
         from townlet_adapters.telemetry.transports.stdout import StdoutTransport
         from townlet_core.events.base import Fact
         from townlet_core.events.economy import EconomyRestock

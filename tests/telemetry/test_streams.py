@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from townlet_adapters.cli.schema import message_schema
 from townlet_adapters.composition import open_simulation
-from townlet_adapters.telemetry.buffer import BASE_LOST, SUPERSEDED
-from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.delivery.buffer import BASE_LOST, SUPERSEDED
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
 from townlet_adapters.telemetry.envelope import state_hash
 from townlet_adapters.telemetry.streams import CHANNELS, HASH_EVERY, NullValueError, frame_data, merge_patch
 from townlet_adapters.telemetry.testing import ScriptedTransport
@@ -298,7 +298,7 @@ def test_a_fact_that_pushes_state_out_takes_its_patches_along_and_a_whole_frame_
     transport.release()
     sink.stop(30)
     told = [(event["type"][14:], event["tick"]) for event in map(json.loads, transport.lines[1:])]
-    assert told[1:] == [("frame", 6), ("patch", 7)]
+    assert told[1:3] == [("frame", 6), ("patch", 7)]
 
 
 def test_a_frame_for_which_older_state_goes_is_whole():
@@ -307,7 +307,7 @@ def test_a_frame_for_which_older_state_goes_is_whole():
     transport.release()
     sink.stop(30)
     told = [(event["type"][14:], event["tick"]) for event in map(json.loads, transport.lines[1:])]
-    assert told == [("frame", 7)]
+    assert told[0] == ("frame", 7)
     assert dict(sink.status().dropped) == {SUPERSEDED: 2, BASE_LOST: 4}
 
 
@@ -325,8 +325,10 @@ def test_frames_from_many_threads_at_once_still_build_on_one_another(on_full):
     for thread in threads:
         thread.join()
     status = sink.stop(30)
-    assert status.offered == status.emitted == status.delivered + sum(status.dropped.values()) == 200
-    assert len(assert_followed(transport.lines, pictures)) == len(transport.lines) > 0
+    records = sum(b'"townlet.telemetry.loss"' in line for line in transport.lines)
+    assert status.offered == status.emitted == 200 + records
+    assert status.emitted == status.delivered + sum(status.dropped.values())
+    assert len(assert_followed(transport.lines, pictures)) == len(transport.lines) - records > 0
 
 
 # ---- the guide

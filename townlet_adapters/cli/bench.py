@@ -83,9 +83,16 @@ class Measure:
     metavar="S",
     help="Time for each case.",
 )
+@click.option(
+    "--telemetry",
+    is_flag=True,
+    help="Measure telemetry instead, against a collector on this machine; needs OpenSSL.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(*, towns: int, agents: int, variant: str, seconds: float, as_json: bool) -> None:
-    """Measure the speed of the engine, the loop and the file sink on this machine.
+def command(  # noqa: PLR0913 - one parameter for each option
+    *, towns: int, agents: int, variant: str, seconds: float, telemetry: bool, as_json: bool
+) -> None:
+    """Measure the speed of the engine, the loop and the sinks on this machine.
 
     Engine and batch take random valid actions and write observations; the loop has the scripted policy.
 
@@ -93,9 +100,13 @@ def command(*, towns: int, agents: int, variant: str, seconds: float, as_json: b
     Examples:
       townlet bench
       townlet bench --agents 512 --towns 4
+      townlet bench --telemetry
       townlet bench --seconds 0.5 --json
     """
     configure_logs()
+    if telemetry:
+        _bench_telemetry(seconds, as_json=as_json)
+        return
     if INTERPRETED:
         note("NUMBA_DISABLE_JIT is set: this is the speed of plain Python")
     options = world_options(agents, variant)
@@ -110,6 +121,28 @@ def command(*, towns: int, agents: int, variant: str, seconds: float, as_json: b
         click.echo(json.dumps([record_to_json(measure) for measure in measures], indent=2))
     else:
         _print(measures)
+
+
+def _bench_telemetry(seconds: float, *, as_json: bool) -> None:
+    from townlet_adapters.cli.bench_telemetry import (  # noqa: PLC0415 - brings sockets, TLS and databases
+        digits,
+        measure_all,
+    )
+
+    with tempfile.TemporaryDirectory() as folder:
+        figures = []
+        for figure in measure_all(Path(folder), seconds):
+            note(f"{figure.what}: {digits(figure.value)} {figure.unit}")
+            figures.append(figure)
+    if as_json:
+        click.echo(json.dumps([record_to_json(figure) for figure in figures], indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("figure", "measured", "unit", "promised", ""):
+        table.add_column(heading, justify="right" if heading == "measured" else "left")
+    for each in figures:
+        table.add_row(each.what, digits(each.value), each.unit, each.target, "" if each.met else "not met")
+    stdout_console().print(table, markup=False)
 
 
 def world_options(agents: int, variant: str) -> dict[str, JsonValue]:

@@ -27,7 +27,9 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "config": Entry("townlet_adapters.cli.config", "Check, show and describe configs."),
         "schema": Entry("townlet_adapters.cli.schema", "Describe what a run sends."),
         "plugins": Entry("townlet_adapters.cli.plugins", "Tell which plugins are installed."),
+        "collect": Entry("townlet_adapters.cli.collect", "Receive what towns send, and keep it."),
         "snapshot": Entry("townlet_adapters.cli.snapshot", "Look into snapshot files."),
+        "spool": Entry("townlet_adapters.cli.spool", "Look into outboxes of telemetry."),
         "bench": Entry("townlet_adapters.cli.bench", "Measure the speed on this machine."),
     }
 )

@@ -1,7 +1,8 @@
 """``townlet run``."""
 
 import os
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +20,23 @@ from townlet_adapters.config.resolve import SinkRequest
 from townlet_adapters.config.source import Override, find_config
 from townlet_adapters.storage.atomic import write_json
 from townlet_core.errors import EmptyTownError, OutputError, OutputLostError
+from townlet_core.loop import SimulationLoop
 from townlet_core.summary import RunSummary
 
 TICKS_OF_A_DAY = 1440
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """Where monitors find the run's metrics.
+
+    Attributes:
+        listening: ``HOST:PORT`` to answer at, or None.
+        file: file to keep up to date, or None.
+    """
+
+    listening: str | None
+    file: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +97,18 @@ class Report:
 @click.option(
     "--json-summary", type=click.Path(path_type=Path), metavar="FILE", help="Write the summary as JSON."
 )
+@click.option(
+    "--metrics",
+    "listening",
+    metavar="HOST:PORT",
+    help="Answer Prometheus there, without encryption or password; port 0 takes a free one.",
+)
+@click.option(
+    "--metrics-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep the metrics in a file, for the text collector of node_exporter.",
+)
 @click.option("--quiet", is_flag=True, help="Tell nothing but errors, and the digest if it was asked for.")
 def command(  # noqa: PLR0913 - one parameter for each option
     config: str | None,
@@ -98,6 +125,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
     resume: Path | None,
     digest: bool,
     json_summary: Path | None,
+    listening: str | None,
+    metrics_file: Path | None,
     quiet: bool,
 ) -> int:
     """Run a town.
@@ -112,6 +141,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
       townlet run --sink stdout --no-out | head
       townlet run --snapshot-every 500 --out runs/mine
       townlet run --resume runs/mine --ticks 500
+      townlet run --ticks 100000 --speed 10x --metrics 127.0.0.1:9464
     """
     if no_out and out is not None:
         raise click.UsageError("--out and --no-out exclude each other")
@@ -133,15 +163,18 @@ def command(  # noqa: PLR0913 - one parameter for each option
         digest=digest,
         notify=note,
     )
-    return _run(request, ticks, Report(quiet, digest, json_summary))
+    return _run(request, ticks, Monitoring(listening, metrics_file), Report(quiet, digest, json_summary))
 
 
-def _run(request: RunRequest, ticks: int, report: Report) -> int:
+def _run(request: RunRequest, ticks: int, monitoring: Monitoring, report: Report) -> int:
     """Open, run, drain, tell."""
-    _check_writable(report.file)
+    _check_writable(report.file, "--json-summary")
+    _check_writable(monitoring.file, "--metrics-file")
     with ExitStack() as stack:
         signals = stack.enter_context(interrupts())
+        watch = stack.enter_context(_monitored(monitoring))
         run = stack.enter_context(open_run(request))
+        watch(run.loop)
         empty: EmptyTownError | None = None
         try:
             summary = _live(run, signals, ticks, quiet=report.quiet)
@@ -160,6 +193,15 @@ def _run(request: RunRequest, ticks: int, report: Report) -> int:
     if empty is not None:
         raise empty
     return errors.INTERRUPTED if summary.interrupted else errors.DONE
+
+
+def _monitored(monitoring: Monitoring) -> AbstractContextManager[Callable[[SimulationLoop], object]]:
+    """Offer metrics if they are wanted."""
+    if monitoring.listening is None and monitoring.file is None:
+        return nullcontext(lambda _loop: None)
+    from townlet_adapters.cli.metrics import open_metrics  # noqa: PLC0415 - brings prometheus_client
+
+    return open_metrics(monitoring.listening, monitoring.file)
 
 
 def _live(run: OpenRun, signals: Interrupts, ticks: int, *, quiet: bool) -> RunSummary:
@@ -204,9 +246,7 @@ def _sink(text: str) -> SinkRequest:
     return SinkRequest(name, target if equals else None)
 
 
-def _check_writable(file: Path | None) -> None:
-    """Find out before the run that its summary cannot be written after it."""
+def _check_writable(file: Path | None, option: str) -> None:
+    """Find out before the run that a file cannot be written in it or after it."""
     if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK | os.X_OK)):
-        raise OutputError(
-            f"{file}: cannot be written; name a file in a folder that can be with --json-summary"
-        )
+        raise OutputError(f"{file}: cannot be written; name a file in a folder that can be with {option}")

@@ -40,7 +40,7 @@ def events(config: str | None, *, markdown: bool) -> None:
     click.echo(json.dumps(message_schema(registry), indent=2, ensure_ascii=False))
 
 
-def message_schema(registry: EventRegistry) -> JsonObject:
+def message_schema(registry: EventRegistry = CORE_EVENTS) -> JsonObject:
     """Describe every message: an envelope, with the data that its type promises."""
     states = state_schemas()
     kinds = {kind: registry.data_schema(kind) for kind in registry.classes} | states

@@ -13,10 +13,10 @@ _INTRODUCTION = """\
 A config is one YAML file of at most 1 MiB without anchors, aliases and tags. Unknown keys are errors, types
 are strict (`"7"` is no number, `no` is text), and every error names file, line and key. `townlet config
 check` tells all of them, `townlet config show` fills in every default, `townlet config schema` describes
-the same for editors. Relative paths of maps and manifests start at the config's folder, those of sinks at
-the run folder. A text value below `telemetry.sinks[].options` may hold `${ENV:NAME}`; the environment's
-value is in no digest and is never shown. This page is written from the models by
-`townlet_adapters.config.reference`, and a test compares the two.
+the same for editors. Relative paths of what is read (maps, manifests, certificates, secrets) start at the
+config's folder, those of what is written at the run folder. A text value below `telemetry.sinks[].options`
+may hold `${ENV:NAME}`; the environment's value is in no digest and is never shown. This page is written from
+the models by `townlet_adapters.config.reference`, and a test compares the two.
 """
 
 

@@ -1,18 +1,31 @@
 """What a config may say of the sinks we ship."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from townlet_adapters.telemetry.delivery import DeliveryLimits
+from townlet_adapters.telemetry.delivery.sink import DeliveryLimits
+from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_endpoint, parse_url, require_local
+from townlet_core.errors import ConfigError, Problem
+from townlet_core.events.health import Durability
+
+TOKEN_VARIABLE: Final = "TOWNLET_TOKEN"  # noqa: S105 - the name of a variable, not what it holds
+SECRET_VARIABLE: Final = "TOWNLET_SECRET"  # noqa: S105 - as above
+
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Variable: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
-class SinkOptions(BaseModel):
-    """What every sink takes."""
+class Options(BaseModel):
+    """A section: immutable, no unknown keys, nothing of its content in errors."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
     )
+
+
+class SinkOptions(Options):
+    """What every sink takes."""
 
     on_full: Literal["wait", "shed"] = "wait"
     """what happens when the buffer is full: `wait` for a sink that still moves, or `shed` at once"""
@@ -35,5 +48,143 @@ class StdoutOptions(SinkOptions):
 class FileOptions(SinkOptions):
     """Options of the sink `file`."""
 
-    path: Annotated[str, Field(min_length=1)] = "events.ndjson"
+    path: Text = "events.ndjson"
     """the file; a relative path starts in the run folder"""
+
+
+class TlsOptions(Options):
+    """Who the peer must be, and who we are. Relative paths start at the config."""
+
+    ca_file: Text | None = None
+    """certificates of the authorities that may vouch for the peer; null for those that the system trusts"""
+
+    cert_file: Text | None = None
+    """our own certificate and its chain, for a peer that asks for one"""
+
+    key_file: Text | None = None
+    """key of our own certificate; a file of yours that nobody else can read"""
+
+    min_version: Literal["1.2", "1.3"] = "1.3"
+    """oldest version of TLS that is spoken"""
+
+    crl_file: Text | None = None
+    """lists of revoked certificates; the peer's must be covered by a current one, and not be on it"""
+
+    key_sha256: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+    """SHA-256 of the public keys of which the peer must have one, in hex; two while a key is changed"""
+
+    @model_validator(mode="after")
+    def _has_both_or_neither(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together: give both or neither")
+        return self
+
+
+class NetworkOptions(SinkOptions):
+    """What both sinks take that reach over a network."""
+
+    on_full: Literal["wait", "shed"] = "shed"
+    """what happens when the buffer is full: `wait` for a sink that still moves, or `shed` at once"""
+
+    durability: Durability = "process"
+    """what waiting events survive: `memory` nothing, `process` a killed process, `power` a power cut, too"""
+
+    spool_dir: Text = "spool"
+    """folder of the outbox; a relative one lies in the run folder, an absolute one outlives the run"""
+
+    spool_bytes: Annotated[int, Field(ge=16 << 20)] = 1 << 30
+    """most bytes of the outbox"""
+
+    dead_letter_bytes: Annotated[int, Field(ge=1 << 20)] = 64 << 20
+    """most bytes kept of events that the peer refuses for good"""
+
+    timeout_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
+    """most seconds for the peer: for a request of `http` as a whole, connecting included; for `tcp` to \
+connect, and between two acknowledgements"""
+
+    allow_plaintext: bool = False
+    """for trials: no TLS to a peer on this machine; of `http` only where the URL begins with `http:`"""
+
+    tls: TlsOptions = TlsOptions()
+    """who the peer must be, and who we are"""
+
+
+class TcpOptions(NetworkOptions):
+    """Options of the sink `tcp`."""
+
+    token_env: Variable | None = None
+    """variable that holds the token; `TOWNLET_TOKEN` without this, `token_file` and `tls.cert_file`"""
+
+    token_file: Text | None = None
+    """file that holds the token, nobody else's to read; relative to the config"""
+
+    endpoint: Text
+    """where the collector listens, as `HOST:PORT`"""
+
+    @field_validator("token_file")
+    @classmethod
+    def _is_the_only_token(cls, file: str | None, info: ValidationInfo) -> str | None:
+        return _instead_of(info, "token_env", file)
+
+    @field_validator("endpoint")
+    @classmethod
+    def _can_be_reached(cls, text: str, info: ValidationInfo) -> str:
+        # What is wrong with an address is told without quoting it, so it is no ValueError, which would be.
+        endpoint = parse_endpoint(text)
+        if info.data.get("allow_plaintext"):
+            _check_plaintext(endpoint, "endpoint", info)
+        return text
+
+
+class HttpOptions(NetworkOptions):
+    """Options of the sink `http`."""
+
+    secret_env: Variable | None = None
+    """variable that holds the key of the signatures; `TOWNLET_SECRET` without this and `secret_file`"""
+
+    secret_file: Text | None = None
+    """file that holds the key of the signatures, nobody else's to read; relative to the config"""
+
+    second_secret_env: Variable | None = None
+    """variable that holds a second key to sign with, while keys are changed"""
+
+    second_secret_file: Text | None = None
+    """file that holds a second key to sign with, while keys are changed"""
+
+    url: Text
+    """where events are posted to, as `https://HOST[:PORT]/PATH`"""
+
+    @field_validator("secret_file")
+    @classmethod
+    def _is_the_only_secret(cls, file: str | None, info: ValidationInfo) -> str | None:
+        return _instead_of(info, "secret_env", file)
+
+    @field_validator("second_secret_file")
+    @classmethod
+    def _is_the_only_second_secret(cls, file: str | None, info: ValidationInfo) -> str | None:
+        return _instead_of(info, "second_secret_env", file)
+
+    @field_validator("url")
+    @classmethod
+    def _can_be_reached(cls, text: str, info: ValidationInfo) -> str:
+        url = parse_url(text)
+        if not url.secure:
+            if not info.data.get("allow_plaintext"):
+                allowed = "https, or allow_plaintext: true for a receiver on this machine"
+                raise ConfigError(Problem("url", "would be reached in plaintext", allowed))
+            _check_plaintext(url.endpoint, "url", info)
+        return text
+
+
+def _instead_of(info: ValidationInfo, other: str, file: str | None) -> str | None:
+    if file is not None and info.data.get(other) is not None:
+        raise ValueError(f"give one of {other} (a variable's name) and {info.field_name} (a path)")
+    return file
+
+
+def _check_plaintext(endpoint: Endpoint, key: str, info: ValidationInfo) -> None:
+    """Refuse plaintext to other machines, and beside settings that only TLS could keep."""
+    require_local(endpoint, key)
+    if "tls" in info.data and info.data["tls"] != TlsOptions():
+        allowed = "tls, or plaintext to a peer on this machine, but not both"
+        raise ConfigError(Problem("tls", "is set, but nothing here would be encrypted", allowed))

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from townlet_adapters.telemetry.delivery import DeliveringSink
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink
 from townlet_adapters.telemetry.envelope import source_urn
-from townlet_adapters.telemetry.options import FileOptions, StdoutOptions
+from townlet_adapters.telemetry.options import FileOptions, HttpOptions, StdoutOptions, TcpOptions
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_adapters.telemetry.transports.stdout import StdoutTransport
 from townlet_core.errors import NoRunFolderError
@@ -16,7 +16,7 @@ from townlet_plugins.factory import BuildContext, Factory, PartFactory
 
 @hookimpl
 def townlet_sinks() -> Sequence[PartFactory[TelemetrySinkProtocol]]:
-    """Offer ``stdout`` and ``file``."""
+    """Offer ``stdout`` and ``file``, ``tcp`` and ``http``."""
     return (
         Factory("stdout", StdoutOptions, build_stdout_sink, "one JSON event per line on standard output"),
         Factory(
@@ -25,6 +25,20 @@ def townlet_sinks() -> Sequence[PartFactory[TelemetrySinkProtocol]]:
             build_file_sink,
             "one JSON event per line in a file of the run folder",
             target="path",
+        ),
+        Factory(
+            "tcp",
+            TcpOptions,
+            build_tcp_sink,
+            "events in frames over TLS to a collector that acknowledges what it has stored",
+            target="endpoint",
+        ),
+        Factory(
+            "http",
+            HttpOptions,
+            build_http_sink,
+            "signed batches of events over HTTPS to any receiver of CloudEvents",
+            target="url",
         ),
     )
 
@@ -61,3 +75,17 @@ def build_file_sink(options: FileOptions, context: BuildContext) -> DeliveringSi
         limits=options.limits(),
         stream=context.stream,
     )
+
+
+def build_tcp_sink(options: TcpOptions, context: BuildContext) -> DeliveringSink:
+    """Make the sink that sends to a collector; see ``network.tcp_sink``."""
+    from townlet_adapters.telemetry.network import tcp_sink  # noqa: PLC0415 - brings ssl, h11 and sqlite3
+
+    return tcp_sink(options, context)
+
+
+def build_http_sink(options: HttpOptions, context: BuildContext) -> DeliveringSink:
+    """Make the sink that posts to a receiver; see ``network.http_sink``."""
+    from townlet_adapters.telemetry.network import http_sink  # noqa: PLC0415 - brings ssl, h11 and sqlite3
+
+    return http_sink(options, context)

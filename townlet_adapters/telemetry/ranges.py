@@ -57,6 +57,17 @@ class RangeSet:
         self._firsts.clear()
         self._lasts.clear()
 
+    def copy(self) -> "RangeSet":
+        """Give a set of the same numbers that changes on its own."""
+        other = RangeSet()
+        other._firsts, other._lasts = self._firsts.copy(), self._lasts.copy()
+        return other
+
+    @property
+    def last(self) -> int | None:
+        """The highest number in the set, None when it is empty."""
+        return self._lasts[-1] if self._lasts else None
+
     def count(self) -> int:
         """Count the numbers in the set."""
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)

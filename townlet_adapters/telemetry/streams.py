@@ -25,6 +25,7 @@ HASH_EVERY: Final = 16
 
 _SECTIONS: Final = tuple(field.name for field in fields(TownFrame) if field.name != "tick")
 _SCALARS: Final = frozenset({str, int, float, bool})
+_ARRAYS: Final = frozenset({list, tuple})
 _OBJECT: Final = (dict, Mapping)  # almost every object is the first, and asking for the second is slow
 _ABSENT: Final = object()
 
@@ -157,11 +158,11 @@ def merge_patch(old: JsonObject, new: JsonObject) -> dict[str, JsonValue]:
         if before is value:
             continue
         kind = type(value)
-        if kind is type(before) and kind in _SCALARS:
+        if kind in _SCALARS and kind is type(before):
             # Zero is equal to minus zero; everything else that is equal is spelled alike.
-            if value != before or (value == 0.0 and str(value) != str(before)):
+            if value != before or (not value and str(value) != str(before)):
                 patch[key] = value
-        elif isinstance(value, _OBJECT) and isinstance(before, _OBJECT):
+        elif kind not in _ARRAYS and isinstance(value, _OBJECT) and isinstance(before, _OBJECT):
             if inner := merge_patch(before, value):
                 patch[key] = inner
         elif not _same(before, value):
@@ -177,17 +178,20 @@ def _same(one: object, other: object) -> bool:
     """Whether JSON spells two values alike; may say no where it is hard to tell."""
     if one is other:
         return True
+    kind = type(one)
+    if kind in _SCALARS:
+        return kind is type(other) and repr(one) == repr(other)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
-    return type(one) is type(other) and type(one) in _SCALARS and repr(one) == repr(other)
+    return False
 
 
 def _require_no_null(name: str, value: object) -> None:
     if value is None:
         raise NullValueError(name)
-    if isinstance(value, Mapping):
+    if type(value) not in _ARRAYS and isinstance(value, Mapping):
         for key, member in value.items():
             _require_no_null(key, member)
 

@@ -2,10 +2,13 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from townlet_adapters.telemetry.clock import SystemClock
-from townlet_adapters.telemetry.transports.base import Batch, Condition
+from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Loss, Row
+from townlet_adapters.telemetry.transports.base import Batch, Condition, TransportError
+from townlet_core.events.health import SpoolHealth
 
 
 class ManualClock(SystemClock):
@@ -71,7 +74,9 @@ class ScriptedTransport:
 
     Attributes:
         lines: what was taken.
+        abandoned: how often ``abandon`` was called.
         closed: how often ``close`` was called.
+        interrupted: whether ``interrupt`` was.
     """
 
     def __init__(self, script: Iterable[int | BaseException] = ()) -> None:
@@ -79,15 +84,18 @@ class ScriptedTransport:
         self._script = deque(script)
         self._open = threading.Event()
         self._open.set()
+        self._interrupts = False
         self._entered = threading.Event()
         self.lines: list[bytes] = []
-        self.closed = 0
+        self.closed = self.abandoned = 0
+        self.interrupted = False
 
     def open(self) -> None:
         """Nothing to open."""
 
-    def hang(self) -> None:
-        """Let every ``write`` from now on hang until ``release``."""
+    def hang(self, *, interruptible: bool = False) -> None:
+        """Let every ``write`` from now on hang until ``release``, or ``interrupt`` if it listens to that."""
+        self._interrupts = interruptible
         self._open.clear()
 
     def release(self) -> None:
@@ -103,6 +111,8 @@ class ScriptedTransport:
         lines = batch.lines
         self._entered.set()
         self._open.wait()
+        if self.interrupted and self._interrupts:
+            raise TransportError("interrupted", "told to give up")
         step = self._script.popleft() if self._script else len(lines)
         if isinstance(step, BaseException):
             raise step
@@ -111,8 +121,10 @@ class ScriptedTransport:
         return len(taken)
 
     def interrupt(self) -> None:
-        """End the hanging."""
-        self._open.set()
+        """Let every write fail from now on, and one that hangs, if it listens."""
+        self.interrupted = True
+        if self._interrupts:
+            self._open.set()
 
     def condition(self) -> Condition:
         """It is always there."""
@@ -123,4 +135,109 @@ class ScriptedTransport:
         self.closed += 1
 
     def abandon(self) -> None:
-        """Nothing to let go of."""
+        """Count the call."""
+        self.abandoned += 1
+
+
+class ScriptedOutbox:
+    """An outbox in memory that commits as its script says, then always.
+
+    Attributes:
+        rows: what waits, as (source, sequence, line).
+        undeclared: what the latest commit was told that no record names.
+        emitted: the highest number noted, plus one.
+        closed: whether ``close`` was called.
+        abandoned: how often ``abandon`` was.
+    """
+
+    def __init__(
+        self,
+        script: Iterable[BaseException | None] = (),
+        *,
+        lost: Sequence[Loss] = (),
+        backlog: Sequence[Batch] = (),
+    ) -> None:
+        """Follow a script: commit, or raise. Earlier runs lost ``lost`` and left ``backlog``."""
+        self._script = deque(script)
+        self._lost = tuple(lost)
+        self._found: list[Loss] = []
+        self._lock = threading.Lock()
+        self._source = ""
+        self.rows = [
+            (each.source, *row) for each in backlog for row in zip(each.sequences, each.lines, strict=True)
+        ]
+        self.undeclared: tuple[Loss, ...] = ()
+        self.emitted = 0
+        self.closed = False
+        self.abandoned = 0
+
+    def open(self, source: str) -> tuple[Loss, ...]:
+        """Tell what earlier runs lost."""
+        self._source = source
+        return self._lost
+
+    def begin(self, rows: Sequence[Row]) -> None:
+        """Take the first rows of this run."""
+        self._store(rows)
+
+    def note_emitted(self, count: int) -> None:
+        """Note it."""
+        self.emitted = count
+
+    def commit(self, rows: Sequence[Row], undeclared: Sequence[Loss]) -> None:
+        """Do as the script says."""
+        step = self._script.popleft() if self._script else None
+        if step is not None:
+            raise step
+        self._store(rows)
+        self.undeclared = tuple(undeclared)
+
+    def _store(self, rows: Sequence[Row]) -> None:
+        with self._lock:
+            self.rows += [(self._source, *row) for row in rows]
+
+    def read(self, most_events: int, most_bytes: int) -> Batch | None:  # noqa: ARG002 - as an outbox has it
+        """Give the oldest rows of one source."""
+        with self._lock:
+            if not self.rows:
+                return None
+            source = self.rows[0][0]
+            rows = list(takewhile(lambda row: row[0] == source, self.rows))[:most_events]
+        return Batch(source, [row[1] for row in rows], [row[2] for row in rows])
+
+    def acknowledge(self, source: str, through: int) -> int:
+        """Forget rows."""
+        with self._lock:
+            before = len(self.rows)
+            self.rows = [row for row in self.rows if row[0] != source or row[1] > through]
+            return before - len(self.rows)
+
+    def damage(self, count: int) -> list[int]:
+        """Lose the oldest rows of this run; returns their numbers."""
+        with self._lock:
+            gone = [row for row in self.rows if row[0] == self._source][:count]
+            self.rows = [row for row in self.rows if row not in gone]
+            numbers = [row[1] for row in gone]
+            if numbers:
+                ranges = [(number, number) for number in numbers]
+                self._found.append(Loss.of(self._source, SEGMENT_DAMAGED, ranges))
+            return numbers
+
+    def take_losses(self) -> tuple[Loss, ...]:
+        """Give what was damaged."""
+        with self._lock:
+            found, self._found = tuple(self._found), []
+            return found
+
+    def stats(self) -> SpoolHealth:
+        """Count the rows."""
+        size = sum(len(line) for _, _, line in self.rows)
+        return SpoolHealth(len(self.rows), size, 0.0, 1, 0, "process")
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+    def abandon(self) -> None:
+        """Note it."""
+        self.abandoned += 1

@@ -1,13 +1,16 @@
-"""How a sink and the loop are doing."""
+"""How a sink and the loop are doing; the smaller records are those of ``loop.health``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-Durability = Literal["memory", "process", "power"]
-"""What a sink's waiting messages survive: nothing, the death of the process, the loss of power."""
-
-SinkState = Literal["healthy", "degraded", "shedding", "failed", "closed"]
+from townlet_core.events.health import (
+    ErrorHealth,
+    Histogram,
+    QueueHealth,
+    SinkState,
+    SpoolHealth,
+    WorkerHealth,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,90 +50,22 @@ class SinkStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerHealth:
-    """The thread that does a sink's work; the town's own thread computes this.
+class SinkCounts:
+    """What monitors count of a sink beside its account; ``loop.health`` leaves it out.
 
     Attributes:
-        alive: whether it has shown itself lately, or had nothing to do.
-        heartbeat_age_s: seconds since it last showed itself.
-        restarts: how often it was started anew after an error that nobody had foreseen.
-        last_error: the latest such error, None when there was none.
+        emitted: messages accepted for delivery, by class: ``critical``, ``normal``, ``bulk``.
+        dropped: messages given up, by reason and then by class; its sums are those of the account.
+        bytes_delivered: bytes of the lines that reached their destination whole.
+        emit_seconds: how long calls of ``emit`` took, or a sample of them.
+        ack_seconds: how long a sample of this run's messages took from ``emit`` to the destination.
     """
 
-    alive: bool
-    heartbeat_age_s: float
-    restarts: int = 0
-    last_error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueHealth:
-    """What waits in memory.
-
-    Attributes:
-        events: messages held.
-        bytes: their bytes.
-        peak_events: most messages ever held.
-        capacity_events: most messages that may be held.
-        capacity_bytes: most bytes that may be held.
-    """
-
-    events: int
-    bytes: int
-    peak_events: int
-    capacity_events: int
-    capacity_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolHealth:
-    """What waits in a durable outbox.
-
-    Attributes:
-        events: messages held.
-        bytes: bytes on the disk.
-        oldest_age_s: seconds since the oldest of them was committed, 0 when there is none.
-        segments: files that hold them.
-        quarantined: files put aside because they were damaged.
-        durability: what its content survives.
-    """
-
-    events: int
-    bytes: int
-    oldest_age_s: float
-    segments: int
-    quarantined: int
-    durability: Durability
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorHealth:
-    """The latest error of a sink.
-
-    Attributes:
-        code: what happened, as a short name.
-        at_tick: tick of the latest message offered to the sink when it happened.
-    """
-
-    code: str
-    at_tick: int
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """How values are distributed.
-
-    Attributes:
-        le: upper bounds, ascending; above the last one lie all others.
-        counts: how many values lie at or below each bound and above the one before; one more than bounds.
-        sum: sum of all values.
-        count: number of all values.
-    """
-
-    le: tuple[float, ...]
-    counts: tuple[int, ...]
-    sum: float
-    count: int
+    emitted: Mapping[str, int]
+    dropped: Mapping[str, Mapping[str, int]]
+    bytes_delivered: int
+    emit_seconds: Histogram
+    ack_seconds: Histogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +86,7 @@ class SinkHealth:
         flush_seconds: how long writes to the destination took until they were acknowledged.
         certificate_expires_s: seconds until the first certificate in use expires, None where there is none.
         totals: its account.
+        counts: what monitors count beside it.
     """
 
     state: SinkState
@@ -166,3 +102,23 @@ class SinkHealth:
     flush_seconds: Histogram
     certificate_expires_s: float | None
     totals: SinkStatus
+    counts: SinkCounts
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFigures:
+    """What monitors count of a loop since it was built.
+
+    Attributes:
+        tick: the latest finished tick, -1 before the first.
+        ticks: ticks executed here; a resumed run counts its own.
+        population: agents living.
+        listener_failures: how often subscribers, transforms and sinks raised.
+        tick_seconds: how long ticks took, without waiting for the next.
+    """
+
+    tick: int
+    ticks: int
+    population: int
+    listener_failures: int
+    tick_seconds: Histogram

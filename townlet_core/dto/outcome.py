@@ -56,7 +56,8 @@ class StepOutcome:
         reward: float32[N].
         terminated: uint8[N], 1 where the agent's life ended in this tick by the rules of the world.
         truncated: uint8[N], 1 where it ended for an outside reason.
-        events: the tick's facts in order, without ``loop.tick``.
+        events: the tick's facts in order, without ``loop.tick``; diagnostics of the world's own among them
+            (``plugin.rejected``) become no facts.
         summary: the numbers of the tick.
         command_results: one result per command, in order.
     """

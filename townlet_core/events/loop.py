@@ -1,11 +1,11 @@
 """The loop's own account of each tick and of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from townlet_core.events.base import Event
-from townlet_core.jsonvalue import JsonObject
+from townlet_core.events.health import HookCounts, LoopStatus, SinkReport, SystemDuration, TickDurations
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +32,40 @@ class LoopTick(Event):
 class LoopHealth(Event):
     """How the machinery is doing: every 60 ticks and on each change of state. A diagnostic.
 
-    ``tick_ms`` has mean, p99 and max since the last one; ``sinks`` maps a sink's name to its status.
+    ``status`` is ``failed`` when the loop cannot go on, ``degraded`` when a sink is not healthy or its worker
+    not alive, when a hook is disabled, or when a listener failed within the last 60 ticks, and else ``ok``.
+    ``tick`` is the latest tick. ``duration_ms`` and ``slowest_systems`` are of the ticks since the report
+    before, at most 60, without waiting for the next tick; the slowest part of a tick comes first.
+    ``failures`` counts how often subscribers, transforms and sinks raised since the run began.
+    ``perturbations_active``, ``perturbations_pending`` and ``reviews_pending`` are the town's.
+    ``hooks`` has the counts of each plugin's hook, ``sinks`` tells of each sink, both by name. A sink that
+    keeps no more than its account tells ``state``, ``retries_total`` and ``totals``, and null for the rest.
+    What each value means and what to do about it: docs/operations/health.md.
     """
 
     kind: ClassVar[str] = "loop.health"
-    status: str
-    tick_ms: Mapping[str, float]
-    failure_count: int
-    sinks: Mapping[str, JsonObject]
+    status: LoopStatus
+    tick: int
+    duration_ms: TickDurations
+    failures: int
+    slowest_systems: Sequence[SystemDuration]
     perturbations_active: int
     perturbations_pending: int
     reviews_pending: int
+    hooks: Mapping[str, HookCounts]
+    sinks: Mapping[str, SinkReport]
 
 
 @dataclass(frozen=True, slots=True)
 class LoopFailure(Event):
-    """The run cannot go on. A diagnostic."""
+    """The run cannot go on. A diagnostic; one ``loop.health`` with the status ``failed`` follows.
+
+    ``tick`` is the one that could not be finished; ``phase`` and ``agent_id`` say where in it, when that is
+    known; ``snapshot_path`` is where the failed simulation was kept for inspection, if it was.
+    """
 
     kind: ClassVar[str] = "loop.failure"
+    tick: int
     phase: int | None
     agent_id: str | None
     error: str

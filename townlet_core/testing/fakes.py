@@ -9,7 +9,7 @@ from townlet_core import seeding
 from townlet_core.dto.action import ActionBatch, Decision, PolicyContext, PolicyIdentity
 from townlet_core.dto.command import Command
 from townlet_core.dto.frame import StateFrame, TownFrame
-from townlet_core.dto.health import SinkState, SinkStatus
+from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
 from townlet_core.dto.snapshot import Snapshot
@@ -18,6 +18,7 @@ from townlet_core.errors import SnapshotError, WorldError
 from townlet_core.events.affordance import AffordanceFinish, AffordanceStart
 from townlet_core.events.base import Event
 from townlet_core.events.economy import EconomyDay
+from townlet_core.events.health import SinkState
 from townlet_core.events.queue import QueueConflict, RivalryEntry, RivalryEvents
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.ports.telemetry import EmitResult, Message

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.house.sources import ROOT
@@ -200,6 +201,18 @@ def test_the_first_refusal_counts_and_hooks_are_asked_in_the_order_of_the_config
     town.step({0: "use:it"})
     assert town.told[0].detail == "from zoo"
     assert (first.stages, second.stages) == (["before"], [])
+
+
+def test_a_refusal_is_for_the_one_who_asked():
+    script = Script(before=Cancel("no"))
+    manifest = [affordance("it", "bench", 1, hooks={"before": ["script"]}), affordance("other", "bed", 1)]
+    town = Town(
+        ["Ehrr", ".rNr", ".rBr", ".rrr"], [(1, 1), (3, 3)], manifest=manifest, needs=STILL,
+        hooks=run_by(script), queues={"cooldown_ticks": 0},
+    )  # fmt: skip
+    town.run(12, {0: "use:it", 1: "use:other"})
+    assert town.when("affordance.fail", agent_id=agent(0)) == list(range(12))
+    assert town.when("affordance.finish", agent_id=agent(1)) == list(range(12))
 
 
 # After.
@@ -508,9 +521,10 @@ def test_a_hook_cannot_reach_back_into_the_town_and_the_town_goes_on():
     tried = []
 
     def reaching(context):
-        before = [array.tobytes() for array in town.state]
+        before = [array.tobytes() for array in (*town.state, *town.engine.intents)]
         ways = [
-            lambda: town.step({0: "wait"}), town.world.frame, town.world.snapshot, town.engine.observe,
+            lambda: town.step({0: "leave"}), lambda: town.engine.step(other, other),
+            town.world.frame, town.world.snapshot, town.engine.observe,
             town.engine.reset, town.engine.advance, lambda: town.world.reset(3),
             lambda: town.teleport(0, 1, 2), lambda: town.world.restore(founded),
         ]  # fmt: skip
@@ -518,17 +532,18 @@ def test_a_hook_cannot_reach_back_into_the_town_and_the_town_goes_on():
             with pytest.raises(WorldError, match="within a tick"):
                 way()
             tried.append((context.stage, way))
-        assert [array.tobytes() for array in town.state] == before
+        assert [array.tobytes() for array in (*town.state, *town.engine.intents)] == before
 
     script = all_stages(before=reaching, after=reaching, failed=reaching)
     town = room(script)
     made = town.world._hooks
     founded = town.world.snapshot()
+    other = np.full((1, town.model.spec.capacity), 5)
     town.step({0: "use:it"})
     assert town.kinds() == ["affordance.start"]
     town.run(2)
     assert town.kinds() == ["affordance.finish"]
-    assert len(tried) == 18
+    assert len(tried) == 20
     assert made.counters()["script"].failures == 0
     assert town.world.frame().tick == 2
 
@@ -547,10 +562,20 @@ def test_an_interrupt_within_a_hook_leaves_a_town_that_only_begins_anew():
             refused()
     script.answers["before"] = None
     town.world.restore(founded)
+    town.teleport(0, 1, 2)
     town.step({0: "use:it"})
-    assert town.stage(0) == "running"
+    assert (town.at(0), town.stage(0)) == ((1, 2), "running"), "the whole tick is executed"
     town.world.reset(town.seed)
     assert (town.tick, town.stage(0)) == (0, "none")
+
+
+def test_a_town_that_is_founded_anew_asks_everybody_again():
+    script = all_stages(after=3)
+    town = room(script)
+    town.run(3, {0: "use:it"})
+    assert town.world._hooks.counters()["script"].disabled
+    town.world.reset(town.seed)
+    assert not town.world._hooks.counters()["script"].disabled
 
 
 def test_what_was_dropped_is_told_with_the_tick_in_which_it_was():

@@ -90,7 +90,8 @@ class StdoutTransport:
             self._fd = -1
 
     def abandon(self) -> None:
-        """Let go of a handle that was opened before a fork."""
+        """Let go of a handle that was opened before a fork, and of the line that it is in the midst of."""
+        self._sent = 0
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

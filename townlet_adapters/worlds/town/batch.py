@@ -104,9 +104,8 @@ def _allocate_scratch(model: TownModel) -> Scratch:
     return Scratch(
         order=np.zeros(n, np.int64),
         keys=np.zeros(n, np.uint64),
-        visited=np.zeros(tiles, np.int64),
+        visited=np.zeros(tiles + 1, np.int64),
         frontier=np.zeros(tiles, np.int64),
-        stamp=np.zeros(1, np.int64),
         cursor=np.zeros(1, CURSOR),
     )
 
@@ -221,6 +220,7 @@ class TownBatch:
         Returns:
             ``arrays``, filled with the next observation.
         """
+        self.require_rest()
         self.intents.action[...] = actions
         self.intents.target[...] = -1 if targets is None else targets
         return self.advance()

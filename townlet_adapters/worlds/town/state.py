@@ -210,9 +210,9 @@ class Scratch(NamedTuple):
     Attributes:
         order: int64[N].
         keys: uint64[N].
-        visited: int64[H * W], holds ``stamp[0]`` where the running search was.
+        visited: int64[H * W + 1], holds the number of the last search at every tile where that was, and,
+            behind the tiles, that number itself.
         frontier: int64[H * W].
-        stamp: int64[1].
         cursor: CURSOR[1].
     """
 
@@ -220,5 +220,4 @@ class Scratch(NamedTuple):
     keys: npt.NDArray[np.uint64]
     visited: npt.NDArray[np.int64]
     frontier: npt.NDArray[np.int64]
-    stamp: npt.NDArray[np.int64]
     cursor: Records

@@ -70,7 +70,7 @@ def _messages(ticks: int) -> list[Message]:
         told.append(Fact(2 * tick, tick, QueueJoin("resident_1", "shower_1", "use_shower", tick)))
         told.append(Fact(2 * tick + 1, tick, LoopTick(0, tick, 2, 0, 0, {"wait": 2}, {}, 1, 0.0, 0, 0, 0, 0)))
         told.append(StateFrame(tick, TownFrame(tick, {"tod": tick}, {"resident_1": {"slot": 0}})))
-    told.append(Diagnostic(ticks, LoopFailure(None, None, "for the contract's sake", None)))
+    told.append(Diagnostic(ticks, LoopFailure(ticks, None, None, "for the contract's sake", None)))
     return told
 
 

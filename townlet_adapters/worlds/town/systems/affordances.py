@@ -6,7 +6,6 @@ from townlet_adapters.worlds.town.codes import (
     AFTER,
     ASKING,
     BAD_TARGET,
-    BEFORE,
     BUSY,
     CLOSED,
     COOLDOWN,
@@ -14,7 +13,6 @@ from townlet_adapters.worlds.town.codes import (
     EV_FINISH,
     EV_START,
     FAILED,
-    HOOK_CANCELLED,
     INSUFFICIENT_FUNDS,
     INSUFFICIENT_ITEMS,
     INSUFFICIENT_STOCK,
@@ -145,18 +143,6 @@ def start(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, n
     journal.write(j, b, EV_START, r.serial, o, a, 0, used.remaining, due, alternative)
 
 
-@inlined
-def check_and_ask(t: Tables, s: TownState, c: Record, b: int, i: int, o: int, a: int, now: int) -> int:
-    """Find what forbids a use that is about to start: a check, then a before-hook."""
-    reason = check(t, s, b, i, o, a, now)
-    if reason == OK:
-        if hooks.ask(t, c, BEFORE, i, o, a, OK, 0):
-            return ASKING
-        if c.cancelled:
-            return HOOK_CANCELLED
-    return reason
-
-
 @kernel
 def refuse(
     t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, o: int, a: int, reason: int
@@ -175,7 +161,9 @@ def start_held(t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, n
     o, a = r.claim_object, r.claim_affordance
     if not queues.is_working(t, s, b, o):
         return WAITING
-    reason = check_and_ask(t, s, c, b, i, o, a, now)
+    reason = check(t, s, b, i, o, a, now)
+    if reason == OK:
+        reason = hooks.consent(t, c, i, o, a)
     if reason != OK and reason != ASKING:
         reason = refuse(t, s, j, c, b, i, o, a, reason)
     if reason == ASKING:
@@ -250,7 +238,9 @@ def begin_claim(
         if o < 0:
             return TOO_FAR
     taken = s.objects[b, o].holder >= 0 or s.objects[b, o].queue_length > 0
-    reason = check(t, s, b, i, o, a, now) if taken else check_and_ask(t, s, c, b, i, o, a, now)
+    reason = check(t, s, b, i, o, a, now)
+    if reason == OK and not taken:
+        reason = hooks.consent(t, c, i, o, a)
     if reason == ASKING:
         return ASKING
     if reason != OK:

@@ -9,7 +9,15 @@ had its effects, a failed one its refund) is done by whoever finds that nothing 
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
-from townlet_adapters.worlds.town.codes import INVENTORY_LIMITS, ITEMS, NEEDS
+from townlet_adapters.worlds.town.codes import (
+    ASKING,
+    BEFORE,
+    HOOK_CANCELLED,
+    INVENTORY_LIMITS,
+    ITEMS,
+    NEEDS,
+    OK,
+)
 from townlet_adapters.worlds.town.state import TownState
 from townlet_adapters.worlds.town.systems import economy
 from townlet_adapters.worlds.town.tables import Tables
@@ -33,10 +41,19 @@ def ask(t: Tables, c: Record, stage: int, i: int, o: int, a: int, reason: int, p
 
 
 @inlined
+def consent(t: Tables, c: Record, i: int, o: int, a: int) -> int:
+    """Say whether before-hooks let a use start that no check forbids; ``ASKING`` when they must be asked."""
+    if ask(t, c, BEFORE, i, o, a, OK, 0):
+        return ASKING
+    return HOOK_CANCELLED if c.cancelled else OK
+
+
+@inlined
 def pass_on(c: Record) -> None:
     """Forget the answers that the entity got: the next one asks anew."""
-    c.asked = 0
-    c.cancelled = False
+    if c.asked != 0:
+        c.asked = 0
+        c.cancelled = False
 
 
 @inlined

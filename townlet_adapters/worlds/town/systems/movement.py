@@ -71,8 +71,8 @@ def nearest_free(t: Tables, s: TownState, w: Scratch, b: int, x: int, y: int) ->
     height, width = t.passable.shape
     if t.passable[y, x] and s.occupant[b, y + margin, x + margin] < 0:
         return y * width + x
-    w.stamp[0] += 1
-    stamp = w.stamp[0]
+    w.visited[height * width] += 1
+    stamp = w.visited[height * width]
     w.frontier[0] = y * width + x
     w.visited[y * width + x] = stamp
     head, tail = 0, 1

@@ -1,0 +1,54 @@
+"""The page on hooks says what the code does, and its example keeps the contract."""
+
+import importlib.util
+import re
+from dataclasses import fields
+from typing import get_args
+
+from tests.house.sources import ROOT
+from townlet_core.dto import hook
+from townlet_core.dto.hook import STAGES, Cancel, Effect, HookContext, HookCounters
+from townlet_core.hooks import DEFAULT_BUDGET, MOST_OVERRUNS
+from townlet_core.testing import check_hooks, hook_contexts, hook_of
+
+PAGE = (ROOT / "docs" / "plugins" / "hooks.md").read_text(encoding="utf-8")
+SPOKEN = {3: "third", 4: "four"}
+
+
+def spelled(kind: type) -> str:
+    return f"`{kind.__name__}({', '.join(field.name for field in fields(kind))})`"
+
+
+def test_every_stage_every_field_of_a_context_and_every_effect_is_on_the_page():
+    wanted = [f"`townlet_affordance_{stage}`" for stage in STAGES]
+    wanted += [f"`{field.name}`" for field in fields(HookContext)]
+    wanted += [spelled(kind) for kind in (Cancel, *get_args(Effect))]
+    wanted += [f"`{field.name}`" for field in fields(HookCounters) if field.name != "last_problem"]
+    assert [each for each in wanted if each not in PAGE] == []
+
+
+def test_the_limits_are_those_of_the_page():
+    rows = {kind.__name__: next(line for line in PAGE.splitlines() if line.startswith(f"| {spelled(kind)}"))
+            for kind in get_args(Effect)}  # fmt: skip
+    limits = {"NeedEffect": hook.MOST_NEED, "MoneyEffect": hook.MOST_MONEY}
+    for name, row in rows.items():
+        most = limits.get(name, hook.MOST_ITEMS)
+        assert re.search(rf"\| {re.escape(str(most))}[ |]", row), row
+    assert f"1 to {hook.LONGEST_REASON} printable characters" in PAGE
+    assert f"At most {SPOKEN[hook.MOST_EFFECTS]} effects a call" in PAGE
+    assert f"`plugins.hook_budget_ms` ({DEFAULT_BUDGET * 1000:.0f})" in PAGE
+    assert f"disabled by the {SPOKEN[MOST_OVERRUNS]} time" in PAGE
+
+
+def test_the_example_of_the_page_keeps_its_contract(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?def townlet_.*?)```", PAGE.split("## Stages")[0], re.DOTALL)
+    path = tmp_path / "bakery.py"
+    path.write_text(code, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("bakery", path)
+    bakery = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bakery)
+    check_hooks(lambda: hook_of("bakery", bakery))
+    answers = {
+        (context.tod < 360, bakery.townlet_affordance_before(context) is None) for context in hook_contexts()
+    }
+    assert answers == {(True, False), (False, True)}

@@ -1,0 +1,317 @@
+"""Whatever stands in the files of an outbox at a start: it starts, and every number is accounted for."""
+
+import shutil
+import sqlite3
+
+import pytest
+
+from tests.telemetry.spool.town import Town
+from townlet_adapters.telemetry.spool.base import PROCESS_DIED, SEGMENT_DAMAGED, Loss, OutboxLimits
+from townlet_core.errors import OutputError
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A town that was killed: three segments or more, the first half delivered, a log, a hole, a tail."""
+    town = Town(tmp_path_factory.mktemp("killed") / "outbox")
+    town.start()
+    for _ in range(12):
+        town.emit(10, 600)
+        assert town.commit() == ""
+    town.deliver(5, 5)
+    town.emit(3)
+    town.shed(1)
+    assert town.commit() == ""
+    town.emit(4)
+    town.die()
+    return town
+
+
+@pytest.fixture
+def town(killed, tmp_path):
+    """The same in a folder of its own."""
+    shutil.copytree(killed.folder, tmp_path / "outbox")
+    copy = Town(tmp_path / "outbox")
+    copy.generation = killed.generation
+    copy.emitted, copy.committed = dict(killed.emitted), dict(killed.committed)
+    copy.received = list(killed.received)
+    return copy
+
+
+def last(town, ending):
+    return max(town.folder.glob(f"segment-*.{ending}"))
+
+
+def finish(town):
+    town.start()
+    town.drain()
+    town.outbox.close()
+    town.check_all_accounted_for()
+
+
+def overwrite(path, offset, data):
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def test_a_kill_alone_loses_what_was_not_committed_and_no_more(town):
+    town.open()
+    source = "urn:town:1"
+    assert town.found == (
+        Loss.of(source, "buffer_full", [(121, 121)]),
+        Loss.of(source, PROCESS_DIED, [(123, 126)]),
+    )
+    town.begin()
+    town.drain()
+    town.check_all_accounted_for()
+    town.outbox.close()
+
+
+@pytest.mark.parametrize(
+    ("ending", "segment"),
+    [("db", 0), ("db", 1), ("db", -1), ("label", 0), ("label", 1), ("label", -1), ("db-wal", -1)],
+)
+@pytest.mark.parametrize("how", ["garbage", "half", "empty", "gone", "first byte", "folder"])
+def test_a_damaged_segment_is_declared_and_the_rest_is_delivered(town, ending, segment, how):
+    path = sorted(town.folder.glob(f"segment-*.{ending}"))[segment]
+    size = path.stat().st_size
+    match how:
+        case "garbage":
+            path.write_bytes(b"\xa5" * size)
+        case "half":
+            path.write_bytes(path.read_bytes()[: size // 2])
+        case "empty":
+            path.write_bytes(b"")
+        case "gone":
+            path.unlink()
+        case "first byte":
+            overwrite(path, 0, bytes([path.read_bytes()[0] ^ 0x10]))
+        case "folder":
+            path.unlink()
+            path.mkdir()
+            with pytest.raises(OutputError, match="is not a regular file"):
+                town.start()
+            return
+    finish(town)
+    if ending == "label":
+        assert not (town.folder / "quarantine").exists()
+
+
+@pytest.mark.parametrize(("ending", "segment"), [("db", 1), ("db", -1), ("db-wal", -1)])
+def test_a_flipped_bit_anywhere_in_the_rows_is_found(killed, tmp_path, segment, ending):
+    """One bit at a time, in steps through the file, so that every structure of the database is hit."""
+    path = sorted(killed.folder.glob(f"segment-*.{ending}"))[segment]
+    name, content = path.name, path.read_bytes()
+    spots = [*range(0, 120, 7), *range(120, len(content), len(content) // 40)]
+    for number, spot in enumerate(spots):
+        folder = tmp_path / str(number)
+        shutil.copytree(killed.folder, folder)
+        overwrite(folder / name, spot, bytes([content[spot] ^ 1 << number % 8]))
+        town = Town(folder)
+        town.generation = killed.generation
+        town.emitted, town.committed = dict(killed.emitted), dict(killed.committed)
+        town.received = list(killed.received)
+        finish(town)
+
+
+def test_a_changed_row_ends_its_segment_and_not_the_next_one(town, caplog):
+    path = min(town.folder.glob("segment-*.db"))
+    db = sqlite3.connect(path)
+    db.execute("UPDATE rows SET line = CAST(replace(line, 'urn', 'run') AS BLOB) WHERE sequence = 8")
+    db.commit()
+    db.close()
+    town.start()
+    town.drain()
+    town.check_all_accounted_for()
+    assert 8 in [each.first for each in town.declared["urn:town:1"]]
+    assert ("urn:town:1", 7) in town.received
+    assert ("urn:town:1", 120) in town.received
+    assert town.outbox.stats().quarantined == 1
+    assert "row 8 is not what was committed" in caplog.text
+    town.outbox.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM rows WHERE sequence = 8",
+        "DELETE FROM rows WHERE sequence = (SELECT max(sequence) FROM rows)",
+        "UPDATE rows SET line = 5 WHERE sequence = 8",
+        "UPDATE rows SET crc = NULL_CRC WHERE sequence = 8",
+        "DROP TABLE rows",
+        "DELETE FROM commits",
+    ],
+)
+def test_a_row_that_vanished_is_found(town, statement):
+    path = min(town.folder.glob("segment-*.db"))
+    db = sqlite3.connect(path)
+    db.execute(statement.replace("NULL_CRC", "-1"))
+    db.commit()
+    db.close()
+    finish(town)
+
+
+@pytest.mark.parametrize("spot", [0, 8, 12, 16, 24, 26, 33], ids=lambda spot: f"byte{spot}")
+def test_a_flipped_bit_in_the_head_of_the_control_page_makes_it_unknown(town, spot, caplog):
+    control = town.folder / "control"
+    overwrite(control, spot, bytes([control.read_bytes()[spot] ^ 4]))
+    town.forgetful.add("urn:town:1")
+    finish(town)
+    assert "what the segments know is used" in caplog.text
+
+
+@pytest.mark.parametrize("cell", [0, 1], ids=["emitted", "settled"])
+@pytest.mark.parametrize("bit", [0, 1, 20, 47, 48, 63])
+def test_a_flipped_bit_in_a_counter_makes_that_counter_unknown(town, cell, bit, caplog):
+    control = town.folder / "control"
+    spot = 2048 + cell * 8 + bit // 8
+    overwrite(control, spot, bytes([control.read_bytes()[spot] ^ 1 << bit % 8]))
+    town.forgetful.add("urn:town:1")
+    finish(town)
+    assert "is not known any more" in caplog.text
+
+
+@pytest.mark.parametrize("size", [0, 10, 2050, 4095, 5000])
+def test_a_control_page_of_another_size_is_unknown(town, size):
+    control = town.folder / "control"
+    control.write_bytes(control.read_bytes().ljust(5000, b"\0")[:size])
+    town.forgetful.add("urn:town:1")
+    finish(town)
+
+
+def test_quarantine_keeps_the_newest_and_says_what_it_lets_go(tmp_path, caplog):
+    town = Town(tmp_path / "outbox")
+    for _ in range(10):
+        town.start()
+        town.emit(3)
+        assert town.commit() == ""
+        town.die()
+        last(town, "db").write_bytes(b"x" * 8192)
+        last(town, "db-wal").unlink()
+    town.start()
+    town.drain()
+    town.check_all_accounted_for()
+    assert town.outbox.stats().quarantined == 8
+    kept = sorted(path.name for path in (town.folder / "quarantine").glob("*.db"))
+    assert kept == [f"segment-{number:08d}.db" for number in range(3, 11)]
+    assert "removed segment 2, the oldest in quarantine" in caplog.text
+    town.outbox.close()
+
+
+def test_segment_damage_found_while_running_is_counted_by_rows(tmp_path):
+    town = Town(tmp_path / "outbox")
+    town.start()
+    town.emit(30, 600)
+    town.shed(7)
+    assert town.commit() == ""
+    town.outbox.close()
+    town.outbox = None
+    path = last(town, "db")
+    path.write_bytes(path.read_bytes()[:8192] + b"\xff" * 40000)
+    town.start()
+    town.emit(5)
+    assert town.commit() == ""
+    while town.deliver():
+        pass
+    losses = town.outbox.take_losses()
+    assert {each.reason for each in losses} <= {SEGMENT_DAMAGED, "buffer_full"}
+    assert [each.rows for each in losses] == [0] * len(losses)  # not of this run
+    town.undeclared += losses
+    town.declare()
+    assert town.commit() == ""
+    town.drain()
+    town.check_all_accounted_for()
+    town.outbox.close()
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["undeclared", "declared in the same commit"])
+def test_a_hole_before_what_was_delivered_is_known_without_the_database(tmp_path, declared):
+    town = Town(tmp_path / "outbox")
+    town.start()
+    town.emit(5)
+    town.shed(1)
+    if declared:
+        town.declare()
+    assert town.commit() == ""
+    town.deliver(3, 3)
+    town.die()
+    for path in town.folder.glob("*.db*"):
+        path.write_bytes(b"x" * 9000)
+    finish(town)
+    assert 1 in town.declared["urn:town:1"]
+
+
+def test_what_declares_the_loss_of_a_segment_may_be_lost_with_its_own(tmp_path):
+    town = Town(tmp_path / "outbox")
+    town.start()
+    for _ in range(2):
+        town.emit(14, 3000)
+        assert town.commit() == ""
+    town.outbox.close()
+    min(town.folder.glob("*.db")).write_bytes(b"x" * 9000)
+    town.limits = OutboxLimits()  # so that a segment is not full after a commit or two
+    town.start()
+    town.emit(3)
+    assert town.commit() == ""
+    while town.deliver(14, 14):
+        pass
+    town.undeclared += town.outbox.take_losses()
+    town.declare()
+    assert town.commit() == ""
+    town.die()
+    for path in town.folder.glob("*.db*"):
+        path.write_bytes(b"x" * 9000)
+    town.start()
+    town.drain()
+    assert set(town.declared["urn:town:1"]) == {(0, 13)}
+    town.outbox.close()
+
+
+def test_a_segment_damaged_under_a_running_town_gives_way_to_another(tmp_path, caplog):
+    town = Town(tmp_path / "outbox")
+    town.start()
+    town.emit(40, 600)
+    assert town.commit() == ""
+    town.deliver(5, 5)
+    for path in town.folder.glob("*.db*"):
+        path.write_bytes(b"x" * 9000)
+    for _ in range(5):
+        town.emit(20, 600)
+        assert town.commit() == ""
+    town.drain()
+    lost = sum(last - first + 1 for first, last in town.declared.get("urn:town:1", ()))
+    town.outbox.close()
+    town.check_all_accounted_for()
+    assert lost <= 40
+    if lost:
+        assert "goes into quarantine" in caplog.text
+
+
+def test_what_was_delivered_is_not_declared_lost_when_the_log_with_it_is_gone(tmp_path):
+    town = Town(tmp_path / "outbox")
+    town.start()
+    town.emit(10)
+    assert town.commit() == ""
+    assert town.deliver(10, 10)
+    town.emit(5)
+    town.die()
+    last(town, "db-wal").unlink()
+    finish(town)
+    assert set(town.declared["urn:town:1"]) == {(10, 14)}
+
+
+def test_what_is_delivered_after_a_damaged_segment_is_not_declared_with_it(tmp_path):
+    town = Town(tmp_path / "outbox")
+    town.start()
+    for _ in range(3):
+        town.emit(14, 3000)
+        assert town.commit() == ""
+    town.outbox.close()
+    sorted(town.folder.glob("*.db"))[1].unlink()
+    town.start()
+    while town.deliver(20, 20):
+        pass
+    town.die()
+    finish(town)
+    assert set(town.declared["urn:town:1"]) == {(14, 27)}

@@ -1,0 +1,375 @@
+"""Prometheus reads what was counted, under the promised names, and nobody in town waits for it."""
+
+import http.client
+import socket
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.sinks import WELL, TellingSink
+from townlet_adapters.telemetry.monitoring.exposition import serve_metrics
+from townlet_adapters.telemetry.monitoring.metrics import RunMetrics
+from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_listening
+from townlet_core.dispatch import EventDispatcher, SinkRoute
+from townlet_core.dto.health import SinkCounts, SinkStatus
+from townlet_core.errors import ConfigError, WorldError
+from townlet_core.events.health import Histogram, QueueHealth, SpoolHealth, WorkerHealth
+from townlet_core.loop import RunIdentity, SimulationLoop
+from townlet_core.testing import CollectingSink, FailingSink, FakePolicy, FakeWorld
+
+ANY = Endpoint("127.0.0.1", 0)
+
+BUSY = replace(
+    WELL,
+    state="shedding",
+    worker=WorkerHealth(alive=False, heartbeat_age_s=12.5, restarts=2),
+    queue=QueueHealth(events=7, bytes=700, peak_events=70, capacity_events=100, capacity_bytes=10_000),
+    spool=SpoolHealth(
+        events=3, bytes=4096, oldest_age_s=61.0, segments=1, quarantined=5, durability="process"
+    ),
+    connected=False,
+    consecutive_failures=4,
+    retries_total=9,
+    last_success_age_s=30.0,
+    certificate_expires_s=3600.0,
+    flush_seconds=Histogram((0.1, 1.0), (5, 3, 1), 6.5, 9),
+    totals=SinkStatus(
+        "tcp",
+        "shedding",
+        offered=101,
+        emitted=100,
+        delivered=80,
+        spooled=3,
+        buffered=7,
+        dead_lettered=2,
+        dropped={"buffer_full": 6, "superseded": 2},
+        rejected={"too_large": 1},
+        retries=9,
+    ),
+    counts=SinkCounts(
+        emitted={"critical": 5, "normal": 60, "bulk": 35},
+        dropped={"buffer_full": {"normal": 4, "bulk": 2}, "superseded": {"bulk": 2}},
+        bytes_delivered=80_000,
+        emit_seconds=Histogram((1e-05, 0.001), (90, 9, 1), 0.5, 100),
+        ack_seconds=Histogram((1.0,), (2, 1), 31.0, 3),
+    ),
+)
+
+TELEMETRY = "townlet_telemetry_"
+
+
+def loop_of(*sinks, world=None) -> SimulationLoop:
+    routes = [SinkRoute(f"sink-{number}", sink) for number, sink in enumerate(sinks)]
+    return SimulationLoop(
+        world or FakeWorld(), FakePolicy(), RunIdentity(7), dispatcher=EventDispatcher(routes)
+    )
+
+
+class Monitor:
+    """Reads the exposition as Prometheus would."""
+
+    def __init__(self, loop: SimulationLoop) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(RunMetrics(loop))
+
+    @property
+    def text(self) -> str:
+        return generate_latest(self._registry).decode()
+
+    def families(self):
+        return {family.name: family for family in text_string_to_metric_families(self.text)}
+
+    def samples(self, name):
+        """The samples of one name, by their labels."""
+        return {
+            tuple(sorted(sample.labels.items())): sample.value
+            for family in self.families().values()
+            for sample in family.samples
+            if sample.name == name
+        }
+
+    def value(self, name, **labels):
+        return self.samples(name)[tuple(sorted(labels.items()))]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        ("sink_state", {"state": "shedding"}, 1),
+        ("sink_state", {"state": "healthy"}, 0),
+        ("events_emitted_total", {"class": "critical"}, 5),
+        ("events_emitted_total", {"class": "bulk"}, 35),
+        ("rejected_total", {"reason": "too_large"}, 1),
+        ("dropped_total", {"reason": "buffer_full", "class": "normal"}, 4),
+        ("dropped_total", {"reason": "superseded", "class": "bulk"}, 2),
+        ("delivered_total", {}, 80),
+        ("dead_lettered_total", {}, 2),
+        ("bytes_delivered_total", {}, 80_000),
+        ("send_retries_total", {}, 9),
+        ("worker_restarts_total", {}, 2),
+        ("worker_alive", {}, 0),
+        ("worker_heartbeat_age_seconds", {}, 12.5),
+        ("queue_events", {}, 7),
+        ("queue_bytes", {}, 700),
+        ("queue_peak_events", {}, 70),
+        ("queue_capacity_events", {}, 100),
+        ("queue_capacity_bytes", {}, 10_000),
+        ("spool_events", {}, 3),
+        ("spool_bytes", {}, 4096),
+        ("spool_oldest_age_seconds", {}, 61.0),
+        ("spool_quarantined_segments", {}, 5),
+        ("connected", {}, 0),
+        ("consecutive_failures", {}, 4),
+        ("emit_duration_seconds_bucket", {"le": "1e-05"}, 90),
+        ("emit_duration_seconds_bucket", {"le": "0.001"}, 99),
+        ("emit_duration_seconds_bucket", {"le": "+Inf"}, 100),
+        ("emit_duration_seconds_sum", {}, 0.5),
+        ("flush_duration_seconds_bucket", {"le": "1.0"}, 8),
+        ("flush_duration_seconds_count", {}, 9),
+        ("ack_latency_seconds_count", {}, 3),
+        ("ack_latency_seconds_sum", {}, 31.0),
+    ],
+)
+def test_each_number_of_a_sink_is_told_under_its_name(name, labels, value):
+    monitor = Monitor(loop_of(TellingSink(), TellingSink(BUSY)))
+    assert monitor.value(TELEMETRY + name, sink="sink-1", **labels) == value
+
+
+def test_moments_are_told_by_the_clock_on_the_wall():
+    monitor = Monitor(loop_of(TellingSink(BUSY)))
+    before = time.time()
+    success = monitor.value(f"{TELEMETRY}last_success_timestamp_seconds", sink="sink-0")
+    expiry = monitor.value(f"{TELEMETRY}certificate_expiry_timestamp_seconds", sink="sink-0")
+    after = time.time()
+    assert before - 30 <= success <= after - 30
+    assert before + 3600 <= expiry <= after + 3600
+
+
+def test_what_a_sink_has_not_got_is_left_out_and_not_zero():
+    monitor = Monitor(loop_of(TellingSink()))
+    for name in (
+        "spool_bytes",
+        "spool_oldest_age_seconds",
+        "last_success_timestamp_seconds",
+        "certificate_expiry_timestamp_seconds",
+    ):
+        assert monitor.samples(TELEMETRY + name) == {}, name
+    assert monitor.value(f"{TELEMETRY}queue_events", sink="sink-0") == 0
+
+
+def test_the_types_are_those_that_prometheus_computes_with():
+    families = Monitor(loop_of(TellingSink(BUSY))).families()
+    for name, family in families.items():
+        sample_names = {sample.name for sample in family.samples}
+        if family.type == "counter":
+            assert sample_names <= {f"{name}_total"}, name
+        elif family.type == "histogram":
+            assert sample_names == {f"{name}_bucket", f"{name}_count", f"{name}_sum"}, name
+        else:
+            assert (family.type, sample_names <= {name}) == ("gauge", True), name
+        assert family.documentation
+
+
+def test_a_sink_that_keeps_its_account_only_is_counted_without_classes():
+    loop = loop_of(CollectingSink())
+    loop.run_for(3)
+    monitor = Monitor(loop)
+    emitted = monitor.value(f"{TELEMETRY}events_emitted_total", sink="sink-0", **{"class": "unknown"})
+    assert emitted == monitor.value(f"{TELEMETRY}delivered_total", sink="sink-0") > 3
+    assert monitor.samples(f"{TELEMETRY}queue_events") == {}
+
+
+def test_a_dropping_sink_that_keeps_its_account_only_tells_the_reasons():
+    class Dropping(CollectingSink):
+        def status(self):
+            return SinkStatus("d", "degraded", offered=3, emitted=3, dropped={"full": 3})
+
+    monitor = Monitor(loop_of(Dropping()))
+    labels = {"sink": "sink-0", "reason": "full", "class": "unknown"}
+    assert monitor.value(f"{TELEMETRY}dropped_total", **labels) == 3
+
+
+def test_the_loop_tells_where_it_is_and_how_it_is():
+    sink = TellingSink()
+    loop = loop_of(sink)
+    monitor = Monitor(loop)
+    assert monitor.value("townlet_tick") == -1
+    assert monitor.value("townlet_status", status="ok") == 1
+    loop.run_for(60)
+    assert monitor.value("townlet_tick") == 59
+    assert monitor.value("townlet_ticks_total") == 60
+    assert monitor.value("townlet_population") == 2
+    assert monitor.value("townlet_failures_total") == 0
+    assert monitor.value("townlet_tick_duration_seconds_count") == 60
+    assert monitor.value("townlet_system_duration_seconds", system="world") > 0
+    assert monitor.value("townlet_status", status="ok") == 1
+    sink.turn(state="failed")
+    loop.run_for(1)
+    assert monitor.samples("townlet_status") == {
+        (("status", "ok"),): 0,
+        (("status", "degraded"),): 1,
+        (("status", "failed"),): 0,
+    }
+
+
+def test_the_loop_tells_that_it_failed_and_how_often_listeners_did(caplog):
+    caplog.set_level("CRITICAL")
+    loop = loop_of(FailingSink(), world=FakeWorld(fail_at=3))
+    monitor = Monitor(loop)
+    with pytest.raises(WorldError):
+        loop.run_for(10)
+    assert monitor.value("townlet_status", status="failed") == 1
+    assert monitor.value("townlet_failures_total") > 3
+
+
+def test_no_label_names_anybody_or_grows_with_the_run():
+    loop = loop_of(CollectingSink(), TellingSink(BUSY))
+    monitor = Monitor(loop)
+    loop.run_for(60)
+    before = {(name, len(family.samples)) for name, family in monitor.families().items()}
+    loop.run_for(240)
+    assert {(name, len(family.samples)) for name, family in monitor.families().items()} == before
+    labels = {
+        label
+        for family in monitor.families().values()
+        for sample in family.samples
+        for label in sample.labels
+    }
+    assert labels == {"sink", "class", "reason", "state", "status", "system", "le"}
+    assert "agent_" not in monitor.text
+
+
+# ---- over HTTP ---------------------------------------------------------------------------------
+
+
+def scrape(endpoint: Endpoint, method: str = "GET") -> tuple[int, str]:
+    connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=30)
+    try:
+        connection.request(method, "/metrics")
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+    finally:
+        connection.close()
+
+
+def test_a_scrape_gets_what_is_registered_by_then():
+    registry = CollectorRegistry()
+    with serve_metrics(ANY, registry, "--metrics") as endpoint:
+        assert scrape(endpoint) == (200, "")
+        loop = loop_of(TellingSink())
+        registry.register(RunMetrics(loop))
+        loop.run_for(5)
+        status, text = scrape(endpoint)
+        assert status == 200
+        assert "townlet_ticks_total 5.0" in text
+        assert scrape(endpoint, "POST")[0] == 405
+    with pytest.raises(ConnectionRefusedError):
+        scrape(endpoint)
+
+
+def test_clients_that_say_nothing_take_the_places_of_other_clients_and_hold_up_nothing_else(capfd):
+    registry = CollectorRegistry()
+    loop = loop_of(TellingSink())
+    registry.register(RunMetrics(loop))
+    with serve_metrics(ANY, registry, "--metrics") as endpoint:
+        silent = [socket.create_connection(tuple(endpoint)) for _ in range(8)]
+        with pytest.raises((OSError, http.client.HTTPException)):
+            scrape(endpoint)
+        loop.run_for(60)
+        assert loop.figures.ticks == 60
+        for client in silent:
+            client.close()
+        assert eventually(lambda: scrape(endpoint))[0] == 200
+        silent = [socket.create_connection(tuple(endpoint)) for _ in range(3)]
+    for client in silent:
+        client.close()
+    assert capfd.readouterr().err == ""
+
+
+def eventually(attempt):
+    """Try until it works: a place is free when the server has noticed that a client left."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return attempt()
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() > until:
+                raise
+
+
+def test_a_sink_that_is_asked_by_a_scrape_and_does_not_answer_holds_up_the_scrape_alone():
+    asked, answer = threading.Event(), threading.Event()
+
+    class Stuck(TellingSink):
+        def health(self):
+            if threading.current_thread() is not town:
+                asked.set()
+                answer.wait(30)
+            return super().health()
+
+    town = threading.current_thread()
+    loop, registry = loop_of(Stuck()), CollectorRegistry()
+    registry.register(RunMetrics(loop))
+    with serve_metrics(ANY, registry, "--metrics") as endpoint:
+        client = socket.create_connection(tuple(endpoint))
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert asked.wait(30)
+        loop.run_for(120)
+        assert loop.figures.ticks == 120
+        answer.set()
+        with client.makefile("rb") as reply:
+            assert reply.readline() == b"HTTP/1.0 200 OK\r\n"
+        client.close()
+
+
+def test_an_address_in_use_is_a_mistake_with_a_way_out():
+    with serve_metrics(ANY, CollectorRegistry(), "--metrics") as endpoint:
+        with (
+            pytest.raises(ConfigError) as refused,
+            serve_metrics(endpoint, CollectorRegistry(), "--metrics"),
+        ):
+            raise AssertionError("two servers at one address")
+        assert str(refused.value) == (
+            f"--metrics: cannot listen on {endpoint.authority}: Address already in use; "
+            "name another port, or 0 for any free one, and an address of this machine"
+        )
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_an_address_of_another_machine_is_refused(host):
+    with (
+        pytest.raises(ConfigError, match=f"--metrics: cannot listen on {host}:9464: "),
+        serve_metrics(Endpoint(host, 9464), CollectorRegistry(), "--metrics"),
+    ):
+        raise AssertionError("listens where nobody is")
+
+
+def test_six_is_as_good_as_four():
+    with serve_metrics(Endpoint("::1", 0), CollectorRegistry(), "--metrics") as endpoint:
+        assert endpoint.authority.startswith("[::1]:")
+        assert scrape(endpoint) == (200, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("127.0.0.1:9464", ("127.0.0.1", 9464)),
+        ("localhost:0", ("localhost", 0)),
+        ("[::1]:0", ("::1", 0)),
+        ("0.0.0.0:10", ("0.0.0.0", 10)),  # noqa: S104 - read, not listened on
+    ],
+)
+def test_an_address_to_listen_on_is_read(text, endpoint):
+    assert parse_listening(text, "--metrics") == endpoint
+
+
+@pytest.mark.parametrize(
+    "text", ["9464", ":0", ":9464", "host", "host:", "host:99999", "host:00", "a b:1", ""]
+)
+def test_anything_else_is_refused_by_name(text):
+    with pytest.raises(ConfigError, match=r"^--metrics: "):
+        parse_listening(text, "--metrics")

@@ -1,0 +1,40 @@
+"""The TLS of connections that come in, which follows certificates as they are replaced."""
+
+import logging
+import ssl
+from collections.abc import Callable
+
+from townlet_adapters.telemetry.wire.tls import ServerTlsSettings, server_context
+from townlet_core.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+
+def fresh_contexts(settings: ServerTlsSettings) -> Callable[[], ssl.SSLContext]:
+    """Give the TLS of each new connection: anew when a certificate or key was replaced.
+
+    Raises:
+        ConfigError: when the files cannot be used now; later, the former ones go on.
+    """
+    files = [settings.cert_file, settings.key_file, settings.client_ca_file, settings.crl_file]
+
+    def stamps() -> list[tuple[int, int, int]]:
+        found = [path.stat() for path in files if path is not None]
+        return [(status.st_ino, status.st_mtime_ns, status.st_size) for status in found]
+
+    context = server_context(settings)
+    seen = stamps()
+
+    def fresh() -> ssl.SSLContext:
+        nonlocal context, seen
+        try:
+            now = stamps()
+            if now != seen:
+                seen = now
+                context = server_context(settings)
+                _log.warning("the certificates were replaced; new connections use the new ones")
+        except (ConfigError, OSError) as error:
+            _log.error("the certificates cannot be renewed, the former ones stay: %s", error)
+        return context
+
+    return fresh

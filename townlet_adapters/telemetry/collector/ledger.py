@@ -1,0 +1,222 @@
+"""What is known of every source: stored, declared lost, missing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Final, NamedTuple
+
+from townlet_adapters.telemetry.collector.checking import MOST_REASONS, Event, Loss
+from townlet_adapters.telemetry.collector.shelf import Shelf, spell_ranges
+from townlet_adapters.telemetry.ranges import RangeSet
+from townlet_core.jsonvalue import JsonObject
+
+REPORT_FORMAT: Final = 1
+
+
+class SourceReport(NamedTuple):
+    """What there is to tell of a source.
+
+    Attributes:
+        source: its name.
+        file: name of its file, None when nothing of it was stored.
+        events: different events stored.
+        duplicates: how often one arrived that was stored already.
+        first: the lowest number stored, None when there is none.
+        through: the highest number stored, None when there is none.
+        missing: numbers up to the highest known that were neither stored nor declared lost.
+        declared: numbers declared lost, by reason.
+        contradictions: numbers declared lost that are stored all the same.
+    """
+
+    source: str
+    file: str | None
+    events: int
+    duplicates: int
+    first: int | None
+    through: int | None
+    missing: RangeSet
+    declared: Mapping[str, RangeSet]
+    contradictions: RangeSet
+
+    @property
+    def declared_in_all(self) -> RangeSet:
+        """Numbers declared lost, for whatever reason."""
+        return union(self.declared.values())
+
+    def to_json(self) -> JsonObject:
+        """Spell it."""
+        return {
+            "source": self.source,
+            "file": self.file,
+            "events": self.events,
+            "duplicates": self.duplicates,
+            "first": self.first,
+            "through": self.through,
+            "missing": spell_ranges(self.missing),
+            "declared": {reason: spell_ranges(self.declared[reason]) for reason in sorted(self.declared)},
+            "contradictions": spell_ranges(self.contradictions),
+        }
+
+
+class Totals(NamedTuple):
+    """All sources together.
+
+    Attributes:
+        sources: how many there are.
+        events: different events stored.
+        duplicates: arrivals of events that were stored already.
+        missing: numbers neither stored nor declared lost.
+        declared: numbers declared lost.
+        contradictions: numbers declared lost that are stored all the same.
+    """
+
+    sources: int
+    events: int
+    duplicates: int
+    missing: int
+    declared: int
+    contradictions: int
+
+
+class Report(NamedTuple):
+    """What there is to tell of a folder.
+
+    Attributes:
+        sources: every source, by name.
+    """
+
+    sources: tuple[SourceReport, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether every number is stored or declared lost, and none is both."""
+        return not any(source.missing or source.contradictions for source in self.sources)
+
+    @property
+    def totals(self) -> Totals:
+        """Add all sources up."""
+        return Totals(
+            len(self.sources),
+            sum(each.events for each in self.sources),
+            sum(each.duplicates for each in self.sources),
+            sum(each.missing.count() for each in self.sources),
+            sum(each.declared_in_all.count() for each in self.sources),
+            sum(each.contradictions.count() for each in self.sources),
+        )
+
+    def to_json(self) -> JsonObject:
+        """Spell it."""
+        return {
+            "format": REPORT_FORMAT,
+            "exact": self.exact,
+            "totals": self.totals._asdict(),
+            "sources": [each.to_json() for each in self.sources],
+        }
+
+
+class Account(NamedTuple):
+    """What a report on a source is made of; see ``SourceReport``."""
+
+    source: str
+    file: str | None
+    stored: RangeSet
+    duplicates: int
+    declared: Mapping[str, RangeSet]
+
+
+class Ledger:
+    """All sources that are known: by their files, or because somebody declared a loss of theirs.
+
+    Not locked; whoever uses it from two threads does that.
+
+    Attributes:
+        shelves: the files, by source.
+        ranges: how many ranges are kept in mind, of all sources together.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no source."""
+        self.shelves: dict[str, Shelf] = {}
+        self.ranges = 0
+        self._declared: dict[str, dict[str, RangeSet]] = {}
+
+    def __len__(self) -> int:
+        """Count the sources."""
+        return len(self.shelves.keys() | self._declared.keys())
+
+    def __contains__(self, source: str) -> bool:
+        """Whether a source is known."""
+        return source in self.shelves or source in self._declared
+
+    def admit(self, shelf: Shelf) -> None:
+        """Take a file in, with what its loss records declare."""
+        self.shelves[shelf.source] = shelf
+        self.ranges += len(shelf.stored)
+        for (source, reason), ranges in shelf.losses.items():
+            self.declare(Loss(source, reason, ranges))
+
+    def enter(self, shelf: Shelf, events: Iterable[Event]) -> None:
+        """Note what stands at the end of a file now, which is ours already or begins with it."""
+        self.ranges -= len(shelf.stored)
+        for event in events:
+            shelf.take(event)
+            if event.loss is not None:
+                self.declare(event.loss)
+        self.ranges += len(shelf.stored)
+        self.shelves[shelf.source] = shelf
+
+    def declare(self, loss: Loss) -> None:
+        """Note what is declared lost."""
+        ranges = self._declared.setdefault(loss.source, {}).setdefault(loss.reason, RangeSet())
+        self.ranges -= len(ranges)
+        for each in loss.ranges:
+            ranges.add(*each)
+        self.ranges += len(ranges)
+
+    def room_for(self, loss: Loss, most_ranges: int) -> bool:
+        """Whether noting this keeps a source within so many ranges."""
+        declared = self._declared.get(loss.source, {})
+        if loss.reason not in declared and len(declared) >= MOST_REASONS:
+            return False
+        return sum(map(len, declared.values())) + len(loss.ranges) <= most_ranges
+
+    def snapshot(self) -> Sequence[Account]:
+        """Copy what a report is made of, so that it can be made while the ledger changes."""
+        return [self._account(source) for source in sorted(self.shelves.keys() | self._declared.keys())]
+
+    def _account(self, source: str) -> Account:
+        shelf = self.shelves.get(source)
+        declared = {reason: ranges.copy() for reason, ranges in self._declared.get(source, {}).items()}
+        if shelf is None:
+            return Account(source, None, RangeSet(), 0, declared)
+        return Account(source, shelf.path.name, shelf.stored.copy(), shelf.duplicates, declared)
+
+
+def report_of(accounts: Iterable[Account]) -> Report:
+    """Work out what is missing."""
+    return Report(tuple(map(_report, accounts)))
+
+
+def _report(account: Account) -> SourceReport:
+    stored, lost = account.stored, union(account.declared.values())
+    highest = max((each.last for each in (stored, lost) if each.last is not None), default=-1)
+    return SourceReport(
+        account.source,
+        account.file,
+        stored.count(),
+        account.duplicates,
+        next((each.first for each in stored), None),
+        stored.last,
+        difference(stored.holes(0, highest), lost),
+        account.declared,
+        difference(lost, difference(lost, stored)),
+    )
+
+
+def union(sets: Iterable[RangeSet]) -> RangeSet:
+    """Give the numbers that are in any of the sets."""
+    return RangeSet(chain.from_iterable(sets))
+
+
+def difference(numbers: RangeSet, without: RangeSet) -> RangeSet:
+    """Give the numbers of one set that are not in the other."""
+    return RangeSet(chain.from_iterable(without.holes(*each) for each in numbers))

@@ -1,0 +1,132 @@
+"""What a group of submissions comes to: which events are new, in which file, and within which limits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+from townlet_adapters.telemetry.collector.checking import Event, Loss, file_stem
+from townlet_adapters.telemetry.collector.files import DiskTrouble
+from townlet_adapters.telemetry.collector.ledger import Ledger
+from townlet_adapters.telemetry.collector.shelf import FILE_SUFFIX, Shelf
+from townlet_adapters.telemetry.ranges import RangeSet
+
+Trouble: TypeAlias = DiskTrouble | Literal["folder_full", "too_many_gaps", "too_many_sources"]
+"""Why nothing can be stored just now: what a disk does; the folder has its most bytes; the numbers of a
+source leave more gaps than are kept in mind; there are more sources than are kept in mind."""
+
+
+class StoreLimits(NamedTuple):
+    """What a store may grow to.
+
+    Attributes:
+        folder_bytes: most bytes of all files together; None for as many as the disk takes.
+        sources: most sources known.
+        ranges: most ranges kept in mind for one source, stored and declared counted apart.
+        all_ranges: most ranges kept in mind for all sources together, which is what bounds the memory.
+        unindexed_bytes: most bytes of one file that a start has to read.
+    """
+
+    folder_bytes: int | None = None
+    sources: int = 10_000
+    ranges: int = 65_536
+    all_ranges: int = 1 << 20
+    unindexed_bytes: int = 16 << 20
+
+
+@dataclass(slots=True)
+class Write:
+    """What is to be written to one file.
+
+    Attributes:
+        shelf: whose file.
+        fresh: the events that are not in it yet.
+        places: where each number stands in ``fresh``.
+        kept: how many of ``fresh`` are on disk; the rest could not be written.
+        trouble: why not.
+    """
+
+    shelf: Shelf
+    fresh: list[Event] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
+    kept: int = 0
+    trouble: Trouble | None = None
+
+    def count_stored(self, events: Sequence[Event]) -> tuple[int, int]:
+        """Tell how many events from the front are on disk, and how many of those had been there before."""
+        duplicates = 0
+        for count, event in enumerate(events):
+            place = self.places.get(event.sequence)
+            if place is None or self.fresh[place] is not event:
+                duplicates += 1
+            if place is not None and place >= self.kept:
+                return count, duplicates - (self.fresh[place] is not event)
+        return len(events), duplicates
+
+
+class Plan:
+    """Everything that goes to the disk with one wait for it.
+
+    Attributes:
+        writes: what goes into each file, by source.
+    """
+
+    def __init__(self, folder: Path, ledger: Ledger, stored_bytes: int, limits: StoreLimits) -> None:
+        """Plan writes into a folder of which this is known."""
+        self._folder = folder
+        self._ledger = ledger
+        self._bytes = stored_bytes
+        self._limits = limits
+        self._new_sources: set[str] = set()
+        self.writes: dict[str, Write] = {}
+
+    def add(self, source: str, events: Sequence[Event]) -> Trouble | None:
+        """Add what is new among a source's events; or none of them, and tell why."""
+        write = self.writes.get(source) or Write(self._shelf(source))
+        fresh: dict[int, Event] = {}
+        for event in events:
+            if event.sequence not in write.shelf.stored and event.sequence not in write.places:
+                fresh.setdefault(event.sequence, event)
+        if fresh:
+            trouble = self._refuse(write, fresh)
+            if trouble is not None:
+                return trouble
+        self.writes[source] = write
+        write.places.update((sequence, len(write.fresh) + index) for index, sequence in enumerate(fresh))
+        write.fresh += fresh.values()
+        return None
+
+    def _shelf(self, source: str) -> Shelf:
+        known = self._ledger.shelves.get(source)
+        return known or Shelf(source, self._folder / (file_stem(source) + FILE_SUFFIX))
+
+    def _refuse(self, write: Write, fresh: Mapping[int, Event]) -> Trouble | None:
+        """Check the limits; counts what is within them."""
+        limits = self._limits
+        losses = [event.loss for event in fresh.values() if event.loss is not None]
+        sources = {write.shelf.source, *(loss.source for loss in losses)}
+        new = self._new_sources | {source for source in sources if source not in self._ledger}
+        if new and len(self._ledger) + len(new) > limits.sources:
+            return "too_many_sources"
+        if self._leaves_gaps(write, fresh) or not self._has_room_for(losses):
+            return "too_many_gaps"
+        size = self._bytes + sum(len(event.line) for event in fresh.values())
+        if limits.folder_bytes is not None and size > limits.folder_bytes:
+            return "folder_full"
+        self._bytes, self._new_sources = size, new
+        return None
+
+    def _leaves_gaps(self, write: Write, fresh: Mapping[int, Event]) -> bool:
+        stored = write.shelf.stored
+        room = min(self._limits.ranges - len(stored), self._limits.all_ranges - self._ledger.ranges)
+        if len(write.fresh) + len(fresh) <= room:
+            return False
+        # A close look, since what closes a gap is welcome at any time.
+        more = RangeSet((number, number) for number in (*write.places, *fresh))
+        apart = sum(each.first - 1 not in stored and each.last + 1 not in stored for each in more)
+        return apart > max(room, 0)
+
+    def _has_room_for(self, losses: Sequence[Loss]) -> bool:
+        more = sum(len(loss.ranges) for loss in losses)
+        within = not more or self._ledger.ranges + more <= self._limits.all_ranges
+        return within and all(self._ledger.room_for(loss, self._limits.ranges) for loss in losses)

@@ -1,0 +1,140 @@
+"""One source's file, as it is known; and the index beside it, so that a start need not read it all."""
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from townlet_adapters.telemetry.collector.checking import Event, file_stem
+from townlet_adapters.telemetry.ranges import RangeSet
+
+FILE_SUFFIX: Final = ".ndjson"
+INDEX_SUFFIX: Final = ".index.json"
+
+_INDEX_FORMAT: Final = 1
+
+
+@dataclass(slots=True)
+class Shelf:
+    """What is known of a source's file.
+
+    Attributes:
+        source: whose file it is.
+        path: where it lies.
+        stored: the numbers in it.
+        losses: what its own loss records declare, by source and reason.
+        duplicates: how often a line arrived that was in it already.
+        size: bytes of its whole lines.
+        last_line: length and SHA-256 of the last line, newline included.
+        unfinished: bytes of a half line behind them, which a crash left.
+        indexed: how many bytes and duplicates the index beside it tells of.
+    """
+
+    source: str
+    path: Path
+    stored: RangeSet = field(default_factory=RangeSet)
+    losses: dict[tuple[str, str], RangeSet] = field(default_factory=dict)
+    duplicates: int = 0
+    size: int = 0
+    last_line: tuple[int, str] = (0, "")
+    unfinished: int = 0
+    indexed: tuple[int, int] = (0, 0)
+
+    @property
+    def index_path(self) -> Path:
+        """Where its index lies."""
+        return self.path.with_name(file_stem(self.source) + INDEX_SUFFIX)
+
+    def take(self, event: Event) -> None:
+        """Note an event that stands behind all before."""
+        self.stored.add(event.sequence)
+        self.size += len(event.line)
+        if event.loss is not None:
+            ranges = self.losses.setdefault((event.loss.source, event.loss.reason), RangeSet())
+            for each in event.loss.ranges:
+                ranges.add(*each)
+
+    def end_with(self, line: bytes) -> None:
+        """Note the last line."""
+        self.last_line = (len(line), digest_of(line))
+
+    def save_index(self) -> None:
+        """Write beside the file what is known of it.
+
+        Raises:
+            OSError: when that cannot be written; what was there stays.
+        """
+        body = orjson.dumps(
+            {
+                "source": self.source,
+                "bytes": self.size,
+                "last_line": self.last_line,
+                "duplicates": self.duplicates,
+                "stored": spell_ranges(self.stored),
+                "losses": [[*key, spell_ranges(ranges)] for key, ranges in self.losses.items()],
+            }
+        )
+        replace_file(self.index_path, b"%b%b}\n" % (_head(body), body))
+        self.indexed = (self.size, self.duplicates)
+
+
+def load_index(path: Path) -> Shelf | None:
+    """Read the index beside a file; None when there is none, or none that is whole."""
+    try:
+        text = path.with_name(path.name.removesuffix(FILE_SUFFIX) + INDEX_SUFFIX).read_bytes()
+    except OSError:
+        return None
+    _, mark, rest = text.partition(_INDEX_MARK)
+    body = rest.removesuffix(b"}\n")
+    if not mark or text != b"%b%b}\n" % (_head(body), body):
+        return None
+    told = orjson.loads(body)
+    return Shelf(
+        source=told["source"],
+        path=path,
+        stored=RangeSet(told["stored"]),
+        losses={(source, reason): RangeSet(ranges) for source, reason, ranges in told["losses"]},
+        duplicates=told["duplicates"],
+        size=told["bytes"],
+        last_line=tuple(told["last_line"]),
+        indexed=(told["bytes"], told["duplicates"]),
+    )
+
+
+_INDEX_MARK: Final = b'"index":'
+
+
+def _head(body: bytes) -> bytes:
+    """Begin an index; its sum tells that what follows is what was written."""
+    return b'{"townlet_index":%d,"sha256":"%b",%b' % (_INDEX_FORMAT, digest_of(body).encode(), _INDEX_MARK)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put ``data`` in the place of a file; whoever reads it finds the old one or the new one.
+
+    Only for what can be made again: there is no wait for the disk, so that a loss of power may leave nothing.
+
+    Raises:
+        OSError: when that fails; the old one stays.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def digest_of(data: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def spell_ranges(ranges: RangeSet) -> list[tuple[int, int]]:
+    """Give ranges as JSON can carry them."""
+    return [(each.first, each.last) for each in ranges]

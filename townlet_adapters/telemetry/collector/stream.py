@@ -1,0 +1,164 @@
+"""One connection, in plaintext or TLS: whatever its peer does, it takes bounded time and holds up nobody.
+
+asyncio's own TLS drops the alert of a handshake that failed, so that a client whose certificate we refuse
+would see nothing but a closed connection. Here OpenSSL has the socket, and tells it.
+"""
+
+import asyncio
+import socket
+import ssl
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from townlet_adapters.telemetry.collector.figures import Figures
+
+_READ: Final = 1 << 16
+_PARTING_SECONDS: Final = 1.0
+_PARTING_BYTES: Final = 4 << 20
+
+
+class PeerLimits(NamedTuple):
+    """What one peer may ask of us.
+
+    Attributes:
+        connections: most connections of all peers at one address.
+        handshake_seconds: within these TLS must be agreed, and within as many more the first message begun.
+        message_seconds: within these a frame or a request must be complete, once begun.
+        idle_seconds: so long may a connection say nothing.
+        reply_seconds: so long may a peer not read what we answer.
+    """
+
+    connections: int = 256
+    handshake_seconds: float = 10
+    message_seconds: float = 30
+    idle_seconds: float = 300
+    reply_seconds: float = 10
+
+
+class Stream:
+    """A connected socket on a loop. One task at a time may read, and one may write.
+
+    Attributes:
+        limits: what the peer may ask for.
+        peer: the other end's address, for people.
+    """
+
+    def __init__(self, connected: socket.socket, limits: PeerLimits, figures: Figures) -> None:
+        """Talk through ``connected``, which becomes ours."""
+        connected.setblocking(False)  # noqa: FBT003 - the standard library's way to say it
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connected
+        self._figures = figures
+        self.limits = limits
+        self.peer = spell_address(connected.getpeername())
+
+    def now(self) -> float:
+        """Tell the time of the loop's clock, in seconds."""
+        return asyncio.get_running_loop().time()
+
+    async def encrypt(self, context: ssl.SSLContext) -> None:
+        """Agree on TLS.
+
+        Raises:
+            TimeoutError: when that took too long.
+            OSError: when it failed; the peer was told why.
+        """
+        deadline = self.now() + self.limits.handshake_seconds
+        encrypted = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
+        self._socket = encrypted
+        while True:
+            try:
+                encrypted.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._readable(deadline)
+            except ssl.SSLWantWriteError:
+                await self._writable(deadline)
+            else:
+                return
+
+    async def read(self, deadline: float) -> bytes:
+        """Read what has come; empty at the end.
+
+        Args:
+            deadline: time of the loop's clock by which something has to come.
+
+        Raises:
+            TimeoutError: when nothing came.
+            OSError: when the connection broke.
+        """
+        # Others have their turn, even if this peer never pauses.
+        await asyncio.sleep(0)
+        while True:
+            try:
+                data = self._socket.recv(_READ)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                await self._readable(deadline)
+            except ssl.SSLWantWriteError:
+                await self._writable(deadline)
+            except ssl.SSLEOFError:
+                return b""
+            else:
+                self._figures.bytes_received += len(data)
+                return data
+
+    async def write(self, data: bytes) -> None:
+        """Send everything.
+
+        Raises:
+            TimeoutError: when the peer does not read.
+            OSError: when the connection broke.
+        """
+        deadline, rest = self.now() + self.limits.reply_seconds, memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                await self._writable(deadline)
+
+    async def close(self) -> None:
+        """Say that no more will come, let the peer read to the end, and close.
+
+        To close while the peer is sending would reset the connection, and take our last word from it.
+        """
+        with suppress(OSError, asyncio.CancelledError):
+            if isinstance(self._socket, ssl.SSLSocket):
+                with suppress(ssl.SSLError):
+                    self._socket = self._socket.unwrap()
+            self._socket.shutdown(socket.SHUT_WR)
+            deadline, left = self.now() + _PARTING_SECONDS, _PARTING_BYTES
+            while left > 0 and (data := await self.read(deadline)):
+                left -= len(data)
+        self._socket.close()
+
+    async def _readable(self, deadline: float) -> None:
+        loop, number = asyncio.get_running_loop(), self._socket.fileno()
+        future = loop.create_future()
+        loop.add_reader(number, _wake, future)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await future
+        finally:
+            loop.remove_reader(number)
+
+    async def _writable(self, deadline: float) -> None:
+        loop, number = asyncio.get_running_loop(), self._socket.fileno()
+        future = loop.create_future()
+        loop.add_writer(number, _wake, future)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await future
+        finally:
+            loop.remove_writer(number)
+
+
+def spell_address(address: object) -> str:
+    """Spell a socket's address, for people."""
+    match address:
+        case (str(host), int(port), *_):
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return "somebody"
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

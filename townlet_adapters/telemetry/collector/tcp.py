@@ -1,0 +1,247 @@
+"""The frames of TLS-TCP, answered: who says hello, what is stored, what is refused."""
+
+import asyncio
+import hmac
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeAlias
+
+from townlet_adapters.telemetry.collector.checking import Event, LineError, check_line, require_source
+from townlet_adapters.telemetry.collector.committer import Committer
+from townlet_adapters.telemetry.collector.figures import Figures
+from townlet_adapters.telemetry.collector.plan import Trouble
+from townlet_adapters.telemetry.collector.store import Lane, Outcome, Store
+from townlet_adapters.telemetry.collector.stream import Stream
+from townlet_adapters.telemetry.wire.frames import (
+    FROM_CLIENT,
+    NOTHING,
+    VERSION,
+    WINDOW,
+    Ack,
+    Bye,
+    Data,
+    Frame,
+    FrameError,
+    FrameReader,
+    FrameType,
+    Hello,
+    HelloAck,
+    Nack,
+    Ping,
+    Pong,
+    encode,
+)
+
+NACKS: Final[Mapping[Trouble, Nack]] = MappingProxyType(
+    {
+        "no_space": Nack("unavailable", 5),
+        "storage_failed": Nack("unavailable", 5),
+        "folder_full": Nack("unavailable", 60),
+        "too_many_gaps": Nack("overloaded", 60),
+        "too_many_sources": Nack("overloaded", 60),
+    }
+)
+"""How a peer is told that nothing can be stored just now, and when to try again."""
+
+Farewell: TypeAlias = Nack | Bye
+
+
+class _Stored(NamedTuple):
+    """Events that are on their way to the disk."""
+
+    events: Sequence[Event]
+    outcome: asyncio.Future[Outcome]
+
+
+class FrameService:
+    """Serves connections that speak frames."""
+
+    def __init__(self, store: Store, committer: Committer, figures: Figures, tokens: Sequence[bytes]) -> None:
+        """Let in whoever has one of the tokens; with no tokens, whoever got through TLS."""
+        self._store = store
+        self._committer = committer
+        self._figures = figures
+        self._tokens = tokens
+
+    async def serve(self, stream: Stream) -> None:
+        """Serve one connection until it ends.
+
+        Raises:
+            OSError: when it breaks.
+        """
+        frames = FrameReader(frozenset({FrameType.HELLO}))
+        try:
+            hello = await read_frame(stream, frames, stream.limits.handshake_seconds)
+        except FrameError as error:
+            await stream.write(encode(refuse_frame(self._figures, stream, error)))
+            return
+        except TimeoutError:
+            self._figures.refuse("slow", stream.peer, "its HELLO did not come in time")
+            return
+        if isinstance(hello, Hello):
+            answer = self._admit(stream, hello)
+            await stream.write(encode(answer))
+            if isinstance(answer, HelloAck):
+                frames.accepts = FROM_CLIENT
+                session = _Session(self._committer, self._figures, stream, frames, hello.source)
+                await session.run()
+
+    def _admit(self, stream: Stream, hello: Hello) -> HelloAck | Nack:
+        """Decide who may send."""
+        # Every token is compared, so that the time taken does not tell which one came close.
+        given = hello.token.encode("ascii")
+        matches = [hmac.compare_digest(given, token) for token in self._tokens]
+        if self._tokens and not any(matches):
+            self._figures.refuse("wrong_token", stream.peer, "the token of its HELLO is none of ours")
+            return Nack("unauthorized")
+        if not hello.oldest <= VERSION <= hello.newest:
+            found = f"it speaks versions {hello.oldest} to {hello.newest}, and this collector {VERSION}"
+            self._figures.refuse("version", stream.peer, found)
+            return Nack("version")
+        try:
+            require_source(hello.source)
+        except LineError as error:
+            self._figures.refuse(error.reason, stream.peer, error.detail)
+            return Nack("forbidden")
+        through = self._store.through(hello.source)
+        return HelloAck(NOTHING if through is None else through)
+
+
+class _Session:
+    """One connection whose HELLO was answered."""
+
+    def __init__(
+        self, committer: Committer, figures: Figures, stream: Stream, frames: FrameReader, source: str
+    ) -> None:
+        self._committer = committer
+        self._figures = figures
+        self._stream = stream
+        self._frames = frames
+        self._source = source
+        self._newest = -1
+        self._lane = Lane()
+        self._window = asyncio.Semaphore(WINDOW)  # answers that are due; who has that many is not read from
+        self._answers: asyncio.Queue[_Stored | Pong | Farewell] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Receive and answer side by side until one of them ends, then answer what is left."""
+        receiving = asyncio.create_task(self._receive())
+        answering = asyncio.create_task(self._answer())
+        answering.add_done_callback(lambda _: receiving.cancel())
+        try:
+            await asyncio.wait({receiving})
+        except asyncio.CancelledError:
+            # The collector stops: what has come is stored and acknowledged still.
+            receiving.cancel()
+            await asyncio.wait({receiving})
+        if receiving.cancelled():
+            self._answers.put_nowait(Bye())
+        elif receiving.exception() is None:
+            self._answers.put_nowait(receiving.result())
+        else:
+            answering.cancel()
+        await asyncio.wait({answering})
+        errors = [task.exception() for task in (receiving, answering) if not task.cancelled()]
+        for error in filter(None, errors):
+            raise error
+
+    async def _receive(self) -> Farewell:
+        """Take frames until there is a reason to part; gives the last word."""
+        while True:
+            try:
+                frame = await read_frame(self._stream, self._frames, self._stream.limits.idle_seconds)
+            except FrameError as error:
+                return refuse_frame(self._figures, self._stream, error)
+            except TimeoutError:
+                if self._frames.buffered:
+                    self._figures.refuse("slow", self._stream.peer, "a frame did not come whole in time")
+                return Bye()
+            if isinstance(frame, Ping):
+                await self._window.acquire()
+                self._answers.put_nowait(Pong())
+            elif isinstance(frame, Data):
+                refusal = await self._take(frame)
+                if refusal is not None:
+                    return refusal
+            elif not isinstance(frame, Pong):
+                return Bye()
+
+    async def _take(self, frame: Data) -> Nack | None:
+        """Send to the disk whatever stands in front of the first bad line."""
+        await self._window.acquire()
+        events: list[Event] = []
+        refusal: Nack | None = None
+        try:
+            self._check(frame, events)
+        except LineError as error:
+            self._figures.refuse(error.reason, self._stream.peer, f"a line of {self._source}: {error.detail}")
+            refusal = Nack("poison")
+        except FrameError as error:
+            refusal = refuse_frame(self._figures, self._stream, error)
+        if events:
+            outcome = await self._committer.submit(self._lane, self._source, events)
+            self._answers.put_nowait(_Stored(events, outcome))
+        return refusal
+
+    def _check(self, frame: Data, events: list[Event]) -> None:
+        for line in frame.lines:
+            event = check_line(line, self._source)
+            if not events and event.sequence != frame.first_seq:
+                raise FrameError("payload", f"DATA says it begins with {frame.first_seq}, and does not")
+            if event.sequence <= self._newest:
+                raise FrameError("payload", f"number {event.sequence} came behind {self._newest}")
+            self._newest = event.sequence
+            events.append(event)
+
+    async def _answer(self) -> None:
+        """Answer in the order in which the frames came, until the last word."""
+        while True:
+            answer = await self._answers.get()
+            if isinstance(answer, _Stored):
+                outcome = await answer.outcome
+                if outcome.stored:
+                    await self._send(Ack(answer.events[outcome.stored - 1].sequence))
+                if outcome.trouble is not None:
+                    self._figures.refuse(outcome.trouble, self._stream.peer, f"events of {self._source}")
+                    await self._send(NACKS[outcome.trouble])
+                    return
+            else:
+                await self._send(answer)
+                if not isinstance(answer, Pong):
+                    return
+            self._window.release()
+
+    async def _send(self, frame: Frame) -> None:
+        await self._stream.write(encode(frame))
+
+
+async def read_frame(stream: Stream, frames: FrameReader, quiet_seconds: float) -> Frame | None:
+    """Read the next frame; None when the peer has closed.
+
+    Args:
+        stream: the connection.
+        frames: what cuts it into frames.
+        quiet_seconds: how long nothing at all may come.
+
+    Raises:
+        FrameError: when what came is no frame that has a place here.
+        TimeoutError: when nothing came, or the frame was not whole in time.
+        OSError: when the connection broke.
+    """
+    deadline, begun = stream.now() + quiet_seconds, False
+    while True:
+        frame = frames.next_frame()
+        if frame is not None:
+            return frame
+        if frames.buffered and not begun:
+            deadline, begun = min(deadline, stream.now() + stream.limits.message_seconds), True
+        data = await stream.read(deadline)
+        if not data:
+            return None
+        frames.feed(data)
+
+
+def refuse_frame(figures: Figures, stream: Stream, error: FrameError) -> Nack:
+    """Count a broken frame, and give what its sender is told."""
+    figures.refuse("frame", stream.peer, str(error))
+    return Nack("version" if error.code == "version" else "protocol")

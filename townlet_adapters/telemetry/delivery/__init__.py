@@ -1,0 +1,1 @@
+"""From the town's thread to a destination: numbered, bounded, supervised, accounted for."""

@@ -1,0 +1,374 @@
+"""What the couriers of a sink do: from the buffer to the destination, or to the outbox and on from there."""
+
+import threading
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import orjson
+
+from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
+from townlet_adapters.telemetry.delivery.intake import BATCH_BYTES, BATCH_EVENTS, Intake
+from townlet_adapters.telemetry.envelope import Shedding
+from townlet_adapters.telemetry.spool.base import Loss, Row
+from townlet_adapters.telemetry.transports.base import Batch, Transport, TransportError
+from townlet_core.events.health import SpoolHealth
+
+DEAD_LETTERED: Final = "dead_lettered"
+REFUSED: Final = "refused_by_peer"
+_LOSS_TYPE: Final = b'"type":"townlet.telemetry.loss"'
+_HEAD: Final = 1024  # bytes of a line within which its type stands
+
+
+class OutboxProtocol(Protocol):
+    """What delivery asks of an outbox; what its calls promise says ``spool.outbox.Outbox``."""
+
+    def open(self, source: str) -> tuple[Loss, ...]:
+        """Take the folder, and tell what earlier runs lost."""
+        ...
+
+    def begin(self, rows: Sequence[Row]) -> None:
+        """Commit the first rows of this run."""
+        ...
+
+    def note_emitted(self, count: int) -> None:
+        """Note that the numbers below ``count`` were given."""
+        ...
+
+    def commit(self, rows: Sequence[Row], undeclared: Sequence[Loss]) -> None:
+        """Store rows, all or none, beside what no row declares."""
+        ...
+
+    def read(self, most_events: int, most_bytes: int) -> Batch | None:
+        """Give the oldest rows not acknowledged, of one source."""
+        ...
+
+    def acknowledge(self, source: str, through: int) -> int:
+        """Settle rows; returns how many."""
+        ...
+
+    def take_losses(self) -> tuple[Loss, ...]:
+        """Give what was found damaged since the last call."""
+        ...
+
+    def stats(self) -> SpoolHealth:
+        """Tell what waits."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        ...
+
+    def abandon(self) -> None:
+        """Let go after a fork."""
+        ...
+
+
+class _FromBuffer:
+    """Lines leave the buffer, in order."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._phase = intake.phase
+
+    def load(self, most: int) -> Batch | None:
+        """Wait for lines in the buffer."""
+        lines = self._intake.await_batch(most)
+        self._phase = self._intake.phase
+        if not lines:
+            return None
+        return Batch(self._intake.source, [each[0] for each in lines], [each[1] for each in lines])
+
+    def note_fault(self, code: str, text: str, *, fatal: bool) -> bool:
+        """Take note of a fault; a fatal one is the end of the sink."""
+        intake = self._intake
+        with intake.lock:
+            cares = intake.note_fault(code, text)
+            if cares:
+                intake.troubled = True
+                if fatal:
+                    intake.fail(code)
+            return cares
+
+    def rest(self, seconds: float) -> None:
+        """Wait; a stop that came since the last load is worth one attempt at once."""
+        _rest(self._intake, self._intake.work, self._phase, seconds)
+
+    def idle_since(self) -> float | None:
+        """Tell when the buffer began to be filled, or was emptied a little."""
+        return self._intake.moved_at if self._intake.buffer.events else None
+
+
+class Handover(_FromBuffer):
+    """From the buffer to the destination."""
+
+    def __init__(self, intake: Intake, transport: Transport, dead_letters: DeadLetters | None) -> None:
+        """Empty the buffer into ``transport``."""
+        super().__init__(intake)
+        self._transport = transport
+        self._dead_letters = dead_letters
+
+    def carry(self, batch: Batch) -> int:
+        """Write."""
+        return self._transport.write(batch)
+
+    def settle(self, batch: Batch, count: int) -> None:
+        """The destination has them."""
+        intake = self._intake
+        with intake.lock:
+            if intake.phase != "closed":
+                intake.take_off(count)
+                intake.account.delivered += count
+                intake.account.bytes_delivered += sum(map(len, batch.lines[:count]))
+                intake.note_acknowledged(batch.sequences[:count])
+                intake.losses.release()
+
+    def put_aside(self, batch: Batch, error: TransportError) -> None:
+        """The destination will never have it."""
+        intake, shedding = self._intake, self._intake.buffer.in_flight[0][2]
+        kept = _keep(self._dead_letters, batch, error, intake)
+        with intake.lock:
+            if intake.phase != "closed":
+                intake.take_off(1)
+                _account_for_refused(intake, batch, shedding, kept=kept)
+
+
+class Commit(_FromBuffer):
+    """From the buffer to the outbox."""
+
+    def __init__(self, intake: Intake, outbox: OutboxProtocol, mail: "Mail") -> None:
+        """Empty the buffer into ``outbox``, and tell of it through ``mail``."""
+        super().__init__(intake)
+        self._outbox = outbox
+        self._mail = mail
+        self._undeclared: tuple[Loss, ...] = ()
+
+    def load(self, most: int) -> Batch | None:
+        """Wait for lines in the buffer, and note what no record names yet."""
+        with self._intake.lock:
+            batch = super().load(most)
+            if batch is not None:
+                self._undeclared = self._intake.losses.undeclared(batch.sequences[-1])
+            return batch
+
+    def carry(self, batch: Batch) -> int:
+        """Commit, all or nothing."""
+        self._outbox.commit(
+            [Row(*row) for row in zip(batch.sequences, batch.lines, strict=True)], self._undeclared
+        )
+        return len(batch.lines)
+
+    def settle(self, batch: Batch, count: int) -> None:
+        """The outbox has them."""
+        intake = self._intake
+        with intake.lock:
+            if intake.phase != "closed":
+                intake.take_off(count)
+                intake.account.spooled += count
+            self._mail.post(batch.sequences[count - 1])
+
+    def put_aside(self, batch: Batch, error: TransportError) -> None:  # noqa: ARG002 - as all errands have it
+        """Never comes: an outbox takes any line."""
+        raise error
+
+
+class Mail:
+    """What the committer tells the sender; guarded by the intake's lock.
+
+    Attributes:
+        arrived: where the sender waits.
+        through: highest number of ours that is committed and accounted for, -1 for none.
+        posts: how often there was news.
+        last: whether there will be no more.
+        since: when the sender was last told of something to do, or did it.
+    """
+
+    def __init__(self, intake: Intake, outbox: OutboxProtocol, through: int) -> None:
+        """Begin with what is committed, and with more than that, for all we know."""
+        self._intake = intake
+        self._outbox = outbox
+        self._users = 2
+        self._sender_left = False
+        intake.sender_is_dry = False
+        self.arrived = threading.Condition(intake.lock)
+        self.through = through
+        self.posts = 0
+        self.last = False
+        self.since = intake.clock.monotonic()
+
+    def post(self, through: int) -> None:
+        """Tell of rows up to the number ``through``; with the lock held."""
+        self.through = through
+        if self._intake.sender_is_dry and not self._sender_left:
+            self._intake.sender_is_dry = False
+            self.since = self._intake.clock.monotonic()
+        self.ring()
+
+    def ring(self) -> None:
+        """Let the sender look; with the lock held."""
+        self.posts += 1
+        self.arrived.notify_all()
+
+    def end_committing(self) -> None:
+        """Tell the sender that no more will come."""
+        with self._intake.lock:
+            self.last = True
+            self.ring()
+        self._leave()
+
+    def end_sending(self, transport: Transport) -> None:
+        """Say goodbye to the destination; the committer need not wait for the sender any more."""
+        with self._intake.lock:
+            self._intake.sender_is_dry = self._sender_left = True
+            self._intake.wake()
+        try:
+            transport.close()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Let whoever is the last close what both used."""
+        with self._intake.lock:
+            self._users -= 1
+            last = self._users == 0
+        if last:
+            self._outbox.close()
+
+
+class Sending:
+    """From the outbox to the destination; older runs first."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        outbox: OutboxProtocol,
+        mail: Mail,
+        transport: Transport,
+        dead_letters: DeadLetters | None,
+    ) -> None:
+        """Empty ``outbox`` into ``transport``; ``mail`` tells when there is more."""
+        self._intake = intake
+        self._outbox = outbox
+        self._mail = mail
+        self._transport = transport
+        self._dead_letters = dead_letters
+        self._phase = intake.phase
+
+    def load(self, most: int) -> Batch | None:
+        """Wait for rows in the outbox."""
+        intake, mail = self._intake, self._mail
+        while True:
+            with intake.lock:
+                self._phase, posts, last = intake.phase, mail.posts, mail.last
+                if intake.is_late():
+                    return None
+            batch = self._outbox.read(min(most, BATCH_EVENTS), BATCH_BYTES)
+            found = self._outbox.take_losses()
+            with intake.lock:
+                if found:
+                    intake.found_lost += found
+                    intake.wake()
+                batch = self._accounted_for(batch)
+                if batch is not None:
+                    return batch
+                if mail.posts == posts:
+                    if last:
+                        return None
+                    intake.sender_is_dry = True
+                    intake.wake()
+                    while mail.posts == posts and not intake.is_late():
+                        intake.clock.wait(mail.arrived, None)
+
+    def _accounted_for(self, batch: Batch | None) -> Batch | None:
+        """Leave out rows that the committer has not accounted for yet: it is about to."""
+        if batch is None or batch.source != self._intake.source:
+            return batch
+        count = bisect_right(batch.sequences, self._mail.through)
+        return Batch(batch.source, batch.sequences[:count], batch.lines[:count]) if count else None
+
+    def carry(self, batch: Batch) -> int:
+        """Write."""
+        return self._transport.write(batch)
+
+    def settle(self, batch: Batch, count: int) -> None:
+        """The destination has them."""
+        intake = self._intake
+        sequences = batch.sequences[:count]
+        self._outbox.acknowledge(batch.source, sequences[-1])
+        with intake.lock:
+            if intake.phase != "closed":
+                self._mail.since = intake.clock.monotonic()
+                if batch.source == intake.source:
+                    intake.account.spooled -= count
+                    intake.account.delivered += count
+                    intake.account.bytes_delivered += sum(map(len, batch.lines[:count]))
+                    intake.note_acknowledged(sequences)
+                # The committer looks at the latest when we find the outbox empty.
+                intake.losses.release()
+
+    def put_aside(self, batch: Batch, error: TransportError) -> None:
+        """The destination will never have it."""
+        intake = self._intake
+        kept = _keep(self._dead_letters, batch, error, intake)
+        self._outbox.acknowledge(batch.source, batch.sequences[0])
+        with intake.lock:
+            if intake.phase != "closed":
+                intake.account.spooled -= batch.source == intake.source
+                _account_for_refused(intake, batch, Shedding.NORMAL, kept=kept)
+                intake.wake()
+
+    def note_fault(self, code: str, text: str, *, fatal: bool) -> bool:  # noqa: ARG002 - what waits in the outbox waits on, fatal or not
+        """Take note of a fault."""
+        return self._intake.note_fault(code, text)
+
+    def rest(self, seconds: float) -> None:
+        """Wait; a stop that came since the last load is worth one attempt at once."""
+        _rest(self._intake, self._mail.arrived, self._phase, seconds)
+
+    def idle_since(self) -> float | None:
+        """Tell when it was told of something to do, or did some of it."""
+        return None if self._intake.sender_is_dry else self._mail.since
+
+
+def _rest(intake: Intake, condition: threading.Condition, phase: str, seconds: float) -> None:
+    with intake.lock:
+        until = intake.clock.monotonic() + seconds
+        while intake.phase == phase and not intake.is_late():
+            if phase == "closing":
+                until = min(until, intake.deadline)
+            rest = until - intake.clock.monotonic()
+            if rest <= 0:
+                break
+            intake.clock.wait(condition, rest)
+
+
+def _keep(dead_letters: DeadLetters | None, batch: Batch, error: TransportError, intake: Intake) -> bool:
+    """Put the line of a batch among the dead letters; returns whether it is there."""
+    if dead_letters is None:
+        return False
+    try:
+        dead_letters.put(batch.lines[0], error.code, str(error), intake.clock.wall())
+    except TransportError as fault:
+        intake.note_fault(fault.code, f"dead letters: {fault}")
+        return False
+    return True
+
+
+def _account_for_refused(intake: Intake, batch: Batch, shedding: Shedding, *, kept: bool) -> None:
+    """Count a line that is never taken, and let it be declared; with the lock held."""
+    reason, number = (DEAD_LETTERED if kept else REFUSED), batch.sequences[0]
+    if batch.source == intake.source:
+        if kept:
+            intake.account.dead_lettered += 1
+        else:
+            intake.account.dropped[REFUSED, shedding] += 1
+        intake.cut_strands()
+    own = ((number, number),)
+    if _LOSS_TYPE in batch.lines[0][:_HEAD]:
+        # What a refused record named is undeclared again. If a record of that were refused, too, we would go
+        # on for ever, so it waits until something is taken.
+        named = orjson.loads(batch.lines[0])["data"]
+        intake.losses.hold(named["reason"], named["ranges"], named["source"])
+        intake.losses.hold(reason, own, batch.source)
+    else:
+        intake.losses.note(reason, own, batch.source)

@@ -1,0 +1,304 @@
+"""A sink that never stops the town: encode, hold, and let workers of its own deliver.
+
+    emit -> encode -> bounded buffer -> courier -> transport
+    emit -> encode -> bounded buffer -> courier -> outbox -> courier -> transport
+     |  rejected        |  dropped                  |  spooled      |  delivered, or dead-lettered
+
+At every instant ``emitted = delivered + spooled + buffered + dead_lettered + sum(dropped)`` and
+``offered = emitted + sum(rejected)``. What was numbered and will not be delivered is declared by records of
+the sink's own, which have numbers, too.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from townlet_adapters.telemetry.clock import Clock, SystemClock
+from townlet_adapters.telemetry.delivery.buffer import BoundedBuffer
+from townlet_adapters.telemetry.delivery.courier import LOCAL, Courier, Errand, Pace
+from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
+from townlet_adapters.telemetry.delivery.errands import Commit, Handover, Mail, OutboxProtocol, Sending
+from townlet_adapters.telemetry.delivery.forks import watch
+from townlet_adapters.telemetry.delivery.intake import UNDELIVERED, Intake
+from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, Meter
+from townlet_adapters.telemetry.spool.base import Row
+from townlet_adapters.telemetry.streams import strands_of
+from townlet_adapters.telemetry.transports.base import Transport
+from townlet_core.dto.health import SinkCounts, SinkHealth, SinkStatus
+from townlet_core.dto.stream import StreamSettings
+from townlet_core.errors import ContractError
+from townlet_core.events.health import QueueHealth, SinkState, WorkerHealth
+from townlet_core.ports.telemetry import EmitResult, Message
+
+_log = logging.getLogger(__name__)
+
+OnFull: TypeAlias = Literal["wait", "shed"]
+
+GRACE: Final = 0.25  # seconds beyond the deadline for the workers' last act
+_SAMPLE: Final = 63  # of so many emits and one, one is timed
+_CHILD_BITS: Final = 48  # of a producer number drawn after a fork
+
+_WHOLE_FRAMES: Final = StreamSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLimits:
+    """How much a sink may hold, and what it does when that is reached.
+
+    Attributes:
+        on_full: ``wait`` holds the town for as long as the worker moves; ``shed`` never does.
+        buffer_events: most events held in memory.
+        buffer_bytes: most bytes held in memory.
+    """
+
+    on_full: OnFull = "wait"
+    buffer_events: int = 8192
+    buffer_bytes: int = 64 << 20
+
+
+class DeliveringSink:
+    """Telemetry sink over any transport, with or without an outbox."""
+
+    def __init__(  # noqa: PLR0913 - one argument for each thing that another part decides
+        self,
+        name: str,
+        transport: Transport,
+        *,
+        source: str,
+        limits: DeliveryLimits,
+        stream: StreamSettings = _WHOLE_FRAMES,
+        clock: Clock | None = None,
+        pace: Pace = LOCAL,
+        outbox: OutboxProtocol | None = None,
+        dead_letters: DeadLetters | None = None,
+    ) -> None:
+        """Prepare; nothing is opened before ``start``.
+
+        Args:
+            name: the sink's name within the run.
+            transport: where lines go; owned by the sink from now on.
+            source: ``source`` of its envelopes, of no other sink's.
+            limits: size of the buffer and what happens when it is full.
+            stream: what becomes of a ``StateFrame``; whole frames unless told. Which ticks are shown at all
+                is up to whoever emits, but for channels.
+            clock: the time; the machine's unless a test brings its own.
+            pace: how patiently the transport is written to.
+            outbox: where messages wait that survive the process; owned by the sink from now on. Without one
+                they wait in memory.
+            dead_letters: where lines go that the destination never takes; without it they are dropped.
+        """
+        self._name = name
+        self._transport = transport
+        self._source = source
+        self._limits = limits
+        self._stream = stream
+        self._clock = clock or SystemClock()
+        self._pace = pace
+        self._outbox = outbox
+        self._dead_letters = dead_letters
+        self._couriers: tuple[Courier, ...] = ()
+        self._mail: Mail | None = None
+        self._intake = self._new_intake()
+        watch(self)
+
+    def start(self) -> None:
+        """Open destination and outbox, and let the workers begin.
+
+        What earlier runs lost is declared first of all.
+
+        Raises:
+            OutputError: when one of them cannot be opened.
+            ConfigError: when what the transport was told cannot work.
+            ContractError: when it was started before.
+        """
+        if self._intake.phase != "new":
+            raise ContractError(f"sink {self._name}: start was called twice; make a new sink for a new run")
+        self._transport.open()
+        try:
+            self._couriers = self._hire()
+        except BaseException:
+            self._transport.close()
+            raise
+        self._intake.phase = "open"
+        self._intake.moved_at = self._clock.monotonic()
+        for courier in self._couriers:
+            courier.start()
+
+    def emit(self, message: Message) -> EmitResult:
+        """Encode the message and hold it for the worker.
+
+        Never raises. Blocks only with ``on_full: wait``, on a full buffer, while the worker has
+        completed a write within the last 100 ms. A ``StateFrame`` in channels counts as the messages it is
+        sent as, which may be none; the result is that of the last one that was not accepted.
+        """
+        intake = self._intake
+        if intake.account.numbered & _SAMPLE:
+            return intake.emit(message)
+        return intake.emit_timed(message)
+
+    def status(self) -> SinkStatus:
+        """Tell the counters as they stood at one instant."""
+        intake = self._intake
+        with intake.lock:
+            account = intake.account
+            return SinkStatus(
+                name=self._name,
+                state=self._state(),
+                offered=account.numbered + account.rejected.total(),
+                emitted=account.numbered,
+                delivered=account.delivered,
+                spooled=account.spooled,
+                buffered=intake.buffer.events,
+                dead_lettered=account.dead_lettered,
+                dropped=account.dropped_by_reason(),
+                rejected=dict(account.rejected),
+                retries=sum(each.retries for each in self._couriers),
+                last_error=intake.last_error,
+            )
+
+    def health(self) -> SinkHealth:
+        """Tell how it is doing; liveness is computed here, from when the workers showed themselves last."""
+        intake, now = self._intake, self._clock.monotonic()
+        condition = self._transport.condition()
+        expires = condition.certificate_expires
+        with intake.lock:
+            last = max((each.last_success for each in self._couriers[-1:] if each.last_success), default=None)
+            buffer = intake.buffer
+            return SinkHealth(
+                state=self._state(),
+                worker=self._worker_health(now),
+                queue=QueueHealth(
+                    events=buffer.events,
+                    bytes=buffer.size,
+                    peak_events=buffer.peak_events,
+                    capacity_events=buffer.capacity_events,
+                    capacity_bytes=buffer.capacity_bytes,
+                ),
+                spool=None if self._outbox is None else self._outbox.stats(),
+                connected=condition.connected,
+                consecutive_failures=max((each.failures for each in self._couriers), default=0),
+                retries_total=sum(each.retries for each in self._couriers),
+                last_success_age_s=None if last is None else max(0.0, now - last),
+                last_error=intake.error,
+                acked_through=intake.acked_through if intake.acked_through >= 0 else None,
+                flush_seconds=self._couriers[-1].flush.read()
+                if self._couriers
+                else Meter(FLUSH_BOUNDS).read(),
+                certificate_expires_s=None if expires is None else expires - self._clock.wall(),
+                totals=self.status(),
+                counts=SinkCounts(
+                    emitted=intake.account.emitted_by_class(),
+                    dropped=intake.account.dropped_by_class(),
+                    bytes_delivered=intake.account.bytes_delivered,
+                    emit_seconds=intake.emit_times.read(),
+                    ack_seconds=intake.ack_times.read(),
+                ),
+            )
+
+    def stop(self, deadline_seconds: float) -> SinkStatus:
+        """Drain within the deadline and close; what is left then stays in the outbox, or counts as dropped.
+
+        A worker that hangs in a call of the operating system is left behind: it cannot be stopped, it
+        counts nothing any more, and it does not keep the process alive.
+        """
+        intake, patience = self._intake, max(0.0, deadline_seconds)
+        began = time.monotonic()
+        with intake.lock:
+            if intake.phase == "open":
+                intake.phase = "closing"
+                intake.deadline = self._clock.monotonic() + patience
+            self._ring()
+        if intake.phase == "closing" and not self._wait_for_couriers(began + patience):
+            with intake.lock:
+                intake.is_overdue = True
+                self._ring()
+            self._transport.interrupt()
+            self._wait_for_couriers(time.monotonic() + GRACE)
+        with intake.lock:
+            if intake.phase != "closed":
+                intake.phase = "closed"
+                intake.give_up(UNDELIVERED)
+            self._ring()
+        return self.status()
+
+    def begin_anew(self) -> None:
+        """Become a sink of its own in the child of a fork, that nobody has started; see ``forks``."""
+        self._source = f"{self._source.rpartition(':')[0]}:p{secrets.randbits(_CHILD_BITS)}"
+        self._couriers = ()
+        self._mail = None
+        self._intake = self._new_intake()
+        self._transport.abandon()
+        if self._outbox is not None:
+            self._outbox.abandon()
+
+    # ---- within --------------------------------------------------------------------------------
+
+    def _new_intake(self) -> Intake:
+        note_emitted = None if self._outbox is None else self._outbox.note_emitted
+        return Intake(
+            self._source,
+            BoundedBuffer(self._limits.buffer_events, self._limits.buffer_bytes),
+            strands_of(self._stream),
+            self._clock,
+            patient=self._limits.on_full == "wait",
+            note_emitted=note_emitted,
+        )
+
+    def _hire(self) -> tuple[Courier, ...]:
+        """Open the outbox, if there is one, and find workers; the last one delivers."""
+        if self._outbox is None:
+            errand = Handover(self._intake, self._transport, self._dead_letters)
+            return (self._courier("", errand, self._pace, self._transport.close),)
+        intake, outbox = self._intake, self._outbox
+        first = intake.records_of(outbox.open(self._source))
+        try:
+            outbox.begin([Row(number, line) for number, line, _, _ in first])
+        except BaseException:
+            outbox.close()
+            raise
+        intake.begin_with(first)
+        mail = self._mail = Mail(intake, outbox, len(first) - 1)
+        commit = Commit(intake, outbox, mail)
+        sending = Sending(intake, outbox, mail, self._transport, self._dead_letters)
+        return (
+            self._courier("-spool", commit, LOCAL, mail.end_committing),
+            self._courier("", sending, self._pace, lambda: mail.end_sending(self._transport)),
+        )
+
+    def _courier(self, part: str, errand: Errand, pace: Pace, finish: Callable[[], None]) -> Courier:
+        return Courier(
+            self._name, errand, pace, self._clock, finish=finish, thread=f"sink-{self._name}{part}"
+        )
+
+    def _ring(self) -> None:
+        """Let everybody look at the phase; with the lock held."""
+        self._intake.work.notify_all()
+        self._intake.room.notify_all()
+        if self._mail is not None:
+            self._mail.ring()
+
+    def _wait_for_couriers(self, until: float) -> bool:
+        return all(each.join(max(0.0, until - time.monotonic())) for each in self._couriers)
+
+    def _state(self) -> SinkState:
+        intake, now = self._intake, self._clock.monotonic()
+        if intake.phase == "closed":
+            return "closed"
+        if intake.fatal or any(each.failed for each in self._couriers):
+            return "failed"
+        if intake.shed_since_move:
+            return "shedding"
+        ailing = any(each.failures or each.stalled(now) or not each.alive(now) for each in self._couriers)
+        return "degraded" if ailing else "healthy"
+
+    def _worker_health(self, now: float) -> WorkerHealth:
+        crew = self._couriers
+        return WorkerHealth(
+            alive=bool(crew) and all(each.alive(now) for each in crew),
+            heartbeat_age_s=max((each.heartbeat_age(now) for each in crew), default=0.0),
+            restarts=sum(each.restarts for each in crew),
+            last_error=next((each.last_crash for each in crew if each.last_crash), None),
+        )

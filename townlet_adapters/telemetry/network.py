@@ -1,0 +1,164 @@
+"""The sinks that reach over a network, put together; this brings ssl, h11 and sqlite3."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from townlet_adapters.secrets import read_secret
+from townlet_adapters.telemetry.clock import SystemClock
+from townlet_adapters.telemetry.delivery.courier import NETWORK, Pace
+from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink
+from townlet_adapters.telemetry.envelope import source_urn
+from townlet_adapters.telemetry.options import (
+    SECRET_VARIABLE,
+    TOKEN_VARIABLE,
+    HttpOptions,
+    NetworkOptions,
+    TcpOptions,
+    TlsOptions,
+)
+from townlet_adapters.telemetry.spool.base import OutboxLimits
+from townlet_adapters.telemetry.spool.outbox import Outbox
+from townlet_adapters.telemetry.transports.base import Transport
+from townlet_adapters.telemetry.transports.http import HttpTransport
+from townlet_adapters.telemetry.transports.tcp import TcpSettings, TcpTransport
+from townlet_adapters.telemetry.wire.endpoint import parse_endpoint, parse_url
+from townlet_adapters.telemetry.wire.frames import is_plain
+from townlet_adapters.telemetry.wire.signing import Signatures, parse_key
+from townlet_adapters.telemetry.wire.tls import TlsSettings
+from townlet_core.errors import ConfigError, NoRunFolderError, Problem
+from townlet_plugins.factory import BuildContext
+
+DEAD_LETTERS: Final = "dead-letters"
+"""Folder in that of a sink for the events that its peer refused for good."""
+
+
+def tcp_sink(options: TcpOptions, context: BuildContext, pace: Pace = NETWORK) -> DeliveringSink:
+    """Make the sink that sends to a collector over TLS-TCP; ``pace`` is how patiently it does.
+
+    Raises:
+        ConfigError: when a secret or certificate that it needs cannot be used.
+        NoRunFolderError: when its outbox lies in the run folder, and there is none.
+    """
+    settings = TcpSettings(
+        endpoint=parse_endpoint(options.endpoint),
+        tls=None if options.allow_plaintext else _tls(options.tls, context.config_dir),
+        token=_token(options, context.config_dir),
+        connect_timeout=options.timeout_seconds,
+        ack_timeout=options.timeout_seconds,
+    )
+    return _sink("tcp", TcpTransport(settings), options, context, pace)
+
+
+def http_sink(options: HttpOptions, context: BuildContext, pace: Pace = NETWORK) -> DeliveringSink:
+    """Make the sink that posts to an HTTP receiver; ``pace`` is how patiently it does.
+
+    Raises:
+        ConfigError: when a secret or certificate that it needs cannot be used.
+        NoRunFolderError: when its outbox lies in the run folder, and there is none.
+    """
+    url, folder = parse_url(options.url), context.config_dir
+    transport = HttpTransport(
+        url,
+        _tls(options.tls, folder) if url.secure else None,
+        _signatures(options, folder),
+        timeout=options.timeout_seconds,
+    )
+    return _sink("http", transport, options, context, pace)
+
+
+def _sink(
+    name: str, transport: Transport, options: NetworkOptions, context: BuildContext, pace: Pace
+) -> DeliveringSink:
+    folder = _folder(name, options, context)
+    clock = SystemClock()
+    outbox = None
+    if options.durability != "memory":
+        if folder is None:
+            raise NoRunFolderError(
+                f"the {name} sink is not opened: its outbox '{options.spool_dir}' lies in the run folder, "
+                "and this run has none; give an absolute spool_dir, let the run have a folder, or set "
+                "durability: memory"
+            )
+        limits = OutboxLimits(bytes=options.spool_bytes, durability=options.durability)
+        outbox = Outbox(folder, limits, clock)
+    return DeliveringSink(
+        name,
+        transport,
+        source=source_urn(context.run_id, context.producer),
+        limits=options.limits(),
+        stream=context.stream,
+        clock=clock,
+        pace=pace,
+        outbox=outbox,
+        dead_letters=None
+        if folder is None
+        else DeadLetters(folder / DEAD_LETTERS, options.dead_letter_bytes),
+    )
+
+
+def _folder(name: str, options: NetworkOptions, context: BuildContext) -> Path | None:
+    """Say where a sink keeps what it has to keep; each sink of a config has a folder of its own."""
+    spool_dir = Path(options.spool_dir)
+    if not spool_dir.is_absolute():
+        if context.run_dir is None:
+            return None
+        spool_dir = context.run_dir / spool_dir
+    return spool_dir / f"{name}-{context.producer}"
+
+
+def _tls(options: TlsOptions, folder: Path) -> TlsSettings:
+    def path(file: str | None) -> Path | None:
+        return None if file is None else folder / file
+
+    return TlsSettings(
+        ca_file=path(options.ca_file),
+        cert_file=path(options.cert_file),
+        key_file=path(options.key_file),
+        crl_file=path(options.crl_file),
+        min_version=options.min_version,
+        key_sha256=options.key_sha256,
+    )
+
+
+def _token(options: TcpOptions, folder: Path) -> str:
+    env, file = options.token_env, options.token_file
+    if env is None and file is None:
+        if options.tls.cert_file is not None:
+            return ""  # our certificate says who we are
+        env = _default("token", TOKEN_VARIABLE, ", or a certificate with tls.cert_file")
+    token = read_secret("token", env, file, folder).decode("latin-1")
+    if not is_plain(token):
+        raise _unusable("token", env, "it holds something else than printable ASCII", "such as hex digits")
+    return token
+
+
+def _signatures(options: HttpOptions, folder: Path) -> Signatures:
+    env, file = options.secret_env, options.secret_file
+    if env is None and file is None:
+        env = _default("secret", SECRET_VARIABLE)
+    keys = [_key("secret", env, file, folder)]
+    if options.second_secret_env is not None or options.second_secret_file is not None:
+        keys.append(_key("second_secret", options.second_secret_env, options.second_secret_file, folder))
+    return Signatures(keys)
+
+
+def _key(name: str, env: str | None, file: str | None, folder: Path) -> bytes:
+    try:
+        return parse_key(read_secret(name, env, file, folder))
+    except ValueError as error:
+        raise _unusable(name, env, str(error), "24 to 64 bytes, as text or as whsec_ and base64") from error
+
+
+def _default(name: str, variable: str, otherwise: str = "") -> str:
+    """Take the variable that is meant where none is named."""
+    if variable not in os.environ:
+        found = f"this key is missing, and the variable {variable} is not set"
+        allowed = f"set it, or name another one with {name}_env or a private file with {name}_file{otherwise}"
+        raise ConfigError(Problem(f"{name}_env", found, allowed))
+    return variable
+
+
+def _unusable(name: str, env: str | None, found: str, allowed: str) -> ConfigError:
+    return ConfigError(Problem(f"{name}_file" if env is None else f"{name}_env", found, allowed))

@@ -1,0 +1,1 @@
+"""The durable outbox: what was committed to it survives the process, and leaves once the peer has it."""

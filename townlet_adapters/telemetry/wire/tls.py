@@ -1,0 +1,225 @@
+"""TLS settings, made strict once for both ends and both protocols.
+
+Every call reads the files anew, so whoever makes a context for each connection follows a rotation. There is
+no switch that turns verification off.
+"""
+
+import os
+import ssl
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from townlet_adapters.telemetry.wire.certificates import Leaf, read_leaf, read_leaf_file
+from townlet_core.errors import ConfigError, Problem
+
+TlsVersion: TypeAlias = Literal["1.2", "1.3"]
+
+_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_PIN_DIGITS: Final = 64
+_HEX: Final = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """TLS of an end that connects.
+
+    Attributes:
+        ca_file: PEM file with the authorities to trust instead of the system's; None for the system's.
+        cert_file: PEM file with our certificate and its chain, for a server that asks for one.
+        key_file: PEM file with its private key, not encrypted, readable by us alone.
+        crl_file: PEM file with revocation lists; every server must then be covered by one that is current.
+        min_version: oldest version of TLS to speak.
+        key_sha256: SHA-256 in hex of the public keys (DER of SubjectPublicKeyInfo) of which the server must
+            have one, besides a certificate that verifies; two while a key is rotated; empty for any key.
+    """
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    crl_file: Path | None = None
+    min_version: TlsVersion = "1.3"
+    key_sha256: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTlsSettings:
+    """TLS of an end that is connected to.
+
+    Attributes:
+        cert_file: PEM file with our certificate and its chain.
+        key_file: PEM file with its private key, not encrypted, readable by us alone.
+        client_ca_file: PEM file with the authorities whose certificates a client must have one of; None when
+            clients need none.
+        crl_file: PEM file with revocation lists; every client must then be covered by one that is current.
+        min_version: oldest version of TLS to speak.
+    """
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+    crl_file: Path | None = None
+    min_version: TlsVersion = "1.3"
+
+
+def client_context(settings: TlsSettings) -> ssl.SSLContext:
+    """Make the context of one connection to a server; ``check_pin`` belongs to it, after the handshake.
+
+    Raises:
+        ConfigError: when a file or a value of the settings cannot be used.
+    """
+    context = _strict(ssl.PROTOCOL_TLS_CLIENT, settings.min_version)
+    context.check_hostname = True
+    context.hostname_checks_common_name = False
+    if settings.ca_file is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        _trust(context, settings.ca_file, "tls.ca_file")
+    if settings.crl_file is not None:
+        _revoke(context, settings.crl_file)
+    if settings.cert_file is not None and settings.key_file is not None:
+        _identify(context, settings.cert_file, settings.key_file)
+    elif settings.cert_file is not None or settings.key_file is not None:
+        missing = "tls.key_file" if settings.key_file is None else "tls.cert_file"
+        raise _problem(
+            missing, "is missing", "a client certificate needs both tls.cert_file and tls.key_file"
+        )
+    for pin in settings.key_sha256:
+        if len(pin) != _PIN_DIGITS or not _HEX.issuperset(pin):
+            raise _problem("tls.key_sha256", "is no SHA-256", "64 hex digits in lower case for each key")
+    return context
+
+
+def server_context(settings: ServerTlsSettings) -> ssl.SSLContext:
+    """Make the context of a server's connections.
+
+    Raises:
+        ConfigError: when a file or a value of the settings cannot be used.
+    """
+    context = _strict(ssl.PROTOCOL_TLS_SERVER, settings.min_version)
+    if settings.client_ca_file is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        _trust(context, settings.client_ca_file, "tls.client_ca_file")
+    if settings.crl_file is not None:
+        if settings.client_ca_file is None:
+            raise _problem("tls.crl_file", "revokes nothing", "give tls.client_ca_file, too, or leave it out")
+        _revoke(context, settings.crl_file)
+    _identify(context, settings.cert_file, settings.key_file)
+    return context
+
+
+def peer_leaf(connection: ssl.SSLSocket | ssl.SSLObject) -> Leaf | None:
+    """Read the peer's verified certificate; None when it showed none.
+
+    Raises:
+        ValueError: when it cannot be read.
+    """
+    der = connection.getpeercert(binary_form=True)
+    return None if der is None else read_leaf(der)
+
+
+def own_leaf(settings: TlsSettings | ServerTlsSettings) -> Leaf | None:
+    """Read our own certificate; None when there is none.
+
+    Raises:
+        ConfigError: when it cannot be read.
+    """
+    if settings.cert_file is None:
+        return None
+    try:
+        return read_leaf_file(settings.cert_file)
+    except (OSError, ValueError) as error:
+        raise _unusable(
+            "tls.cert_file", settings.cert_file, error, "a PEM file with a certificate"
+        ) from error
+
+
+def _strict(protocol: int, min_version: str) -> ssl.SSLContext:
+    # Not create_default_context: that opens the file of SSLKEYLOGFILE, and writes the secrets of every
+    # connection there. What else it does for a client is the default of PROTOCOL_TLS_CLIENT.
+    context = ssl.SSLContext(protocol)
+    if min_version not in _VERSIONS:
+        raise _problem(
+            "tls.min_version", f"is '{min_version}'", "1.3, or 1.2 for a peer that knows no better"
+        )
+    context.minimum_version = _VERSIONS[min_version]
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def _trust(context: ssl.SSLContext, path: Path, key: str) -> None:
+    _load(context, path, key, "a PEM file with certificates of authorities")
+    stats = context.cert_store_stats()
+    if not stats["x509"] or stats["crl"]:
+        raise _problem(key, f"'{path}' holds something else", "certificates of authorities, and nothing else")
+
+
+def _revoke(context: ssl.SSLContext, path: Path) -> None:
+    before = context.cert_store_stats()
+    _load(context, path, "tls.crl_file", "a PEM file with revocation lists")
+    after = context.cert_store_stats()
+    # A certificate in this file would become an authority.
+    if after["crl"] == before["crl"] or after["x509"] != before["x509"]:
+        raise _problem("tls.crl_file", f"'{path}' holds something else", "revocation lists, and nothing else")
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+
+def _load(context: ssl.SSLContext, path: Path, key: str, allowed: str) -> None:
+    try:
+        _require_regular(path.stat(), path, key)
+        context.load_verify_locations(cafile=path)
+    except OSError as error:
+        raise _unusable(key, path, error, allowed) from error
+
+
+def _identify(context: ssl.SSLContext, cert_file: Path, key_file: Path) -> None:
+    try:
+        _require_regular(cert_file.stat(), cert_file, "tls.cert_file")
+    except OSError as error:
+        raise _unusable("tls.cert_file", cert_file, error, "a PEM file with a certificate") from error
+    try:
+        _require_private(key_file.stat(), key_file)
+        context.load_cert_chain(cert_file, key_file, password=_refuse_to_decrypt)
+    except _EncryptedKeyError as error:
+        allowed = "a key that is not encrypted, in a file only you can read: openssl pkey -in OLD -out NEW"
+        raise _problem("tls.key_file", f"'{key_file}' is encrypted", allowed) from error
+    except OSError as error:
+        allowed = "the PEM file with the private key of tls.cert_file"
+        raise _unusable("tls.key_file", key_file, error, allowed) from error
+
+
+class _EncryptedKeyError(Exception):
+    """The key needs a password, and nobody is there to type it."""
+
+
+def _refuse_to_decrypt() -> bytes:
+    raise _EncryptedKeyError
+
+
+def _require_regular(status: os.stat_result, path: Path, key: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _problem(key, f"'{path}' is not a regular file", "a PEM file")
+
+
+def _require_private(status: os.stat_result, path: Path) -> None:
+    _require_regular(status, path, "tls.key_file")
+    if status.st_uid != os.geteuid():
+        raise _problem("tls.key_file", f"'{path}' is no file of yours", "a file that you own: chown")
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        allowed = "a file that only you can read: chmod 600"
+        raise _problem("tls.key_file", f"'{path}' can be read by others", allowed)
+
+
+def _problem(key: str, found: str, allowed: str) -> ConfigError:
+    return ConfigError(Problem(key, found, allowed))
+
+
+def _unusable(key: str, path: Path, error: OSError | ValueError, allowed: str) -> ConfigError:
+    reason = str(error)
+    if isinstance(error, ssl.SSLError):
+        reason = error.reason or reason
+    elif isinstance(error, OSError):
+        reason = error.strerror or reason
+    return _problem(key, f"'{path}' cannot be used: {reason}", allowed)
