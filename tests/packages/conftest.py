@@ -24,7 +24,13 @@ SHIPPED = [
     ROOT / "examples/townlet-sink-sqlite",
     ROOT / "tests/packages/townlet-market",
 ]
-KINDS = ("sink", "policy", "world", "hooks")
+NEW = {
+    "sink": "townlet-tally",
+    "policy": "townlet-wanderer",
+    "world": "townlet-corridor",
+    "hooks": "townlet-hot-water",
+}
+"""What `townlet plugins new` writes, by kind."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,13 @@ class Environment:
     def packages(self) -> Path:
         return self.folder / "packages"
 
-    def run(self, *command: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run one of the environment's programs. Interpreted: compiling takes longer than all these runs."""
+    def run(
+        self, *command: object, cwd: Path | None = None, text: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of the environment's programs, with a text to read.
+
+        The kernels stay interpreted: to compile them takes longer than all these runs.
+        """
         program, *arguments = map(str, command)
         kept = {"PATH", "HOME", "TMPDIR", "UV_CACHE_DIR", "UV_CONFIG_FILE", "UV_DEFAULT_INDEX"}
         variables = {name: value for name, value in os.environ.items() if name in kept}
@@ -46,6 +57,7 @@ class Environment:
             [str(self.folder / "venv/bin" / program), *arguments],
             cwd=cwd or self.folder,
             env=variables | {"NUMBA_DISABLE_JIT": "1", "NO_COLOR": "1"},
+            input=text,
             capture_output=True,
             text=True,
             check=False,
@@ -100,8 +112,8 @@ def make(folder: Path) -> Environment:
     for source in SHIPPED:
         ignore = shutil.ignore_patterns("__pycache__", "dist", ".*")
         shutil.copytree(source, environment.packages / source.name, ignore=ignore)
-    for kind in KINDS:
-        environment.townlet("plugins", "new", f"townlet-my-{kind}", "--kind", kind, cwd=environment.packages)
+    for kind, name in NEW.items():
+        environment.townlet("plugins", "new", name, "--kind", kind, cwd=environment.packages)
     sources = sorted(environment.packages.iterdir())
     for source in sources:
         build(source, wheels)

@@ -9,10 +9,9 @@ import pytest
 import yaml
 
 from tests.house.sources import ROOT
-from tests.packages.conftest import KINDS
+from tests.packages.conftest import NEW
 
-MINE = [f"townlet-my-{kind}" for kind in KINDS]
-ALL = ["townlet-bakery", "townlet-market", "townlet-sink-sqlite", *MINE]
+ALL = ["townlet-bakery", "townlet-market", "townlet-sink-sqlite", *NEW.values()]
 OFFERS = {
     ("townlet-bakery", "hook", "bakery"),
     ("townlet-market", "world", "market"),
@@ -21,21 +20,21 @@ OFFERS = {
     ("townlet-market", "event", "market.sold_out"),
     ("townlet-market", "event", "market.done"),
     ("townlet-sink-sqlite", "sink", "sqlite"),
-    ("townlet-my-sink", "sink", "my_sink"),
-    ("townlet-my-policy", "policy", "my_policy"),
-    ("townlet-my-world", "world", "my_world"),
-    ("townlet-my-world", "event", "my_world.arrived"),
-    ("townlet-my-hooks", "hook", "my_hooks"),
+    ("townlet-tally", "sink", "tally"),
+    ("townlet-wanderer", "policy", "wanderer"),
+    ("townlet-corridor", "world", "corridor"),
+    ("townlet-corridor", "event", "corridor.arrived"),
+    ("townlet-hot-water", "hook", "hot_water"),
 }
 HAMLET = {"use": "town", "options": {"town": "hamlet_24"}}
 RUNS = {
     "townlet-bakery": {"plugins": {"hooks": ["bakery"]}},
     "townlet-market": {"world": {"use": "market"}, "policy": {"use": "buyers"}},
     "townlet-sink-sqlite": {"world": HAMLET, "telemetry": {"sinks": [{"use": "sqlite"}]}},
-    "townlet-my-sink": {"world": HAMLET, "telemetry": {"sinks": [{"use": "my_sink"}]}},
-    "townlet-my-policy": {"world": HAMLET, "policy": {"use": "my_policy"}},
-    "townlet-my-world": {"world": {"use": "my_world"}, "policy": {"use": "random"}},
-    "townlet-my-hooks": {"plugins": {"hooks": ["my_hooks"]}},
+    "townlet-tally": {"world": HAMLET, "telemetry": {"sinks": [{"use": "tally"}]}},
+    "townlet-wanderer": {"world": HAMLET, "policy": {"use": "wanderer"}},
+    "townlet-corridor": {"world": {"use": "corridor"}, "policy": {"use": "random"}},
+    "townlet-hot-water": {"plugins": {"hooks": ["hot_water"]}},
 }
 """A config that uses what each of them brings."""
 
@@ -57,7 +56,7 @@ def config_of(environment, tmp_path, pins, name):
         folder = tmp_path / "village"
     else:
         folder = tmp_path
-    if name == "townlet-my-hooks":
+    if name == "townlet-hot-water":
         manifest = environment.packages / name / "manifest.yaml"
         affordances = {"manifest": str(manifest)}
         sections["world"] = {"use": "town", "options": {"town": "hamlet_24", "affordances": affordances}}
@@ -67,7 +66,6 @@ def config_of(environment, tmp_path, pins, name):
     return path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_its_own_tests_pass_where_it_is_installed(environment, name):
     done = environment.run(
@@ -114,7 +112,7 @@ def test_a_run_uses_it_once_the_config_lets_it_in(environment, pins, tmp_path, n
 
 
 def test_the_packages_that_new_writes_are_typed_and_tidy(environment, tmp_path):
-    sources = [environment.packages / name / "src" for name in MINE]
+    sources = [environment.packages / name / "src" for name in NEW.values()]
     python = environment.folder / "venv/bin/python"
     checks = [
         ["mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", f"--python-executable={python}"],

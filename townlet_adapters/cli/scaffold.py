@@ -129,9 +129,9 @@ def write(files: Mapping[str, bytes], folder: Path) -> None:
     Raises:
         OutputError: when the folder is there already, or cannot be written.
     """
-    if folder.exists() or folder.is_symlink():
-        raise OutputError(f"{folder} is there already; choose another folder with --out")
     try:
+        if folder.exists() or folder.is_symlink():
+            raise OutputError(f"{folder} is there already; choose another folder with --out")
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:

@@ -33,7 +33,7 @@ def build(options: SqliteOptions, context: BuildContext) -> TelemetrySinkProtoco
     Raises:
         NoRunFolderError: when the path is relative and the run has no folder.
     """
-    from townlet_adapters.telemetry.delivery import DeliveringSink, DeliveryLimits  # noqa: PLC0415 - only building a sink brings it
+    from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits  # noqa: PLC0415 - only building a sink brings it
     from townlet_adapters.telemetry.envelope import source_urn  # noqa: PLC0415 - only building a sink brings it
     from townlet_sink_sqlite.transport import SqliteTransport  # noqa: PLC0415 - only building a sink brings it
 

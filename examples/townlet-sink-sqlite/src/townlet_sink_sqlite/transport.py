@@ -30,6 +30,8 @@ class SqliteTransport:
         """Write to ``path``; it and its folder are made when missing."""
         self._path = path
         self._database: sqlite3.Connection | None = None
+        self._parents: sqlite3.Connection | None = None
+        self._over = False
 
     def open(self) -> None:
         """Open the file and make the tables.
@@ -44,19 +46,23 @@ class SqliteTransport:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            self.abandon()
+            if self._database is not None:
+                self._database.close()
+                self._database = None
             raise OutputError(
                 f"{self._path}: cannot be opened for events: {error}; name a new file, or one of this sink's"
             ) from error
 
     def write(self, batch: Batch) -> int:
-        """Insert the lines; all of them or none.
+        """Insert the lines; all of them or none, and none after ``interrupt``.
 
         Raises:
             TransportError: when SQLite did not take them.
         """
         if self._database is None:
             raise TransportError("closed", "the file is not open", verdict="fatal")
+        if self._over:
+            return 0
         try:
             with self._database:
                 self._database.executemany(_INSERT, _rows(batch))
@@ -68,9 +74,8 @@ class SqliteTransport:
         return len(batch.lines)
 
     def interrupt(self) -> None:
-        """End a statement that runs; from any thread."""
-        if self._database is not None:
-            self._database.interrupt()
+        """Let no further batch begin; one that runs waits for a lock no longer than a tenth of a second."""
+        self._over = True
 
     def condition(self) -> Condition:
         """Tell whether the file is open."""
@@ -91,8 +96,8 @@ class SqliteTransport:
             self._database = None
 
     def abandon(self) -> None:
-        """Forget the connection without a word: after a fork it is the parent's."""
-        self._database = None
+        """Leave the connection alone: after a fork it is the parent's, and so would be what closing it does."""
+        self._database, self._parents = None, self._database
 
 
 def _rows(batch: Batch) -> Iterator[tuple[str, int, int, int | None, str, str, str]]:
