@@ -1,4 +1,4 @@
-"""What Townlet finds under the entry point ``sqlite``; every ``config check`` imports it, so keep it light."""
+"""What Townlet finds under the entry point ``sqlite``: every ``config check`` imports it, so it is light."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -96,7 +96,7 @@ class SqliteTransport:
             self._database = None
 
     def abandon(self) -> None:
-        """Leave the connection alone: after a fork it is the parent's, and so would be what closing it does."""
+        """Leave the connection alone: after a fork it is the parent's, as is closing it."""
         self._database, self._parents = None, self._database
 
 
