@@ -93,13 +93,13 @@ def test_every_function_outside_kernels_fits_a_screen():
 
 
 def test_tests_replace_nothing_behind_the_programs_back():
-    assert findings(stand_ins, modules("tests")) == []
+    assert findings(stand_ins, modules("tests", "examples")) == []
 
 
 def test_every_exception_from_a_check_says_why():
     silent = [
         f"{path.relative_to(ROOT)}: {found}"
-        for path in modules(*PACKAGES, "tests")
+        for path in modules(*PACKAGES, "tests", "examples")
         for found in silent_exceptions(path.read_text(encoding="utf-8"))
     ]
     assert silent == []

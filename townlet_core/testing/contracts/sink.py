@@ -43,13 +43,14 @@ def check_sink(make_sink: Callable[[], TelemetrySinkProtocol], *, ticks: int = 2
         _emit(sink, message)
         offered += 1
         _require_law(sink.status(), offered, f"after {offered} messages")
-    result = _emit(sink, Fact(ticks * 2, ticks, _Unspeakable()))
-    offered += 1
-    require(
-        result.status == "rejected" and result.reason,
-        f"emit answered '{result.status}' to an event holding NaN; reject it at the door, with a reason",
-    )
-    _require_law(sink.status(), offered, "after an event that JSON cannot carry")
+    for _ in range(2):
+        result = _emit(sink, Fact(ticks * 2, ticks, _Unspeakable()))
+        offered += 1
+        require(
+            result.status == "rejected" and result.reason,
+            f"emit answered '{result.status}' to an event holding NaN; reject it at the door, with a reason",
+        )
+        _require_law(sink.status(), offered, "after an event that JSON cannot carry")
     stopped = sink.stop(_DEADLINE_SECONDS)
     _require_law(stopped, offered, "after stop()")
     require(stopped.state == "closed", f"the state after stop() is '{stopped.state}', not 'closed'")
