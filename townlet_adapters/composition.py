@@ -65,6 +65,7 @@ from townlet_core.transforms.base import Transform
 from townlet_core.transforms.redact import Redact, RedactSettings
 from townlet_core.transforms.rename import RenameResidents, RenameSettings
 from townlet_core.transforms.validate import Validate
+from townlet_core.vitals import no_hooks
 from townlet_plugins.catalogue import load_catalogue
 from townlet_plugins.factory import BuildContext
 from townlet_plugins.offers import broken
@@ -228,6 +229,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
                 pacer=Pacer(config.run.runner.speed),
                 snapshots=_schedule(config, folder, request.notify),
                 save_failure=_failure_saver(config, folder),
+                hooks=no_hooks if context.hooks is None else context.hooks.counters,
             )
             _start(loop, stored)
             _tell_refused(config, loop)

@@ -18,7 +18,6 @@ from townlet_core.dto.hook import (
     MOST_NEED,
     Cancel,
     HookContext,
-    HookCounters,
     HookStage,
     InventoryEffect,
     MoneyEffect,
@@ -26,6 +25,7 @@ from townlet_core.dto.hook import (
     StockEffect,
 )
 from townlet_core.errors import ContractError, SnapshotError
+from townlet_core.events.health import HookCounts
 from townlet_core.events.plugin import PluginRejected
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
@@ -75,7 +75,7 @@ class _Record:
         self.hook = hook
         self.calls = self.failures = self.overruns = 0
         self.disabled = False
-        self.last_problem: str | None = None
+        self.logged = False
 
 
 class HookRunner:
@@ -116,10 +116,10 @@ class HookRunner:
         """Name of each hook -> digest of its code, empty where nobody took one."""
         return {hook.name: hook.digest for hook in self._hooks}
 
-    def counters(self) -> Mapping[str, HookCounters]:
+    def counters(self) -> Mapping[str, HookCounts]:
         """Tell what each hook did since the run began; from any thread."""
         return {
-            name: HookCounters(each.calls, each.failures, each.overruns, each.disabled, each.last_problem)
+            name: HookCounts(each.calls, each.failures, each.overruns, each.disabled)
             for name, each in self._records.items()
         }
 
@@ -219,11 +219,11 @@ class HookRunner:
         if disable:
             record.disabled = True
             problem += "; the hook is disabled for the rest of the run"
-        if disable or record.last_problem is None:
+        if disable or not record.logged:
             _LOG.warning(
                 "the hook '%s' (%s %s): %s", record.hook.name, context.stage, context.affordance_id, problem
             )
-        record.last_problem = problem
+        record.logged = True
         rejected = PluginRejected(
             record.hook.name, context.stage, context.affordance_id, context.agent_id, problem
         )

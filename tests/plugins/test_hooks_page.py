@@ -7,7 +7,8 @@ from typing import get_args
 
 from tests.house.sources import ROOT
 from townlet_core.dto import hook
-from townlet_core.dto.hook import STAGES, Cancel, Effect, HookContext, HookCounters
+from townlet_core.dto.hook import STAGES, Cancel, Effect, HookContext
+from townlet_core.events.health import HookCounts
 from townlet_core.hooks import DEFAULT_BUDGET, MOST_OVERRUNS
 from townlet_core.testing import check_hooks, hook_contexts, hook_of
 
@@ -23,7 +24,7 @@ def test_every_stage_every_field_of_a_context_and_every_effect_is_on_the_page():
     wanted = [f"`townlet_affordance_{stage}`" for stage in STAGES]
     wanted += [f"`{field.name}`" for field in fields(HookContext)]
     wanted += [spelled(kind) for kind in (Cancel, *get_args(Effect))]
-    wanted += [f"`{field.name}`" for field in fields(HookCounters) if field.name != "last_problem"]
+    wanted += [f"`{field.name}`" for field in fields(HookCounts)]
     assert [each for each in wanted if each not in PAGE] == []
 
 

@@ -20,8 +20,9 @@ from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_adapters.worlds.town.world import TownWorld
 from townlet_core.dispatch import EventDispatcher, SinkRoute
-from townlet_core.dto.hook import Cancel, HookContext, HookCounters, MoneyEffect, NeedEffect
+from townlet_core.dto.hook import Cancel, HookContext, MoneyEffect, NeedEffect
 from townlet_core.events.base import Diagnostic
+from townlet_core.events.health import HookCounts
 from townlet_core.events.plugin import PluginRejected
 from townlet_core.hooks import AffordanceHook, HookFunction, HookRunner
 from townlet_core.loop import RunIdentity, SimulationLoop
@@ -37,7 +38,7 @@ class Told:
 
     digest: str | None
     rejected: list[PluginRejected]
-    counters: HookCounters | None
+    counters: HookCounts | None
 
 
 def run(function: HookFunction | None, clock: ManualClock | None = None) -> Told:
@@ -135,7 +136,7 @@ def test_a_hook_that_breaks_the_rules_is_asked_once_and_the_town_ends_as_without
     assert (rejected.hook, rejected.stage) == ("worst", "before")
     assert rejected.problem.startswith(problem)
     assert rejected.problem.endswith("; the hook is disabled for the rest of the run")
-    assert told.counters == HookCounters(1, 1, 0, disabled=True, last_problem=rejected.problem)
+    assert told.counters == HookCounts(1, 1, 0, disabled=True)
 
 
 def test_a_hook_that_answers_too_much_is_asked_each_time_and_gets_nothing(plain):

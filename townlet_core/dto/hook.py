@@ -173,22 +173,3 @@ class MoneyEffect:
 
 Effect: TypeAlias = NeedEffect | StockEffect | InventoryEffect | MoneyEffect
 """What an after-hook may add to a finished use."""
-
-
-@dataclass(frozen=True, slots=True)
-class HookCounters:
-    """What one hook did since the run began.
-
-    Attributes:
-        calls: how often it was asked.
-        failures: calls that raised, answered nonsense or went beyond a limit.
-        overruns: calls that took longer than the budget.
-        disabled: whether it is asked no more.
-        last_problem: what was wrong with the latest call that was dropped, None when none was.
-    """
-
-    calls: int
-    failures: int
-    overruns: int
-    disabled: bool
-    last_problem: str | None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from townlet_core.dto.hook import Cancel, HookContext, HookStage
+from townlet_core.events.health import HookCounts
 from townlet_core.events.plugin import PluginRejected
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
@@ -24,6 +25,10 @@ class AffordanceHooks(Protocol):
     @property
     def digests(self) -> Mapping[str, str]:
         """Name of each hook -> digest of its code, empty where nobody took one."""
+        ...
+
+    def counters(self) -> Mapping[str, HookCounts]:
+        """Tell what each hook did since the run began; from any thread."""
         ...
 
     def begin(self) -> None:
