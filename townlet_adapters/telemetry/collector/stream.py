@@ -7,6 +7,7 @@ would see nothing but a closed connection. Here OpenSSL has the socket, and tell
 import asyncio
 import socket
 import ssl
+import struct
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -15,6 +16,8 @@ from townlet_adapters.telemetry.collector.figures import Figures
 _READ: Final = 1 << 16
 _PARTING_SECONDS: Final = 1.0
 _PARTING_BYTES: Final = 4 << 20
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: what was not sent yet is forgotten
+_IN_GOOD_ORDER: Final = struct.pack("ii", 0, 0)
 
 
 class PeerLimits(NamedTuple):
@@ -118,8 +121,10 @@ class Stream:
     async def close(self) -> None:
         """Say that no more will come, let the peer read to the end, and close.
 
-        To close while the peer is sending would reset the connection, and take our last word from it.
+        To close while the peer is sending would reset the connection, and take our last word from it. A peer
+        that neither reads nor leaves in time is reset on purpose: it might not notice otherwise.
         """
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         with suppress(OSError, asyncio.CancelledError):
             if isinstance(self._socket, ssl.SSLSocket):
                 with suppress(ssl.SSLError):
@@ -128,6 +133,8 @@ class Stream:
             deadline, left = self.now() + _PARTING_SECONDS, _PARTING_BYTES
             while left > 0 and (data := await self.read(deadline)):
                 left -= len(data)
+            if not data:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _IN_GOOD_ORDER)
         self._socket.close()
 
     async def _readable(self, deadline: float) -> None:

@@ -127,7 +127,7 @@ class _Session:
         """Receive and answer side by side until one of them ends, then answer what is left."""
         receiving = asyncio.create_task(self._receive())
         answering = asyncio.create_task(self._answer())
-        answering.add_done_callback(lambda _: receiving.cancel())
+        answering.add_done_callback(lambda ended: _end_with(receiving, ended))
         try:
             await asyncio.wait({receiving})
         except asyncio.CancelledError:
@@ -213,6 +213,13 @@ class _Session:
 
     async def _send(self, frame: Frame) -> None:
         await self._stream.write(encode(frame))
+
+
+def _end_with(receiving: "asyncio.Task[Farewell]", answering: "asyncio.Task[None]") -> None:
+    """Receive nothing that could not be answered; that answering failed is known then, whoever asks."""
+    if not answering.cancelled():
+        answering.exception()
+    receiving.cancel()
 
 
 async def read_frame(stream: Stream, frames: FrameReader, quiet_seconds: float) -> Frame | None:
