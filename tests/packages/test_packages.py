@@ -57,16 +57,18 @@ def config_of(environment, tmp_path, pins, name):
     else:
         folder = tmp_path
     if name == "townlet-hot-water":
-        manifest = environment.packages / name / "manifest.yaml"
-        affordances = {"manifest": str(manifest)}
-        sections["world"] = {"use": "town", "options": {"town": "hamlet_24", "affordances": affordances}}
+        environment.townlet("plugins", "files", name, "--out", tmp_path / "hot_water")
+        options = {"town": "hamlet_24", "affordances": {"manifest": "hot_water/manifest.yaml"}}
+        sections["world"] = {"use": "town", "options": options}
     sections["plugins"] = {"allow": pins[name], "require_pins": True} | sections.get("plugins", {})
     path = folder / "trial.yaml"
     path.write_text(yaml.safe_dump(sections))
     return path
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if "bakery" in name else ()) for name in ALL]
+)
 def test_its_own_tests_pass_where_it_is_installed(environment, name):
     done = environment.run(
         "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=environment.packages / name
