@@ -124,8 +124,8 @@ class Stream:
         To close while the peer is sending would reset the connection, and take our last word from it. A peer
         that neither reads nor leaves in time is reset on purpose: it might not notice otherwise.
         """
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         with suppress(OSError, asyncio.CancelledError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             if isinstance(self._socket, ssl.SSLSocket):
                 with suppress(ssl.SSLError):
                     self._socket = self._socket.unwrap()

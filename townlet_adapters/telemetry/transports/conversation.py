@@ -193,6 +193,8 @@ class Conversation:
         try:
             self._channel.send_all(encode(frame), deadline)
         except TransportError as error:
+            if error.code == diagnosis.INTERRUPTED:
+                raise  # we have no time to listen
             # A collector that refuses says so and hangs up, perhaps in the middle of our sentence.
             raise self._last_words() or error from error
 

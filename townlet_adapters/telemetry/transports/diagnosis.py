@@ -9,6 +9,8 @@ from typing import Final
 
 from townlet_adapters.telemetry.transports.base import TransportError
 
+INTERRUPTED: Final = "interrupted"
+
 _SOCKET: Final = {
     errno.ECONNREFUSED: ("refused", "nobody listens there: is the collector running, on this port?"),
     errno.EHOSTUNREACH: ("unreachable", "there is no way to it: check network and firewall"),
@@ -19,6 +21,7 @@ _SOCKET: Final = {
     errno.ETIMEDOUT: ("timeout", "it stopped answering: check network and collector"),
     errno.ECONNRESET: ("reset", "it broke the connection off: see the collector's log"),
     errno.ECONNABORTED: ("reset", "the connection was broken off: see the collector's log"),
+    errno.ENOTCONN: ("reset", "it broke the connection off: see the collector's log"),
     errno.EPIPE: ("reset", "it broke the connection off: see the collector's log"),
     errno.EMFILE: ("no_descriptors", "this process has too many files open: raise its limit"),
     errno.ENFILE: ("no_descriptors", "this machine has too many files open"),
@@ -68,7 +71,7 @@ def timeout(peer: str, doing: str) -> TransportError:
 
 def interrupted(peer: str) -> TransportError:
     """Say that somebody called ``interrupt``."""
-    return TransportError("interrupted", f"the exchange with {peer} was broken off from here")
+    return TransportError(INTERRUPTED, f"the exchange with {peer} was broken off from here")
 
 
 def of_error(error: OSError, peer: str) -> TransportError:
