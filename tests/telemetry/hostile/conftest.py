@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.telemetry.faults import LEFT_BY_SSL
 from tests.telemetry.hostile.rig import Rig, measure
 
 HERE = Path(__file__).parent
-# When a peer resets a connection within the microseconds in which `wrap_socket` takes it over, the ssl module
-# drops the new socket without closing it. The collector of these tests meets such peers all the time.
-LEFT_BY_SSL = "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"
 
 
 def pytest_collection_modifyitems(items):
