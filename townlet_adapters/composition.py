@@ -59,7 +59,7 @@ from townlet_core.observers.needs import NeedLimits
 from townlet_core.observers.port import Observer
 from townlet_core.observers.uses import UseNames
 from townlet_core.pacing import Pacer
-from townlet_core.ports import PolicyPort, WorldPort
+from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
 from townlet_core.records import record_to_json
 from townlet_core.transforms.base import Transform
 from townlet_core.transforms.redact import Redact, RedactSettings
@@ -153,13 +153,10 @@ class OpenRun:
 
     def drain(self) -> tuple[SinkStatus, ...]:
         """Stop the sinks and tell what each of them came to."""
-        account = self.loop.dispatcher.account
+        stop = self.loop.dispatcher.stop
         # Each goes on delivering while another is stopped, so the time is the same for all of them.
         until = time.monotonic() + DRAIN_SECONDS
-        return tuple(
-            account(route, route.sink.stop(max(LAST_SECONDS, until - time.monotonic())))
-            for route in self.routes
-        )
+        return tuple(stop(route, max(LAST_SECONDS, until - time.monotonic())) for route in self.routes)
 
 
 @contextmanager
@@ -442,13 +439,21 @@ def _open_sinks(
             broken(f"the sink '{choice.part.name}' cannot start", TownletError),
         ):
             sink.start()
-        stack.callback(sink.stop, DRAIN_SECONDS)
+        stack.callback(_stop, sink)
         # Two sinks of a kind are told apart by number: file, file-2.
         kind = choice.part.name
         opened[kind] += 1
         name = kind if opened[kind] == 1 else f"{kind}-{opened[kind]}"
         routes.append(SinkRoute(name, sink, stream.state_every, transforms))
     return tuple(routes)
+
+
+def _stop(sink: TelemetrySinkProtocol) -> None:
+    """Stop a sink, perhaps for the second time; what went wrong with the run must not be hidden by it."""
+    try:
+        sink.stop(DRAIN_SECONDS)
+    except Exception:  # noqa: BLE001 - whatever a third party's sink raises
+        _LOG.exception("a sink failed when it was stopped")
 
 
 def _transforms(config: ResolvedConfig, choice: SinkChoice) -> Iterator[Transform]:

@@ -141,6 +141,13 @@ class EventDispatcher:
             rejected=dict(Counter(status.rejected) + Counter(withheld)),
         )
 
+    def stop(self, route: SinkRoute, deadline_seconds: float) -> SinkStatus:
+        """Stop a sink, and tell what it came to; one that fails at that is told as failed."""
+        status = self._guarded(route.name, lambda sink: sink.stop(deadline_seconds), route.sink)
+        if status is None:
+            status = SinkStatus(route.name, "failed", last_error="the sink failed when it was stopped")
+        return self.account(route, status)
+
     def _status(self, route: SinkRoute) -> SinkStatus:
         return self._guarded(route.name, _status_of, route.sink) or _speechless(route, "status")
 

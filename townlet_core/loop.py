@@ -173,18 +173,31 @@ class SimulationLoop:
 
         Raises:
             ConfigError: when the policy cannot act in such a world.
+            WorldError: when the world cannot begin.
+            PolicyError: when the policy cannot begin.
+            ContractError: when an observer cannot begin.
             LoopFailedError: when the loop failed before.
         """
         self._refuse_if_failed()
         if self._observation is not None:
             return self._observation
-        spec = self._world.spec
-        self._policy.begin(spec, self._run.seed)
-        for observer in self._observers:
-            observer.begin(spec)
-        self._observation = self._world.reset(self._run.seed)
-        self._population = _living(self._observation)
-        return self._observation
+        part: _Part = "world"
+        try:
+            spec = self._world.spec
+            part = "policy"
+            self._policy.begin(spec, self._run.seed)
+            part = "observer"
+            for observer in self._observers:
+                observer.begin(spec)
+            part = "world"
+            observation = self._world.reset(self._run.seed)
+            self._population = _living(observation)
+        except TownletError:
+            raise
+        except Exception as error:
+            raise _as_failure(part, 0, error) from error
+        self._observation = observation
+        return observation
 
     def step(self) -> StepOutcome:
         """Execute one tick.
@@ -294,6 +307,7 @@ class SimulationLoop:
 
         Raises:
             SnapshotError: when the snapshot does not belong to this simulation.
+            ContractError: when a part fails at continuing from it.
             LoopFailedError: when the loop failed before.
         """
         self._refuse_if_failed()
@@ -308,7 +322,11 @@ class SimulationLoop:
             import_parts(snapshot, self._policy, self._observers)
         except BaseException as error:
             self._failure = f"it was left half restored: {type(error).__name__}: {error}"
-            raise
+            if isinstance(error, TownletError) or not isinstance(error, Exception):
+                raise
+            raise ContractError(
+                f"a part cannot go on from a snapshot: {type(error).__name__}: {error}"
+            ) from error
         self._digest, self._next_seq, self._announced = digest, part.next_seq, part.announced
         self._observation, self._population = observation, _living(observation)
 

@@ -237,3 +237,11 @@ def test_other_facts_are_not_remembered():
     histories = dispatcher.histories
     assert histories.queue_events == histories.rivalry_events == ()
     assert histories.latest_policy("loop.tick") == {}
+
+
+def test_a_sink_that_cannot_even_be_stopped_is_told_as_failed(caplog):
+    route = SinkRoute("broken", FailingSink(status_fails=True))
+    status = EventDispatcher([route]).stop(route, 1.0)
+    assert (status.name, status.state) == ("broken", "failed")
+    assert status.last_error == "the sink failed when it was stopped"
+    assert "listener 'broken' failed" in caplog.text

@@ -182,6 +182,34 @@ def test_any_exception_of_a_part_becomes_its_ports_error(parts, error, message):
         loop.run_for(10)
 
 
+class Unborn(FakeWorld):
+    def reset(self, _seed):
+        raise OSError("no town today")
+
+
+class Unready(FakePolicy):
+    def begin(self, _spec, _seed):
+        raise KeyError("weights")
+
+
+class Blinded(Herald):
+    def begin(self, _spec):
+        raise ValueError("no glasses")
+
+
+@pytest.mark.parametrize(
+    ("parts", "error", "message"),
+    [
+        ({"world": Unborn()}, WorldError, "the world failed at tick 0: OSError: no town today"),
+        ({"policy": Unready()}, PolicyError, "the policy failed at tick 0: KeyError: 'weights'"),
+        ({"observers": [Blinded()]}, ContractError, "the observer failed at tick 0: ValueError: no glasses"),
+    ],
+)
+def test_a_part_that_cannot_begin_is_told_with_its_ports_error(parts, error, message):
+    with pytest.raises(error, match=message):
+        loop_of(**parts).begin()
+
+
 @pytest.mark.parametrize("again", ["step", "snapshot", "begin"])
 def test_a_failed_loop_refuses_everything_further(again):
     loop = loop_of(FakeWorld(fail_at=0))

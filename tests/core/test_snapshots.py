@@ -7,7 +7,7 @@ import pytest
 
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.snapshot import Snapshot
-from townlet_core.errors import LoopFailedError, SnapshotError
+from townlet_core.errors import ContractError, LoopFailedError, SnapshotError
 from townlet_core.events.base import Fact
 from townlet_core.jsonvalue import canonical_json
 from townlet_core.loop import RunIdentity, SimulationLoop
@@ -17,10 +17,10 @@ from townlet_core.testing import CollectingSink, FakePolicy, FakeWorld
 RUN = RunIdentity(seed=2**64 - 1, snapshot={"sim_digest": "abc"})
 
 
-def build(sink=None, *, run=RUN, digest=True, agents=3):
+def build(sink=None, *, run=RUN, digest=True, agents=3, policy=None):
     dispatcher = EventDispatcher([SinkRoute("sink", sink)] if sink else [])
     parts = {"dispatcher": dispatcher, "observers": [KpiObserver()], "digest": digest}
-    return SimulationLoop(FakeWorld(agents), FakePolicy(), run, **parts)
+    return SimulationLoop(FakeWorld(agents), policy or FakePolicy(), run, **parts)
 
 
 def stored(snapshot):
@@ -114,6 +114,16 @@ def test_a_part_that_does_not_know_its_state_leaves_a_loop_that_refuses_to_go_on
         loop.restore(snapshot_of(parts={"observers.kpis": {"agent_ticks": 1}}))
     with pytest.raises(LoopFailedError, match="half restored"):
         loop.step()
+
+
+def test_a_part_that_fails_at_going_on_is_told_with_what_it_said():
+    class Forgetful(FakePolicy):
+        def begin(self, _spec, _seed):
+            raise KeyError("weights")
+
+    snapshot = snapshot_of()
+    with pytest.raises(ContractError, match="a part cannot go on from a snapshot: KeyError: 'weights'"):
+        build(policy=Forgetful()).restore(snapshot)
 
 
 def test_the_observers_state_must_be_of_this_town():

@@ -11,6 +11,7 @@ import inspect
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeAlias, TypeVar, cast
@@ -152,8 +153,8 @@ def _compile(dispatcher: type[_ByType], function: Callable[P, R], **options: boo
 
 def compiled_before() -> bool:
     """Tell whether an earlier process compiled and kept every kernel of the families imported so far."""
-    generations = [_generation(home) for home in _HOMES]
-    return all(kept is not None and (kept / _COMPLETE).exists() for kept in generations)
+    kept = {home: _generation(home) for home in _HOMES}
+    return all(folder is not None and _marker(home, folder).exists() for home, folder in kept.items())
 
 
 def note_compiled() -> None:
@@ -161,4 +162,17 @@ def note_compiled() -> None:
     for home in _HOMES:
         kept = _generation(home)
         if kept is not None:
-            (kept / _COMPLETE).touch()
+            _marker(home, kept).touch()
+
+
+def _marker(home: Path, kept: Path) -> Path:
+    """Name the file that says that everything was kept.
+
+    numba finds what it kept for the very same files only, by place, time and size, and only if it is the
+    same numba in the same Python: another checkout with the same sources shares the folder and compiles anew.
+    """
+    found = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    for path in sorted((*_KERNELS.rglob("*.py"), *home.rglob("*.py"))):
+        status = path.stat()
+        found.update(f"{path} {status.st_mtime_ns} {status.st_size}".encode())
+    return kept / f"{_COMPLETE}-{found.hexdigest()[:16]}"
