@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 import pydantic
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from townlet_adapters.documents import Document, KeyPath
 from townlet_core.errors import ConfigError, Problem
@@ -18,6 +18,7 @@ from townlet_plugins.factory import OptionsModel
 ModelT = TypeVar("ModelT", bound=OptionsModel)
 
 _LONGEST_VALUE = 60
+_TOLD = "told"
 
 _TYPE_WORDS = MappingProxyType(
     {
@@ -70,6 +71,17 @@ def validate(document: Document, model: type[ModelT], path: KeyPath = ()) -> Mod
         raise ConfigError(part.problem((), str(error), "")) from error
 
 
+def told(error: ConfigError) -> PydanticCustomError:
+    """Make what a validator raises for a problem that is told as it stands, without the value that it found.
+
+    Unlike a ``ValueError``, which quotes the value, and unlike the ``ConfigError`` itself, which would keep
+    the other problems from being found. The problem's key stands beside the one being validated.
+    """
+    problem = error.problems[0]
+    context = {"key": problem.key, "found": problem.found, "allowed": problem.allowed}
+    return PydanticCustomError(_TOLD, "{found}; {allowed}", context)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say what a wrong name may have meant and what there is: ``did you mean 'a'? known: a, b``."""
     names = sorted(known)
@@ -95,7 +107,9 @@ def _is_echo(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
     return detail["type"] == "too_short" and wrong_items
 
 
-def _problem_of(detail: ErrorDetails, document: Document, schema: JsonObject) -> Problem:
+def _problem_of(  # noqa: PLR0911 - one answer for each kind of mistake
+    detail: ErrorDetails, document: Document, schema: JsonObject
+) -> Problem:
     """Say what pydantic found in our words: where it stands in the text, and all that is allowed there."""
     path = _written_path(detail, document.value)
     kind, message = detail["type"], detail["msg"]
@@ -113,6 +127,9 @@ def _problem_of(detail: ErrorDetails, document: Document, schema: JsonObject) ->
     if kind == "union_tag_not_found":
         tag = detail["ctx"]["discriminator"].strip("'")
         return document.problem((*path, tag), "this key is missing", allowed)
+    if kind == _TOLD:
+        context = detail["ctx"]
+        return document.problem((*path[:-1], context["key"]), context["found"], context["allowed"])
     if kind in ("value_error", "assertion_error"):
         return document.problem(path, spell_value(detail["input"]), str(detail["ctx"]["error"]))
     return document.problem(path, spell_value(detail["input"]), allowed)

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from townlet_adapters.documents import Document
 from townlet_adapters.telemetry.plugin import townlet_sinks
+from townlet_adapters.validation import validate
 from townlet_core.errors import ConfigError, NoRunFolderError
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock
@@ -207,3 +209,15 @@ def test_the_flag_changes_nothing_for_an_encrypted_address():
 @pytest.mark.parametrize("name", ["stdout", "file"])
 def test_a_sink_keeps_the_contract_of_sinks(name, tmp_path):
     check_sink(lambda: prepare(name, {}).build(context(tmp_path)))
+
+
+def test_a_wrong_address_hides_no_other_mistake():
+    options = {"endpoint": "user:hunter2@x:1", "tls": {"min_version": "1.1"}, "spool_byts": 3}
+    with pytest.raises(ConfigError) as caught:
+        validate(Document(options, "config"), SINKS["tcp"].options)
+    assert sorted(problem.key for problem in caught.value.problems) == [
+        "endpoint",
+        "spool_byts",
+        "tls.min_version",
+    ]
+    assert "hunter2" not in str(caught.value)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from townlet_adapters.telemetry.delivery.sink import DeliveryLimits
 from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_endpoint, parse_url, require_local
+from townlet_adapters.validation import told
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.events.health import Durability
 
@@ -129,10 +130,13 @@ class TcpOptions(NetworkOptions):
     @field_validator("endpoint")
     @classmethod
     def _can_be_reached(cls, text: str, info: ValidationInfo) -> str:
-        # What is wrong with an address is told without quoting it, so it is no ValueError, which would be.
-        endpoint = parse_endpoint(text)
-        if info.data.get("allow_plaintext"):
-            _check_plaintext(endpoint, "endpoint", info)
+        # What is wrong with an address is told without quoting it.
+        try:
+            endpoint = parse_endpoint(text)
+            if info.data.get("allow_plaintext"):
+                _check_plaintext(endpoint, "endpoint", info)
+        except ConfigError as error:
+            raise told(error) from error
         return text
 
 
@@ -167,12 +171,13 @@ class HttpOptions(NetworkOptions):
     @field_validator("url")
     @classmethod
     def _can_be_reached(cls, text: str, info: ValidationInfo) -> str:
-        url = parse_url(text)
-        if not url.secure:
-            if not info.data.get("allow_plaintext"):
-                allowed = "https, or allow_plaintext: true for a receiver on this machine"
-                raise ConfigError(Problem("url", "would be reached in plaintext", allowed))
-            _check_plaintext(url.endpoint, "url", info)
+        try:
+            url = parse_url(text)
+            if not url.secure:
+                _check_plaintext_is_allowed(info)
+                _check_plaintext(url.endpoint, "url", info)
+        except ConfigError as error:
+            raise told(error) from error
         return text
 
 
@@ -180,6 +185,12 @@ def _instead_of(info: ValidationInfo, other: str, file: str | None) -> str | Non
     if file is not None and info.data.get(other) is not None:
         raise ValueError(f"give one of {other} (a variable's name) and {info.field_name} (a path)")
     return file
+
+
+def _check_plaintext_is_allowed(info: ValidationInfo) -> None:
+    if not info.data.get("allow_plaintext"):
+        allowed = "https, or allow_plaintext: true for a receiver on this machine"
+        raise ConfigError(Problem("url", "would be reached in plaintext", allowed))
 
 
 def _check_plaintext(endpoint: Endpoint, key: str, info: ValidationInfo) -> None:
