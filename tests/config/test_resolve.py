@@ -169,6 +169,19 @@ def test_naming_an_installed_plugin_that_is_not_let_in_tells_the_line_that_lets_
     assert f"add below plugins.allow: {LINE}" in str(caught.value)
 
 
+def test_what_is_wrong_in_several_parts_is_told_at_once_in_the_order_of_the_text(catalogue):
+    text = MINIMAL.replace("use: town}", "use: twon}").replace("use: scripted", "use: scriptde")
+    text += "telemetry: {sinks: [{use: fiel}, {use: file, options: {path: 3}}]}\n"
+    with pytest.raises(ConfigError) as caught:
+        resolved(catalogue, text)
+    assert [(problem.line, problem.key) for problem in caught.value.problems] == [
+        (3, "world.use"),
+        (4, "policy.use"),
+        (5, "telemetry.sinks[0].use"),
+        (5, "telemetry.sinks[1].options.path"),
+    ]
+
+
 def test_a_name_that_nothing_offers_may_be_offered_by_who_is_not_let_in(with_stranger):
     with pytest.raises(UnknownNameError) as caught:
         resolved(with_stranger, MINIMAL, "world.use=moon")

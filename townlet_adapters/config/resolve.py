@@ -4,11 +4,12 @@ Two passes: the config's own keys first, then the options of each part by the mo
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from townlet_adapters.config.environment import Substituted, substitute
 from townlet_adapters.config.model import (
@@ -38,6 +39,7 @@ from townlet_plugins.factory import BuildContext, OptionsModel, PartFactory, Pre
 ModelT = TypeVar("ModelT", bound=OptionsModel)
 ProductT = TypeVar("ProductT")
 OfferT = TypeVar("OfferT")
+ProductT_co = TypeVar("ProductT_co", covariant=True)
 
 _MOST_HINTS = 3
 
@@ -175,23 +177,31 @@ def resolve(
         run = validate(raw, RunConfig)
         parts = _Parts(substituted, catalogue, source.folder)
         parts.require_plugins()
-        world = parts.prepare(catalogue.worlds, run.world, WORLD)
-        policy = parts.prepare(catalogue.policies, run.policy, POLICY)
-        chosen = tuple(parts.sink(run, number) for number in range(len(run.telemetry.sinks)))
-        observers = tuple(
-            parts.prepare(catalogue.observers, part, (*OBSERVERS, number))
+        world = _Attempt(partial(parts.prepare, catalogue.worlds, run.world, WORLD))
+        policy = _Attempt(partial(parts.prepare, catalogue.policies, run.policy, POLICY))
+        sinks_tried = [
+            _Attempt(partial(parts.sink, run, number)) for number in range(len(run.telemetry.sinks))
+        ]
+        observers_tried = [
+            _Attempt(partial(parts.prepare, catalogue.observers, part, (*OBSERVERS, number)))
             for number, part in enumerate(run.observers.extra)
-        )
-        hooks = tuple(parts.hook(name, (*PLUGINS, "hooks", at)) for at, name in enumerate(run.plugins.hooks))
-    shown = _shown(substituted, run, world, policy, chosen, observers)
+        ]
+        hooks_tried = [
+            _Attempt(partial(parts.hook, name, (*PLUGINS, "hooks", at)))
+            for at, name in enumerate(run.plugins.hooks)
+        ]
+        _raise_together([world, policy, *sinks_tried, *observers_tried, *hooks_tried])
+    chosen = tuple(each.value for each in sinks_tried)
+    observers = tuple(each.value for each in observers_tried)
+    shown = _shown(substituted, run, world.value, policy.value, chosen, observers)
     simulation = _simulation(shown)
     return ResolvedConfig(
         run=run,
-        world=world,
-        policy=policy,
+        world=world.value,
+        policy=policy.value,
         sinks=chosen,
         observers=observers,
-        hooks=hooks,
+        hooks=tuple(each.value for each in hooks_tried),
         catalogue=catalogue,
         shown=shown,
         simulation=simulation,
@@ -219,6 +229,34 @@ def _located(document: Document, path: KeyPath) -> Iterator[None]:
             for problem in error.problems
         ]
         raise type(error)(*placed) from error
+
+
+class _Attempt(Generic[ProductT_co]):
+    """One part of the second pass; what is wrong with it waits until all parts were tried."""
+
+    def __init__(self, make: Callable[[], ProductT_co]) -> None:
+        self._made: list[ProductT_co] = []
+        self.problems: tuple[Problem, ...] = ()
+        self.unknown = False
+        try:
+            self._made.append(make())
+        except ConfigError as error:
+            self.problems = error.problems
+            self.unknown = isinstance(error, UnknownNameError)
+
+    @property
+    def value(self) -> ProductT_co:
+        """What was made; there is one when no problem was found."""
+        return self._made[0]
+
+
+def _raise_together(attempts: Sequence[_Attempt[object]]) -> None:
+    """Tell of everything that is wrong at once, in the order of the text."""
+    failed = [each for each in attempts if each.problems]
+    if failed:
+        kind = UnknownNameError if all(each.unknown for each in failed) else ConfigError
+        problems = [problem for each in failed for problem in each.problems]
+        raise kind(*sorted(problems, key=lambda problem: problem.line or 0))
 
 
 @dataclass(frozen=True, slots=True)
