@@ -48,7 +48,14 @@ from townlet_adapters.storage.snapshots import SnapshotFile, read_snapshot, reta
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.snapshot import Snapshot
-from townlet_core.errors import NoRunFolderError, OutputError, SnapshotError, TownletError
+from townlet_core.errors import (
+    ConfigError,
+    NoRunFolderError,
+    OutputError,
+    Problem,
+    SnapshotError,
+    TownletError,
+)
 from townlet_core.events.plugin import PluginRefused
 from townlet_core.histories import HistorySettings
 from townlet_core.hooks import HookRunner
@@ -79,6 +86,7 @@ LAST_SECONDS: Final = 1.0
 """What a sink has of that in any case, for its last attempt."""
 
 _RUN_ID_BYTES: Final = 8
+_SPOOL: Final = "spool_dir"  # the option of a sink that keeps an outbox
 _VERSIONS_OF: Final = ("numba", "numpy", "orjson", "pydantic")
 
 
@@ -244,6 +252,53 @@ def load_config(
         PluginError: when it names a plugin that is not let in.
     """
     return _validated(_source(config, overrides))
+
+
+@contextmanager
+def open_outboxes(
+    file: Path, outboxes: Sequence[Path], overrides: Sequence[Override] = ()
+) -> Iterator[Mapping[Path, TelemetrySinkProtocol]]:
+    """Start the sinks of a config on outboxes that a run has left, without a town; they deliver at once.
+
+    Args:
+        file: the config that the run had; its sinks say where to, and with what secrets.
+        outboxes: folders called ``<sink>-<number>``, by the sink's number in the config.
+        overrides: values instead of the config's.
+
+    Yields:
+        The sink of each outbox, started.
+
+    Raises:
+        ConfigError: when the config has no such sink.
+        TownletError: when one of them cannot be started.
+    """
+    config = load_config(file, overrides)
+    kept = {
+        f"{choice.part.name}-{number}": choice.path
+        for number, choice in enumerate(config.sinks, start=1)
+        if _SPOOL in choice.part.options
+    }
+    with ExitStack() as stack:
+        sinks: dict[Path, TelemetrySinkProtocol] = {}
+        started: list[TelemetrySinkProtocol] = []
+        # What is not delivered by now stays where it is.
+        stack.callback(_stop, started, LAST_SECONDS)
+        for outbox in outboxes:
+            if outbox.name not in kept:
+                allowed = f"a config with that sink in that place; this one has: {', '.join(kept) or 'none'}"
+                problem = Problem("telemetry.sinks", f"none has the outbox {outbox.name}", allowed, str(file))
+                raise ConfigError(problem)
+            path = kept[outbox.name]
+            there = Override((*path, "options", _SPOOL), str(outbox.resolve().parent), "DIR")
+            moved = load_config(file, (*overrides, there))
+            (choice,) = (each for each in moved.sinks if each.path == path)
+            at_sink = replace(_context(moved, None), producer=int(outbox.name.rpartition("-")[2]))
+            sink = moved.build(choice.part, choice.path, at_sink)
+            with moved.located((*choice.path, "options")):
+                sink.start()
+            started.append(sink)
+            sinks[outbox] = sink
+        yield sinks
 
 
 def check_config(config: ResolvedConfig) -> None:
@@ -425,6 +480,8 @@ def _open_sinks(
     """Start every sink; one that needs a run folder where there is none is left out, and that is told."""
     routes: list[SinkRoute] = []
     opened: Counter[str] = Counter()
+    started: list[TelemetrySinkProtocol] = []
+    stack.callback(_stop, started, DRAIN_SECONDS)
     for number, choice in enumerate(config.sinks, start=1):
         stream = choice.stream.settings()
         try:
@@ -439,7 +496,7 @@ def _open_sinks(
             broken(f"the sink '{choice.part.name}' cannot start", TownletError),
         ):
             sink.start()
-        stack.callback(_stop, sink)
+        started.append(sink)
         # Two sinks of a kind are told apart by number: file, file-2.
         kind = choice.part.name
         opened[kind] += 1
@@ -448,12 +505,14 @@ def _open_sinks(
     return tuple(routes)
 
 
-def _stop(sink: TelemetrySinkProtocol) -> None:
-    """Stop a sink, perhaps for the second time; what went wrong with the run must not be hidden by it."""
-    try:
-        sink.stop(DRAIN_SECONDS)
-    except Exception:  # noqa: BLE001 - whatever a third party's sink raises
-        _LOG.exception("a sink failed when it was stopped")
+def _stop(sinks: Sequence[TelemetrySinkProtocol], seconds: float) -> None:
+    """Stop sinks, perhaps for the second time; what went wrong with the run must not be hidden by it."""
+    until = time.monotonic() + seconds
+    for sink in sinks:
+        try:
+            sink.stop(max(LAST_SECONDS, until - time.monotonic()))
+        except Exception:  # noqa: BLE001 - whatever a third party's sink raises
+            _LOG.exception("a sink failed when it was stopped")
 
 
 def _transforms(config: ResolvedConfig, choice: SinkChoice) -> Iterator[Transform]:

@@ -1,4 +1,4 @@
-"""``townlet spool``: ls, verify and export."""
+"""``townlet spool``: ls, verify and export; ``send`` is a module of its own."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import IO
 import click
 from rich.table import Table
 
+from townlet_adapters.cli import resend
 from townlet_adapters.cli.console import note, stdout_console
 from townlet_adapters.cli.errors import DONE, FAILED
 from townlet_adapters.telemetry.spool import inspect
@@ -25,7 +26,7 @@ _COLUMNS = ("outbox", "state", "sources", "events", "bytes", "segments", "oldest
 
 @click.group("spool")
 def command() -> None:
-    """Look into outboxes: what waits for a collector, and whether it is whole. Changes nothing.
+    """Look into outboxes: what waits for a collector, and whether it is whole; send it.
 
     DIR is a spool_dir with the outboxes of several sinks, or one outbox.
 
@@ -34,7 +35,11 @@ def command() -> None:
       townlet spool ls runs/mine/spool
       townlet spool verify runs/mine/spool
       townlet spool export runs/mine/spool > waiting.ndjson
+      townlet spool send runs/mine/spool my.yaml
     """
+
+
+command.add_command(resend.command)
 
 
 @command.command("ls")

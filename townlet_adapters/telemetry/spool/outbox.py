@@ -293,7 +293,7 @@ class Outbox:
             self._unlock()
         if self._waiting:
             _log.warning(
-                "%s: %d events wait here; a run with this outbox sends them; townlet spool shows them",
+                "%s: %d events wait here; a run with this outbox sends them, or townlet spool send",
                 self._folder,
                 self._waiting,
             )

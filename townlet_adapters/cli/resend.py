@@ -1,0 +1,83 @@
+"""``townlet spool send``."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+
+from townlet_adapters.cli.console import configure_logs, note
+from townlet_adapters.cli.errors import DONE, FAILED, INTERRUPTED
+from townlet_adapters.cli.options import OVERRIDES, to_overrides
+from townlet_adapters.config.source import find_config
+from townlet_adapters.telemetry.spool import inspect
+from townlet_core.dto.health import SinkHealth
+from townlet_core.ports import SupportsHealth
+
+_LOOK: Final = 0.1  # seconds between two looks at what is left
+_TELL: Final = 10.0  # seconds between two lines about it
+
+
+@click.command("send")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("config", metavar="CONFIG")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1),
+    metavar="S",
+    help="Give up after so long; by default, when it is interrupted.",
+)
+@OVERRIDES
+def command(folder: Path, config: str, *, seconds: float | None, overrides: tuple[str, ...]) -> int:
+    """Deliver what a run has left, to where the run's CONFIG says; without a town.
+
+    What a killed run lost is declared first, as at the start of a run. Exit code 0 when nothing is left, 1
+    when something is, for want of time, 130 when it was interrupted.
+
+    \b
+    Example:
+      townlet spool send runs/mine/spool my.yaml --seconds 60
+    """
+    from townlet_adapters.composition import (  # noqa: PLC0415 - brings the compiler, which looking can do without
+        open_outboxes,
+    )
+
+    configure_logs()
+    outboxes = inspect.outboxes_in(folder)
+    with open_outboxes(find_config(config), outboxes, to_overrides(overrides)) as sinks:
+        kept = {outbox: sink for outbox, sink in sinks.items() if isinstance(sink, SupportsHealth)}
+        return _wait(kept, seconds)
+
+
+def _wait(sinks: Mapping[Path, SupportsHealth], seconds: float | None) -> int:
+    """Wait until every outbox is empty, and tell now and then how it goes."""
+    began = told = time.monotonic()
+    try:
+        while True:
+            healths = {outbox: sink.health() for outbox, sink in sinks.items()}
+            now = time.monotonic()
+            if not any(map(_left, healths.values())):
+                note("everything is delivered")
+                return DONE
+            if seconds is not None and now - began > seconds:
+                _tell(healths)
+                return FAILED
+            if now - told > _TELL:
+                told = now
+                _tell(healths)
+            time.sleep(_LOOK)
+    except KeyboardInterrupt:
+        _tell({outbox: sink.health() for outbox, sink in sinks.items()})
+        return INTERRUPTED
+
+
+def _left(health: SinkHealth) -> int:
+    return (health.spool.events if health.spool is not None else 0) + health.queue.events
+
+
+def _tell(healths: Mapping[Path, SinkHealth]) -> None:
+    for outbox, health in healths.items():
+        if left := _left(health):
+            trouble = f"; {health.totals.last_error}" if health.totals.last_error else ""
+            note(f"{outbox}: {left} events wait{trouble}")
