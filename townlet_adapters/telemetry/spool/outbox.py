@@ -318,9 +318,6 @@ class Outbox:
             raise OutputError(f"{self._folder}: the outbox cannot be read: {error}") from error
         if source in found.sources:
             raise ContractError(f"{self._folder}: the outbox has held {source} before; each run has its own")
-        for segment in [*found.chain, *found.damaged, *found.spent]:
-            with segment.lock:
-                segment.release()
         self._chain = found.chain
         self._settled = found.settled
         self._waiting = sum(segment.waiting for segment in found.chain)

@@ -66,7 +66,11 @@ def recover(folder: Path) -> Recovered:
         OutputError: when the folder belongs to a newer version, or cannot be read.
         TransportError: when the machine is at fault.
     """
-    return _Recovery(folder).run()
+    recovery = _Recovery(folder)
+    try:
+        return recovery.run()
+    finally:
+        recovery.release()
 
 
 class _Recovery:
@@ -94,6 +98,12 @@ class _Recovery:
         known = {held.segment.label.source for held in self._held if held.named}
         result.sources = frozenset(known | ({self._control.source} if self._control else set()))
         return result
+
+    def release(self) -> None:
+        """Close every database that was looked into, also where the look broke off."""
+        for held in self._held:
+            with held.segment.lock:
+                held.segment.release()
 
     def _hold(self, files: Files) -> _Held:
         label = read_label_of(self._folder, files)

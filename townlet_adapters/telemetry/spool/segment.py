@@ -325,13 +325,15 @@ class Segment:
 
         The label goes first: what is left after a kill is then a segment that tells of itself.
         """
-        for path in self.files:
-            path.unlink(missing_ok=True)
-        if self._db is not None:
-            # What is closed here is gone already, so nothing of it need reach the disk.
-            with suppress(*DATABASE_ERRORS):
-                self._db.execute("PRAGMA synchronous = OFF")
-            self.release()
+        try:
+            for path in self.files:
+                path.unlink(missing_ok=True)
+        finally:
+            if self._db is not None:
+                # What is closed here is gone already, so nothing of it need reach the disk.
+                with suppress(*DATABASE_ERRORS):
+                    self._db.execute("PRAGMA synchronous = OFF")
+                self.release()
 
     def condemn(self, lost_from: int) -> None:
         """Note in the label's name which rows are lost, to the end; needs no room on the disk."""
@@ -344,10 +346,12 @@ class Segment:
 
     def move_to(self, folder: Path) -> None:
         """Put the files elsewhere; holding the lock."""
-        for path in self.files:
-            if path.exists():
-                path.rename(folder / path.name)
-        self.release()
+        try:
+            for path in self.files:
+                if path.exists():
+                    path.rename(folder / path.name)
+        finally:
+            self.release()
 
     def abandon(self) -> None:
         """Never close the database: after a fork it is the parent's, and closing it would write to it."""
