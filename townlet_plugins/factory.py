@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
 
 from townlet_core.dto.stream import StreamSettings
+from townlet_core.errors import NoRunFolderError
 from townlet_core.jsonvalue import JsonValue
 from townlet_core.ports import AffordanceHooks
 
@@ -53,6 +54,23 @@ class BuildContext:
     producer: int = 1
     stream: StreamSettings = field(default_factory=StreamSettings)
     hooks: AffordanceHooks | None = None
+
+    def output_path(self, path: str) -> Path:
+        """Give the place of what a part writes: a relative path starts in the run folder.
+
+        Raises:
+            NoRunFolderError: when it is relative and the run has no folder; a sink is left out then, and a
+                person is told.
+        """
+        place = Path(path)
+        if place.is_absolute():
+            return place
+        if self.run_dir is None:
+            raise NoRunFolderError(
+                f"the output '{path}' is not opened: its path starts in the run folder, and this run has "
+                "none; give an absolute path, or let the run have a folder"
+            )
+        return self.run_dir / place
 
 
 OptionsT = TypeVar("OptionsT", bound=OptionsModel)

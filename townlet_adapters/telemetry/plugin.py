@@ -1,14 +1,12 @@
 """The sinks we ship, through the same door as anybody else's."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from townlet_adapters.telemetry.delivery.sink import DeliveringSink
 from townlet_adapters.telemetry.envelope import source_urn
 from townlet_adapters.telemetry.options import FileOptions, HttpOptions, StdoutOptions, TcpOptions
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_adapters.telemetry.transports.stdout import StdoutTransport
-from townlet_core.errors import NoRunFolderError
 from townlet_core.ports import TelemetrySinkProtocol
 from townlet_plugins import hookimpl
 from townlet_plugins.factory import BuildContext, Factory, PartFactory
@@ -60,17 +58,9 @@ def build_file_sink(options: FileOptions, context: BuildContext) -> DeliveringSi
     Raises:
         NoRunFolderError: when the path is relative and the run has no folder.
     """
-    path = Path(options.path)
-    if not path.is_absolute():
-        if context.run_dir is None:
-            raise NoRunFolderError(
-                f"the file sink '{options.path}' is not opened: its path starts in the run folder, "
-                "and this run has none; give an absolute path, or let the run have a folder"
-            )
-        path = context.run_dir / path
     return DeliveringSink(
         "file",
-        FileTransport(path),
+        FileTransport(context.output_path(options.path)),
         source=source_urn(context.run_id, context.producer),
         limits=options.limits(),
         stream=context.stream,

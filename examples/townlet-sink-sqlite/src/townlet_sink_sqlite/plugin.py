@@ -1,12 +1,10 @@
 """What Townlet finds under the entry point ``sqlite``: every ``config check`` imports it, so it is light."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from townlet_core.errors import NoRunFolderError
 from townlet_core.ports import TelemetrySinkProtocol
 from townlet_plugins import hookimpl
 from townlet_plugins.factory import BuildContext, Factory, PartFactory
@@ -37,17 +35,9 @@ def build(options: SqliteOptions, context: BuildContext) -> TelemetrySinkProtoco
     from townlet_adapters.telemetry.envelope import source_urn  # noqa: PLC0415 - only building a sink brings it
     from townlet_sink_sqlite.transport import SqliteTransport  # noqa: PLC0415 - only building a sink brings it
 
-    path = Path(options.path)
-    if not path.is_absolute():
-        if context.run_dir is None:
-            raise NoRunFolderError(
-                f"the sqlite sink '{path}' is not opened: its path starts in the run folder, and this run "
-                "has none; give an absolute path, or let the run have a folder"
-            )
-        path = context.run_dir / path
     return DeliveringSink(
         "sqlite",
-        SqliteTransport(path),
+        SqliteTransport(context.output_path(options.path)),
         source=source_urn(context.run_id, context.producer),
         limits=DeliveryLimits(),
         stream=context.stream,
