@@ -1,4 +1,4 @@
-"""What state costs: bytes of a day of the default town and CPU of a tick, by mode.
+"""What state and observations cost: bytes of a day of the default town and CPU of a tick, by mode.
 
 Run it with ``python benchmarks/streams.py``. All modes are given the same frames; the times are those of the
 town's thread, and what the town's own ticks cost is not among them.
@@ -23,6 +23,7 @@ from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.loop import RunIdentity, SimulationLoop
 from townlet_core.observers.kpis import KpiObserver
+from townlet_core.seen import observation_message
 from townlet_core.testing.fakes import CollectingSink
 
 DAY: Final = 1440
@@ -100,6 +101,28 @@ def weigh(stream: StreamSettings, frames: Sequence[StateFrame]) -> tuple[Scales,
     return scales, costs
 
 
+def weigh_observations() -> tuple[Scales, list[int], list[int]]:
+    """Run the default town for a day; what arrived, and the nanoseconds to make and to send each message."""
+    world = TownWorld(TownModel.build(TownOptions()))
+    loop = SimulationLoop(world, ScriptedPolicy(ScriptedOptions()), RunIdentity(seed=7))
+    scales = Scales()
+    sink = DeliveringSink(
+        "observations", scales, source="urn:townlet:run:20260101T000000-bench:p1", limits=DeliveryLimits()
+    )
+    sink.start()
+    made: list[int] = []
+    sent: list[int] = []
+    for tick, outcome in enumerate(loop.iterate(DAY)):
+        before = time.thread_time_ns()
+        message = observation_message(tick, world.spec, outcome)
+        between = time.thread_time_ns()
+        sink.emit(message)
+        made.append(between - before)
+        sent.append(time.thread_time_ns() - between)
+    sink.stop(60)
+    return scales, made, sent
+
+
 def spell(costs: Sequence[int]) -> str:
     """Tell the middle and the slowest of a hundred, in microseconds."""
     told = sorted(costs[WARM:])
@@ -107,7 +130,7 @@ def spell(costs: Sequence[int]) -> str:
 
 
 def main() -> None:
-    """Print one line for the frame and one for each mode."""
+    """Print one line for the frame and one for each mode, then two for observations."""
     frames, costs = frames_of_a_day()
     sys.stdout.write(f"{'frame':10}{'':44}{spell(costs)}\n")
     whole = 0
@@ -118,6 +141,9 @@ def main() -> None:
         sys.stdout.write(
             f"{name:10}{scales.count:6} lines {scales.size:10} bytes {share:6.1f} %      {spell(costs)}\n"
         )
+    seen, made, sent = weigh_observations()
+    sys.stdout.write(f"{'seen':10}{'':44}{spell(made)}\n")
+    sys.stdout.write(f"{'sent':10}{seen.count:6} lines {seen.size:10} bytes {'':14}{spell(sent)}\n")
 
 
 if __name__ == "__main__":

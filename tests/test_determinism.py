@@ -88,11 +88,13 @@ def test_the_way_that_state_travels_changes_nothing(expected, mode, tmp_path):
         400,
         **{
             "telemetry.sinks": [{"use": "file", "options": {"path": str(path)}}],
-            "telemetry.stream": {"mode": mode, "every": 1},
+            "telemetry.stream": {"mode": mode, "every": 1, "observations": True},
         },
     )
     assert told == expected
-    assert ('"type":"townlet.state.' in path.read_text()) == (mode != "off")
+    lines = path.read_text()
+    assert ('"type":"townlet.state.' in lines) == (mode != "off")
+    assert lines.count('"type":"townlet.observation.batch"') == 400
 
 
 def test_watching_in_larger_histories_changes_nothing(expected):

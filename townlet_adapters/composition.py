@@ -501,7 +501,7 @@ def _open_sinks(
         kind = choice.part.name
         opened[kind] += 1
         name = kind if opened[kind] == 1 else f"{kind}-{opened[kind]}"
-        routes.append(SinkRoute(name, sink, stream.state_every, transforms))
+        routes.append(SinkRoute(name, sink, stream.state_every, transforms, stream.observations))
     return tuple(routes)
 
 

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from townlet_core.dto.frame import StateFrame
 from townlet_core.dto.health import SinkHealth, SinkStatus
+from townlet_core.dto.seen import ObservationMessage
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.health import SinkState
 from townlet_core.events.schema import family_of
@@ -37,16 +38,18 @@ class SinkRoute:
         sink: where the messages go.
         state_every: the sink is shown the town on ticks divisible by this; 0 never.
         transforms: applied in order to every message; one that withholds it ends its way.
+        observations: whether the sink is told on every tick what the agents see.
     """
 
     name: str
     sink: TelemetrySinkProtocol
     state_every: int = 0
     transforms: tuple[Transform, ...] = ()
+    observations: bool = False
 
 
 class EventDispatcher:
-    """Hands facts, diagnostics and frames on; counts and isolates whoever fails at hearing them.
+    """Hands messages on; counts and isolates whoever fails at hearing them.
 
     A transform that fails withholds its message from its sink. Whatever transforms withhold counts as
     offered to the sink and rejected, so that a sink's account tells of everything that was meant for it.
@@ -116,6 +119,16 @@ class EventDispatcher:
         for route in self._routes:
             if _shows(route, state.tick):
                 self._send(route, state)
+
+    def wants_observations(self) -> bool:
+        """Tell whether some sink is to be told what the agents see."""
+        return any(route.observations for route in self._routes)
+
+    def publish_observations(self, message: ObservationMessage) -> None:
+        """Tell the sinks that asked for it what the agents see."""
+        for route in self._routes:
+            if route.observations:
+                self._send(route, message)
 
     def states(self) -> tuple[SinkState, ...]:
         """Ask every sink for its state alone, in the order of the routes."""

@@ -14,6 +14,7 @@ from townlet_core.dto.frame import PICTURED_DECIMALS, StateFrame, TownFrame
 from townlet_core.dto.health import LoopFigures
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
+from townlet_core.dto.seen import ObservationMessage
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import (
     ContractError,
@@ -41,6 +42,7 @@ from townlet_core.parts import (
 )
 from townlet_core.ports.policy import PolicyPort
 from townlet_core.ports.world import WorldPort
+from townlet_core.seen import observation_message
 from townlet_core.summary import RunSummary
 from townlet_core.vitals import Hooks, Vitals, no_hooks
 
@@ -242,6 +244,8 @@ class SimulationLoop:
         told = clock()
         if self._dispatcher.wants_state(tick):
             self._dispatcher.publish_state(StateFrame(tick, self._frame(tick)))
+        if self._dispatcher.wants_observations():
+            self._dispatcher.publish_observations(self._seen(tick, outcome))
         marks = (started, decided, stepped, observed, numbered, told, clock())
         self._vitals.note(tick, outcome.summary, marks)
         if self._snapshots is not None and (tick + 1) % self._snapshots.every_ticks == 0:
@@ -381,6 +385,13 @@ class SimulationLoop:
             self._fail("world", tick, error)
         clock = {**frame.clock, "speed": self._pacer.speed}
         return replace(frame, clock=clock, kpis={**frame.kpis, **_pictured(self._kpis())})
+
+    def _seen(self, tick: int, outcome: StepOutcome) -> ObservationMessage:
+        """Tell what the agents see; a world whose arrays are not what it promised has failed."""
+        try:
+            return observation_message(tick, self._world.spec, outcome)
+        except BaseException as error:  # noqa: BLE001 - as in step
+            self._fail("world", tick, error)
 
     def _kpis(self) -> JsonObject:
         kpis: dict[str, JsonValue] = {}

@@ -138,16 +138,22 @@ def test_schemas_are_valid_and_fit_what_a_run_writes(townlet, config):
     jsonschema.Draft202012Validator.check_schema(schema)
     assert (
         townlet(
-            "run", str(config), "--ticks", "70", "--out", "r", "--set", "telemetry.stream={mode: snapshot}"
+            "run",
+            str(config),
+            "--ticks",
+            "70",
+            "--out",
+            "r",
+            "--set",
+            "telemetry.stream={mode: snapshot, observations: true}",
         )[0]
         == 0
     )
     validator = jsonschema.Draft202012Validator(schema)
     with Path("r/events.ndjson").open() as lines:
         messages = [json.loads(line) for line in lines]
-    assert {"townlet.loop.tick", "townlet.state.frame", "townlet.loop.health"} <= {
-        m["type"] for m in messages
-    }
+    kinds = {"loop.tick", "state.frame", "loop.health", "observation.batch"}
+    assert {f"townlet.{kind}" for kind in kinds} <= {message["type"] for message in messages}
     for message in messages:
         validator.validate(message)
     wrong = next(message for message in messages if message["type"] == "townlet.loop.tick")

@@ -298,6 +298,11 @@ def test_a_sink_has_the_stream_of_the_run_unless_it_says_otherwise(catalogue):
     assert [sink.stream.settings().state_every for sink in resolved(catalogue, text).sinks] == [9, 0]
 
 
+def test_a_sink_is_told_what_the_agents_see_when_its_stream_says_so(catalogue):
+    text = MINIMAL + "telemetry:\n  sinks: [{use: file}, {use: stdout, stream: {observations: true}}]\n"
+    assert [sink.stream.settings().observations for sink in resolved(catalogue, text).sinks] == [False, True]
+
+
 def test_the_town_is_shown_on_every_tick_for_diff_and_as_often_as_some_channel_needs(catalogue):
     text = MINIMAL + (
         "telemetry:\n  stream: {mode: diff, every: 9, keyframe_every: 100}\n  sinks: [{use: file},\n"

@@ -6,6 +6,7 @@ from dataclasses import fields
 from tests.house.sources import ROOT
 from townlet_core.dto.frame import TownFrame
 from townlet_core.dto.health import SinkHealth
+from townlet_core.dto.seen import OBSERVATION_BATCH
 from townlet_core.events.schema import CORE_EVENTS, RESERVED_KINDS
 from townlet_core.records import field_hints
 
@@ -23,7 +24,7 @@ def test_every_kind_named_exists_or_is_kept_free_and_marked_so():
                 family = kind.partition(".")[0]
                 if family in {"sinks", "telemetry", "queue", "conflict"} and kind not in CORE_EVENTS.classes:
                     continue
-                known = kind in CORE_EVENTS.classes or kind.startswith("state.")
+                known = kind in CORE_EVENTS.classes or kind.startswith("state.") or kind == OBSERVATION_BATCH
                 if not known and not (kind in RESERVED_KINDS and "*(later" in part):
                     wrong.append(named)
     assert wrong == []

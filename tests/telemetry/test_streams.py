@@ -1,7 +1,6 @@
 """State in patches: whoever applies what arrived has the frame, and notices when something did not arrive."""
 
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.telemetry.guide import CONSUMER, follow, merge
 from townlet_adapters.cli.schema import message_schema
 from townlet_adapters.composition import open_simulation
 from townlet_adapters.telemetry.delivery.buffer import BASE_LOST, SUPERSEDED
@@ -27,14 +27,6 @@ from townlet_core.dto.stream import ChannelCadences, StreamSettings
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock
 from townlet_core.jsonvalue import canonical_json
-
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "consuming-state.md"
-(CONSUMER,) = re.findall(
-    r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-)
-GIVEN = {"__name__": "consumer"}
-exec(compile(CONSUMER, str(GUIDE), "exec"), GIVEN)  # noqa: S102 - the guide's own example is what is tested
-merge, follow = GIVEN["merge"], GIVEN["follow"]
 
 DIFF = StreamSettings("diff", keyframe_every=20)
 OFTEN = StreamSettings("channels", keyframe_every=20, channels=ChannelCadences(1, 2, 3, 4, 5))

@@ -7,8 +7,9 @@ import click
 from townlet_adapters.cli.options import ALLOWING, catalogue_of
 from townlet_adapters.telemetry.envelope import envelope_schema, event_type
 from townlet_adapters.telemetry.streams import state_schemas
+from townlet_core.dto.seen import OBSERVATION_BATCH, AgentsSeen
 from townlet_core.events.reference import events_markdown
-from townlet_core.events.schema import CORE_EVENTS, EventRegistry, schema_id
+from townlet_core.events.schema import CORE_EVENTS, EventRegistry, data_schema, schema_id
 from townlet_core.jsonvalue import JsonObject
 
 
@@ -26,7 +27,7 @@ def command() -> None:
 @ALLOWING
 @click.option("--markdown", is_flag=True, help="Print a page for people instead; events alone.")
 def events(config: str | None, *, markdown: bool) -> None:
-    """Print the JSON Schema (2020-12) of a line of a file: envelope, every event, and the state messages.
+    """Print the JSON Schema (2020-12) of a line of a file: envelope, events, state, observations.
 
     \b
     Examples:
@@ -43,7 +44,8 @@ def events(config: str | None, *, markdown: bool) -> None:
 def message_schema(registry: EventRegistry = CORE_EVENTS) -> JsonObject:
     """Describe every message: an envelope, with the data that its type promises."""
     states = state_schemas()
-    kinds = {kind: registry.data_schema(kind) for kind in registry.classes} | states
+    seen = {OBSERVATION_BATCH: data_schema(OBSERVATION_BATCH, AgentsSeen)}
+    kinds = {kind: registry.data_schema(kind) for kind in registry.classes} | states | seen
     envelope = envelope_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -70,11 +70,15 @@ patches of its parts, each as often as `channels` says"""
     channels: ChannelsSection = ChannelsSection()
     """mode `channels`: ticks from one message of a channel to its next"""
 
+    observations: bool = False
+    """whether what the agents see is sent, too, on every tick and in any mode, as `observation.batch`: for \
+whoever feeds a policy from outside"""
+
     def settings(self) -> StreamSettings:
         """Say the same to a sink."""
         each = self.channels
         cadences = ChannelCadences(each.agents, each.objects, each.economy, each.employment, each.social)
-        return StreamSettings(self.mode, self.every, self.keyframe_every, cadences)
+        return StreamSettings(self.mode, self.every, self.keyframe_every, cadences, self.observations)
 
 
 class ValidateSection(Section):
@@ -94,7 +98,8 @@ class RedactSection(Section):
     """names of the fields, as the JSON has them, at any depth"""
 
     kinds: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """kinds of events that they are taken out of, `state.frame` for frames; null for everything"""
+    """kinds of events that they are taken out of, `state.frame` for frames, `observation.batch` \
+for observations; null for everything"""
 
 
 class RenameResidentsSection(Section):

@@ -26,6 +26,7 @@ from townlet_adapters.config.model import (
 from townlet_adapters.config.source import Override, Source, with_overrides
 from townlet_adapters.documents import Document, KeyPath, read_key
 from townlet_adapters.validation import nearest, validate
+from townlet_core.dto.seen import OBSERVATION_BATCH
 from townlet_core.errors import ConfigError, PluginError, Problem, UnknownNameError
 from townlet_core.hooks import AffordanceHook
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
@@ -310,7 +311,7 @@ class _Parts:
             raise PluginError("\n".join(problems))
 
     def _require_kinds(self, section: RedactSection, path: KeyPath) -> None:
-        known = {*self.catalogue.events.classes, FRAME_KIND}
+        known = {*self.catalogue.events.classes, FRAME_KIND, OBSERVATION_BATCH}
         unknown = [(at, kind) for at, kind in enumerate(section.kinds or ()) if kind not in known]
         problems = [
             self._problem((*path, at), f"'{kind}', and there is no such kind", nearest(kind, known))

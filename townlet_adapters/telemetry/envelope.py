@@ -18,10 +18,12 @@ import orjson
 
 from townlet_adapters.telemetry.streams import STATE_FRAME, frame_data
 from townlet_core.dto.frame import StateFrame
+from townlet_core.dto.seen import OBSERVATION_BATCH, ObservationMessage
 from townlet_core.events.base import Fact
 from townlet_core.events.schema import event_data, schema_id
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.ports.telemetry import Message
+from townlet_core.records import record_to_json
 
 
 class Shedding(IntEnum):
@@ -74,7 +76,7 @@ class EnvelopeError(Exception):
 
 
 class Record(NamedTuple):
-    """A state message as the envelope needs it.
+    """A message beside the facts, as the envelope needs it.
 
     Attributes:
         kind: its kind.
@@ -121,6 +123,9 @@ class Speller:
         if isinstance(message, StateFrame):
             record = Record(STATE_FRAME, message.tick, frame_data(message.frame))
             return self.state_body(record, wall), Shedding.BULK
+        if isinstance(message, ObservationMessage):
+            record = Record(OBSERVATION_BATCH, message.tick, record_to_json(message.seen))
+            return self.state_body(record, wall), Shedding.BULK
         event = message.event
         head, shedding = self._heads.get(event.kind) or self._head(event.kind)
         data = _spell(event_data(event))
@@ -135,7 +140,7 @@ class Speller:
         return body, shedding
 
     def state_body(self, record: Record, wall: float) -> bytes:
-        """Spell a state message.
+        """Spell what travels beside the facts.
 
         Raises:
             EnvelopeError: when it cannot be carried.

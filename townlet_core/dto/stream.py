@@ -36,12 +36,14 @@ class StreamSettings:
         keyframe_every: in the modes ``diff`` and ``channels`` something whole is sent at least whenever the
             tick passes a multiple of this.
         channels: how often each channel is sent, in mode ``channels``.
+        observations: whether what the agents see is sent, in any mode, on every tick.
     """
 
     mode: StreamMode = "snapshot"
     every: int = 1
     keyframe_every: int = 500
     channels: ChannelCadences = field(default_factory=ChannelCadences)
+    observations: bool = False
 
     @property
     def state_every(self) -> int:

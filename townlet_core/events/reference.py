@@ -26,7 +26,7 @@ def events_markdown(registry: EventRegistry) -> str:
         schema = registry.data_schema(kind)
         lines += [cast("str", schema["description"]).replace("``", "`"), "", *_table(schema), ""]
         lines += [f"Class: `{event_class.__module__}.{event_class.__qualname__}`", ""]
-    lines += ["## Reserved kinds", "", "These have no class yet, and nobody else may take them:", ""]
+    lines += ["## Reserved kinds", "", "These have no event class, and nobody else may take them:", ""]
     lines += [f"- `{kind}`" for kind in sorted(RESERVED_KINDS)]
     return "\n".join(lines) + "\n"
 

@@ -98,6 +98,11 @@ def schema_id(kind: str) -> str:
     return f"urn:townlet:event:{kind}:{SCHEMA_VERSION}"
 
 
+def data_schema(kind: str, record_type: type) -> JsonObject:
+    """Describe the data of a kind, which is spelled from a dataclass, as JSON Schema 2020-12."""
+    return {"$id": schema_id(kind), "title": kind, **_object_schema(record_type)}
+
+
 def event_data(event: Event) -> dict[str, JsonValue]:
     """Spell an event's data as a new JSON object; see ``record_to_json`` for the rules."""
     return record_to_json(event)
@@ -162,7 +167,7 @@ class EventRegistry:
         Raises:
             KeyError: when no such kind is registered.
         """
-        return {"$id": schema_id(kind), "title": kind, **_object_schema(self._by_kind[kind])}
+        return data_schema(kind, self._by_kind[kind])
 
     def json_schema(self) -> JsonObject:
         """Describe the data of every kind as one JSON Schema 2020-12 document, by kind below ``$defs``."""

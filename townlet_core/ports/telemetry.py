@@ -5,9 +5,10 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from townlet_core.dto.frame import StateFrame
 from townlet_core.dto.health import SinkHealth, SinkStatus
+from townlet_core.dto.seen import ObservationMessage
 from townlet_core.events.base import Diagnostic, Fact
 
-Message: TypeAlias = Fact | Diagnostic | StateFrame
+Message: TypeAlias = Fact | Diagnostic | StateFrame | ObservationMessage
 """What a sink is given."""
 
 
@@ -29,7 +30,8 @@ class TelemetrySinkProtocol(Protocol):
 
     ``start`` comes first, ``stop`` last; both and ``emit`` are called from one thread. ``emit`` never
     raises and never blocks longer than the sink's configured back-pressure allows; a message handed over
-    is frozen and may be kept, but encode early: a ``StateFrame`` is large.
+    is frozen and may be kept, but encode early: a ``StateFrame`` is large, an
+    ``ObservationMessage`` larger.
     """
 
     def start(self) -> None:

@@ -12,6 +12,7 @@ from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
+from townlet_core.dto.seen import ObservationMessage
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import SnapshotError, WorldError
@@ -281,9 +282,7 @@ class CollectingSink:
         if self._state == "closed":
             return self._reject("closed")
         try:
-            canonical_json(
-                record_to_json(message.frame if isinstance(message, StateFrame) else message.event)
-            )
+            canonical_json(record_to_json(_payload(message)))
         except (TypeError, ValueError):
             return self._reject("not_json")
         self.messages.append(message)
@@ -305,6 +304,15 @@ class CollectingSink:
     def _reject(self, reason: str) -> EmitResult:
         self._rejected[reason] = self._rejected.get(reason, 0) + 1
         return EmitResult("rejected", reason)
+
+
+def _payload(message: Message) -> object:
+    match message:
+        case StateFrame():
+            return message.frame
+        case ObservationMessage():
+            return message.seen
+    return message.event
 
 
 class FailingSink:

@@ -1,8 +1,9 @@
 """Takes named fields out of what a sink is given.
 
-An event's field keeps its place and type, so that the event still fits its schema: null where the schema
-allows it, else the text ``redacted``, zero, false, or an empty list or mapping. In a frame and in free
-JSON, where what is unknown is left out, the field is left out; a section of a frame becomes empty.
+A field of an event or of observations keeps its place and type, so that all still fits its schema: null
+where the schema allows it, else the text ``redacted``, zero, false, or an empty list or mapping. In a frame,
+in free JSON and among features, where what is unknown is left out, the field is left out; a section of a
+frame becomes empty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from types import NoneType
 from typing import Final, Literal, TypeVar, get_args, get_origin
 
 from townlet_core.dto.frame import StateFrame
+from townlet_core.dto.seen import OBSERVATION_BATCH, ObservationMessage
 from townlet_core.ports.telemetry import Message
 from townlet_core.records import Hint, union_members
 from townlet_core.transforms.layout import NUMBERS, layout_of, sections_of, with_values
@@ -32,7 +34,8 @@ class RedactSettings:
 
     Attributes:
         fields: names of fields, as JSON has them; they are found at any depth.
-        kinds: kinds of events that they are taken out of, ``state.frame`` for frames; None for everything.
+        kinds: kinds of events that they are taken out of, ``state.frame`` for frames,
+            ``observation.batch`` for observations; None for everything.
     """
 
     fields: frozenset[str]
@@ -48,8 +51,7 @@ class Redact:
 
     def __call__(self, message: Message) -> Message:
         """Give the message without the fields."""
-        kind = FRAME_KIND if isinstance(message, StateFrame) else message.event.kind
-        if self._kinds is not None and kind not in self._kinds:
+        if self._kinds is not None and _kind_of(message) not in self._kinds:
             return message
         if isinstance(message, StateFrame):
             sections = {
@@ -57,6 +59,8 @@ class Redact:
                 for name, section in sections_of(message.frame).items()
             }
             return replace(message, frame=with_values(message.frame, sections))
+        if isinstance(message, ObservationMessage):
+            return replace(message, seen=self._record(message.seen))
         event = self._record(message.event)
         return message if event is message.event else replace(message, event=event)
 
@@ -79,6 +83,15 @@ class Redact:
         if isinstance(value, (tuple, list)):
             return tuple(map(self._value, value))
         return self._record(value) if is_dataclass(value) else value
+
+
+def _kind_of(message: Message) -> str:
+    match message:
+        case StateFrame():
+            return FRAME_KIND
+        case ObservationMessage():
+            return OBSERVATION_BATCH
+    return message.event.kind
 
 
 def blank(hint: Hint) -> object:  # noqa: PLR0911 - one answer for each form of type

@@ -2,11 +2,12 @@
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Final, TypeAlias, TypeVar, get_args, get_origin
 
 from townlet_core.dto.frame import StateFrame, TownFrame
+from townlet_core.dto.seen import AgentsSeen, ObservationMessage
 from townlet_core.events.schema import EventRegistry
 from townlet_core.ports.telemetry import Message
 from townlet_core.records import Hint
@@ -38,6 +39,9 @@ RESIDENT_FIELDS: Final = frozenset(
 NUMBER_FIELDS: Final = frozenset({"serial", "slot", "target"})
 """Names of fields whose number tells an id or a slot: -1 in an event, left out of a frame."""
 
+IDENTIFYING_FEATURE: Final = re.compile(r"serial|slot|target|embedding_slot|.+_code_\d+")
+"""Names of features that tell who somebody is: -1 for everybody, so that a policy still finds its columns."""
+
 TEXT_FIELDS: Final = frozenset({"detail", "error", "last_error", "message", "problem", "text"})
 """Names of fields with sentences, in which a resident may be named."""
 
@@ -54,6 +58,7 @@ _WORD: Final = re.compile(r"[\w-]+")
 _KEYED_SECTIONS: Final = ("agents", "rewards", "social")
 
 _RecordT = TypeVar("_RecordT")
+_RowT = TypeVar("_RowT")
 _Names: TypeAlias = Mapping[str, str]
 
 _NOBODY: Final[_Names] = {}
@@ -96,6 +101,8 @@ class RenameResidents:
         try:
             if isinstance(message, StateFrame):
                 return replace(message, frame=self._frame(message.frame))
+            if isinstance(message, ObservationMessage):
+                return replace(message, seen=self._seen(message.seen))
             if message.event.kind not in self._registry.classes:
                 return UNKNOWN_KIND
             event = self._record(message.event, _NOBODY)
@@ -148,6 +155,26 @@ class RenameResidents:
                 sections[name] = self._value(section, known)
         return with_values(frame, sections)
 
+    def _seen(self, seen: AgentsSeen) -> AgentsSeen:
+        """Rename the agents; the order of slots would tell their ids again, so rows come in a new one.
+
+        Rows of nobody, since the ids were taken out before, cannot be put in order and go, too.
+        """
+        names = tuple(map(self.pseudonym, seen.agent_ids))
+        order = sorted(range(len(names)), key=names.__getitem__)
+        hidden = (float(HIDDEN_NUMBER),) * len(order)
+        return replace(
+            seen,
+            agent_ids=_ordered(names, order),
+            features={
+                name: hidden if IDENTIFYING_FEATURE.fullmatch(name) else _ordered(column, order)
+                for name, column in seen.features.items()
+            },
+            map=_ordered(seen.map, order),
+            mask=_ordered(seen.mask, order),
+            reward=_ordered(seen.reward, order),
+        )
+
     def _keyed(self, section: Mapping[str, object], known: _Names) -> dict[str, object]:
         """Rename the keys of a mapping, which are residents or join several of them."""
         return {
@@ -192,6 +219,11 @@ class RenameResidents:
         if isinstance(value, Mapping):
             return dict(sorted(self._keyed(value, known).items()))
         return self._value(value, known)
+
+
+def _ordered(rows: tuple[_RowT, ...], order: Sequence[int]) -> tuple[_RowT, ...]:
+    """Put rows in an order; a field that was redacted has none."""
+    return tuple(rows[number] for number in order) if rows else ()
 
 
 def _plan(record_type: type) -> tuple[Field, ...]:

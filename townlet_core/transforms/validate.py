@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
 from townlet_core.dto.frame import StateFrame
-from townlet_core.events.schema import EventRegistry, event_data
+from townlet_core.dto.seen import OBSERVATION_BATCH, AgentsSeen, ObservationMessage
+from townlet_core.events.base import Diagnostic, Fact
+from townlet_core.events.schema import EventRegistry, data_schema
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.ports.telemetry import Message
+from townlet_core.records import record_to_json
 from townlet_core.transforms.base import Withheld
 
 UNKNOWN_KIND: Final = Withheld("unknown_kind")
@@ -19,29 +22,38 @@ _Check: TypeAlias = Callable[[JsonValue], bool]
 
 
 class Validate:
-    """Withholds facts and diagnostics whose data is not what their kind promises; frames pass."""
+    """Withholds messages whose data is not what their kind promises; frames pass."""
 
     def __init__(self, registry: EventRegistry) -> None:
         """Take the kinds that there are; each one's check is made when it is first met."""
         self._registry = registry
-        self._checks: dict[str, _Check] = {}
+        self._checks: dict[str, _Check] = {
+            OBSERVATION_BATCH: _compile(data_schema(OBSERVATION_BATCH, AgentsSeen))
+        }
 
     def __call__(self, message: Message) -> Message | Withheld:
         """Check one message."""
         if isinstance(message, StateFrame):
             return message
-        kind = message.event.kind
+        kind, record = _named(message)
         check = self._checks.get(kind)
         if check is None:
             if kind not in self._registry.classes:
                 return UNKNOWN_KIND
             check = self._checks[kind] = _compile(self._registry.data_schema(kind))
         try:
-            fits = check(event_data(message.event))
+            fits = check(record_to_json(record))
         except (TypeError, ValueError):
             # A value of so wrong a type that it cannot even be spelled.
             fits = False
         return message if fits else SCHEMA_MISMATCH
+
+
+def _named(message: Fact | Diagnostic | ObservationMessage) -> tuple[str, object]:
+    """Give the kind of a message, and what its data is spelled from."""
+    if isinstance(message, ObservationMessage):
+        return OBSERVATION_BATCH, message.seen
+    return message.event.kind, message.event
 
 
 def _compile(schema: JsonObject) -> _Check:  # noqa: PLR0911 - one answer for each form of type

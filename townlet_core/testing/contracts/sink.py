@@ -1,11 +1,12 @@
 """The contract of ``TelemetrySinkProtocol``."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.health import SinkStatus
+from townlet_core.dto.seen import AgentReward, AgentsSeen, ObservationMessage, SeenContext
 from townlet_core.errors import ContractError
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.loop import LoopFailure, LoopTick
@@ -15,6 +16,20 @@ from townlet_core.testing.contracts.arrays import require
 
 _DEADLINE_SECONDS: Final = 5.0
 _STATUSES: Final = ("accepted", "dropped", "rejected")
+
+
+_SEEN: Final = AgentsSeen(
+    next_tick=0,
+    layout_version=1,
+    agent_ids=("resident_1",),
+    features={"need_hunger": (0.5,)},
+    map_channels=("agents",),
+    map=((((1,),),),),
+    action_names=("wait",),
+    mask=((1,),),
+    reward=(AgentReward(0.0),),
+    context=SeenContext(0, 0, 1440, 1),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,7 @@ def _messages(ticks: int) -> list[Message]:
         told.append(Fact(2 * tick, tick, QueueJoin("resident_1", "shower_1", "use_shower", tick)))
         told.append(Fact(2 * tick + 1, tick, LoopTick(0, tick, 2, 0, 0, {"wait": 2}, {}, 1, 0.0, 0, 0, 0, 0)))
         told.append(StateFrame(tick, TownFrame(tick, {"tod": tick}, {"resident_1": {"slot": 0}})))
+        told.append(ObservationMessage(tick, replace(_SEEN, next_tick=tick + 1)))
     told.append(Diagnostic(ticks, LoopFailure(ticks, None, None, "for the contract's sake", None)))
     return told
 

@@ -1,0 +1,67 @@
+"""Spells the observation that a step led to as a message."""
+
+from functools import lru_cache
+from itertools import repeat
+from struct import Struct
+from typing import Final, TypeAlias, cast
+
+from townlet_core.dto.outcome import StepOutcome
+from townlet_core.dto.seen import AgentReward, AgentsSeen, ObservationMessage, SeenContext
+from townlet_core.dto.spec import WorldSpec
+
+_Map: TypeAlias = list[list[list[int]]]
+
+_FLOAT32: Final = Struct("f")
+_FEWEST_DIGITS: Final = 6  # every float32 of so many decimal digits is found again
+_MOST_DIGITS: Final = 9  # that many tell all of them apart
+
+
+def observation_message(tick: int, spec: WorldSpec, outcome: StepOutcome) -> ObservationMessage:
+    """Copy what the living see after a step; nothing of the world's buffers is kept.
+
+    Args:
+        tick: the executed tick.
+        spec: what the world promises.
+        outcome: what the step led to.
+    """
+    observation, summary = outcome.observation, outcome.summary
+    slots = [slot for slot, lives in enumerate(observation.alive.tolist()) if lives]
+    features = cast("list[list[float]]", observation.features.tolist())
+    nobody = repeat((), len(spec.feature_names))
+    columns = zip(*(features[slot] for slot in slots), strict=True) if slots else nobody
+    # A world without channels may have a map of any shape.
+    maps = cast("list[_Map]", observation.map.tolist()) if spec.map_channels else []
+    masks = cast("list[list[int]]", observation.mask.tolist())
+    rewards = cast("list[float]", outcome.reward.tolist())
+    return ObservationMessage(
+        tick,
+        AgentsSeen(
+            next_tick=observation.tick,
+            layout_version=spec.layout_version,
+            agent_ids=tuple(observation.agent_ids[slot] for slot in slots),
+            features={
+                name: tuple(map(_shortest, column))
+                for name, column in zip(spec.feature_names, columns, strict=True)
+            },
+            map_channels=spec.map_channels,
+            map=tuple(_frozen(maps[slot]) for slot in slots) if maps else (),
+            action_names=spec.action_names,
+            mask=tuple(tuple(masks[slot]) for slot in slots),
+            reward=tuple(AgentReward(_shortest(rewards[slot])) for slot in slots),
+            context=SeenContext(summary.day, summary.tod, spec.ticks_per_day, summary.alive),
+        ),
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _shortest(value: float) -> float:
+    """Give the number of the fewest digits that is the same float32; most features seldom change."""
+    for digits in range(_FEWEST_DIGITS, _MOST_DIGITS):
+        short = float(f"{value:.{digits}g}")
+        if _FLOAT32.unpack(_FLOAT32.pack(short))[0] == value:
+            return short + 0.0  # of two zeros that are equal, one is told
+    return float(f"{value:.{_MOST_DIGITS}g}")
+
+
+def _frozen(channels: _Map) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    return tuple(tuple(map(tuple, rows)) for rows in channels)
