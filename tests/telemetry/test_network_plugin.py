@@ -188,7 +188,8 @@ def test_a_network_sink_keeps_the_contract_of_sinks(durability, tmp_path, certif
         runs = (f"run-{number}" for number in itertools.count())
         for name, options in collector.addresses().items():
             check_sink(
-                lambda name=name, options=options: build(name, common | options, tmp_path, run_id=next(runs))
+                lambda name=name, options=options: build(name, common | options, tmp_path, run_id=next(runs)),
+                observations=True,
             )
 
 

@@ -208,7 +208,7 @@ def test_the_flag_changes_nothing_for_an_encrypted_address():
 
 @pytest.mark.parametrize("name", ["stdout", "file"])
 def test_a_sink_keeps_the_contract_of_sinks(name, tmp_path):
-    check_sink(lambda: prepare(name, {}).build(context(tmp_path)))
+    check_sink(lambda: prepare(name, {}).build(context(tmp_path)), observations=True)
 
 
 def test_a_wrong_address_hides_no_other_mistake():

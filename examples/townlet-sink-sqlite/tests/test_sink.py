@@ -29,7 +29,7 @@ def context(folder, run_id="run"):
 
 def test_it_keeps_the_contract_of_a_sink(tmp_path):
     runs = iter(range(100))
-    check_sink(lambda: build(SqliteOptions(), context(tmp_path, f"run{next(runs)}")))
+    check_sink(lambda: build(SqliteOptions(), context(tmp_path, f"run{next(runs)}")), observations=True)
 
 
 def test_a_town_is_kept_whole(tmp_path):

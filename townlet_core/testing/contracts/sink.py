@@ -40,12 +40,15 @@ class _Unspeakable(Event):
     value: float = float("nan")
 
 
-def check_sink(make_sink: Callable[[], TelemetrySinkProtocol], *, ticks: int = 20) -> None:
+def check_sink(
+    make_sink: Callable[[], TelemetrySinkProtocol], *, ticks: int = 20, observations: bool = False
+) -> None:
     """Check that a sink keeps the contract of ``TelemetrySinkProtocol``.
 
     Args:
         make_sink: builds a fresh sink whose destination can be reached.
         ticks: number of ticks told.
+        observations: whether the sink is to carry what the agents see, too, which a config has to ask for.
 
     Raises:
         ContractError: when it does not.
@@ -54,7 +57,7 @@ def check_sink(make_sink: Callable[[], TelemetrySinkProtocol], *, ticks: int = 2
     sink.start()
     _require_law(sink.status(), 0, "after start()")
     offered = 0
-    for message in _messages(ticks):
+    for message in _messages(ticks, observations=observations):
         _emit(sink, message)
         offered += 1
         _require_law(sink.status(), offered, f"after {offered} messages")
@@ -79,14 +82,15 @@ def check_sink(make_sink: Callable[[], TelemetrySinkProtocol], *, ticks: int = 2
     _require_law(sink.status(), offered + 1, "after a message that came too late")
 
 
-def _messages(ticks: int) -> list[Message]:
+def _messages(ticks: int, *, observations: bool) -> list[Message]:
     """Give what a short run would tell."""
     told: list[Message] = []
     for tick in range(ticks):
         told.append(Fact(2 * tick, tick, QueueJoin("resident_1", "shower_1", "use_shower", tick)))
         told.append(Fact(2 * tick + 1, tick, LoopTick(0, tick, 2, 0, 0, {"wait": 2}, {}, 1, 0.0, 0, 0, 0, 0)))
         told.append(StateFrame(tick, TownFrame(tick, {"tod": tick}, {"resident_1": {"slot": 0}})))
-        told.append(ObservationMessage(tick, replace(_SEEN, next_tick=tick + 1)))
+        if observations:
+            told.append(ObservationMessage(tick, replace(_SEEN, next_tick=tick + 1)))
     told.append(Diagnostic(ticks, LoopFailure(ticks, None, None, "for the contract's sake", None)))
     return told
 
