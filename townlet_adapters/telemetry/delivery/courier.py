@@ -210,9 +210,7 @@ class Courier:
     def _halve(self, batch: Batch, error: TransportError) -> bool:
         """Look for the line that is never taken, and put it aside once it is alone."""
         self._beat = self._clock.monotonic()
-        self.failures += 1
-        self._again = True
-        if not self._errand.note_fault(error.code, f"{error.code}: {error}", fatal=False):
+        if not self._note_fault(error.code, f"{error.code}: {error}"):
             return True
         if len(batch.lines) > 1:
             self._suspects = len(batch.lines)
@@ -228,11 +226,7 @@ class Courier:
 
     def _fault(self, error: TransportError) -> bool:
         fatal = error.verdict == "fatal"
-        self.failures += 1
-        self._again = not fatal
-        if fatal:
-            self.failed = error.code
-        if not self._errand.note_fault(error.code, f"{error.code}: {error}", fatal=fatal):
+        if not self._note_fault(error.code, f"{error.code}: {error}", fatal=fatal):
             return True
         if fatal:
             self._warn_once("fatal", "%s (%s); it gives up; the run goes on without it", error, error.code)
@@ -256,15 +250,22 @@ class Courier:
         return True
 
     def _survive(self, error: BaseException) -> bool:
-        self.restarts += 1
-        self.failures += 1
-        self._again = True
         code = type(error).__name__
         self.last_crash = f"{code}: {error}"
-        if self._errand.note_fault(code, self.last_crash, fatal=False):
+        self.restarts += 1
+        if self._note_fault(code, self.last_crash):
             self._warn_once("retry", "%s (%s); it keeps its events and tries again", error, code)
             self._back_off(self._pace.wait(self._next_wait()))
         return True
+
+    def _note_fault(self, code: str, text: str, *, fatal: bool = False) -> bool:
+        """Take note of a fault; what it was is known before anybody can see that there was one."""
+        cares = self._errand.note_fault(code, text, fatal=fatal)
+        self._again = not fatal
+        if fatal:
+            self.failed = code
+        self.failures += 1
+        return cares
 
     def _next_wait(self) -> int:
         self._waits += 1
