@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.telemetry.faults import (
-    LEFT_BY_SSL,
     PATIENCE,
     Fate,
     FaultProxy,
@@ -531,7 +530,6 @@ def test_a_fault_at_any_byte_of_an_exchange_loses_and_doubles_nothing(send_to, f
                 assert peer.lines(source) == two_frames(source).lines, at
 
 
-@pytest.mark.filterwarnings(LEFT_BY_SSL)
 @pytest.mark.parametrize("direction", ["up", "down"])
 @pytest.mark.parametrize("fault", ["reset", "corrupt"])
 def test_a_fault_anywhere_under_tls_loses_and_doubles_nothing(certificates, send_to, fault, direction):

@@ -1,8 +1,12 @@
 """TLS of both ends: what is refused, by which name, and what a person is told."""
 
 import hashlib
+import os
+import select
 import shutil
+import socket
 import ssl
+import struct
 import time
 import warnings
 from pathlib import Path
@@ -54,6 +58,26 @@ def knock():
 
     yield knock
     interrupt.close()
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_a_connection_that_is_reset_before_tls_begins_is_closed(certificates, side):
+    context = certificates.serving() if side == "server" else client_context(certificates.trusting())
+    named = {"server_side": True} if side == "server" else {"server_hostname": "localhost"}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        theirs.close()
+        assert select.select([ours], [], [], 30)[0]  # the reset is here
+
+        descriptor = ours.fileno()
+        with pytest.raises(ConnectionResetError):
+            context.wrap_socket(ours, do_handshake_on_connect=False, **named)
+
+        # The error is still held, and with it everything that the garbage collector might close later.
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
 
 
 def test_a_verified_server_is_talked_to_by_name_and_by_address(certificates, knock):

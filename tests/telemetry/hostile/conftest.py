@@ -1,20 +1,8 @@
 """Rigs that are taken apart whatever happens, and told from what was kept secret."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.telemetry.faults import LEFT_BY_SSL
 from tests.telemetry.hostile.rig import Rig, measure
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items):
-    """Overlook that, in this folder alone."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings(LEFT_BY_SSL))
 
 
 @pytest.fixture

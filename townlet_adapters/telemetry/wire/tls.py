@@ -4,6 +4,7 @@ Every call reads the files anew, so whoever makes a context for each connection 
 no switch that turns verification off.
 """
 
+import errno
 import os
 import ssl
 import stat
@@ -61,6 +62,23 @@ class ServerTlsSettings:
     client_ca_file: Path | None = None
     crl_file: Path | None = None
     min_version: TlsVersion = "1.3"
+
+
+class _Socket(ssl.SSLSocket):
+    """A socket that is closed when its peer goes while TLS takes it over.
+
+    ``wrap_socket`` takes the descriptor from the socket that it is given, and before Python 3.13 it raises
+    without closing it when it finds a connection that was reset. Nobody else can close it then.
+    """
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        try:
+            return super().recv(buflen, flags)
+        except OSError as error:
+            # That is how wrap_socket finds out; ENOTCONN it gets over. Without TLS there is no version.
+            if error.errno != errno.ENOTCONN and self.version() is None:
+                self.close()
+            raise
 
 
 def client_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -139,6 +157,7 @@ def _strict(protocol: int, min_version: str) -> ssl.SSLContext:
     # Not create_default_context: that opens the file of SSLKEYLOGFILE, and writes the secrets of every
     # connection there. What else it does for a client is the default of PROTOCOL_TLS_CLIENT.
     context = ssl.SSLContext(protocol)
+    context.sslsocket_class = _Socket
     if min_version not in _VERSIONS:
         raise _problem(
             "tls.min_version", f"is '{min_version}'", "1.3, or 1.2 for a peer that knows no better"
