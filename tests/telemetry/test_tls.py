@@ -80,6 +80,19 @@ def test_a_connection_that_is_reset_before_tls_begins_is_closed(certificates, si
             os.fstat(descriptor)
 
 
+def test_a_connection_that_has_nothing_to_read_yet_stays_open(certificates):
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.setblocking(False)
+        named = {"server_hostname": "localhost", "do_handshake_on_connect": False}
+        with client_context(certificates.trusting()).wrap_socket(ours, **named) as secured:
+            with pytest.raises(ssl.SSLWantReadError):
+                secured.do_handshake()
+            with pytest.raises(ssl.SSLWantReadError):
+                secured.recv(1)
+            assert secured.fileno() >= 0
+
+
 def test_a_verified_server_is_talked_to_by_name_and_by_address(certificates, knock):
     for host in ("localhost", "127.0.0.1"):
         assert knock(certificates.serving(), certificates.trusting(), host) > time.time()

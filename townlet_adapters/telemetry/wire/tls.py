@@ -71,12 +71,18 @@ class _Socket(ssl.SSLSocket):
     without closing it when it finds a connection that was reset. Nobody else can close it then.
     """
 
+    _is_taken_over = False
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as the ssl module has it
+        self._is_taken_over = True
+        super().do_handshake(block)
+
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         try:
             return super().recv(buflen, flags)
         except OSError as error:
-            # That is how wrap_socket finds out; ENOTCONN it gets over. Without TLS there is no version.
-            if error.errno != errno.ENOTCONN and self.version() is None:
+            # That is how wrap_socket finds out, and ENOTCONN it gets over.
+            if not self._is_taken_over and error.errno != errno.ENOTCONN:
                 self.close()
             raise
 
