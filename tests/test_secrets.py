@@ -40,8 +40,9 @@ def test_a_key_file_is_long_enough_and_nobody_elses_to_read(tmp_path, content, m
 
 def test_what_is_no_file_or_not_there_is_told(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe", 0o600)
-    with pytest.raises(ConfigError, match="a regular file you own"):
-        read_secret("key", None, "pipe", tmp_path)
+    for name in ("pipe", "."):
+        with pytest.raises(ConfigError, match="a regular file you own"):
+            read_secret("key", None, name, tmp_path)
     with pytest.raises(ConfigError, match="'none' cannot be read: No such file"):
         read_secret("key", None, "none", tmp_path)
     monkeypatch.delenv("TRIAL_KEY", raising=False)

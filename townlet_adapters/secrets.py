@@ -44,11 +44,14 @@ def _read_private(key: str, path: Path, found: str) -> bytes:
     except OSError as error:
         problem = Problem(key, f"{found} cannot be read: {error.strerror}", "a file with the secret")
         raise ConfigError(problem) from error
-    with os.fdopen(descriptor, "rb") as opened:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
             raise ConfigError(Problem(key, f"{found} is no file of yours", "a regular file you own"))
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             allowed = "a file that only you can read: chmod 600"
             raise ConfigError(Problem(key, f"{found} can be read by others", allowed))
-        return opened.read(MOST_BYTES + 2)
+        with open(descriptor, "rb", closefd=False) as opened:
+            return opened.read(MOST_BYTES + 2)
+    finally:
+        os.close(descriptor)

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from townlet_adapters.cli.errors import EXIT_CODES, exit_code
-from townlet_adapters.cli.main import COMMANDS
+from townlet_adapters.cli.main import COMMANDS, main
 from townlet_adapters.cli.main import townlet as program
 from townlet_core import errors as core_errors
 from townlet_core.errors import TownletError
@@ -176,3 +176,10 @@ def test_snapshots_are_inspected_and_verified(townlet, config):
     assert (code, out) == (2, "")
     assert err.startswith("error: r/snapshots/snapshot-10.json.gz: damaged: ")
     assert err.endswith("(snapshot_corrupt)\n")
+
+
+@pytest.mark.parametrize("words", [("bench",), ("spool", "send", "spool", "town")], ids=" ".join)
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
+def test_seconds_are_a_number_of_them(words, seconds, capsys):
+    assert main([*words, "--seconds", seconds]) == 2
+    assert "--seconds" in capsys.readouterr().err

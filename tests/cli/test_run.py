@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -229,6 +230,41 @@ def test_the_first_interrupt_finishes_the_tick_and_leaves_valid_files(tmp_path):
     assert summary["interrupted"] is True
     assert summary["ticks"] == sum(message["type"] == "townlet.loop.tick" for message in told) > 0
     assert (tmp_path / f"r/snapshots/snapshot-{summary['ticks']}.json.gz").exists()
+
+
+def by_shell(command: str, cwd: Path) -> tuple[int, str]:
+    """Run a line of a shell in which $TOWNLET is the program; gives exit code and standard error."""
+    line = f"set -o pipefail; {command.replace('$TOWNLET', shlex.join(TOWNLET))}"
+    done = subprocess.run(
+        ["/bin/bash", "-c", line], cwd=cwd, capture_output=True, text=True, timeout=240, check=False
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("| true", ""),
+        (">/dev/full", "error: standard output cannot be written: No space left on device\n"),
+        (">&-", "error: standard output cannot be written: Bad file descriptor\n"),
+    ],
+    ids=["no reader", "full", "closed"],
+)
+def test_a_summary_that_nobody_can_be_told_is_kept_all_the_same(tmp_path, where, said):
+    assert by_shell(f"$TOWNLET run --ticks 20 --out r {where}", tmp_path) == (1, said)
+    assert json.loads((tmp_path / "r/summary.json").read_text())["ticks"] == 20
+
+
+def test_a_run_that_has_nothing_to_say_needs_no_standard_streams(tmp_path):
+    assert by_shell("$TOWNLET run --ticks 20 --out r --quiet <&- >&- 2>&-", tmp_path) == (0, "")
+    assert len(messages(tmp_path / "r/events.ndjson")) > 20
+
+
+@pytest.mark.parametrize("words", ["config schema", "plugins list", "schema events"])
+def test_a_disk_without_room_for_an_answer_is_told_in_a_line(tmp_path, words):
+    code, err = by_shell(f"$TOWNLET {words} >/dev/full", tmp_path)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "No space left on device" in err
 
 
 def test_the_second_interrupt_stops_at_once(tmp_path):

@@ -13,10 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from importlib_metadata import Distribution
 
 from tests.plugins.conftest import admit, digest_of, pin, row_of
 from tests.plugins.wheels import SINK, Package, row
+from townlet_plugins import integrity
 from townlet_plugins.allowlist import Allowlist, Permit
 from townlet_plugins.catalogue import load_catalogue
 from townlet_plugins.integrity import IntegrityError, read_content
@@ -384,3 +387,51 @@ def test_everybody_is_judged_before_the_first_one_runs(tmp_path, site):
     assert catalogue.faults == ()
     assert late.read_text() == "tampered"
     assert importlib.import_module(f"{second.module}.late").SAID == "as it was"
+
+
+class Told(Distribution):
+    """A distribution of which nothing exists but the text of its RECORD."""
+
+    def __init__(self, record):
+        self.record = record
+
+    def read_text(self, filename):
+        return self.record if filename == "RECORD" else None
+
+    def locate_file(self, path):
+        raise FileNotFoundError(path)
+
+
+ODD = ["..", ".", "", "\\", "\x00", "é", "a b", '"', '""', "C:", "/etc/passwd", "x" * 300]
+KNOWN = [
+    "bakery",
+    "bakery-1.0.dist-info",
+    "RECORD",
+    "METADATA",
+    "x.py",
+    "x.pyc",
+    "__pycache__",
+    "bin",
+    "x.pth",
+]
+NAMES = st.sampled_from([*ODD, *KNOWN])
+PATHS = st.lists(NAMES, max_size=5).map("/".join) | st.text(max_size=20)
+DIGESTS = st.sampled_from(["", "sha256=", "sha256=abc", "md5=x", "=", "sha256"]) | st.text(max_size=10)
+ROWS = st.tuples(PATHS, DIGESTS, st.text(max_size=5)).map(",".join) | st.text(max_size=40)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(ROWS, max_size=12).map("\n".join) | st.text(max_size=300))
+def test_whatever_a_record_says_its_rows_lie_within_the_folder_or_it_is_refused(record):
+    try:
+        rows, info = integrity._rows(Told(record), "bakery")
+    except IntegrityError:
+        return
+    assert info.startswith("bakery-")
+    assert info.endswith(".dist-info")
+    for path in rows:
+        assert path.isprintable()
+        assert path
+        assert not path.startswith("/")
+        assert ".." not in path.split("/")
+        assert "\\" not in path

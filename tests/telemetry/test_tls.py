@@ -83,7 +83,7 @@ def test_a_connection_that_is_reset_before_tls_begins_is_closed(certificates, si
 def test_a_connection_that_has_nothing_to_read_yet_stays_open(certificates):
     ours, theirs = socket.socketpair()
     with theirs:
-        ours.setblocking(False)
+        ours.settimeout(0)
         named = {"server_hostname": "localhost", "do_handshake_on_connect": False}
         with client_context(certificates.trusting()).wrap_socket(ours, **named) as secured:
             with pytest.raises(ssl.SSLWantReadError):

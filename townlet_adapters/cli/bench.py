@@ -13,6 +13,7 @@ import numpy as np
 from rich.table import Table
 
 from townlet_adapters.cli.console import configure_logs, note, stdout_console
+from townlet_adapters.cli.options import require_finite
 from townlet_adapters.composition import open_simulation
 from townlet_adapters.kernels.compiler import INTERPRETED
 from townlet_adapters.kernels.sampling import sample_valid_batch
@@ -78,6 +79,7 @@ class Measure:
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0.01),
+    callback=require_finite,
     default=2.0,
     show_default=True,
     metavar="S",

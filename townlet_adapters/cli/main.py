@@ -1,16 +1,19 @@
 """The program ``townlet``: finds a command, runs it, and turns what went wrong into an exit code."""
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple, TextIO
 
 import click
 
 from townlet_adapters.cli import errors
 from townlet_core.errors import TownletError
+
+_UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
 
 
 class Entry(NamedTuple):
@@ -74,6 +77,30 @@ def townlet() -> None:
     """
 
 
+def _reserve_closed_streams() -> None:
+    """Keep the numbers of closed standard streams: a file of ours would get one, and be written to by others.
+
+    Writing to standard output fails as if it were closed still; standard error leads nowhere.
+    """
+    if sys.stdout is None:
+        sys.stdout = _reserved(1, os.O_RDONLY)
+    if sys.stderr is None:
+        sys.stderr = _reserved(2, os.O_WRONLY)
+
+
+def _reserved(number: int, flags: int) -> TextIO:
+    nowhere = os.open(os.devnull, flags)
+    if nowhere != number:
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+    return open(number, "w", closefd=False)
+
+
+def _lead_stdout_nowhere() -> None:
+    """Spare Python the attempt to write the rest when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -83,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    _reserve_closed_streams()
     try:
         code = townlet.main(arguments, prog_name="townlet", standalone_mode=False)
         sys.stdout.flush()
@@ -97,7 +125,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return errors.INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has left; what Python would flush at exit must go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has left, and wants no message either.
+        _lead_stdout_nowhere()
+        return errors.FAILED
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        _lead_stdout_nowhere()
+        where = error.filename or "standard output"
+        click.echo(f"error: {where} cannot be written: {error.strerror}", err=True)
         return errors.FAILED
     return code if isinstance(code, int) else errors.DONE

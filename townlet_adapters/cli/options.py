@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import math
 from collections.abc import Iterable
 
 import click
@@ -48,3 +49,10 @@ def catalogue_of(file: str | None) -> Catalogue:
     if catalogue.faults:
         raise PluginError("; ".join(fault.reason for fault in catalogue.faults))
     return catalogue
+
+
+def require_finite(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse what no range excludes: a number that is none, or without end."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number of seconds")
+    return value

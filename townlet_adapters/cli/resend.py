@@ -9,7 +9,7 @@ import click
 
 from townlet_adapters.cli.console import configure_logs, note
 from townlet_adapters.cli.errors import DONE, FAILED, INTERRUPTED
-from townlet_adapters.cli.options import OVERRIDES, to_overrides
+from townlet_adapters.cli.options import OVERRIDES, require_finite, to_overrides
 from townlet_adapters.config.source import find_config
 from townlet_adapters.telemetry.spool import inspect
 from townlet_core.dto.health import SinkHealth
@@ -25,6 +25,7 @@ _TELL: Final = 10.0  # seconds between two lines about it
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0.1),
+    callback=require_finite,
     metavar="S",
     help="Give up after so long; by default, when it is interrupted.",
 )

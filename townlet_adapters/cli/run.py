@@ -187,9 +187,12 @@ def _run(request: RunRequest, ticks: int, monitoring: Monitoring, report: Report
         ):
             run.save_snapshot()
         summary = replace(summary, sinks=run.drain())
-        # Told before it is kept: a disk that is full takes the file, not the news.
-        _tell(run, summary, report)
-        _keep(run, summary, report.file)
+        # Told before it is kept: a disk that is full takes the file, not the news; nor does a reader who has
+        # left take the file.
+        try:
+            _tell(run, summary, report)
+        finally:
+            _keep(run, summary, report.file)
     if empty is not None:
         raise empty
     return errors.INTERRUPTED if summary.interrupted else errors.DONE

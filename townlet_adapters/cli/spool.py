@@ -96,25 +96,30 @@ def verify(folder: Path) -> int:
 @click.option(
     "--all", "everything", is_flag=True, help="Include acknowledged rows that are still on the disk."
 )
-def export(folder: Path, out: Path | None, *, everything: bool) -> None:
-    """Print what waits, as one event per line, oldest first; rows after damage in a segment are left out.
+def export(folder: Path, out: Path | None, *, everything: bool) -> int:
+    """Print what waits, as one event per line, oldest first.
 
-    An outbox that a run uses cannot be read meanwhile: exit code 2.
+    Rows after damage in a segment are left out: exit code 1, with a line for each such segment. An outbox
+    that a run uses cannot be read meanwhile: exit code 2.
 
     \b
     Examples:
       townlet spool export runs/mine/spool --out waiting.ndjson
       townlet spool export runs/mine/spool/tcp-1 --all | wc -l
     """
+    problems: list[str] = []
     lines = chain.from_iterable(
-        inspect.export(each, everything=everything) for each in inspect.outboxes_in(folder)
+        inspect.export(each, problems, everything=everything) for each in inspect.outboxes_in(folder)
     )
     if out is None:
         count = _write(lines, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     else:
         count = _write_file(lines, out)
+    for line in problems:
+        click.echo(line, err=True)
     note(f"{count} events")
+    return FAILED if problems else DONE
 
 
 def _write(lines: Iterator[bytes], file: IO[bytes]) -> int:

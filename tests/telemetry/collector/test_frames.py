@@ -7,10 +7,22 @@ import struct
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
-from tests.telemetry.collector.support import SOURCE, TOKEN, Peer, data, line, lines, loss, stored, wait_until
+from tests.telemetry.collector.support import (
+    LIMIT,
+    SOURCE,
+    TOKEN,
+    Peer,
+    data,
+    line,
+    lines,
+    loss,
+    stored,
+    wait_until,
+)
 from townlet_adapters.telemetry.collector.plan import StoreLimits
 from townlet_adapters.telemetry.collector.stream import PeerLimits
 from townlet_adapters.telemetry.wire.frames import (
@@ -411,3 +423,22 @@ def test_loss_records_of_an_older_source_are_entered_there(collect):
     assert list(found[OTHER].declared["process_died"]) == [(7, 9)]
     assert list(found[SOURCE].missing) == []
     assert collector.report().totals.declared == 5
+
+
+def test_whoever_parts_first_under_tls_is_parted_with_in_good_order(collect, tls, caplog):
+    settings, context = tls
+    collector = collect("tls", tls=settings)
+    (port,) = collector.ports()
+    with socket.create_connection(("127.0.0.1", port), LIMIT) as stranger, pytest.raises(ssl.SSLError):
+        ssl.create_default_context().wrap_socket(stranger, server_hostname="localhost")
+    with Peer(port, context) as peer:
+        peer.hello()
+        with suppress(ssl.SSLError):
+            peer.socket.unwrap()  # says goodbye, and leaves the connection open
+        wait_until(lambda: collector.collector.figures.open_connections["tls"] == 0)
+    with Peer(port, context) as peer:
+        peer.send(bytes(64))
+        while peer.receive() is not None:
+            pass
+        wait_until(lambda: collector.collector.figures.open_connections["tls"] == 0)
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []

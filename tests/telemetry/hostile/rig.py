@@ -292,7 +292,7 @@ class Rig:
         lines = [json.dumps(event) for each in events.values() for event in each]
         waiting = set()
         if undelivered:
-            rows = [json.loads(line) for line in inspect.export(self.outbox(), everything=False)]
+            rows = [json.loads(line) for line in inspect.export(self.outbox(), [], everything=False)]
             lines += [json.dumps(row) for row in rows if int(row["sequence"]) not in here]
             waiting = {int(row["sequence"]) for row in rows if row["source"] == source}
         declared = set()

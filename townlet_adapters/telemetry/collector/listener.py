@@ -115,11 +115,13 @@ class Listener:
         except Exception:  # noqa: BLE001 - logged with its traceback; the others go on
             _log.exception("%s: a connection ended by a mistake of ours", self.url)
         finally:
-            if stream is None:
-                accepted.close()
-            else:
-                await stream.close()
-            figures.open_connections[self._scheme] -= 1
+            try:
+                if stream is None:
+                    accepted.close()
+                else:
+                    await stream.close()
+            finally:
+                figures.open_connections[self._scheme] -= 1
 
     async def _encrypt(self, stream: Stream, context: ssl.SSLContext) -> bool:
         try:

@@ -13,6 +13,7 @@ from townlet_adapters.telemetry.delivery.meters import ACK_BOUNDS, EMIT_BOUNDS, 
 from townlet_adapters.telemetry.envelope import SEAL_BYTES, EnvelopeError, Record, Shedding, Speller, seal
 from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Loss
 from townlet_adapters.telemetry.streams import Strand
+from townlet_adapters.telemetry.transports.base import INTERRUPTED
 from townlet_core.dto.frame import StateFrame
 from townlet_core.events.base import Diagnostic
 from townlet_core.events.health import ErrorHealth
@@ -444,8 +445,10 @@ class Intake:
         with self.lock:
             if self.phase == "closed":
                 return False
-            self.last_error = text
-            self.error = ErrorHealth(code, self._tick)
+            # What a stop broke off says less than what went wrong before.
+            if code != INTERRUPTED or self.last_error is None:
+                self.last_error = text
+                self.error = ErrorHealth(code, self._tick)
             return True
 
     def fail(self, code: str) -> None:

@@ -27,6 +27,7 @@ from townlet_adapters.telemetry.spool.segment import DATABASE_ERRORS, connect, c
 from townlet_core.errors import OutputError
 
 _WILL_ASK: Final = "the next start asks the segment itself"
+_NAMELESS: Final = "what it held is known only if the segment after it, or the control page, tells"
 _WILL_DECLARE: Final = "its rows from there on will be declared lost, and it goes into quarantine"
 
 
@@ -106,24 +107,36 @@ def look(folder: Path) -> Look:
     return shown
 
 
-def export(folder: Path, *, everything: bool) -> Iterator[bytes]:
+def export(folder: Path, problems: list[str], *, everything: bool) -> Iterator[bytes]:
     """Give the lines that wait, oldest first; with ``everything``, the acknowledged ones that are left, too.
 
-    A damaged row ends its segment, as it does for a run.
+    A damaged row ends its segment, as it does for a run; ``problems`` gets a line for each that is left out.
 
     Raises:
         OutputError: when a run holds the outbox.
     """
     with _held_by_nobody(folder):
         control = _control_or_none(folder)
-        settled = 0 if everything or control is None else control.settled or 0
+        settled = control.settled if control is not None else None
+        former: tuple[Label, int] | None = None
         for files in segment_files(folder):
+            path = folder / f"segment-{files.number:08d}.db"
             label = _label(files) or _label_inside(folder, files)
             if label is None:
+                problems.append(f"{path}: does not say what it is; nothing of it is exported")
+                former = None
                 continue
-            with _reading(folder, files) as db:
-                for _, line in _rows(db, max(label.first, settled - label.base), []):
+            if settled is None:
+                settled = label.start
+            problems += _chain_problems(folder, label, former, settled)
+            first = end = label.first if everything else max(label.first, settled - label.base)
+            found: list[str] = []
+            with _reading(folder, files, found) as db:
+                for sequence, line in _rows(db, first, found):
                     yield line
+                    end = sequence + 1
+            problems += [f"{path}: {each}; what follows in it is left out" for each in found]
+            former = label, sys.maxsize if found else end
 
 
 def verify(folder: Path) -> list[str]:
@@ -167,7 +180,7 @@ def _verified_label(folder: Path, files: Files, problems: list[str]) -> Label | 
         problems.append(f"{named}: is missing or cannot be read; {_WILL_ASK}")
         label = _label_inside(folder, files)
         if label is None:
-            problems.append(f"{path}: does not say what it is; {_WILL_DECLARE}")
+            problems.append(f"{path}: does not say what it is; {_NAMELESS}")
     return label
 
 

@@ -23,6 +23,9 @@ _TRANSIENT: Final = frozenset(
     }
 )
 
+INTERRUPTED: Final = "interrupted"
+"""Code of the fault that an exchange was broken off from here."""
+
 Verdict: TypeAlias = Literal["retry", "split", "pause", "fatal"]
 """What is to be done about a fault: try the same lines again; halve the batch, for one line in it is what
 the destination will never take; try again, but tell a person, for it will not change by itself; give up."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from townlet_adapters.telemetry.transports import diagnosis
-from townlet_adapters.telemetry.transports.base import Batch, TransportError, Verdict
+from townlet_adapters.telemetry.transports.base import INTERRUPTED, Batch, TransportError, Verdict
 from townlet_adapters.telemetry.transports.channel import Channel
 from townlet_adapters.telemetry.wire.frames import (
     FROM_SERVER,
@@ -193,7 +193,7 @@ class Conversation:
         try:
             self._channel.send_all(encode(frame), deadline)
         except TransportError as error:
-            if error.code == diagnosis.INTERRUPTED:
+            if error.code == INTERRUPTED:
                 raise  # we have no time to listen
             # A collector that refuses says so and hangs up, perhaps in the middle of our sentence.
             raise self._last_words() or error from error

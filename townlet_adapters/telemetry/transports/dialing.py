@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from townlet_adapters.telemetry.transports import diagnosis
-from townlet_adapters.telemetry.transports.base import TransportError
+from townlet_adapters.telemetry.transports.base import INTERRUPTED, TransportError
 from townlet_adapters.telemetry.transports.channel import Channel, Interrupt, wait_for
 from townlet_adapters.telemetry.wire import tls
 from townlet_adapters.telemetry.wire.certificates import Leaf
@@ -151,7 +151,7 @@ def _reach(
         try:
             return _reach_one(peer, address, endpoint.port, until, interrupt)
         except TransportError as error:
-            if error.code == "interrupted":
+            if error.code == INTERRUPTED:
                 raise
             fault = error
     raise fault
