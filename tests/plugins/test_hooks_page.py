@@ -9,7 +9,7 @@ from tests.house.sources import ROOT
 from townlet_core.dto import hook
 from townlet_core.dto.hook import STAGES, Cancel, Effect, HookContext
 from townlet_core.events.health import HookCounts
-from townlet_core.hooks import DEFAULT_BUDGET, MOST_OVERRUNS
+from townlet_core.isolation import DEFAULT_BUDGET, MOST_OVERRUNS
 from townlet_core.testing import check_hooks, hook_contexts, hook_of
 
 PAGE = (ROOT / "docs" / "plugins" / "hooks.md").read_text(encoding="utf-8")
