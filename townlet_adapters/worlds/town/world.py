@@ -1,11 +1,13 @@
 """The town as a world: a batch of one behind the world port."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import SEED_RANGE, TownBatch
+from townlet_adapters.worlds.town.commands import Order, order_of
 from townlet_adapters.worlds.town.decode import Decoder, agent_id
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.snapshot import load_town, save_town
@@ -85,6 +87,7 @@ class TownWorld:
             wants.goal[0] = context.goal
             wants.commit[0] = context.commit_remaining
         executed = self._tick
+        first, orders = self._take(commands) if commands else (0, ())
         engine.advance()
         self._tick = executed + 1
         fill_view(self._model.tables, engine.state, self._columns, self._totals, 0)
@@ -101,7 +104,7 @@ class TownWorld:
             truncated=self._truncated,
             events=events,
             summary=self._summary(executed),
-            command_results=tuple(_refused(command, executed) for command in commands),
+            command_results=self._results(orders, first, executed) if orders else (),
         )
 
     def frame(self) -> TownFrame:
@@ -133,6 +136,19 @@ class TownWorld:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _take(self, commands: Sequence[Command]) -> tuple[int, tuple[Order, ...]]:
+        """Order what commands want done; gives the number of the first intervention, too."""
+        orders = tuple(order_of(command, self._agent_ids, self._tick) for command in commands)
+        first = self.engine.intervene(*(each for order in orders for each in order.interventions))
+        return first, orders
+
+    def _results(self, orders: Sequence[Order], first: int, tick: int) -> tuple[CommandResult, ...]:
+        """Tell what came of each order; the interventions of all of them stand in a row."""
+        carried_out = iter(self.engine.carried_out[first:])
+        return tuple(
+            order.result(tick, list(islice(carried_out, len(order.interventions)))) for order in orders
+        )
 
     def _awake(self, *, pending: bool) -> ObservationBatch:
         state = self.engine.state
@@ -177,14 +193,3 @@ class TownWorld:
             treasury=treasury,
             reviews_pending=reviews,
         )
-
-
-def _refused(command: Command, tick: int) -> CommandResult:
-    return CommandResult(
-        name=command.name,
-        cmd_id=command.cmd_id,
-        status="error",
-        tick=tick,
-        code="unknown_command",
-        message=f"this town knows no command {command.name!r}",
-    )

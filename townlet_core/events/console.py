@@ -1,0 +1,33 @@
+"""What came of commands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from townlet_core.dto.command import CommandFault, CommandResult
+from townlet_core.events.base import Event
+from townlet_core.jsonvalue import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleResult(Event):
+    """A command was executed, or refused by the world or the plugin that it was for.
+
+    Told before the other facts of its tick, in the order in which commands were accepted. ``error`` has a
+    code, what is wrong and what is allowed, and is null when ``status`` is ``ok``. What is refused at the
+    door (role, name, arguments) is told to nobody but who asked.
+    """
+
+    kind: ClassVar[str] = "console.result"
+    name: str
+    status: Literal["ok", "error"]
+    result: Mapping[str, JsonValue]
+    error: CommandFault | None
+    cmd_id: str
+    issuer: str
+    tick: int
+
+    @classmethod
+    def of(cls, told: CommandResult) -> "ConsoleResult":
+        """Make the fact of a result."""
+        return cls(told.name, told.status, told.result, told.error, told.cmd_id, told.issuer, told.tick)
