@@ -12,7 +12,6 @@ from typing import Final, get_args
 
 from townlet_core.dto.command import (
     Command,
-    CommandFault,
     CommandResult,
     CommandSpec,
     ErrorCode,
@@ -24,7 +23,7 @@ from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import ContractError, SnapshotError
 from townlet_core.events.base import Event
-from townlet_core.events.console import ConsoleResult
+from townlet_core.events.console import CommandFault, ConsoleResult
 from townlet_core.handlers import CommandHandlers, Specs, context_of, may
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.naming import nearest
@@ -326,7 +325,7 @@ class CommandRound:
         told: list[Event] = []
         for case in self._cases:
             result = _result_of(case, results[case.first : case.first + case.count], tick)
-            told.append(ConsoleResult.of(result))
+            told.append(_fact_of(result))
             case.entry.ticket.settle(result)
         return (*told, *self._rejected)
 
@@ -337,6 +336,10 @@ class _RefusedError(Exception):
     def __init__(self, code: ErrorCode, message: str) -> None:
         self.code, self.message = code, message
         super().__init__(message)
+
+
+def _fact_of(told: CommandResult) -> ConsoleResult:
+    return ConsoleResult(told.name, told.status, told.result, told.error, told.cmd_id, told.issuer, told.tick)
 
 
 def _result_of(case: _Case, results: Sequence[CommandResult], tick: int) -> CommandResult:

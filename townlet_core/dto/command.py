@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Final, Literal, TypeAlias, get_args
 
+from townlet_core.events.console import CommandFault
 from townlet_core.jsonvalue import JsonValue
 
 Role: TypeAlias = Literal["viewer", "admin"]
@@ -126,21 +127,6 @@ class Command:
         """Answer that it was not executed."""
         error = CommandFault(code, message, details or {})
         return CommandResult(self.name, "error", {}, error, self.cmd_id, self.issuer, tick)
-
-
-@dataclass(frozen=True, slots=True)
-class CommandFault:
-    """Why a command was not executed.
-
-    Attributes:
-        code: what kind of error, one of ``ERROR_CODES``.
-        message: what is wrong and what is allowed.
-        details: the same for a program, by name.
-    """
-
-    code: str
-    message: str
-    details: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,26 @@
 """What came of commands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from townlet_core.dto.command import CommandFault, CommandResult
 from townlet_core.events.base import Event
 from townlet_core.jsonvalue import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFault:
+    """Why a command was not executed.
+
+    Attributes:
+        code: what kind of error, one of ``townlet_core.dto.command.ERROR_CODES``.
+        message: what is wrong and what is allowed.
+        details: the same for a program, by name.
+    """
+
+    code: str
+    message: str
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +40,3 @@ class ConsoleResult(Event):
     cmd_id: str
     issuer: str
     tick: int
-
-    @classmethod
-    def of(cls, told: CommandResult) -> "ConsoleResult":
-        """Make the fact of a result."""
-        return cls(told.name, told.status, told.result, told.error, told.cmd_id, told.issuer, told.tick)
