@@ -28,14 +28,30 @@ def record_to_json(record: object) -> dict[str, JsonValue]:
     """Spell a dataclass instance as a new JSON object, fields in order.
 
     Nested dataclasses and mappings become objects; tuples stay tuples, which JSON spells as arrays, and
-    lists are copied; the values of a mapping of JSON values are handed on as they are. A field
-    whose name is a Python keyword has a trailing underscore, which its JSON name loses (``from_``: ``from``).
+    lists are copied. A field whose name is a Python keyword has a trailing underscore, which its JSON name
+    loses (``from_``: ``from``).
+
+    Raises:
+        RecursionError: when a field that may hold any JSON value has more levels than Python goes down.
     """
     record_type = type(record)
     accessor = _ACCESSORS.get(record_type)
     if accessor is None:
         accessor = _ACCESSORS[record_type] = _accessor(record_type)
     return accessor(record)
+
+
+def copied_json(value: JsonValue) -> JsonValue:
+    """Copy a JSON value of unknown depth into objects and tuples.
+
+    JSON writers in other languages than Python may go down without end where this one stops.
+
+    Raises:
+        RecursionError: when it has more levels than Python goes down.
+    """
+    if isinstance(value, Mapping):
+        return {key: copied_json(item) for key, item in value.items()}
+    return tuple(map(copied_json, value)) if isinstance(value, (tuple, list)) else value
 
 
 def record_from_json(record_type: type[_RecordT], value: JsonValue) -> _RecordT:
@@ -107,10 +123,10 @@ def _converter(hint: Hint) -> _Converter | None:
     if len(members) > 1:
         return None if all(_converter(member) is None for member in members) else _plain
     only, arguments = members[0], get_args(members[0])
-    if is_dataclass(only):
-        return _plain
+    if only is object:
+        return cast("_Converter", copied_json)
     origin = get_origin(only)
-    if origin in (list, dict):
+    if is_dataclass(only) or origin in (list, dict):
         return _plain
     if origin is Mapping:
         return _as_object if _converter(arguments[1]) is None else _plain

@@ -1,6 +1,7 @@
 """Envelopes are CloudEvents, carry exactly what the digest covers, and refuse what JSON cannot say."""
 
 import json
+import weakref
 from datetime import UTC, datetime
 from hashlib import sha256
 from types import MappingProxyType
@@ -142,6 +143,32 @@ def test_an_event_has_at_most_32_levels_its_envelope_included():
     assert refusal(nested(32)) == "too_deep"
     assert refusal(nested(2000)) == "too_deep"
     assert prepare(record({"x": [[] for _ in range(100)]}))
+
+
+@pytest.mark.parametrize("leaf", [1, "x", [], {}, (), MappingProxyType({"y": 1})], ids=str)
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda x: [x], lambda x: (x,), lambda x: {"x": x}, lambda x: MappingProxyType({"x": x})],
+    ids=["array", "tuple", "object", "mapping"],
+)
+def test_levels_are_counted_alike_whatever_they_are_made_of(wrap, leaf):
+    value, levels = {"x": leaf}, 1 if isinstance(leaf, int | str) else 2
+    while levels < 31:
+        value["x"] = wrap(value["x"])
+        levels += 1
+        assert prepare(record(value))
+    assert refusal({"x": wrap(value["x"])}) == "too_deep"
+
+
+def test_what_has_been_spelled_is_not_kept():
+    class Value(dict):
+        pass
+
+    value = Value(x=1)
+    gone = weakref.ref(value)
+    assert prepare(record({"x": value}))
+    del value
+    assert gone() is None
 
 
 @pytest.mark.parametrize("text", ["[{" * 40, "]}" * 40, '"[{' * 40, "\\", '\\"{', '\\\\"]'])

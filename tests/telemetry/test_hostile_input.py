@@ -32,6 +32,13 @@ def nested(levels):
     return value
 
 
+def tuples(levels):
+    value = 1
+    for _ in range(levels):
+        value = (value,)
+    return value
+
+
 def cycle():
     value = {}
     value["x"] = value
@@ -41,6 +48,7 @@ def cycle():
 HOSTILE = {
     "50 MB": ("x" * 50_000_000, "too_large"),
     "2,000 levels": (nested(2000), "too_deep"),
+    "20,000 tuples": (tuples(20_000), "too_deep"),  # with which later versions of orjson overwrite memory
     "a cycle": (cycle(), "too_deep"),
     "a lone surrogate": ("\ud800", "not_unicode"),
     "a NaN behind nulls": ([None, {"y": float("nan")}], "not_finite"),

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -24,11 +25,14 @@ from townlet_adapters.telemetry.delivery.courier import NETWORK
 from townlet_adapters.telemetry.delivery.errands import Mail, Sending
 from townlet_adapters.telemetry.spool.base import OutboxLimits, Row
 from townlet_adapters.telemetry.spool.outbox import Outbox
+from townlet_adapters.telemetry.spool.segment import connect
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
 from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import OutputError
+from townlet_core.events.base import Fact
+from townlet_core.events.economy import EconomyRestock
 
 
 class HangingOutbox(ScriptedOutbox):
@@ -291,3 +295,51 @@ def test_what_one_run_leaves_in_a_folder_the_next_one_delivers_first(tmp_path):
         *((OLDER, n) for n in range(50)),
         *((SOURCE, n) for n in range(20)),
     ]
+
+
+class GatedOutbox(Outbox):
+    """Its commits wait for ``go``; ``entered`` tells that one does."""
+
+    def __init__(self, folder):
+        super().__init__(folder, OutboxLimits(1 << 20, 20_000), SystemClock())
+        self.folder = folder
+        self.go, self.entered = threading.Event(), threading.Event()
+
+    def commit(self, rows, undeclared):
+        self.entered.set()
+        self.go.wait()
+        super().commit(rows, undeclared)
+
+
+def test_a_damaged_segment_is_counted_by_its_rows_and_not_by_the_holes_between_them(tmp_path, started):
+    outbox, transport = GatedOutbox(tmp_path / "spool"), ScriptedTransport()
+    transport.hang()
+    sink = started(transport, outbox=outbox, buffer_events=8, on_full="shed")
+    large = Fact(0, 0, EconomyRestock("fridge_1", "x" * 30_000, 0))
+    sink.emit(large)  # fills a segment of its own
+    outbox.entered.wait()
+    for _ in range(30):
+        sink.emit(large)
+    shed = sink.status().dropped["buffer_full"]
+    outbox.go.set()
+    await_status(sink, lambda status: status.buffered == 0)
+    sink.emit(fact())  # begins a segment, so that those before it are closed
+    await_status(sink, lambda status: status.buffered == 0)
+    for path in sorted(outbox.folder.glob("segment-*.db")):
+        with closing(connect(path, "ro")) as database:
+            ((rows, oldest),) = database.execute("SELECT count(*), min(sequence) FROM rows")
+        if oldest:
+            break
+    assert oldest > 1  # what was shed would have stood before it, in this segment
+    path.write_bytes(b"x" * path.stat().st_size)
+
+    transport.release()
+    status = sink.stop(30)
+
+    assert_law(status)
+    assert status.dropped == {"buffer_full": shed, "segment_damaged": rows}
+    assert status.spooled == 0
+    # A hole may be declared twice: by its own record, and with the segment that it lies in.
+    declared = set().union(*(numbers for _, _, numbers in declarations(transport.lines)))
+    assert sorted({*declared, *sequences(transport)}) == list(range(status.emitted))
+    assert declared.isdisjoint(sequences(transport))

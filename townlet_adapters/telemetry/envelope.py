@@ -209,14 +209,13 @@ def _spell(data: JsonObject) -> bytes:
         raise EnvelopeError(_reason(str(error))) from error
     except RecursionError as error:
         raise EnvelopeError("too_deep") from error
-    # orjson writes NaN and infinity as null and has a depth limit of its own. In most events no null is left
-    # once those fields are counted that are None, and they have few brackets, so the bytes rule out both;
-    # where they do not, a closer look is taken.
+    # orjson writes NaN and infinity as null. In most events no null is left once those fields are counted
+    # that are None, so the bytes rule it out; where they do not, a closer look is taken.
     if _NULL.search(spelled) and spelled.count(b"null") != [*data.values()].count(None):
         _require_finite(data)
-    brackets = len(spelled) > _LONG or spelled.count(b"{") + spelled.count(b"[") > _ROOM
-    if brackets and _depth(spelled) > _ROOM:
-        raise EnvelopeError("too_deep")
+    # It has a limit of levels of its own, too. Most events have so few brackets that theirs is not reached.
+    if len(spelled) > _LONG or spelled.count(b"{") + spelled.count(b"[") > _ROOM:
+        _require_levels(spelled)
     return spelled
 
 
@@ -239,22 +238,22 @@ def _require_finite(value: JsonValue) -> None:
             _require_finite(member)
 
 
-def _depth(spelled: bytes) -> int:
-    """Count the levels of a JSON text: take the innermost brackets away until there are none."""
+def _require_levels(spelled: bytes) -> None:
+    """Count the levels of a JSON text: take the innermost brackets away until few enough are left."""
     # Without escaped quotes and backslashes, every quote begins or ends a text.
     if b"\\" in spelled:
         spelled = spelled.replace(rb"\\", b"").replace(rb"\"", b"")
     brackets = spelled.translate(_BRACES, _NO_BRACKETS)
-    # With all else gone, a text without brackets is two quotes side by side. The first text that holds one
-    # is entered after an odd number of quotes, so taking pairs away leaves one there.
-    bare = brackets.replace(b'""', b"")
-    if b'"' in bare:
+    bare = brackets.translate(None, b'"')
+    # With all else gone, a text without brackets is two quotes side by side. Before the first bracket within
+    # a text there is an odd number of them, so that not all are in pairs.
+    if 2 * brackets.count(b'""') != len(brackets) - len(bare):
         bare = b"".join(brackets.split(b'"')[::2])
-    levels = 0
-    while bare:
+    for levels_left in range(_ROOM, -1, -1):
+        if len(bare) <= 2 * levels_left:
+            return
         bare = bare.replace(b"{}", b"")
-        levels += 1
-    return levels
+    raise EnvelopeError("too_deep")
 
 
 @lru_cache(maxsize=8)

@@ -9,6 +9,7 @@ from townlet_core.dto.frame import TownFrame
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.events.schema import schema_id
 from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.records import copied_json
 
 STATE_FRAME: Final = "state.frame"
 STATE_PATCH: Final = "state.patch"
@@ -24,6 +25,8 @@ HASH_EVERY: Final = 16
 """One patch in so many carries a hash of what it leads to."""
 
 _SECTIONS: Final = tuple(field.name for field in fields(TownFrame) if field.name != "tick")
+_OPEN: Final = "extra"
+"""The section that another world fills as it likes, so that nothing is known of its depth."""
 _SCALARS: Final = frozenset({str, int, float, bool})
 _ARRAYS: Final = frozenset({list, tuple})
 _OBJECT: Final = (dict, Mapping)  # almost every object is the first, and asking for the second is slow
@@ -200,7 +203,14 @@ def _reader(sections: Sequence[str]) -> Callable[[TownFrame], JsonObject]:
     """Prepare to take the tick and some sections out of a frame."""
     names = ("tick", *sections)
     read = attrgetter(*names)
-    return lambda frame: dict(zip(names, read(frame), strict=True))
+
+    def data_of(frame: TownFrame) -> JsonObject:
+        data = dict(zip(names, read(frame), strict=True))
+        if data.get(_OPEN):
+            data[_OPEN] = copied_json(data[_OPEN])
+        return data
+
+    return data_of
 
 
 frame_data: Final = _reader(_SECTIONS)

@@ -3,7 +3,10 @@
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import takewhile
+
+import orjson
 
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Loss, Row
@@ -166,6 +169,7 @@ class ScriptedOutbox:
         self.rows = [
             (each.source, *row) for each in backlog for row in zip(each.sequences, each.lines, strict=True)
         ]
+        self._in_flight = 0  # rows from the front that were read and are not settled
         self.undeclared: tuple[Loss, ...] = ()
         self.emitted = 0
         self.closed = False
@@ -203,6 +207,7 @@ class ScriptedOutbox:
                 return None
             source = self.rows[0][0]
             rows = list(takewhile(lambda row: row[0] == source, self.rows))[:most_events]
+            self._in_flight = max(self._in_flight, len(rows))
         return Batch(source, [row[1] for row in rows], [row[2] for row in rows])
 
     def acknowledge(self, source: str, through: int) -> int:
@@ -210,17 +215,26 @@ class ScriptedOutbox:
         with self._lock:
             before = len(self.rows)
             self.rows = [row for row in self.rows if row[0] != source or row[1] > through]
-            return before - len(self.rows)
+            settled = before - len(self.rows)
+            self._in_flight = max(0, self._in_flight - settled)
+            return settled
 
     def damage(self, count: int) -> list[int]:
-        """Lose the oldest rows of this run; returns their numbers."""
+        """Lose the oldest rows of this run that were not read yet; returns their numbers.
+
+        What a lost record had declared is told again, as an outbox does that keeps it beside the rows.
+        """
         with self._lock:
-            gone = [row for row in self.rows if row[0] == self._source][:count]
+            gone = [row for row in self.rows[self._in_flight :] if row[0] == self._source][:count]
             self.rows = [row for row in self.rows if row not in gone]
             numbers = [row[1] for row in gone]
             if numbers:
-                ranges = [(number, number) for number in numbers]
-                self._found.append(Loss.of(self._source, SEGMENT_DAMAGED, ranges))
+                lost = Loss.of(self._source, SEGMENT_DAMAGED, [(number, number) for number in numbers])
+                self._found.append(replace(lost, rows=len(numbers)))
+            for event in (orjson.loads(line) for _, _, line in gone):
+                if event["type"] == "townlet.telemetry.loss":
+                    named = event["data"]
+                    self._found.append(Loss.of(named["source"], named["reason"], named["ranges"]))
             return numbers
 
     def take_losses(self) -> tuple[Loss, ...]:

@@ -402,9 +402,10 @@ class Intake:
             if loss.source == self.source:
                 self.cut_strands()
                 if loss.reason == SEGMENT_DAMAGED:
-                    # What class a row had is gone with it; most are facts.
-                    self.account.spooled -= loss.count
-                    self.account.dropped[SEGMENT_DAMAGED, Shedding.NORMAL] += loss.count
+                    # By rows, since its ranges may name again what was shed between them. What class a row
+                    # had is gone with it; most are facts.
+                    self.account.spooled -= loss.rows
+                    self.account.dropped[SEGMENT_DAMAGED, Shedding.NORMAL] += loss.rows
 
     def _declare_losses(self) -> None:
         """Put records of what was lost into the buffer; with the lock held."""

@@ -40,9 +40,9 @@ OnFull: TypeAlias = Literal["wait", "shed"]
 
 GRACE: Final = 0.25  # seconds beyond the deadline for the workers' last act
 SWITCH_SECONDS: Final = 0.0002
-"""How long a thread may keep the interpreter from a worker. A town that computes without pause gives it away
-only then, and a worker asks for it anew after each call of the system: with Python's own 5 ms, one commit of
-500 rows would take seconds."""
+"""How long a thread may keep the interpreter from a worker that has to commit. A town that computes without
+pause gives it away only then, and a worker asks for it anew after each call of the system: with Python's own
+5 ms, one commit of 500 rows would take seconds."""
 
 _SAMPLE: Final = 63  # of so many emits and one, one is timed
 _CHILD_BITS: Final = 48  # of a producer number drawn after a fork
@@ -113,8 +113,8 @@ class DeliveringSink:
     def start(self) -> None:
         """Open destination and outbox, and let the workers begin.
 
-        What earlier runs lost is declared first of all. From here on, threads of this process hand the
-        interpreter over more often, see ``SWITCH_SECONDS``.
+        What earlier runs lost is declared first of all. With an outbox, threads of this process hand the
+        interpreter over more often from here on, see ``SWITCH_SECONDS``.
 
         Raises:
             OutputError: when one of them cannot be opened.
@@ -123,7 +123,8 @@ class DeliveringSink:
         """
         if self._intake.phase != "new":
             raise ContractError(f"sink {self._name}: start was called twice; make a new sink for a new run")
-        sys.setswitchinterval(min(SWITCH_SECONDS, sys.getswitchinterval()))
+        if self._outbox is not None:
+            sys.setswitchinterval(min(SWITCH_SECONDS, sys.getswitchinterval()))
         self._transport.open()
         try:
             self._couriers = self._hire()
