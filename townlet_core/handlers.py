@@ -28,7 +28,7 @@ from townlet_core.isolation import (
     WrongTypeError,
     type_name,
 )
-from townlet_core.jsonvalue import JsonObject, JsonValue, copied_json
+from townlet_core.jsonvalue import JsonObject, JsonValue, checked_json
 
 Specs: TypeAlias = Mapping[str, CommandSpec]
 """Commands by name."""
@@ -77,8 +77,9 @@ class CommandHandlers:
         return self._specs
 
     def counters(self) -> Mapping[str, HookCounts]:
-        """Tell what each command that was ever asked did since the run began; from any thread."""
-        return {name: each for name, each in self._isolation.counters().items() if each.calls}
+        """Tell what each command that was ever asked, or is disabled, did; from any thread."""
+        counts = self._isolation.counters()
+        return {name: each for name, each in counts.items() if each.calls or each.disabled}
 
     def is_disabled(self, name: str) -> bool:
         """Tell whether a command is asked no more."""
@@ -188,7 +189,7 @@ def _read_answer(answer: object, spec: CommandSpec, obeyed: Specs) -> CommandDon
         raise LimitError(f"{len(given)} commands to the world; allowed: at most {MOST_COMMANDS}")
     commands = tuple(_read_command(each, spec, obeyed) for each in given)
     try:
-        result = copied_json(answer.result, LARGEST_RESULT)
+        result = checked_json(answer.result, LARGEST_RESULT)
     except ValueError as error:
         raise LimitError(f"the result cannot be told as JSON: {error}") from error
     if not isinstance(result, Mapping):

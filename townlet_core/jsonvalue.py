@@ -39,8 +39,8 @@ def canonical_json(value: JsonValue) -> bytes:
 _DEEPEST: Final = 32
 
 
-def copied_json(value: object, most: int) -> JsonValue:
-    """Copy what a stranger calls JSON into plain dicts and lists that only the caller knows.
+def checked_json(value: object, most: int) -> JsonValue:
+    """Check what a stranger calls JSON, and copy it into plain dicts and lists that only the caller knows.
 
     Only the built-in types themselves are taken: a subclass could say one thing now and another later.
 

@@ -317,6 +317,7 @@ def test_who_is_disabled_stays_so_over_a_snapshot():
     assert resumed.ask().error.code == "unsupported"
     assert run.ask().error.code == "unsupported"
     assert resumed.loop.digest == run.loop.digest
+    assert resumed.counts == HookCounts(0, 0, 0, disabled=True)
 
 
 def test_an_interruption_by_a_person_passes():
