@@ -88,12 +88,21 @@ def test_whether_a_tile_is_free_is_found_when_its_turn_comes():
     assert (town.at(0), town.at(1)) == ((4, 3), (0, 3))
 
 
-def test_interventions_of_others_in_the_same_tick_do_not_confuse_the_results():
+def test_each_of_many_moves_in_one_tick_gets_its_own_answer():
     town = town_of((1, 1), (4, 3))
-    town.teleport(0, 6, 0)
-    town.teleport(1, 0, 3)
-    results = give(town, teleport(0, 0, 3), teleport(0, 4, 3))
-    assert [result.status for result in results] == ["error", "ok"]
+    home = teleport(0, 1, 1)
+    given = [teleport(0, 4, 3), teleport(0, 4, 3), teleport(1, 0, 3), teleport(0, 4, 3), home, home]
+    given += [
+        teleport(1, 1, 1),
+        set_need(0, hunger=1),
+        teleport(1, 4, 3),
+        teleport(0, 4, 3),
+        teleport(1, 4, 3),
+    ]
+    results = give(town, *given)
+    blocked = [result.error is not None for result in results]
+    assert blocked == [True, True, False, False, False, True, True, False, False, True, True]
+    assert (town.at(0), town.at(1)) == ((1, 1), (4, 3))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from townlet_adapters.worlds.town.state import (
     Scratch,
     TownState,
 )
-from townlet_adapters.worlds.town.systems.interventions import INTERVENTION, ROWS_OF_ONE
+from townlet_adapters.worlds.town.systems.interventions import INTERVENTION
 from townlet_adapters.worlds.town.tick import Intents, found_town, observe_towns, tick_towns
 from townlet_core.errors import ConfigError, Problem, WorldError
 from townlet_core.ports.hooks import AffordanceHooks
@@ -57,6 +57,8 @@ class Intervention:
 
 
 _NO_ORDERS: Records = np.zeros(0, INTERVENTION)
+_ROWS_OF_ONE = 8
+"""More than the rows that one intervention writes, dismissals apart: move, leave or failure, grant."""
 
 
 def allocate_arrays(model: TownModel, towns: int) -> TownArrays:
@@ -171,7 +173,6 @@ class TownBatch:
         )
         self._scratch = _allocate_scratch(model)
         self._orders: list[Intervention] = []
-        self._obeyed = _NO_ORDERS
         self._calls: HookCalls | None = None
         if model.hooked:
             asked = _askable(model, towns, hooks)
@@ -182,11 +183,6 @@ class TownBatch:
     def remarks(self) -> Mapping[int, Remark]:
         """What hooks added to the rows of the last tick, by number of the row."""
         return NO_REMARKS if self._calls is None else self._calls.remarks
-
-    @property
-    def carried_out(self) -> tuple[bool, ...]:
-        """Which of the last tick's interventions were carried out, in their order."""
-        return tuple(self._obeyed["done"].tolist())
 
     def reset(self, seed: int | Sequence[int] = 0) -> TownArrays:
         """Found every town anew.
@@ -239,7 +235,7 @@ class TownBatch:
         """
         if self._mid_tick:
             self.require_rest()
-        orders = self._obeyed = self._take_orders() if self._orders else _NO_ORDERS
+        orders = self._take_orders() if self._orders else _NO_ORDERS
         unfinished = tick_towns(
             self.model.tables, self.state, self.journal, self._scratch, self.intents, orders, self.arrays
         )
@@ -249,15 +245,10 @@ class TownBatch:
             self._check_journal()
         return self.arrays
 
-    def intervene(self, *orders: Intervention) -> int:
-        """Do something to towns in phase 1 of the coming tick, in this order.
-
-        Returns:
-            The number of the first of them among all of that tick, for ``carried_out``.
-        """
+    def intervene(self, *orders: Intervention) -> None:
+        """Do something to towns in phase 1 of the coming tick, in this order."""
         self.require_rest()
         self._orders.extend(orders)
-        return len(self._orders) - len(orders)
 
     def observe(self) -> TownArrays:
         """Write the observation of the state as it stands, after it was restored."""
@@ -306,8 +297,8 @@ class TownBatch:
     def _take_orders(self) -> Records:
         orders = np.zeros(len(self._orders), INTERVENTION)
         for row, order in zip(orders, self._orders, strict=True):
-            row.town, row.what, row.who = order.town, order.what, order.who
-            row.a, row.b, row.value = order.a, order.b, order.value
+            for name in INTERVENTION.names or ():
+                row[name] = order.__getattribute__(name)
         self._orders.clear()
         self._make_room(len(orders))
         return orders
@@ -315,7 +306,7 @@ class TownBatch:
     def _make_room(self, orders: int) -> None:
         """Let the journal hold what that many interventions may write beside a tick's own rows."""
         towns, rows = self.journal.rows.shape
-        needed = self.model.journal_rows + ROWS_OF_ONE * orders
+        needed = self.model.journal_rows + _ROWS_OF_ONE * orders
         if 0 < rows < needed:
             self.journal = self.journal._replace(rows=np.zeros((towns, needed), EVENT))
 

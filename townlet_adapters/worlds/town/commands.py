@@ -1,5 +1,6 @@
 """What the town obeys: commands become interventions, and what came of those becomes results."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -8,8 +9,12 @@ from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import Intervention
 from townlet_adapters.worlds.town.vocabulary import COMMANDS
 from townlet_core.dto.command import Command, CommandResult, CommandSpec, ErrorCode
+from townlet_core.events.base import Event
+from townlet_core.events.lifecycle import LifecycleMoved
+from townlet_core.jsonvalue import JsonValue
 from townlet_core.naming import nearest
 
+_TELEPORTED: Final = codes.MOVES[codes.MOVED_TELEPORT]
 _SPECS: Final[Mapping[str, CommandSpec]] = {spec.name: spec for spec in COMMANDS}
 
 
@@ -26,20 +31,6 @@ class Order:
     command: Command
     refused: CommandResult | None
     interventions: tuple[Intervention, ...] = ()
-
-    def result(self, tick: int, carried_out: Sequence[bool]) -> CommandResult:
-        """Tell what came of it in a tick.
-
-        Args:
-            tick: the executed tick.
-            carried_out: which of its interventions were carried out.
-        """
-        if self.refused is not None:
-            return self.refused
-        if all(carried_out):
-            return self.command.done(tick, self.command.args)
-        message = "there is a wall, water, an object or somebody, or the map ends; a free tile is needed"
-        return self.command.refused(tick, "blocked_tile", message, self.command.args)
 
 
 class _WrongError(Exception):
@@ -62,6 +53,43 @@ def order_of(command: Command, agent_ids: Sequence[str], tick: int) -> Order:
         return Order(command, None, _interventions(command, agent_ids))
     except _WrongError as wrong:
         return Order(command, command.refused(tick, wrong.code, wrong.message))
+
+
+def results_of(orders: Sequence[Order], events: Sequence[Event], tick: int) -> tuple[CommandResult, ...]:
+    """Tell what came of the orders of a tick, which were all that was ordered in it.
+
+    A teleport tells its move, and nothing else makes room in phase 1. So a teleport was carried out if and
+    only if the next move is its own: a later order for the same move finds what it found.
+
+    Args:
+        orders: what the town was to do, in order.
+        events: what the tick has told.
+        tick: the executed tick.
+    """
+    moves = deque(
+        (event.agent_id, event.to)
+        for event in events
+        if isinstance(event, LifecycleMoved) and event.reason == _TELEPORTED
+    )
+    results: list[CommandResult] = []
+    for order in orders:
+        command = order.command
+        if order.refused is not None:
+            results.append(order.refused)
+        elif any(each.what != codes.TELEPORT for each in order.interventions):
+            results.append(command.done(tick, command.args))
+        elif moves and moves[0] == _wanted(order):
+            moves.popleft()
+            results.append(command.done(tick, command.args))
+        else:
+            message = "there is a wall, water, an object or somebody, or the map ends; a free tile is needed"
+            results.append(command.refused(tick, "blocked_tile", message, command.args))
+    return tuple(results)
+
+
+def _wanted(order: Order) -> tuple[JsonValue, tuple[int, int]]:
+    (move,) = order.interventions
+    return order.command.args["agent_id"], (move.a, move.b)
 
 
 def _interventions(command: Command, agent_ids: Sequence[str]) -> tuple[Intervention, ...]:

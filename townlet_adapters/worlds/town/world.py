@@ -1,19 +1,18 @@
 """The town as a world: a batch of one behind the world port."""
 
 from collections.abc import Sequence
-from itertools import islice
 
 import numpy as np
 
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import SEED_RANGE, TownBatch
-from townlet_adapters.worlds.town.commands import Order, order_of
+from townlet_adapters.worlds.town.commands import Order, order_of, results_of
 from townlet_adapters.worlds.town.decode import Decoder, agent_id
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.snapshot import load_town, save_town
 from townlet_adapters.worlds.town.view import allocate_view, fill_view, view_of
 from townlet_core.dto.action import ActionBatch
-from townlet_core.dto.command import Command, CommandResult
+from townlet_core.dto.command import Command
 from townlet_core.dto.frame import TownFrame
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
@@ -87,7 +86,7 @@ class TownWorld:
             wants.goal[0] = context.goal
             wants.commit[0] = context.commit_remaining
         executed = self._tick
-        first, orders = self._take(commands) if commands else (0, ())
+        orders = self._take(commands) if commands else ()
         engine.advance()
         self._tick = executed + 1
         fill_view(self._model.tables, engine.state, self._columns, self._totals, 0)
@@ -104,7 +103,7 @@ class TownWorld:
             truncated=self._truncated,
             events=events,
             summary=self._summary(executed),
-            command_results=self._results(orders, first, executed) if orders else (),
+            command_results=results_of(orders, events, executed) if orders else (),
         )
 
     def frame(self) -> TownFrame:
@@ -137,18 +136,11 @@ class TownWorld:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _take(self, commands: Sequence[Command]) -> tuple[int, tuple[Order, ...]]:
-        """Order what commands want done; gives the number of the first intervention, too."""
+    def _take(self, commands: Sequence[Command]) -> tuple[Order, ...]:
+        """Order what commands want done in the coming tick."""
         orders = tuple(order_of(command, self._agent_ids, self._tick) for command in commands)
-        first = self.engine.intervene(*(each for order in orders for each in order.interventions))
-        return first, orders
-
-    def _results(self, orders: Sequence[Order], first: int, tick: int) -> tuple[CommandResult, ...]:
-        """Tell what came of each order; the interventions of all of them stand in a row."""
-        carried_out = iter(self.engine.carried_out[first:])
-        return tuple(
-            order.result(tick, list(islice(carried_out, len(order.interventions)))) for order in orders
-        )
+        self.engine.intervene(*(each for order in orders for each in order.interventions))
+        return orders
 
     def _awake(self, *, pending: bool) -> ObservationBatch:
         state = self.engine.state

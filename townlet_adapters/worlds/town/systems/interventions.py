@@ -1,4 +1,4 @@
-"""What is done to a town from outside in phase 1: its commands, and what tests and trainers do."""
+"""What is done to a town from outside in phase 1; the console's commands will come through here."""
 
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.records import Record, Records, record
@@ -15,15 +15,9 @@ from townlet_adapters.worlds.town.systems import affordances, hooks, movement, q
 from townlet_adapters.worlds.town.tables import Tables
 
 INTERVENTION = record(
-    ("value", "f8"), ("town", "i8"), ("what", "i8"), ("who", "i8"), ("a", "i8"), ("b", "i8"), ("done", "?")
+    ("value", "f8"), ("town", "i8"), ("what", "i8"), ("who", "i8"), ("a", "i8"), ("b", "i8")
 )  # fmt: skip
-"""One intervention: ``who`` is a slot, district or object; ``a``, ``b``, ``value`` depend on ``what``.
-
-``done`` is written when it was carried out.
-"""
-
-ROWS_OF_ONE = 8
-"""More than the rows that one of them writes, dismissals apart: a move, a leave or a failure, a grant."""
+"""One intervention: ``who`` is a slot, district or object; ``a``, ``b``, ``value`` depend on ``what``."""
 
 
 @kernel
@@ -53,15 +47,13 @@ def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Rec
     """Execute one intervention; one that cannot be executed changes nothing.
 
     Returns:
-        Whether the town is done with it; if not, a hook must be asked first.
+        Whether it is done; if not, a hook must be asked first.
     """
     if order.what == SWITCH_UTILITY:
         s.districts[b, order.who].utility[order.a] = order.b
-        order.done = True
         return True
     if order.what == CLOSE_OBJECT:
         close_object(t, s, j, b, order.who, order.a != 0, now)
-        order.done = True
         return True
     r = s.residents[b, order.who]
     if not r.alive:
@@ -69,13 +61,11 @@ def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Rec
     if order.what == SET_NEED:
         r.need[order.a] = min(1.0, max(0.0, order.value))
         reset_context(r)
-        order.done = True
     elif order.what == TELEPORT:
         if c.asked != 0 or movement.teleport(t, s, j, b, order.who, order.a, order.b):
             if not affordances.give_up_claim(t, s, j, c, b, order.who, INTERRUPTED, now):
                 return False
             reset_context(r)
-            order.done = True
     return True
 
 
