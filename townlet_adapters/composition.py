@@ -57,6 +57,7 @@ from townlet_core.errors import (
     TownletError,
 )
 from townlet_core.events.plugin import PluginRefused
+from townlet_core.handlers import CommandHandlers
 from townlet_core.histories import HistorySettings
 from townlet_core.hooks import HookRunner
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -235,6 +236,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
                 snapshots=_schedule(config, folder, request.notify),
                 save_failure=_failure_saver(config, folder),
                 hooks=no_hooks if context.hooks is None else context.hooks.counters,
+                handlers=CommandHandlers(config.catalogue.commands, budget_seconds=_budget(config)),
             )
             _start(loop, stored)
             _tell_refused(config, loop)
@@ -426,7 +428,11 @@ def _context(config: ResolvedConfig, folder: RunFolder | None) -> BuildContext:
 def _hooks(config: ResolvedConfig) -> HookRunner | None:
     if not config.hooks:
         return None
-    return HookRunner(config.hooks, budget_seconds=config.run.plugins.hook_budget_ms / 1000)
+    return HookRunner(config.hooks, budget_seconds=_budget(config))
+
+
+def _budget(config: ResolvedConfig) -> float:
+    return config.run.plugins.hook_budget_ms / 1000
 
 
 def _compile_kernels(config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object]) -> None:

@@ -1,9 +1,8 @@
 """From a document to a typed model; what a model refuses is told with file, line, key and what is allowed."""
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from townlet_adapters.documents import Document, KeyPath
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.naming import nearest
 from townlet_plugins.factory import OptionsModel
 
 ModelT = TypeVar("ModelT", bound=OptionsModel)
@@ -80,13 +80,6 @@ def told(error: ConfigError) -> PydanticCustomError:
     problem = error.problems[0]
     context = {"key": problem.key, "found": problem.found, "allowed": problem.allowed}
     return PydanticCustomError(_TOLD, "{found}; {allowed}", context)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Say what a wrong name may have meant and what there is: ``did you mean 'a'? known: a, b``."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return (f"did you mean '{near[0]}'? " if near else "") + f"known: {', '.join(names) or 'none'}"
 
 
 def spell_value(value: object) -> str:

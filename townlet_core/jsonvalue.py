@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from math import isfinite
+from typing import Final, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 """Any value that JSON can carry. Tuples are arrays; NaN and infinity are not JSON."""
@@ -33,3 +34,52 @@ def canonical_json(value: JsonValue) -> bytes:
         TypeError: if the value is not JSON.
     """
     return _ENCODER.encode(value).encode("utf-8")
+
+
+_DEEPEST: Final = 32
+
+
+def checked_json(value: object, most: int) -> JsonValue:
+    """Check what a stranger calls JSON, and copy it into plain dicts and lists that only the caller knows.
+
+    Only the built-in types themselves are taken: a subclass could say one thing now and another later.
+
+    Args:
+        value: what was given.
+        most: how many values and characters there may be, together.
+
+    Raises:
+        ValueError: when it is not JSON, holds numbers beyond 64 bits or text that is no Unicode, or is too
+            large or too deep.
+    """
+    copied, _ = _copied(value, most, _DEEPEST)
+    return copied
+
+
+def _copied(value: object, left: int, depth: int) -> tuple[JsonValue, int]:
+    """Copy a value and tell how much may still come."""
+    left -= 1 + (len(value) if type(value) is str else 0)
+    if left < 0 or depth < 0:
+        raise ValueError("it is too large or too deep")
+    if type(value) is dict:
+        copy: dict[str, JsonValue] = {}
+        for key, item in value.items():
+            name, left = _copied(key, left, depth - 1)
+            if type(name) is not str:
+                raise ValueError("a key is no text")
+            copy[name], left = _copied(item, left, depth - 1)
+        return copy, left
+    if type(value) is list or type(value) is tuple:
+        items: list[JsonValue] = []
+        for item in value:
+            one, left = _copied(item, left, depth - 1)
+            items.append(one)
+        return items, left
+    if type(value) is str:
+        value.encode()
+        return value, left
+    if value is None or type(value) is bool:
+        return value, left
+    if (type(value) is int and -(2**63) <= value < 2**63) or (type(value) is float and isfinite(value)):
+        return value, left
+    raise ValueError("a value in it is no JSON, or a number beyond 64 bits")

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn
 
+from townlet_core.commands import CommandBus
 from townlet_core.digest import FactDigest
 from townlet_core.dispatch import EventDispatcher
-from townlet_core.dto.action import PolicyIdentity
+from townlet_core.dto.action import ActionBatch, PolicyIdentity
 from townlet_core.dto.frame import PICTURED_DECIMALS, StateFrame, TownFrame
 from townlet_core.dto.health import LoopFigures
 from townlet_core.dto.observation import ObservationBatch
@@ -28,11 +29,13 @@ from townlet_core.events.base import Event, Fact
 from townlet_core.events.loop import LoopFailure, LoopTick
 from townlet_core.events.policy import PolicyMetadata
 from townlet_core.events.schema import is_diagnostic
+from townlet_core.handlers import CommandHandlers
 from townlet_core.iteration import TickIterator
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.observers.port import Observer
 from townlet_core.pacing import Pacer
 from townlet_core.parts import (
+    COMMANDS,
     LoopPart,
     check_snapshot,
     compose_snapshot,
@@ -101,6 +104,7 @@ class SimulationLoop:
         snapshots: SnapshotSchedule | None = None,
         save_failure: Callable[[Snapshot], str] | None = None,
         hooks: Hooks = no_hooks,
+        handlers: CommandHandlers | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Put the parts together; nothing runs before ``begin``, ``restore`` or the first step.
@@ -117,6 +121,7 @@ class SimulationLoop:
             save_failure: keeps the snapshot of a failed simulation, which can be looked at but not
                 resumed, and tells its path; nobody by default.
             hooks: tells the counts of the plugins' hooks for ``loop.health``; there are none by default.
+            handlers: the commands that plugins add to those of the world; none by default.
             clock: seconds, for durations only.
 
         Raises:
@@ -129,7 +134,9 @@ class SimulationLoop:
         self._pacer = pacer or Pacer()
         self._snapshots, self._save_failure = snapshots, save_failure
         self._clock = clock
-        self._vitals = Vitals(self._dispatcher, hooks)
+        handlers = handlers or CommandHandlers()
+        self._commands = CommandBus(handlers, self._coming_tick)
+        self._vitals = Vitals(self._dispatcher, lambda: {**hooks(), **handlers.counters()})
         self._observation: ObservationBatch | None = None
         self._announced: PolicyIdentity | None = None
         self._next_seq = 0
@@ -151,6 +158,12 @@ class SimulationLoop:
     def observation(self) -> ObservationBatch:
         """What every agent sees now."""
         return self.begin()
+
+    @property
+    def commands(self) -> CommandBus:
+        """Where commands are given, from any thread; each is executed in the tick that comes next."""
+        self.begin()
+        return self._commands
 
     @property
     def dispatcher(self) -> EventDispatcher:
@@ -186,6 +199,7 @@ class SimulationLoop:
         part: _Part = "world"
         try:
             spec = self._world.spec
+            self._commands.begin(spec)
             part = "policy"
             self._policy.begin(spec, self._run.seed)
             part = "observer"
@@ -227,11 +241,12 @@ class SimulationLoop:
             decision = self._policy.decide(observation)
             identity = self._policy.identity
             part, decided = "world", clock()
-            outcome = self._world.step(decision.actions)
+            outcome, answers = self._obey(observation, decision.actions)
             part, stepped = "observer", clock()
             watched = [event for observer in self._observers for event in observer.observe(outcome, tick)]
             part, observed = "world", clock()
-            facts, diagnostics = self._number(tick, self._announcements(identity), outcome, watched)
+            announced = (*self._announcements(identity), *answers)
+            facts, diagnostics = self._number(tick, announced, outcome, watched)
             if self._digest:
                 self._digest.update(facts)
         except BaseException as error:  # noqa: BLE001 - whatever it was, the tick is half done
@@ -320,10 +335,12 @@ class SimulationLoop:
         digest = FactDigest(part.digest) if self._digest is not None and part.digest is not None else None
         observation = self._world.restore(snapshot)
         try:
+            self._commands.begin(self._world.spec)
             self._policy.begin(self._world.spec, self._run.seed)
             for observer in self._observers:
                 observer.begin(self._world.spec)
             import_parts(snapshot, self._policy, self._observers)
+            self._commands.import_state(snapshot.parts.get(COMMANDS, {}))
         except BaseException as error:
             self._failure = f"it was left half restored: {type(error).__name__}: {error}"
             if isinstance(error, TownletError) or not isinstance(error, Exception):
@@ -348,6 +365,19 @@ class SimulationLoop:
 
     def _is_stopping(self) -> bool:
         return self._stop_requested
+
+    def _coming_tick(self) -> int:
+        return self._observation.tick if self._observation is not None else 0
+
+    def _obey(
+        self, observation: ObservationBatch, actions: ActionBatch
+    ) -> tuple[StepOutcome, tuple[Event, ...]]:
+        """Execute a tick of the world with the commands that wait for it; gives their results, too."""
+        if not self._commands.waiting:
+            return self._world.step(actions), ()
+        asked = self._commands.open_round(observation, self._run.seed)
+        outcome = self._world.step(actions, asked.commands)
+        return outcome, asked.close(observation.tick, outcome.command_results)
 
     def _announcements(self, identity: PolicyIdentity) -> tuple[Event, ...]:
         """Tell who decides, when that is new."""
@@ -405,7 +435,8 @@ class SimulationLoop:
     def _compose(self) -> Snapshot:
         part = LoopPart(self._run.seed, self._next_seq, self.digest, self._announced)
         world = self._world.snapshot()
-        return compose_snapshot(world, self._run.snapshot, part, self._policy, self._observers)
+        commands = self._commands.export_state()
+        return compose_snapshot(world, self._run.snapshot, part, self._policy, self._observers, commands)
 
     def _fail(self, part: "_Part", tick: int, error: BaseException) -> NoReturn:
         """End the run: keep why, tell it, keep a snapshot if asked, raise with tick and agent."""

@@ -7,7 +7,7 @@ from typing import Final
 from townlet_core.dto.action import PolicyIdentity
 from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
 from townlet_core.errors import SnapshotError
-from townlet_core.jsonvalue import JsonValue
+from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.observers.port import Observer
 from townlet_core.ports.policy import PolicyPort
 from townlet_core.ports.state import SupportsState
@@ -16,6 +16,8 @@ from townlet_core.records import record_from_json, record_to_json
 WORLD: Final = "world"
 POLICY: Final = "policy"
 LOOP: Final = "loop"
+COMMANDS: Final = "commands"
+"""What waits and what was answered; a simulation of which nobody has asked anything has no such part."""
 FAILURE: Final = "failure"
 
 
@@ -41,17 +43,20 @@ def observer_part(name: str) -> str:
     return f"observers.{name}"
 
 
-def compose_snapshot(
+def compose_snapshot(  # noqa: PLR0913, PLR0917 - one for each part
     world: Snapshot,
     identity: Mapping[str, str],
     loop: LoopPart,
     policy: PolicyPort,
     observers: Sequence[Observer],
+    commands: JsonObject,
 ) -> Snapshot:
     """Put the parts together around the world's own snapshot."""
     parts: dict[str, JsonValue] = {**world.parts, LOOP: record_to_json(loop)}
     for name, keeper in _keepers(policy, observers).items():
         parts[name] = keeper.export_state()
+    if commands:
+        parts[COMMANDS] = commands
     return replace(world, identity={**world.identity, **identity}, parts=parts)
 
 

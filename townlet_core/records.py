@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from townlet_core.jsonvalue import JsonValue
 
@@ -159,27 +159,38 @@ def _read(hint: Hint, value: JsonValue, where: str) -> object:
     """Read a value of one type; the opposite of ``_plain``."""
     members = union_members(hint)
     if len(members) > 1:
-        if value is None and NoneType in members:
-            return None
-        members = tuple(member for member in members if member is not NoneType)
+        return _read_union(members, value, where)
     only = members[0]
     if isinstance(only, type) and is_dataclass(only):
         return _read_record(only, value, where)
     origin, arguments = get_origin(only), get_args(only)
-    if origin in (list, tuple) and isinstance(value, (list, tuple)):
+    if origin in (list, tuple, Sequence) and isinstance(value, (list, tuple)):
         hints = _items(arguments)
-        hints = hints * len(value) if len(hints) < len(arguments) or origin is list else hints
+        hints = hints * len(value) if len(hints) < len(arguments) or origin is not tuple else hints
         if len(hints) == len(value):
             items = [
                 _read(item, part, f"{where}[{i}]")
                 for i, (item, part) in enumerate(zip(hints, value, strict=True))
             ]
-            return items if origin is list else tuple(items)
+            return tuple(items) if origin is tuple else items
     elif origin in (dict, Mapping) and isinstance(value, Mapping):
         return {key: _read(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    elif type(value) is only:
-        return value
+    elif type(value) is only or only is object or (origin is Literal and value in arguments):
+        return value  # below a JSON value, which is an ``object`` here, anything goes
     raise ValueError(f"{where} is {value!r}, which is no {only}")
+
+
+def _read_union(members: tuple[Hint, ...], value: JsonValue, where: str) -> object:
+    """Read a value of the first type that it fits."""
+    if value is None and NoneType in members:
+        return None
+    kinds = [member for member in members if member is not NoneType]
+    for kind in kinds[:-1]:
+        try:
+            return _read(kind, value, where)
+        except ValueError:
+            continue
+    return _read(kinds[-1], value, where)
 
 
 def _read_record(record_type: type, value: JsonValue, where: str) -> object:

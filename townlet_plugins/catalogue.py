@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
+from townlet_core.dto.command_hook import OfferedCommand
 from townlet_core.errors import PluginError
 from townlet_core.events.schema import CORE_EVENTS, EventRegistry
 from townlet_core.hooks import AffordanceHook
@@ -34,8 +35,8 @@ class PluginRow:
         version: the distribution's version.
         entry_point: name of the entry point.
         name: what a config writes to use it; empty when the plugin was not loaded.
-        kind: ``world``, ``policy``, ``sink``, ``observer``, ``event`` or ``hook``; empty when the plugin was
-            not loaded.
+        kind: ``world``, ``policy``, ``sink``, ``observer``, ``event``, ``command`` or ``hook``; empty when
+            the plugin was not loaded.
         state: ``builtin``, ``allowed``, ``refused: why`` or ``broken: why``.
         target: what builds the part, or the module named by an entry point that was not loaded.
         content_sha256: digest of the distribution's content; empty where there is none: ours, editable
@@ -96,6 +97,7 @@ class Catalogue:
         sinks: factories by the name that ``telemetry.sinks[].use`` has.
         observers: factories by the name that ``observers.extra[].use`` has.
         events: every kind of event that a run may tell.
+        commands: what plugins add to the commands of a world.
         hooks: what may be activated by ``plugins.hooks``, by name.
         rows: every entry point found, loaded or not.
         faults: what the allowlist names and nobody can have.
@@ -107,6 +109,7 @@ class Catalogue:
     sinks: Mapping[str, PartFactory[TelemetrySinkProtocol]]
     observers: Mapping[str, PartFactory[Observer]]
     events: EventRegistry
+    commands: tuple[OfferedCommand, ...]
     hooks: Mapping[str, AffordanceHook]
     rows: tuple[PluginRow, ...]
     faults: tuple[Fault, ...] = ()
@@ -183,6 +186,7 @@ class _Shelf:
         default_factory=lambda: {kind: {} for kind in ("world", "policy", "sink", "observer")}
     )
     events: EventRegistry = CORE_EVENTS
+    commands: list[OfferedCommand] = field(default_factory=list)
     hooks: dict[str, AffordanceHook] = field(default_factory=dict)
     rows: list[PluginRow] = field(default_factory=list)
     states: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -207,20 +211,23 @@ class _Shelf:
         """Take everything that a plugin offers.
 
         Raises:
-            PluginError: when a name is taken, or an event's kind is not the plugin's to give.
+            PluginError: when a name is taken, or an event's kind or a command's name is not the plugin's.
         """
         self._require_parts(offers)
+        _require_commands(listing.entry_point, offers.commands)
         with broken("its events are none"):
             events = self.events.extended(listing.entry_point, offers.events)
             for each in offers.events:
                 events.data_schema(each.kind)
         self.events = events
+        self.commands += offers.commands
         self.names[listing.entry_point] = listing.distribution
         found: list[tuple[str, str, str]] = []
         for kind, factories in offers.parts.items():
             self.parts[kind] |= {factory.name: factory for factory in factories}
             found += [(factory.name, kind, factory.origin) for factory in factories]
         found += [(each.kind, "event", f"{each.__module__}:{each.__qualname__}") for each in offers.events]
+        found += [(each.spec.name, "command", listing.target) for each in offers.commands]
         if offers.stages:
             self.hooks[listing.entry_point] = AffordanceHook(listing.entry_point, offers.stages, sha256)
             found.append((listing.entry_point, "hook", listing.target))
@@ -280,11 +287,22 @@ class _Shelf:
             sinks=_named(self.parts["sink"]),
             observers=_named(self.parts["observer"]),
             events=self.events,
+            commands=tuple(self.commands),
             hooks=MappingProxyType(dict(self.hooks)),
             rows=tuple(self.rows),
             faults=faults,
             warnings=tuple(self.warnings),
         )
+
+
+def _require_commands(entry_point: str, commands: Sequence[OfferedCommand]) -> None:
+    """Refuse a command whose name is not the plugin's to give, or taken."""
+    names = Counter(each.spec.name for each in commands)
+    for name, count in names.items():
+        if name.rpartition(".")[0] != entry_point:
+            raise BrokenPluginError(f"its command '{name}' must be called '{entry_point}.<name>'")
+        if count > 1:
+            raise BrokenPluginError(f"the command '{name}' is offered twice")
 
 
 def _named(factories: Mapping[str, PartFactory[object]]) -> Mapping[str, PartFactory[ProductT]]:

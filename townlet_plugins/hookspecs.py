@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pluggy
 
+from townlet_core.dto.command_hook import OfferedCommand
 from townlet_core.dto.hook import Cancel, Effect, HookContext
 from townlet_core.events.base import Event
 from townlet_core.observers.port import Observer
@@ -77,6 +78,23 @@ def townlet_events() -> Sequence[type[Event]]:
     Returns:
         Frozen dataclasses whose ``kind`` is ``<entry point>.<name>``, in lower-case letters, digits and
         underscores.
+    """
+    return ()
+
+
+@hookspec
+def townlet_commands() -> Sequence[OfferedCommand]:
+    """Offer commands, which people and programs give to a run beside those of its world.
+
+    Called once, when the catalogue is loaded and before any config is validated. As soon as the plugin is
+    allowed, its commands can be given. A command's function is asked at the start of the tick after it was
+    given; keep to a pure function of its ``CommandContext``, within ``plugins.hook_budget_ms``.
+
+    Returns:
+        One ``OfferedCommand`` for each: a ``CommandSpec`` whose ``name`` is ``<entry point>.<name>``, in
+        lower-case letters, digits and underscores behind the dot, and the function. That answers
+        ``CommandDone(commands, result)``, with at most 16 commands to the world, or
+        ``CommandRefused(reason)``.
     """
     return ()
 

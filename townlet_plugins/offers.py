@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast, get_args
 
 import pluggy
 
+from townlet_core.dto.command import LONGEST_TEXT, Argument, ArgumentType, CommandSpec, Role, is_line
+from townlet_core.dto.command_hook import OfferedCommand
 from townlet_core.dto.hook import HookStage
 from townlet_core.errors import PluginError, TownletError
 from townlet_core.events.base import Event
@@ -29,8 +31,12 @@ PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
 """Each hook that offers factories: the kind of part, and what every part of that kind has."""
 
 EVENTS: Final = "townlet_events"
+COMMANDS: Final = "townlet_commands"
 AFFORDANCE: Final = "townlet_affordance_"
 """How the names of hooks begin that the town asks while it runs; the stage follows."""
+
+COMMAND_NAME: Final = r"\S+\.[a-z][a-z0-9_]*"
+"""The name of a plugin's command; the shelf knows what must stand before the last dot."""
 
 _OPTIONS_METHODS = ("model_validate_json", "model_json_schema", "model_dump")
 
@@ -48,11 +54,13 @@ class Offers:
     Attributes:
         parts: factories by kind: ``world``, ``policy``, ``sink``, ``observer``.
         events: classes of its own events.
+        commands: commands of its own.
         stages: what the town asks while it runs, by stage.
     """
 
     parts: Mapping[str, tuple[PartFactory[object], ...]]
     events: tuple[type[Event], ...]
+    commands: tuple[OfferedCommand, ...]
     stages: Mapping[HookStage, HookFunction]
 
 
@@ -68,6 +76,7 @@ def ask(plugin: object, blame: str = "") -> Offers:
     """
     parts: dict[str, tuple[PartFactory[object], ...]] = {}
     events: tuple[type[Event], ...] = ()
+    commands: tuple[OfferedCommand, ...] = ()
     stages: dict[HookStage, HookFunction] = {}
     for name, function in _hooks(plugin):
         if name.startswith(AFFORDANCE):
@@ -78,6 +87,8 @@ def ask(plugin: object, blame: str = "") -> Offers:
             answers = list(cast("Iterable[object]", function()))
         if name == EVENTS:
             events = tuple(map(_event, answers))
+        elif name == COMMANDS:
+            commands = tuple(map(_command, answers))
         else:
             kind, members = PARTS[name]
             parts[kind] = tuple(
@@ -87,9 +98,9 @@ def ask(plugin: object, blame: str = "") -> Offers:
                 else cast("PartFactory[object]", each)
                 for each in answers
             )
-    if not (any(parts.values()) or events or stages):
+    if not (any(parts.values()) or events or commands or stages):
         raise BrokenPluginError("it offers nothing: mark its functions with townlet_plugins.hookimpl")
-    return Offers(parts, events, stages)
+    return Offers(parts, events, commands, stages)
 
 
 def _hooks(plugin: object) -> Iterator[tuple[str, Callable[..., object]]]:
@@ -128,6 +139,43 @@ def _event(offered: object) -> type[Event]:
     if not (isinstance(offered, type) and issubclass(offered, Event)):
         raise BrokenPluginError(f"{EVENTS} offers {offered!r}, no class of events")
     return offered
+
+
+def _command(offered: object) -> OfferedCommand:
+    """Check an offered command, as far as that goes without asking it anything."""
+    if type(offered) is not OfferedCommand or type(offered.spec) is not CommandSpec:
+        raise BrokenPluginError(f"{COMMANDS} offers {offered!r}, no OfferedCommand with a CommandSpec")
+    spec = offered.spec
+    # Nothing has checked the types of a stranger's fields.
+    name, role, summary, arguments, function = cast(
+        "tuple[object, ...]", (spec.name, spec.role, spec.summary, spec.arguments, offered.function)
+    )
+    complaint = ""
+    if not isinstance(name, str) or not re.fullmatch(COMMAND_NAME, name):
+        complaint = "its name is none: <entry point>.<name>, in lower-case letters, digits and underscores"
+    elif role not in get_args(Role):
+        complaint = f"its role is none: {', '.join(get_args(Role))}"
+    elif not is_line(summary, LONGEST_TEXT):
+        complaint = f"its summary is no text of at most {LONGEST_TEXT} printable characters"
+    elif not isinstance(arguments, tuple) or not all(map(_is_argument, arguments)):
+        complaint = f"its arguments are no tuple of Arguments; types: {', '.join(get_args(ArgumentType))}"
+    elif len({each.name for each in spec.arguments}) < len(arguments):
+        complaint = "it has an argument twice"
+    elif not callable(function):
+        complaint = "there is nothing that answers it"
+    if complaint:
+        raise BrokenPluginError(f"{COMMANDS} offers {name!r}: {complaint}")
+    return offered
+
+
+def _is_argument(given: object) -> bool:
+    return (
+        type(given) is Argument
+        and is_line(given.name, LONGEST_TEXT)
+        and given.name.isidentifier()
+        and given.type in get_args(ArgumentType)
+        and type(given.required) is bool
+    )
 
 
 def _factory(offered: object, hook: str) -> PartFactory[object]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 
 from townlet_core.dto.action import ActionBatch, PolicyIdentity
+from townlet_core.dto.command import CommandSpec
 from townlet_core.dto.frame import TownFrame
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import ContractError
@@ -64,6 +65,14 @@ def credulous(self, snapshot):
     return self.reset(0)
 
 
+OBEY = FakeWorld._obey
+
+
+def obliging(self, command):
+    self._state.meals += 1
+    return OBEY(self, command)
+
+
 WORLD_BREACHES = {
     "shape": (
         broken_world(observe=lambda o: replace(o, alive=o.mask)),
@@ -101,6 +110,27 @@ WORLD_BREACHES = {
         ),
         "slot 1 is dead, so its row must be zero",
     ),
+    "command name": (
+        broken_world(
+            spec=property(
+                lambda self: replace(self._spec, commands=(CommandSpec("a.feed", "admin", "Feeds."),))
+            )
+        ),
+        "the command 'a.feed' must be called",
+    ),
+    "command results": (
+        broken_world(step=lambda o: replace(o, command_results=())),
+        "one result for each command, in order",
+    ),
+    "command code": (
+        broken_world(
+            step=lambda o: replace(
+                o, command_results=tuple(replace(each, error=None) for each in o.command_results)
+            )
+        ),
+        "was answered ok, not unknown_command",
+    ),
+    "command effect": (broken_world(_obey=obliging), "commands that were refused have changed the world"),
     "tick": (broken_world(observe=lambda o: replace(o, tick=0)), "it describes the start of 1"),
     "view": (
         broken_world(spec=property(lambda self: replace(self._spec, offers_view=True))),

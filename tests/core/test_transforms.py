@@ -23,6 +23,7 @@ from townlet_core.transforms.redact import Redact, RedactSettings, blank
 from townlet_core.transforms.rename import (
     DISPLAY_NAME,
     NUMBER_FIELDS,
+    OPEN_FIELDS,
     RESIDENT_FIELDS,
     TEXT_FIELDS,
     RenameResidents,
@@ -296,6 +297,7 @@ HARMLESS = {
     "flows",
     "hook",
     "hooks",
+    "issuer",
     "item",
     "job_id",
     "object_id",
@@ -330,7 +332,7 @@ def test_every_field_of_every_kind_that_could_name_somebody_is_renamed_or_known_
                 return set()
         return {name}
 
-    known = RESIDENT_FIELDS | NUMBER_FIELDS | TEXT_FIELDS | {DISPLAY_NAME} | HARMLESS
+    known = RESIDENT_FIELDS | NUMBER_FIELDS | TEXT_FIELDS | OPEN_FIELDS | {DISPLAY_NAME} | HARMLESS
     asked = {
         name for kind in CORE_EVENTS.classes for name in open_questions(CORE_EVENTS.data_schema(kind), "")
     }

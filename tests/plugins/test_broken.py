@@ -19,6 +19,16 @@ HEAD = "from townlet_plugins import hookimpl\nfrom townlet_plugins.factory impor
 MARKED = HEAD + "@hookimpl\n"
 
 
+def offering(spec: str, function: str = "print", *, twice: bool = False) -> str:
+    """A plugin with one command, perhaps offered twice."""
+    offer = f"OfferedCommand(CommandSpec({spec}), {function})"
+    return (
+        "from townlet_core.dto.command import Argument, CommandSpec\n"
+        "from townlet_core.dto.command_hook import OfferedCommand\n"
+        f"ONE = Argument('a', 'int')\n{MARKED}def townlet_commands(): return [{offer}] * {1 + twice}"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "why"),
     [
@@ -52,6 +62,24 @@ MARKED = HEAD + "@hookimpl\n"
         (MARKED + "def townlet_affordance_before(): pass", "its townlet_affordance_before takes no context"),
         (MARKED + "def townlet_affordance_during(context): pass", "unknown hook 'townlet_affordance_during'"),
         (MARKED + "def townlet_events(): return (int,)", "offers <class 'int'>, no class of events"),
+        (MARKED + "def townlet_commands(): return (int,)", "no OfferedCommand with a CommandSpec"),
+        (offering("'bakery.feed', 'admin', ''").replace("(CommandSpec(", "(print("), "no OfferedCommand"),
+        (offering("'other.feed', 'admin', ''"), "'other.feed' must be called 'bakery.<name>'"),
+        (offering("'feed', 'admin', ''"), "its name is none: <entry point>.<name>"),
+        (offering("'bakery.Feed', 'admin', ''"), "its name is none"),
+        (offering("'bakery.feed\\n', 'admin', ''"), "its name is none"),
+        (offering("7, 'admin', ''"), "its name is none"),
+        (offering("'bakery.feed', 'root', ''"), "its role is none: viewer, admin"),
+        (offering("'bakery.feed', ['admin'], ''"), "its role is none"),
+        (offering("'bakery.feed', 'admin', 7"), "its summary is no text"),
+        (offering("'bakery.feed', 'admin', '', [ONE]"), "its arguments are no tuple of Arguments"),
+        (offering("'bakery.feed', 'admin', '', ('a',)"), "its arguments are no tuple of Arguments"),
+        (offering("'bakery.feed', 'admin', '', (Argument('a', 'yes'),)"), "types: text, int, real, bool, xy"),
+        (offering("'bakery.feed', 'admin', '', (Argument('a b', 'int'),)"), "are no tuple of Arguments"),
+        (offering("'bakery.feed', 'admin', '', (Argument('a', 'int', 1),)"), "are no tuple of Arguments"),
+        (offering("'bakery.feed', 'admin', '', (ONE, ONE)"), "it has an argument twice"),
+        (offering("'bakery.feed', 'admin', ''", "'feed'"), "there is nothing that answers it"),
+        (offering("'bakery.feed', 'admin', ''", twice=True), "the command 'bakery.feed' is offered twice"),
     ],
 )
 def test_a_broken_plugin_says_what_is_wrong(package, site, source, why):

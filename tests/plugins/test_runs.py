@@ -12,7 +12,8 @@ from townlet_adapters.composition import Output, RunRequest, open_run, open_simu
 from townlet_adapters.config.source import parse_override
 from townlet_adapters.documents import read_document
 from townlet_adapters.worlds.town.shipped import shipped_file
-from townlet_core.errors import ConfigError, PluginError
+from townlet_core.dto.command import Command
+from townlet_core.errors import ConfigError, PluginError, SnapshotError
 
 SHOP = """\
 from dataclasses import dataclass, replace
@@ -230,6 +231,89 @@ def test_a_third_partys_sink_that_cannot_start_ends_the_run_by_name(package, sit
     config = allowing(package.permit, TOWN) | {"telemetry": {"sinks": [{"use": package.module}]}}
     with pytest.raises(PluginError, match=f"the sink '{package.module}' cannot start: OSError: closed"):
         open_run(RunRequest(config)).__enter__()
+
+
+COMMANDS = """\
+import sys
+from townlet_core.dto.command import Argument, Command, CommandSpec
+from townlet_core.dto.command_hook import CommandDone, OfferedCommand
+from townlet_plugins import hookimpl
+
+def feed(context):
+    needs = {"hunger": 0.5 + context.unit(0) / 2}
+    fed = Command("set_need", {"agent_id": context.args["agent_id"], "needs": needs})
+    return CommandDone((fed,), {"fed": context.args["agent_id"]})
+
+@hookimpl
+def townlet_commands():
+    who = (Argument("agent_id", "text"),)
+    return (
+        OfferedCommand(CommandSpec("bakery.feed", "admin", "Feeds somebody.", who), feed),
+        OfferedCommand(CommandSpec("bakery.exit", "admin", "Goes away."), lambda context: sys.exit(0)),
+    )
+"""
+FEED = {"agent_id": "a00001"}
+
+
+def commanded(config, folder, *names, ticks, resume=None):
+    """Live with a command in each of the first ticks."""
+    with open_run(RunRequest(config, output=Output(keep=True, path=folder), resume=resume)) as run:
+        for number, name in enumerate(names):
+            request = Command(name, FEED if name == "bakery.feed" else {}, str(number), "ada")
+            run.loop.commands.submit(request, "admin")
+            run.loop.step()
+        summary = run.loop.run_for(ticks - len(names))
+        run.drain()
+    return summary
+
+
+def test_a_plugins_commands_can_be_given_as_soon_as_it_is_let_in(package, site, tmp_path):
+    package.source = COMMANDS
+    permit = pin(package.install(site))
+    names = ("bakery.feed", "bakery.exit", "bakery.exit")
+    commanded(allowing(permit, TOWN), tmp_path / "run", *names, ticks=60)
+    told = [line["data"] for line in lines(tmp_path / "run") if line["type"] == "townlet.console.result"]
+    assert [(each["name"], each["status"], each["tick"]) for each in told] == [
+        ("bakery.feed", "ok", 0),
+        ("bakery.exit", "error", 1),
+        ("bakery.exit", "error", 2),
+    ]
+    assert told[0]["result"] == {"fed": "a00001"}
+    assert [each["error"]["code"] for each in told[1:]] == ["internal", "unsupported"]
+    (*_, health) = [line["data"] for line in lines(tmp_path / "run") if line["type"] == "townlet.loop.health"]
+    assert health["hooks"]["bakery.exit"] == {"calls": 1, "failures": 1, "overruns": 0, "disabled": True}
+    assert health["hooks"]["bakery.feed"]["calls"] == 1
+    rows = json.loads((tmp_path / "run/run.json").read_text())["plugins"]
+    commands = {row["name"] for row in rows if row["kind"] == "command"}
+    assert commands == {"bakery.feed", "bakery.exit"}
+
+
+def test_a_command_of_a_plugin_that_is_not_let_in_is_not_known(package, site):
+    package.source = COMMANDS
+    package.install(site)
+    with open_simulation(TOWN) as simulation:
+        ticket = simulation.commands.submit(Command("bakery.feed", FEED, "1"), "admin")
+        assert ticket.result.error.code == "unknown_command"
+    assert not package.canary.exists()
+
+
+def test_a_run_with_a_plugins_command_goes_on_from_its_snapshot(package, site, tmp_path):
+    package.source = COMMANDS
+    config = allowing(pin(package.install(site)), TOWN)
+    names = ("bakery.feed", "bakery.exit", "bakery.feed")
+    whole = commanded(config, tmp_path / "whole", *names, ticks=5)
+    with open_run(RunRequest(config, output=Output(keep=True, path=tmp_path / "first"))) as run:
+        for number, name in enumerate(names):
+            request = Command(name, FEED if name == "bakery.feed" else {}, str(number), "ada")
+            run.loop.commands.submit(request, "admin")
+            if number == 2:
+                kept_at = run.save_snapshot()
+                break
+            run.loop.step()
+    rest = commanded(config, tmp_path / "rest", ticks=3, resume=kept_at)
+    assert rest.digest == whole.digest
+    with pytest.raises(SnapshotError, match=r"'bakery\.feed' waits, and nobody here knows it"):
+        open_run(RunRequest(TOWN, resume=kept_at)).__enter__()
 
 
 HOOKS = """\

@@ -28,6 +28,9 @@ from townlet_adapters.worlds.town.vocabulary import (
     TILL_KINDS,
 )
 from townlet_core import seeding
+from townlet_core.commands import MOST_REMEMBERED, MOST_WAITING
+from townlet_core.dto.command import ERROR_CODES
+from townlet_core.dto.command_hook import MOST_COMMANDS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "domain.md"
 Table = list[dict[str, str]]
@@ -70,9 +73,24 @@ def named(*head: str) -> dict[str, str]:
 
 def test_the_page_has_the_sections_of_the_rules():
     numbers = re.findall(r"^## (\d+)\.", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert numbers == [str(n) for n in (*range(12), 16, 17, 20, 21, 23, 24, 25, 26)]
+    assert numbers == [str(n) for n in (*range(12), 16, 17, 19, 20, 21, 23, 24, 25, 26)]
     assert "\n## Measured\n" in PAGE.read_text(encoding="utf-8")
     assert "\n## Decisions\n" in PAGE.read_text(encoding="utf-8")
+
+
+# Commands.
+
+
+def test_the_commands_are_those_that_the_town_obeys():
+    rows = table("command", "role", "arguments", "effect", "errors")
+    told = [(words(row["command"])[0], row["role"], tuple(words(row["arguments"]))) for row in rows]
+    obeyed = TownModel.build(TownOptions()).spec.commands
+    assert told == [(spec.name, spec.role, tuple(each.name for each in spec.arguments)) for spec in obeyed]
+    assert {code for row in rows for code in words(row["errors"])} <= ERROR_CODES
+    page = PAGE.read_text(encoding="utf-8")
+    assert f"the last {MOST_REMEMBERED} commands" in page
+    assert f"At most {MOST_WAITING} wait, {MOST_WAITING // 2} while a viewer asks" in page
+    assert f"at most {MOST_COMMANDS}, each for itself" in page
 
 
 # Options.

@@ -79,8 +79,9 @@ def test_a_command_that_the_town_does_not_know_is_answered_and_changes_nothing()
     expected = plain.step(nothing(slots))
     found = asked.step(nothing(slots), [Command("spawn", {"name": "Ada"}, cmd_id="7")])
     (result,) = found.command_results
-    assert (result.status, result.code, result.cmd_id, result.tick) == ("error", "unknown_command", "7", 0)
-    assert "spawn" in result.message
+    assert (result.status, result.cmd_id, result.tick) == ("error", "7", 0)
+    assert result.error.code == "unknown_command"
+    assert "spawn" in result.error.message
     assert expected.events == found.events
     assert asked.snapshot() == plain.snapshot()
 

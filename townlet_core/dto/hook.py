@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final, Literal, Self, TypeAlias
 
 from townlet_core import seeding
+from townlet_core.dto.draws import Draws, own_index
 
 HookStage: TypeAlias = Literal["before", "after", "failed"]
 STAGES: Final[tuple[HookStage, ...]] = ("before", "after", "failed")
@@ -20,12 +21,9 @@ MOST_MONEY: Final = 500
 MOST_ITEMS: Final = 2
 """Largest amount of one effect, of either sign."""
 
-FIRST_DRAW: Final = 1000
-"""Draws of the stream ``world`` below this index are the town's own."""
-
 
 @dataclass(frozen=True, slots=True)
-class HookContext:
+class HookContext(Draws):
     """One use of an object at the moment at which a hook is asked; every hook gets a copy of its own.
 
     Attributes:
@@ -75,23 +73,6 @@ class HookContext:
     reason: str | None
     seed: int = field(repr=False)
 
-    def draw(self, index: int) -> int:
-        """Draw 64 bits, the same ones whenever this resident, tick, hook and index meet again.
-
-        Args:
-            index: which of the hook's draws, from 0. Stages and affordances share them: where two numbers
-                must be independent, give them two indices.
-        """
-        return seeding.draw(*self._key(index))
-
-    def unit(self, index: int) -> float:
-        """Draw a double in [0, 1)."""
-        return seeding.unit(*self._key(index))
-
-    def integer(self, low: int, high: int, index: int) -> int:
-        """Draw an integer in [low, high]; the range holds fewer than 2**31 numbers."""
-        return seeding.integer(low, high, *self._key(index))
-
     def addressed_to(self, hook: str) -> Self:
         """Copy everything for one hook, so that nothing it does to its copy reaches another."""
         return replace(
@@ -103,11 +84,8 @@ class HookContext:
         )
 
     def _key(self, index: int) -> tuple[int, int, int, int, int]:
-        """Name a draw; the hook's name parts it from what other hooks draw with the same index."""
-        if index < 0:
-            raise ValueError(f"draw {index}; allowed: from 0")
-        own = (seeding.text_key(self.hook) + index) % (seeding.SEED_LIMIT - FIRST_DRAW)
-        return self.seed, seeding.WORLD, self.tick, self.serial, FIRST_DRAW + own
+        """Stages and affordances share their draws."""
+        return self.seed, seeding.WORLD, self.tick, self.serial, own_index(self.hook, index)
 
 
 @dataclass(frozen=True, slots=True)

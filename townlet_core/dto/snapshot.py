@@ -16,7 +16,7 @@ class Snapshot:
     Attributes:
         tick: number of finished ticks.
         identity: what must agree before a restore (``sim_digest``, ``town_digest``, ``policy_hash``, ...).
-        parts: ``world``, ``policy``, ``loop`` and one per observer.
+        parts: ``world``, ``policy``, ``loop`` and one per observer; ``commands`` once somebody gave one.
         schema_version: version of this layout.
     """
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from townlet_core.dto.command import CommandSpec
+
 
 @dataclass(frozen=True, slots=True)
 class WorldSpec:
@@ -19,6 +21,7 @@ class WorldSpec:
         fields: name of each navigation field number; goals of a ``PolicyContext`` are indices into it.
         ticks_per_day: number of ticks in a day.
         offers_view: whether observations bring a ``TownView`` for policies that plan.
+        commands: what the world obeys; it is never given any other command.
     """
 
     world: str
@@ -32,3 +35,4 @@ class WorldSpec:
     fields: tuple[str, ...] = ()
     ticks_per_day: int = 1440
     offers_view: bool = False
+    commands: tuple[CommandSpec, ...] = ()

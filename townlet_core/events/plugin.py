@@ -25,8 +25,9 @@ class PluginRefused(Event):
 class PluginRejected(Event):
     """A hook's answer was dropped, and the town went on without it. A diagnostic.
 
-    ``stage`` is ``before``, ``after`` or ``failed``; ``problem`` says what was wrong, and whether the hook
-    is asked no more.
+    ``stage`` is ``before``, ``after`` or ``failed``, or ``command`` for a plugin's command, which is the
+    ``hook`` then and has neither affordance nor resident; ``problem`` says what was wrong, and whether the
+    hook is asked no more.
     """
 
     kind: ClassVar[str] = "plugin.rejected"

@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args, get_origin
 
 from townlet_core.events.affordance import AffordanceFail, AffordanceFinish, AffordanceStart
 from townlet_core.events.base import Event
+from townlet_core.events.console import ConsoleResult
 from townlet_core.events.economy import EconomyDay, EconomyRent, EconomyRestock
 from townlet_core.events.employment import (
     EmploymentAbsent,
@@ -44,7 +45,6 @@ SCHEMA_VERSION: Final = 1
 
 RESERVED_KINDS: Final = frozenset(
     {
-        "console.result",
         "economy.band",
         "economy.price",
         "lifecycle.exit",
@@ -250,6 +250,7 @@ CORE_EVENTS: Final = EventRegistry(
         AffordanceFail,
         AffordanceFinish,
         AffordanceStart,
+        ConsoleResult,
         EconomyDay,
         EconomyRent,
         EconomyRestock,

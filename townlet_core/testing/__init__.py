@@ -1,5 +1,6 @@
-"""Fakes and contract checks, for us and for every author of a world, a policy, a sink or a hook."""
+"""Fakes and contract checks, for us and for every author of a world, policy, sink, hook or command."""
 
+from townlet_core.testing.contracts.commands import check_commands, command_contexts
 from townlet_core.testing.contracts.hooks import check_hooks, hook_contexts, hook_of
 from townlet_core.testing.contracts.policy import check_policy
 from townlet_core.testing.contracts.sink import check_sink
@@ -12,10 +13,12 @@ __all__ = [
     "FakePolicy",
     "FakeWorld",
     "ManualClock",
+    "check_commands",
     "check_hooks",
     "check_policy",
     "check_sink",
     "check_world",
+    "command_contexts",
     "hook_contexts",
     "hook_of",
 ]

@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from townlet_core import seeding
 from townlet_core.dto.action import ActionBatch, Decision, PolicyContext, PolicyIdentity
-from townlet_core.dto.command import Command
+from townlet_core.dto.command import Argument, Command, CommandResult, CommandSpec
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.observation import ObservationBatch
@@ -32,6 +32,13 @@ _DECAY: Final = (0.02, 0.01, 0.005)
 _GAIN: Final = 0.4
 _FULL: Final = 0.95
 _QUARREL: Final = 0.05
+_FEED: Final = CommandSpec(
+    "feed",
+    "admin",
+    "Makes somebody less hungry.",
+    (Argument("agent_id", "text"), Argument("amount", "real", required=False)),
+)
+_LOOK: Final = CommandSpec("look", "viewer", "Tells how many live here.")
 
 
 def readonly(values: "array[int] | array[float]", *shape: int) -> memoryview:
@@ -86,6 +93,7 @@ class FakeWorld:
             map_window=1,
             fields=("home",),
             ticks_per_day=ticks_per_day,
+            commands=(_FEED, _LOOK),
         )
         self._fail_at, self._empty_from = fail_at, empty_from
         self._state = _WorldState()
@@ -105,11 +113,11 @@ class FakeWorld:
         return self._observe()
 
     def step(self, actions: ActionBatch, commands: Sequence[Command] = ()) -> StepOutcome:
-        """Execute one tick; commands are not known here."""
-        del commands
+        """Execute one tick; commands come first."""
         state, tick = self._state, self._state.tick
         if tick == self._fail_at:
             raise WorldError("the fake world was told to fail", tick=tick, phase=4, agent_id="agent_0")
+        results = tuple(self._obey(command) for command in commands)
         events: list[Event] = []
         counts = dict.fromkeys(_ACTIONS, 0)
         for slot, action in enumerate(actions.action.tolist()):
@@ -134,6 +142,7 @@ class FakeWorld:
             truncated=readonly(array("B", [0] * capacity), capacity),
             events=tuple(events),
             summary=self._summary,
+            command_results=results,
         )
 
     def frame(self) -> TownFrame:
@@ -169,6 +178,24 @@ class FakeWorld:
     def _living(self) -> int:
         gone = self._empty_from is not None and self._state.tick > self._empty_from
         return 0 if gone else self._spec.capacity
+
+    def _obey(self, command: Command) -> CommandResult:
+        tick = self._state.tick
+        spec = {each.name: each for each in self._spec.commands}.get(command.name)
+        if spec is None:
+            return command.refused(tick, "unknown_command", f"the fake world knows no '{command.name}'")
+        try:
+            args = spec.read(command.args)
+        except ValueError as error:
+            return command.refused(tick, "invalid_args", str(error))
+        if spec is _LOOK:
+            return command.done(tick, {"living": self._living()})
+        fed = [slot for slot in range(self._living()) if args["agent_id"] == f"agent_{slot}"]
+        if not fed:
+            return command.refused(tick, "not_found", f"nobody here is called {args['agent_id']}")
+        needs = self._state.needs[fed[0]]
+        needs[0] = min(1.0, max(0.0, needs[0] + cast("float", args.get("amount", _GAIN))))
+        return command.done(tick, args)
 
     def _act(self, slot: int, action: int, events: list[Event]) -> str:
         """Let one resident do something and grow needier; gives the name of what was done."""

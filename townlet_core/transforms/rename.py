@@ -42,8 +42,11 @@ NUMBER_FIELDS: Final = frozenset({"serial", "slot", "target"})
 IDENTIFYING_FEATURE: Final = re.compile(r"serial|slot|target|embedding_slot|.+_code_\d+")
 """Names of features that tell who somebody is: -1 for everybody, so that a policy still finds its columns."""
 
-TEXT_FIELDS: Final = frozenset({"detail", "error", "last_error", "message", "problem", "text"})
-"""Names of fields with sentences, in which a resident may be named."""
+TEXT_FIELDS: Final = frozenset({"cmd_id", "detail", "error", "last_error", "message", "problem", "text"})
+"""Names of fields with sentences or with what a person made up, in which a resident may be named."""
+
+OPEN_FIELDS: Final = frozenset({"details", "result"})
+"""Names of fields with an object in which a world or plugin may tell anything: empty."""
 
 DISPLAY_NAME: Final = "name"
 """Name of the field that shows a resident to people; beside ``agent_id`` it gets the same pseudonym."""
@@ -208,6 +211,8 @@ class RenameResidents:
             return self._residents(value, known)
         if name in TEXT_FIELDS and isinstance(value, str):
             return HIDDEN_TEXT
+        if name in OPEN_FIELDS and isinstance(value, Mapping):
+            return {}
         return self._value(value, known)
 
     def _residents(self, value: object, known: _Names) -> object:

@@ -1,10 +1,12 @@
-"""What the hooks answer, and that they keep Townlet's contract."""
+"""What the hooks and the command answer, and that they keep Townlet's contract."""
 
 from dataclasses import replace
 
+from townlet_adapters.worlds.town.vocabulary import COMMANDS
 from townlet_bakery import plugin
+from townlet_core.dto.command_hook import CommandRefused
 from townlet_core.dto.hook import Cancel, NeedEffect, StockEffect
-from townlet_core.testing import check_hooks, hook_contexts, hook_of
+from townlet_core.testing import check_commands, check_hooks, command_contexts, hook_contexts, hook_of
 
 
 def uses(affordance, **changes):
@@ -45,3 +47,21 @@ def test_other_uses_are_none_of_its_business():
     for context in uses("eat_meal", stock=0):
         assert plugin.townlet_affordance_before(context) is None
         assert plugin.townlet_affordance_after(context) == []
+
+
+def test_the_command_keeps_its_contract():
+    asked = [{}, {"agent_id": "a00003"}, {"agent_id": "nobody"}]
+    requests = [each for args in asked for each in command_contexts(plugin.FEED, args)]
+    check_commands(plugin.townlet_commands, requests, COMMANDS)
+
+
+def test_a_loaf_goes_to_whom_it_is_meant_for_or_to_the_hungriest():
+    for context in command_contexts(plugin.FEED, {}):
+        hunger = {name: each.needs["hunger"] for name, each in context.residents.items()}
+        done = plugin.feed(context)
+        assert hunger[done.result["agent_id"]] == min(hunger.values())
+        assert done.result["hunger"] == min(1.0, min(hunger.values()) + plugin.LOAF)
+    (context,) = command_contexts(plugin.FEED, {"agent_id": "a00003"}, 1)
+    assert plugin.feed(context).result["agent_id"] == "a00003"
+    (context,) = command_contexts(plugin.FEED, {"agent_id": "nobody"}, 1)
+    assert plugin.feed(context) == CommandRefused("nobody in town is called that", "not_found")

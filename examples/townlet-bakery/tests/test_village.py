@@ -7,6 +7,7 @@ from importlib.resources import as_file, files
 import pytest
 
 from townlet_adapters.composition import open_simulation
+from townlet_core.dto.command import Command
 
 ALLOW = [{"distribution": "townlet-bakery", "entry_point": "bakery", "allow_editable": True}]
 MORNING = 720
@@ -71,3 +72,16 @@ def test_the_same_morning_comes_again(village):
         with open_simulation(village / "village.yaml", overrides=overrides, digest=True) as simulation:
             digests.add(simulation.run_for(100).digest)
     assert len(digests) == 1
+
+
+def test_a_loaf_that_is_given_away_fills_the_hungriest(village):
+    overrides = {"plugins.allow": ALLOW, "telemetry.sinks": []}
+    with open_simulation(village / "village.yaml", overrides=overrides) as simulation:
+        simulation.run_for(300)
+        request = Command("bakery.feed", cmd_id="loaf-1", issuer="baker")
+        ticket = simulation.commands.submit(request, "admin")
+        simulation.step()
+        told = ticket.result
+        assert (told.status, told.tick) == ("ok", 300)
+        slot = simulation.observation.agent_ids.index(told.result["agent_id"])
+        assert simulation.observation.view.needs[slot, 0] == pytest.approx(told.result["hunger"], abs=0.01)

@@ -10,7 +10,6 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import Field, RootModel
 
 from townlet_adapters.documents import Document, KeyPath
-from townlet_adapters.validation import nearest
 from townlet_adapters.worlds.town.codes import (
     INVENTORY_LIMITS,
     ITEMS,
@@ -31,6 +30,7 @@ from townlet_adapters.worlds.town.vocabulary import (
 )
 from townlet_core.dto.hook import STAGES, HookStage
 from townlet_core.errors import ConfigError, Problem
+from townlet_core.naming import nearest
 
 NUMBER: Final = "number"
 BOOL: Final = "bool"

@@ -57,6 +57,8 @@ class Intervention:
 
 
 _NO_ORDERS: Records = np.zeros(0, INTERVENTION)
+_ROWS_OF_ONE = 8
+"""More than the rows that one intervention writes, dismissals apart: move, leave or failure, grant."""
 
 
 def allocate_arrays(model: TownModel, towns: int) -> TownArrays:
@@ -298,7 +300,15 @@ class TownBatch:
             for name in INTERVENTION.names or ():
                 row[name] = order.__getattribute__(name)
         self._orders.clear()
+        self._make_room(len(orders))
         return orders
+
+    def _make_room(self, orders: int) -> None:
+        """Let the journal hold what that many interventions may write beside a tick's own rows."""
+        towns, rows = self.journal.rows.shape
+        needed = self.model.journal_rows + _ROWS_OF_ONE * orders
+        if 0 < rows < needed:
+            self.journal = self.journal._replace(rows=np.zeros((towns, needed), EVENT))
 
     def _forget_context(self) -> None:
         self.intents.option[...] = -1

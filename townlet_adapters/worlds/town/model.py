@@ -26,6 +26,7 @@ from townlet_adapters.worlds.town.tables import (
     Tables,
 )
 from townlet_adapters.worlds.town.vocabulary import (
+    COMMANDS,
     FIRST_IMPASSABLE_TILE,
     OBJECT_TYPES,
     PLACE_KINDS,
@@ -417,6 +418,7 @@ def _spec(plan: TownPlan, options: TownOptions) -> WorldSpec:
         ),
         ticks_per_day=codes.TICKS_PER_DAY,
         offers_view=True,
+        commands=COMMANDS,
     )
 
 

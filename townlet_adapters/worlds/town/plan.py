@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.documents import Document, KeyPath, parse_document, read_document, read_text, spell_key
-from townlet_adapters.validation import nearest, validate
+from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town.affordances import Manifest, ManifestText, read_manifest
 from townlet_adapters.worlds.town.codes import TICKS_PER_DAY
 from townlet_adapters.worlds.town.names import load_names
@@ -25,6 +25,7 @@ from townlet_adapters.worlds.town.vocabulary import TILL_KINDS, ObjectTypeName, 
 from townlet_core.dto.hook import HookStage
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import canonical_json
+from townlet_core.naming import nearest
 
 RESIDENTS_PER_NORM: Final = 8
 _NORM: Final[Mapping[ObjectTypeName, int]] = {

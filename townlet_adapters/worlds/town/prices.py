@@ -5,10 +5,10 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
-from townlet_adapters.validation import nearest
 from townlet_adapters.worlds.town.options import EconomyOptions
 from townlet_adapters.worlds.town.vocabulary import HIGHEST_PRICE_FACTOR, PRICES
 from townlet_core.errors import ConfigError, Problem
+from townlet_core.naming import nearest
 
 MEALS_PER_DAY: Final = Fraction(36, 10)
 SHOWERS_PER_DAY: Final = Fraction(16, 10)

@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Final
 
 from townlet_adapters.documents import KeyPath, spell_key
-from townlet_adapters.validation import nearest
 from townlet_core.errors import ConfigError, Problem
+from townlet_core.naming import nearest
 
 _DATA: Final = Path(__file__).parent / "data"
 

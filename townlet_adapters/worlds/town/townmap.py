@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.documents import Document, KeyPath
-from townlet_adapters.validation import nearest, spell_value
+from townlet_adapters.validation import spell_value
 from townlet_adapters.worlds.town.options import JobText, LegendEntry, MapText
 from townlet_adapters.worlds.town.vocabulary import (
     FIRST_IMPASSABLE_TILE,
@@ -24,6 +24,7 @@ from townlet_adapters.worlds.town.vocabulary import (
     PlaceKind,
 )
 from townlet_core.errors import ConfigError, Problem
+from townlet_core.naming import nearest
 
 NO_PLACE: Final = -1
 INHERIT: Final = "@"

@@ -1,9 +1,11 @@
-"""What maps, manifests and configs can name; names stand in the order of their numbers in the state."""
+"""What can be named in maps, manifests, configs and commands; in the order of numbers in the state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
+
+from townlet_core.dto.command import Argument, CommandSpec
 
 Tile: TypeAlias = Literal["floor", "road", "door", "wall", "water"]
 TILES: Final[tuple[Tile, ...]] = ("floor", "road", "door", "wall", "water")
@@ -74,3 +76,19 @@ PRICES: Final[Mapping[str, int]] = MappingProxyType(
 PRICED_ITEMS: Final = tuple(dict.fromkeys(key.partition(".")[2] for key in PRICES))
 HIGHEST_PRICE_FACTOR: Final = 100
 """A base price can be set to at most this many times its default."""
+
+COMMANDS: Final = (
+    CommandSpec(
+        "teleport",
+        "admin",
+        "Stands a resident on a free tile; its claim ends, and its policy plans anew.",
+        (Argument("agent_id", "text"), Argument("position", "xy")),
+    ),
+    CommandSpec(
+        "set_need",
+        "admin",
+        "Sets needs of a resident, in [0, 1]; its policy plans anew.",
+        (Argument("agent_id", "text"), Argument("needs", "reals")),
+    ),
+)
+"""In the order of the table of commands in ``docs/domain.md``."""

@@ -6,12 +6,13 @@ import numpy as np
 
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import SEED_RANGE, TownBatch
+from townlet_adapters.worlds.town.commands import Order, order_of, results_of
 from townlet_adapters.worlds.town.decode import Decoder, agent_id
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.snapshot import load_town, save_town
 from townlet_adapters.worlds.town.view import allocate_view, fill_view, view_of
 from townlet_core.dto.action import ActionBatch
-from townlet_core.dto.command import Command, CommandResult
+from townlet_core.dto.command import Command
 from townlet_core.dto.frame import TownFrame
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
@@ -85,6 +86,7 @@ class TownWorld:
             wants.goal[0] = context.goal
             wants.commit[0] = context.commit_remaining
         executed = self._tick
+        orders = self._take(commands) if commands else ()
         engine.advance()
         self._tick = executed + 1
         fill_view(self._model.tables, engine.state, self._columns, self._totals, 0)
@@ -101,7 +103,7 @@ class TownWorld:
             truncated=self._truncated,
             events=events,
             summary=self._summary(executed),
-            command_results=tuple(_refused(command, executed) for command in commands),
+            command_results=results_of(orders, events, executed) if orders else (),
         )
 
     def frame(self) -> TownFrame:
@@ -133,6 +135,12 @@ class TownWorld:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _take(self, commands: Sequence[Command]) -> tuple[Order, ...]:
+        """Order what commands want done in the coming tick."""
+        orders = tuple(order_of(command, self._agent_ids, self._tick) for command in commands)
+        self.engine.intervene(*(each for order in orders for each in order.interventions))
+        return orders
 
     def _awake(self, *, pending: bool) -> ObservationBatch:
         state = self.engine.state
@@ -177,14 +185,3 @@ class TownWorld:
             treasury=treasury,
             reviews_pending=reviews,
         )
-
-
-def _refused(command: Command, tick: int) -> CommandResult:
-    return CommandResult(
-        name=command.name,
-        cmd_id=command.cmd_id,
-        status="error",
-        tick=tick,
-        code="unknown_command",
-        message=f"this town knows no command {command.name!r}",
-    )

@@ -1,9 +1,11 @@
 """The contract of ``WorldPort``."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from math import isfinite
 
+from townlet_core.dto.command import Command
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome
 from townlet_core.dto.snapshot import Snapshot
@@ -21,6 +23,7 @@ Fingerprint = dict[str, bytes]
 """Everything that a tick led to, as bytes by name."""
 
 _BAD_ACTION = 32_767
+_COMMAND = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def check_world(make_world: Callable[[], WorldPort], *, ticks: int = 60, seed: int = 7) -> None:
@@ -40,6 +43,7 @@ def check_world(make_world: Callable[[], WorldPort], *, ticks: int = 60, seed: i
     _compare(first, _play(make_world(), seed, ticks), "a second world with the same seed")
     _compare(first, _play(world, seed, ticks), "the same world after another reset(seed); it left state over")
     _check_odd_actions(make_world(), seed)
+    _check_commands(make_world, seed)
     _check_snapshot(make_world, first, seed)
     world.close()
     world.close()
@@ -56,8 +60,15 @@ def _check_spec(spec: WorldSpec) -> None:
         ("feature_names", spec.feature_names),
         ("map_channels", spec.map_channels),
         ("fields", spec.fields),
+        ("commands", tuple(command.name for command in spec.commands)),
     ):
         require(len(set(names)) == len(names), f"spec.{name} names something twice: {', '.join(names)}")
+    for command in spec.commands:
+        require(
+            _COMMAND.fullmatch(command.name) is not None,
+            f"the command '{command.name}' must be called in lower-case letters, digits and underscores; "
+            "a name with a dot is a plugin's",
+        )
 
 
 def _play(world: WorldPort, seed: int, ticks: int) -> list[Fingerprint]:
@@ -190,6 +201,37 @@ def _check_odd_actions(world: WorldPort, seed: int) -> None:
                 f"step raised {type(error).__name__} for action {action}: {error}; an action that is masked "
                 "or out of range fails as an intent and is executed as 'wait'"
             ) from error
+
+
+def _check_commands(make_world: Callable[[], WorldPort], seed: int) -> None:
+    """What a world cannot obey is answered, and changes nothing; a world without commands is given none."""
+    world, plain = make_world(), make_world()
+    if not world.spec.commands:
+        return
+    wrong = [Command("no_such_command", {}, "0", "check")]
+    wrong += [Command(each.name, {"no_such_argument": 1}, "1", "check") for each in world.spec.commands]
+    actions = random_actions(world.reset(seed), len(world.spec.action_names), seed)
+    plain.reset(seed)
+    outcome, expected = world.step(actions, tuple(wrong)), plain.step(actions)
+    answers = [(each.name, each.cmd_id, each.issuer, each.tick) for each in outcome.command_results]
+    require(
+        answers == [(each.name, each.cmd_id, each.issuer, 0) for each in wrong],
+        "outcome.command_results has one result for each command, in order: command.done(tick) or "
+        "command.refused(tick, code, message)",
+    )
+    for result in outcome.command_results:
+        code = "unknown_command" if result.name == "no_such_command" else "invalid_args"
+        found = result.error.code if result.error is not None else "ok"
+        require(
+            found == code,
+            f"the command '{result.name}' with wrong arguments was answered {found}, not {code}",
+        )
+    same = (
+        _fingerprint(outcome.observation) == _fingerprint(expected.observation)
+        and outcome.events == expected.events
+        and world.snapshot() == plain.snapshot()
+    )
+    require(same, "commands that were refused have changed the world")
 
 
 def _check_snapshot(make_world: Callable[[], WorldPort], played: list[Fingerprint], seed: int) -> None:

@@ -1,0 +1,230 @@
+"""What the town obeys (rules, section 19): teleport and set_need, their results, and their codes."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.town.towns import Town, affordance, agent, build_model
+from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.policies.scripted.policy import ScriptedPolicy
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.options import TownOptions
+from townlet_adapters.worlds.town.world import TownWorld
+from townlet_core.dispatch import EventDispatcher, SinkRoute
+from townlet_core.dto.action import ActionBatch
+from townlet_core.dto.command import Command, CommandSpec
+from townlet_core.dto.command_hook import CommandDone, OfferedCommand
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.events.base import Fact
+from townlet_core.handlers import CommandHandlers
+from townlet_core.jsonvalue import canonical_json
+from townlet_core.loop import RunIdentity, SimulationLoop
+from townlet_core.testing import CollectingSink
+
+ROWS = [
+    "E.....#",
+    ".hrrrr.",
+    ".rrWrr~",
+    ".rrrrr.",
+]
+LONG = [affordance("it", "shower", 20)]
+
+
+def town_of(*tiles: tuple[int, int], **options: object) -> Town:
+    return Town(ROWS, tiles, manifest=LONG, **options)
+
+
+def give(town: Town, *commands: Command):
+    """Execute a tick in which nobody wants anything but the one who commands."""
+    town.action[:] = 0
+    outcome = town.world.step(ActionBatch(town.action.data, town.target.data), commands)
+    return outcome.command_results
+
+
+def teleport(slot: int, x: int, y: int, cmd_id: str = "1") -> Command:
+    return Command("teleport", {"agent_id": agent(slot), "position": [x, y]}, cmd_id, "ada")
+
+
+def set_need(slot: int, **needs: float) -> Command:
+    return Command("set_need", {"agent_id": agent(slot), "needs": needs}, "2", "ada")
+
+
+def test_commands_are_answered_in_order_and_do_what_interventions_do():
+    town = town_of((1, 1), (5, 3))
+    moved, fed = give(town, teleport(1, 2, 2), set_need(0, hunger=0.25, energy=1))
+    assert (moved.status, moved.name, moved.cmd_id, moved.issuer, moved.tick) == (
+        "ok",
+        "teleport",
+        "1",
+        "ada",
+        0,
+    )
+    assert moved.result == {"agent_id": agent(1), "position": [2, 2]}
+    assert (fed.status, fed.cmd_id) == ("ok", "2")
+    assert town.at(1) == (2, 2)
+    assert town.need(0, "hunger") == pytest.approx(0.25, abs=0.01)
+    assert town.need(0, "energy") == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "tile", [(6, 0), (6, 2), (3, 2), (-1, 0), (7, 0), (4, 3), (1, 1), (2**62, 0), (0, -(2**63))]
+)
+def test_a_tile_that_is_not_free_is_answered_with_blocked_tile_and_nothing_changes(tile):
+    town, plain = town_of((1, 1), (4, 3)), town_of((1, 1), (4, 3))
+    (result,) = give(town, teleport(0, *tile))
+    give(plain)
+    assert (result.status, result.error.code, result.result) == ("error", "blocked_tile", {})
+    assert result.error.details == {"agent_id": agent(0), "position": list(tile)}
+    assert town.world.snapshot() == plain.world.snapshot()
+
+
+def test_whether_a_tile_is_free_is_found_when_its_turn_comes():
+    town = town_of((1, 1), (4, 3))
+    results = give(town, teleport(0, 4, 3), teleport(1, 0, 3), teleport(0, 4, 3))
+    assert [result.status for result in results] == ["error", "ok", "ok"]
+    assert (town.at(0), town.at(1)) == ((4, 3), (0, 3))
+
+
+def test_each_of_many_moves_in_one_tick_gets_its_own_answer():
+    town = town_of((1, 1), (4, 3))
+    home = teleport(0, 1, 1)
+    given = [teleport(0, 4, 3), teleport(0, 4, 3), teleport(1, 0, 3), teleport(0, 4, 3), home, home]
+    given += [
+        teleport(1, 1, 1),
+        set_need(0, hunger=1),
+        teleport(1, 4, 3),
+        teleport(0, 4, 3),
+        teleport(1, 4, 3),
+    ]
+    results = give(town, *given)
+    blocked = [result.error is not None for result in results]
+    assert blocked == [True, True, False, False, False, True, True, False, False, True, True]
+    assert (town.at(0), town.at(1)) == ((1, 1), (4, 3))
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (Command("teleport", {"agent_id": "a00009", "position": [0, 3]}), "not_found"),
+        (Command("teleport", {"agent_id": "", "position": [0, 3]}), "not_found"),
+        (Command("set_need", {"agent_id": "nobody", "needs": {"hunger": 1.0}}), "not_found"),
+        (set_need(0, thirst=0.5), "invalid_args"),
+        (set_need(0, hunger=1.01), "invalid_args"),
+        (set_need(0, hunger=-0.01), "invalid_args"),
+        (set_need(0), "invalid_args"),
+        (Command("teleport", {"agent_id": agent(0)}), "invalid_args"),
+        (Command("teleport", {"agent_id": agent(0), "position": [2**63, 0]}), "invalid_args"),
+        (Command("spawn", {}), "unknown_command"),
+        (Command("kill", {"agent_id": agent(0)}), "unknown_command"),
+    ],
+)
+def test_what_cannot_be_done_is_answered_with_its_code_and_changes_nothing(command, code):
+    town, plain = town_of((1, 1), population={"capacity": 3}), town_of((1, 1), population={"capacity": 3})
+    (result,) = give(town, command)
+    give(plain)
+    assert (result.status, result.error.code) == ("error", code)
+    assert result.error.message
+    assert town.world.snapshot() == plain.world.snapshot()
+
+
+def test_a_command_ends_a_claim_and_lets_the_policy_plan_anew():
+    town = town_of((2, 2), (4, 2))
+    town.step({0: "use:it"})
+    give(town, teleport(0, 0, 3))
+    assert town.stage(0) == "none"
+    assert town.resident(0).ctx_reset
+    give(town, set_need(1, hunger=0.5))
+    assert town.resident(1).ctx_reset
+
+
+def test_the_journal_has_room_for_whatever_is_ordered_in_one_tick():
+    world = TownWorld(build_model(ROWS, 1, manifest=LONG))
+    world.reset(1)
+    slots = world.spec.capacity
+    nothing = ActionBatch(np.zeros(slots, np.int16).data, np.full(slots, -1, np.int32).data)
+    there_and_back = [teleport(0, x, 3) for _ in range(400) for x in (0, 1)]
+    outcome = world.step(nothing, there_and_back)
+    assert {result.status for result in outcome.command_results} == {"ok"}
+    moves = [event.to for event in outcome.events if event.kind == "lifecycle.moved"]
+    assert moves == [(0, 3), (1, 3)] * 400
+
+
+# In a run.
+
+HAMLET = TownModel.build(TownOptions(town="hamlet_24"))
+
+
+def hamlet(sink=None) -> SimulationLoop:
+    handlers = CommandHandlers([OfferedCommand(CommandSpec("test.rest", "admin", "Rest for all."), rest)])
+    loop = SimulationLoop(
+        TownWorld(HAMLET),
+        ScriptedPolicy(ScriptedOptions()),
+        RunIdentity(seed=5),
+        dispatcher=EventDispatcher([SinkRoute("sink", sink)] if sink else []),
+        digest=True,
+        handlers=handlers,
+    )
+    loop.begin()
+    return loop
+
+
+def rest(context):
+    tired = [each for each in context.residents.values() if each.needs["energy"] < 0.9]
+    sleep = tuple(
+        Command("set_need", {"agent_id": each.agent_id, "needs": {"energy": 0.9}}) for each in tired
+    )
+    return CommandDone(sleep, {"rested": [each.agent_id for each in tired]})
+
+
+def test_a_plugins_command_sees_the_residents_as_they_are():
+    loop = hamlet()
+    loop.run_for(300)
+    loop.commands.submit(set_need(1, energy=0.25), "admin")
+    loop.step()
+    ticket = loop.commands.submit(Command("test.rest", {}, "3"), "admin")
+    loop.step()
+    assert agent(1) in ticket.result.result["rested"]
+    assert loop.observation.view.needs[1, 2] == pytest.approx(0.9, abs=0.01)
+
+
+ORDERS = st.one_of(
+    st.builds(teleport, st.integers(0, 3), st.integers(-1, 24), st.integers(-1, 24)),
+    st.builds(set_need, st.integers(0, 3), hunger=st.floats(0, 1)),
+    st.just(Command("test.rest")),
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.lists(ORDERS, max_size=4), min_size=2, max_size=30), st.data())
+def test_the_same_commands_give_the_same_run_in_one_piece_or_two(orders, data):
+    cut = data.draw(st.integers(0, len(orders) - 1))
+    sinks = [CollectingSink() for _ in range(3)]
+    whole, before, after = map(hamlet, sinks)
+
+    def play(loop, tick):
+        for number, order in enumerate(orders[tick]):
+            cmd_id = f"{tick}.{number}"
+            loop.commands.submit(Command(order.name, order.args, cmd_id, "ada"), "admin")
+
+    for tick in range(len(orders)):
+        play(whole, tick)
+        whole.step()
+    for tick in range(cut):
+        play(before, tick)
+        before.step()
+    play(before, cut)
+    snapshot = before.snapshot()
+    parts = json.loads(canonical_json(snapshot.parts))
+    after.restore(Snapshot(snapshot.tick, snapshot.identity, parts))
+    after.step()
+    for tick in range(cut + 1, len(orders)):
+        play(after, tick)
+        after.step()
+    assert after.digest == whole.digest
+    facts = [[m for m in sink.messages if isinstance(m, Fact)] for sink in sinks]
+    assert facts[1] + facts[2] == facts[0]
+    told = [fact for fact in facts[0] if fact.event.kind == "console.result"]
+    assert len(told) == sum(map(len, orders))

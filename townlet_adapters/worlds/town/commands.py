@@ -1,0 +1,127 @@
+"""What the town obeys: commands become interventions, and what came of those becomes results."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.batch import Intervention
+from townlet_adapters.worlds.town.vocabulary import COMMANDS
+from townlet_core.dto.command import Command, CommandResult, CommandSpec, ErrorCode
+from townlet_core.events.base import Event
+from townlet_core.events.lifecycle import LifecycleMoved
+from townlet_core.jsonvalue import JsonValue
+from townlet_core.naming import nearest
+
+_TELEPORTED: Final = codes.MOVES[codes.MOVED_TELEPORT]
+_SPECS: Final[Mapping[str, CommandSpec]] = {spec.name: spec for spec in COMMANDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the town is to do for one command.
+
+    Attributes:
+        command: the command.
+        refused: why nothing is to be done, None when something is.
+        interventions: what is to be done, in order.
+    """
+
+    command: Command
+    refused: CommandResult | None
+    interventions: tuple[Intervention, ...] = ()
+
+
+class _WrongError(Exception):
+    """A command asks for what cannot be done. Never leaves this module."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        self.code, self.message = code, message
+        super().__init__(message)
+
+
+def order_of(command: Command, agent_ids: Sequence[str], tick: int) -> Order:
+    """Find out what a command wants done.
+
+    Args:
+        command: what is asked, perhaps by a caller who has checked nothing.
+        agent_ids: the resident of each slot, empty text where there is none.
+        tick: the tick about to be executed.
+    """
+    try:
+        return Order(command, None, _interventions(command, agent_ids))
+    except _WrongError as wrong:
+        return Order(command, command.refused(tick, wrong.code, wrong.message))
+
+
+def results_of(orders: Sequence[Order], events: Sequence[Event], tick: int) -> tuple[CommandResult, ...]:
+    """Tell what came of the orders of a tick, which were all that was ordered in it.
+
+    A teleport tells its move, and nothing else makes room in phase 1. So a teleport was carried out if and
+    only if the next move is its own: a later order for the same move finds what it found.
+
+    Args:
+        orders: what the town was to do, in order.
+        events: what the tick has told.
+        tick: the executed tick.
+    """
+    moves = deque(
+        (event.agent_id, event.to)
+        for event in events
+        if isinstance(event, LifecycleMoved) and event.reason == _TELEPORTED
+    )
+    results: list[CommandResult] = []
+    for order in orders:
+        command = order.command
+        if order.refused is not None:
+            results.append(order.refused)
+        elif any(each.what != codes.TELEPORT for each in order.interventions):
+            results.append(command.done(tick, command.args))
+        elif moves and moves[0] == _wanted(order):
+            moves.popleft()
+            results.append(command.done(tick, command.args))
+        else:
+            message = "there is a wall, water, an object or somebody, or the map ends; a free tile is needed"
+            results.append(command.refused(tick, "blocked_tile", message, command.args))
+    return tuple(results)
+
+
+def _wanted(order: Order) -> tuple[JsonValue, tuple[int, int]]:
+    (move,) = order.interventions
+    return order.command.args["agent_id"], (move.a, move.b)
+
+
+def _interventions(command: Command, agent_ids: Sequence[str]) -> tuple[Intervention, ...]:
+    spec = _SPECS.get(command.name)
+    if spec is None:
+        known = nearest(command.name, _SPECS)
+        raise _WrongError("unknown_command", f"this town knows no command {command.name!r}; {known}")
+    try:
+        args = spec.read(command.args)
+    except ValueError as error:
+        raise _WrongError("invalid_args", str(error)) from error
+    slot = _slot_of(str(args["agent_id"]), agent_ids)
+    if spec.name == "teleport":
+        x, y = cast("Sequence[int]", args["position"])
+        # A kernel's numbers are compared with the map's, so they need not lie on it.
+        return (Intervention(0, codes.TELEPORT, slot, x, y),)
+    return _needs(slot, cast("Mapping[str, float]", args["needs"]))
+
+
+def _slot_of(agent_id: str, agent_ids: Sequence[str]) -> int:
+    if not agent_id or agent_id not in agent_ids:
+        raise _WrongError("not_found", f"nobody called {agent_id!r:.80} lives in town")
+    return agent_ids.index(agent_id)
+
+
+def _needs(slot: int, needs: Mapping[str, float]) -> tuple[Intervention, ...]:
+    for need, value in needs.items():
+        if need not in codes.NEEDS:
+            raise _WrongError("invalid_args", f"there is no need {need!r:.80}; {nearest(need, codes.NEEDS)}")
+        if not 0.0 <= value <= 1.0:
+            raise _WrongError("invalid_args", f"{need} is {value}; allowed: 0 to 1, where 1 is satisfied")
+    return tuple(
+        Intervention(0, codes.SET_NEED, slot, codes.NEEDS.index(need), value=value)
+        for need, value in needs.items()
+    )

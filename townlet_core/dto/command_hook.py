@@ -1,0 +1,117 @@
+"""What a plugin's command is shown, and what it may answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from townlet_core import seeding
+from townlet_core.dto.command import Command, CommandSpec, ErrorCode
+from townlet_core.dto.draws import Draws, own_index
+from townlet_core.jsonvalue import JsonValue
+
+MOST_COMMANDS: Final = 16
+"""Commands to the world of one answer."""
+LONGEST_REFUSAL: Final = 200
+"""Characters of a refusal's reason."""
+LARGEST_RESULT: Final = 10_000
+"""Values and characters of a result, together."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResidentSeen:
+    """One resident at the start of the tick.
+
+    Attributes:
+        agent_id: the resident.
+        serial: its number within the run.
+        position: tile (x, y), None in a world whose observations have no ``view``; needs, wallet and
+            inventory are empty there, too.
+        needs: need -> value in [0, 1], 1 is satisfied.
+        wallet: mills.
+        inventory: item -> number carried.
+    """
+
+    agent_id: str
+    serial: int
+    position: tuple[int, int] | None
+    needs: Mapping[str, float]
+    wallet: int
+    inventory: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext(Draws):
+    """One request at the start of the tick that answers it; every call gets a copy of its own.
+
+    A draw depends on seed, tick, command, ``cmd_id`` and index, and nothing else.
+
+    Attributes:
+        command: full name of the command.
+        args: its arguments, checked against its spec.
+        cmd_id: the request's key, which a viewer's request may lack.
+        issuer: who asks.
+        tick: the tick about to be executed.
+        day: its day.
+        tod: its number within that day.
+        residents: who lives, by id in the order of slots.
+        seed: the run's seed, for ``draw``.
+    """
+
+    command: str
+    args: Mapping[str, JsonValue]
+    cmd_id: str
+    issuer: str
+    tick: int
+    day: int
+    tod: int
+    residents: Mapping[str, ResidentSeen]
+    seed: int = field(repr=False)
+
+    def _key(self, index: int) -> tuple[int, int, int, int, int]:
+        entity = seeding.text_key(self.cmd_id)
+        return self.seed, seeding.WORLD, self.tick, entity, own_index(self.command, index)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDone:
+    """A plugin's command is granted.
+
+    Attributes:
+        commands: what the world is to do for it in this tick, at most 16, in this order; only commands of
+            the world, and only those that the command's own role may give. ``cmd_id`` and ``issuer`` are
+            those of the request.
+        result: what the issuer is told, as JSON, when the world has done all of it.
+    """
+
+    commands: tuple[Command, ...] = ()
+    result: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """A plugin's command is not executed.
+
+    Attributes:
+        reason: what is wrong and what is allowed, in 1 to 200 printable characters.
+        code: what kind of error.
+    """
+
+    reason: str
+    code: ErrorCode = "conflict"
+
+
+CommandFunction: TypeAlias = Callable[[CommandContext], CommandDone | CommandRefused]
+"""Answers one request: a pure function of what it is shown, within ``plugins.hook_budget_ms``."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedCommand:
+    """A command that a plugin adds to those of the world.
+
+    Attributes:
+        spec: what it is called, who may give it, and with what.
+        function: answers it.
+    """
+
+    spec: CommandSpec
+    function: CommandFunction

@@ -1,0 +1,213 @@
+"""Asking plugins about their commands without trusting them: limits, a budget, nobody can hurt the town."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, TypeAlias, cast
+
+from townlet_core.dto.command import ERROR_CODES, Command, CommandSpec, Role, is_line
+from townlet_core.dto.command_hook import (
+    LARGEST_RESULT,
+    LONGEST_REFUSAL,
+    MOST_COMMANDS,
+    CommandContext,
+    CommandDone,
+    CommandRefused,
+    OfferedCommand,
+    ResidentSeen,
+)
+from townlet_core.dto.observation import ObservationBatch, TownView
+from townlet_core.errors import ContractError
+from townlet_core.events.health import HookCounts
+from townlet_core.events.plugin import PluginRejected
+from townlet_core.isolation import (
+    DEFAULT_BUDGET,
+    Dropped,
+    Isolation,
+    LimitError,
+    WrongTypeError,
+    type_name,
+)
+from townlet_core.jsonvalue import JsonObject, JsonValue, checked_json
+
+Specs: TypeAlias = Mapping[str, CommandSpec]
+"""Commands by name."""
+
+_STAGE: Final = "command"
+_NEEDS: Final = ("hunger", "hygiene", "energy")
+_ITEMS: Final = ("meal", "ingredients")
+
+
+def may(role: Role, needed: Role) -> bool:
+    """Tell whether a role may give a command that needs another."""
+    return role == "admin" or needed == "viewer"
+
+
+class CommandHandlers:
+    """The commands that plugins add; for the loop's own thread, but for ``counters``."""
+
+    def __init__(
+        self,
+        offered: Sequence[OfferedCommand] = (),
+        *,
+        budget_seconds: float = DEFAULT_BUDGET,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Take what is offered.
+
+        Args:
+            offered: commands, each with a name of its own.
+            budget_seconds: what one call may take; the answer of a longer one is dropped.
+            clock: seconds that never go back.
+
+        Raises:
+            ContractError: when two of them have one name.
+        """
+        self._functions = {each.spec.name: each.function for each in offered}
+        self._specs: Specs = MappingProxyType({each.spec.name: each.spec for each in offered})
+        if len(self._specs) < len(offered):
+            names = ", ".join(each.spec.name for each in offered)
+            raise ContractError(f"commands need names of their own, not {names}")
+        self._isolation = Isolation(self._functions, what=_STAGE, budget_seconds=budget_seconds, clock=clock)
+        self._rejected: list[PluginRejected] = []
+
+    @property
+    def specs(self) -> Specs:
+        """What is offered."""
+        return self._specs
+
+    def counters(self) -> Mapping[str, HookCounts]:
+        """Tell what each command that was ever asked, or is disabled, did; from any thread."""
+        counts = self._isolation.counters()
+        return {name: each for name, each in counts.items() if each.calls or each.disabled}
+
+    def is_disabled(self, name: str) -> bool:
+        """Tell whether a command is asked no more."""
+        return self._isolation.is_disabled(name)
+
+    def ask(self, context: CommandContext, obeyed: Specs) -> CommandDone | CommandRefused | None:
+        """Ask a command that is not disabled.
+
+        Args:
+            context: what is asked; its own copy, for nothing that is done to it matters.
+            obeyed: what the world obeys.
+
+        Returns:
+            A checked copy of the answer; None when it was dropped.
+        """
+        name = context.command
+        function, spec = self._functions[name], self._specs[name]
+        answer = self._isolation.call(
+            name,
+            lambda: function(context),
+            lambda given: _read_answer(given, spec, obeyed),
+            f"asked by '{context.issuer}'",
+        )
+        if not isinstance(answer, Dropped):
+            return answer
+        self._rejected.append(PluginRejected(name, _STAGE, "", "", answer.problem))
+        return None
+
+    def take_rejections(self) -> tuple[PluginRejected, ...]:
+        """Hand over what was dropped since the last time, in order."""
+        taken = tuple(self._rejected)
+        self._rejected.clear()
+        return taken
+
+    def export_state(self) -> JsonObject:
+        """Tell which commands are disabled or on the way to it; empty while all behave."""
+        return self._isolation.export_state()
+
+    def import_state(self, state: JsonValue) -> None:
+        """Continue from an exported state.
+
+        Raises:
+            SnapshotError: when it was not exported by such commands; nothing was changed then.
+        """
+        self._isolation.import_state(state)
+        self._rejected.clear()
+
+
+def context_of(
+    request: Command, spec: CommandSpec, observation: ObservationBatch, seed: int, ticks_per_day: int
+) -> CommandContext:
+    """Make what a plugin's command is shown: copies of everything, made for this one call."""
+    tick = observation.tick
+    return CommandContext(
+        command=request.name,
+        args=MappingProxyType(spec.read(request.args)),
+        cmd_id=request.cmd_id,
+        issuer=request.issuer,
+        tick=tick,
+        day=tick // ticks_per_day,
+        tod=tick % ticks_per_day,
+        residents=MappingProxyType({each.agent_id: each for each in _residents(observation)}),
+        seed=seed,
+    )
+
+
+def _residents(observation: ObservationBatch) -> list[ResidentSeen]:
+    serials, ids = observation.serial.tolist(), observation.agent_ids
+    living = [(slot, agent_id) for slot, agent_id in enumerate(ids) if agent_id]
+    if observation.view is None:
+        return [ResidentSeen(agent_id, serials[slot], None, {}, 0, {}) for slot, agent_id in living]
+    return _viewed(observation.view, living, serials)
+
+
+def _viewed(view: TownView, living: Sequence[tuple[int, str]], serials: Sequence[int]) -> list[ResidentSeen]:
+    # To the type checker every memoryview is flat.
+    tiles, carried = (cast("list[list[int]]", each.tolist()) for each in (view.xy, view.inventory))
+    needs, wallets = cast("list[list[float]]", view.needs.tolist()), view.wallet.tolist()
+    return [
+        ResidentSeen(
+            agent_id,
+            serials[slot],
+            (tiles[slot][0], tiles[slot][1]),
+            MappingProxyType(dict(zip(_NEEDS, needs[slot], strict=True))),
+            wallets[slot],
+            MappingProxyType(dict(zip(_ITEMS, carried[slot], strict=True))),
+        )
+        for slot, agent_id in living
+    ]
+
+
+def _read_answer(answer: object, spec: CommandSpec, obeyed: Specs) -> CommandDone | CommandRefused:
+    # Exact types, here and below: a subclass could say one thing when it is checked and another when used.
+    if type(answer) is CommandRefused:
+        code = cast("object", answer.code)  # nothing has checked the types of a stranger's fields
+        if type(code) is not str or code not in ERROR_CODES:
+            raise LimitError(f"there is no such code; there is: {', '.join(sorted(ERROR_CODES))}")
+        if not is_line(answer.reason, LONGEST_REFUSAL) or not answer.reason:
+            raise LimitError(f"a reason has 1 to {LONGEST_REFUSAL} printable characters")
+        return CommandRefused(answer.reason, answer.code)
+    if type(answer) is not CommandDone:
+        raise WrongTypeError(f"a command answers CommandDone or CommandRefused, not {type_name(answer)}")
+    given = cast("object", answer.commands)
+    if type(given) is not tuple and type(given) is not list:
+        raise WrongTypeError(f"the commands are a tuple or list, not {type_name(given)}")
+    if len(given) > MOST_COMMANDS:
+        raise LimitError(f"{len(given)} commands to the world; allowed: at most {MOST_COMMANDS}")
+    commands = tuple(_read_command(each, spec, obeyed) for each in given)
+    try:
+        result = checked_json(answer.result, LARGEST_RESULT)
+    except ValueError as error:
+        raise LimitError(f"the result cannot be told as JSON: {error}") from error
+    if not isinstance(result, Mapping):
+        raise WrongTypeError(f"a result is a dict, not {type_name(answer.result)}")
+    return CommandDone(commands, result)
+
+
+def _read_command(given: object, spec: CommandSpec, obeyed: Specs) -> Command:
+    if type(given) is not Command:
+        raise WrongTypeError(f"the world is given Commands, not {type_name(given)}")
+    wanted = obeyed.get(given.name) if type(given.name) is str else None
+    if wanted is None:
+        raise LimitError(f"the world obeys no {given.name!r:.80}; it obeys: {', '.join(obeyed) or 'nothing'}")
+    if not may(spec.role, wanted.role):
+        raise LimitError(f"{spec.name} is for a {spec.role}, who may not {wanted.name}")
+    if type(given.args) is not dict:
+        raise WrongTypeError(f"arguments are a dict, not {type_name(given.args)}")
+    try:
+        return Command(wanted.name, wanted.read(given.args))
+    except ValueError as error:
+        raise LimitError(f"{error}") from error

@@ -1,0 +1,186 @@
+"""Calling what strangers wrote: within a budget, counted, and no more after the rules were broken.
+
+What a stranger raises, KeyboardInterrupt excepted, stays here: that one is the operator's. A call that never
+returns cannot be stopped from within the process.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from townlet_core.errors import SnapshotError
+from townlet_core.events.health import HookCounts
+from townlet_core.jsonvalue import JsonObject, JsonValue
+
+_LOG = logging.getLogger(__name__)
+
+MOST_OVERRUNS: Final = 3
+"""The call over the budget with this number disables its function."""
+DEFAULT_BUDGET: Final = 0.05
+"""Seconds that one call may take."""
+_LONGEST_PROBLEM: Final = 200
+
+AnswerT = TypeVar("AnswerT")
+
+
+class LimitError(Exception):
+    """An answer of the right type goes beyond a limit. Raised by whoever reads one; never leaves ``call``."""
+
+
+class WrongTypeError(Exception):
+    """An answer is none of those that are allowed. Raised and kept as ``LimitError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """There is no answer, or none that counts.
+
+    Attributes:
+        problem: what was wrong, in words that may differ from run to run.
+    """
+
+    problem: str
+
+
+class _Record:
+    """What one function did so far."""
+
+    def __init__(self) -> None:
+        self.calls = self.failures = self.overruns = 0
+        self.disabled = False
+        self.logged = False
+
+
+class Isolation:
+    """The functions of strangers that one run may call, by name; for one thread, but for ``counters``."""
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        *,
+        what: str,
+        budget_seconds: float = DEFAULT_BUDGET,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Start with clean records.
+
+        Args:
+            names: of the functions, in order.
+            what: what each of them is, for messages: ``hook``, ``command``.
+            budget_seconds: what one call may take; the answer of a longer one is dropped.
+            clock: seconds that never go back.
+        """
+        self._what, self._budget, self._clock = what, budget_seconds, clock
+        self._records = {name: _Record() for name in names}
+
+    def counters(self) -> Mapping[str, HookCounts]:
+        """Tell what each function did since the run began; from any thread."""
+        return {
+            name: HookCounts(each.calls, each.failures, each.overruns, each.disabled)
+            for name, each in self._records.items()
+        }
+
+    def begin(self) -> None:
+        """Prepare for a run from its start: nobody is disabled, all counts are 0."""
+        self._records = {name: _Record() for name in self._records}
+
+    def is_disabled(self, name: str) -> bool:
+        """Tell whether a function is not to be called any more."""
+        return self._records[name].disabled
+
+    def call(
+        self, name: str, function: Callable[[], object], read: Callable[[object], AnswerT], where: str
+    ) -> AnswerT | Dropped:
+        """Call a function that is not disabled, and read its answer.
+
+        Args:
+            name: of the function.
+            function: calls it.
+            read: checks and copies the answer; raises ``LimitError`` or ``WrongTypeError``.
+            where: about what it is called, for the log.
+        """
+        record = self._records[name]
+        record.calls += 1
+        started = self._clock()
+        try:
+            given = function()
+            took = self._clock() - started
+            answer = read(given)
+        except KeyboardInterrupt:
+            raise
+        except LimitError as limit:
+            record.failures += 1
+            return self._drop(name, where, describe(limit))
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever it does, the town goes on
+            record.failures += 1
+            return self._drop(name, where, describe(error), disable=True)
+        if took <= self._budget:
+            return answer
+        record.overruns += 1
+        problem = (
+            f"took {took * 1000:.0f} ms; the budget is {self._budget * 1000:.0f} ms, "
+            f"overrun {record.overruns} of {MOST_OVERRUNS}"
+        )
+        return self._drop(name, where, problem, disable=record.overruns >= MOST_OVERRUNS)
+
+    def export_state(self) -> JsonObject:
+        """Tell who is disabled or on the way to it; empty while everybody behaves."""
+        state: dict[str, JsonValue] = {}
+        for name, each in self._records.items():
+            if each.disabled or each.overruns:
+                state[name] = {"disabled": each.disabled, "overruns": each.overruns}
+        return state
+
+    def import_state(self, state: JsonValue) -> None:
+        """Continue from an exported state.
+
+        Raises:
+            SnapshotError: when it was not exported by such functions; nothing was changed then.
+        """
+        found: list[tuple[str, bool, int]] = []
+        for name, each in state.items() if isinstance(state, Mapping) else [("", None)]:
+            match each:
+                case {"disabled": bool(disabled), "overruns": int(overruns)} if name in self._records:
+                    found.append((name, disabled, overruns))
+                case _:
+                    raise SnapshotError(
+                        "snapshot_corrupt", f"the state of the {self._what}s is damaged at '{name}'"
+                    )
+        self.begin()
+        for name, disabled, overruns in found:
+            self._records[name].disabled, self._records[name].overruns = disabled, overruns
+
+    def _drop(self, name: str, where: str, problem: str, *, disable: bool = False) -> Dropped:
+        """Drop an answer; the first time and the last one are told in the log, too."""
+        record = self._records[name]
+        if disable:
+            record.disabled = True
+            problem += f"; the {self._what} is disabled for the rest of the run"
+        if disable or not record.logged:
+            _LOG.warning("the %s '%s' (%s): %s", self._what, name, where, problem)
+        record.logged = True
+        return Dropped(problem)
+
+
+def describe(error: BaseException) -> str:
+    """Say what was raised; the text is the stranger's own, and may itself raise, lie or be endless."""
+    if type(error) is WrongTypeError or type(error) is LimitError:
+        return str(error)
+    try:
+        text = str(error)
+        text = text if type(text) is str else ""
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - as when the function was called
+        text = ""
+    text = "".join(each if each.isprintable() else " " for each in text[:_LONGEST_PROBLEM])
+    return f"{type_name(error)}: {text}" if text else type_name(error)
+
+
+def type_name(value: object) -> str:
+    """Name the type of whatever a stranger gave."""
+    # By the descriptor of ``type`` itself: a metaclass can say anything.
+    name: str = type.__dict__["__name__"].__get__(type(value))
+    return "".join(each if each.isprintable() else " " for each in name[:_LONGEST_PROBLEM])

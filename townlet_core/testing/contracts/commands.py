@@ -1,0 +1,155 @@
+"""The contract of a plugin's commands."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from townlet_core import seeding
+from townlet_core.dto.command import CommandSpec
+from townlet_core.dto.command_hook import (
+    CommandContext,
+    CommandDone,
+    CommandRefused,
+    OfferedCommand,
+    ResidentSeen,
+)
+from townlet_core.errors import ContractError
+from townlet_core.handlers import CommandHandlers
+from townlet_core.isolation import DEFAULT_BUDGET
+from townlet_core.jsonvalue import JsonValue, canonical_json
+from townlet_core.records import record_to_json
+from townlet_core.testing.contracts.arrays import require
+
+_PEOPLE = 5
+_DAY = 1440
+
+
+def command_contexts(
+    spec: CommandSpec, args: Mapping[str, JsonValue], count: int = 20
+) -> tuple[CommandContext, ...]:
+    """Make up requests with these arguments at many times, always the same ones.
+
+    Residents are ``a00000`` to ``a00004``; ``dataclasses.replace`` changes what matters.
+
+    Raises:
+        ValueError: when the arguments do not fit the spec.
+    """
+    return tuple(_context(spec, args, number) for number in range(count))
+
+
+def check_commands(
+    make_commands: Callable[[], Sequence[OfferedCommand]],
+    contexts: Iterable[CommandContext],
+    obeyed: Iterable[CommandSpec] = (),
+    *,
+    budget_seconds: float = DEFAULT_BUDGET,
+) -> None:
+    """Check that commands keep their contract: pure, within limits and budget.
+
+    Each is asked about its contexts: by a second set of commands, again by the same one, and in the opposite
+    order. All must answer alike.
+
+    Args:
+        make_commands: offers the commands, as ``townlet_commands`` does.
+        contexts: what to ask about; ``command_contexts`` makes some up.
+        obeyed: what the world obeys: ``WorldSpec.commands``.
+        budget_seconds: what one call may take; of a context's calls the fastest counts.
+
+    Raises:
+        ContractError: when they do not.
+    """
+    asked, specs = tuple(contexts), {spec.name: spec for spec in obeyed}
+    first, other = _Trial(make_commands(), specs), _Trial(make_commands(), specs)
+    unasked = first.names - {context.command for context in asked}
+    require(not unasked, f"nothing is asked of {', '.join(sorted(unasked))}: give at least one context")
+    expected = [first.answer(context) for context in asked]
+    _compare(asked, expected, [other.answer(context) for context in asked], "a second set built alike")
+    _compare(asked, expected, [first.answer(context) for context in asked], "the same set asked again")
+    backwards = [first.answer(context) for context in reversed(asked)]
+    _compare(asked, expected, backwards[::-1], "the same set asked in another order")
+    for context in asked:
+        fastest = min(first.seconds[id(context)], other.seconds[id(context)])
+        took, most = fastest * 1000, budget_seconds * 1000
+        require(fastest <= budget_seconds, f"{_where(context)}: took {took:.0f} ms of {most:.0f}")
+
+
+class _Trial:
+    """One set of commands under watch."""
+
+    def __init__(self, offered: Sequence[OfferedCommand], obeyed: Mapping[str, CommandSpec]) -> None:
+        # Never over its budget here: calls are timed, and the fastest counts.
+        self._handlers = CommandHandlers(offered, budget_seconds=float("inf"))
+        self._obeyed = obeyed
+        self.names = frozenset(self._handlers.specs)
+        self.seconds: dict[int, float] = {}
+
+    def answer(self, context: CommandContext) -> CommandDone | CommandRefused:
+        """Ask about a context and refuse what a run would drop."""
+        require(context.command in self.names, f"{_where(context)}: no such command is offered")
+        before = _spelt(context)
+        started = time.perf_counter()
+        answer = self._handlers.ask(context, self._obeyed)
+        took = time.perf_counter() - started
+        self.seconds[id(context)] = min(took, self.seconds.get(id(context), took))
+        for rejected in self._handlers.take_rejections():
+            raise ContractError(f"{_where(context)}: {rejected.problem}")
+        require(
+            _spelt(context) == before,
+            f"{_where(context)}: the command changed its context; a context is only to be read",
+        )
+        if answer is None:
+            raise ContractError(f"{_where(context)}: the command gave no answer")
+        return answer
+
+
+def _compare(
+    asked: Sequence[CommandContext], expected: Sequence[object], found: Sequence[object], other: str
+) -> None:
+    for context, left, right in zip(asked, expected, found, strict=True):
+        require(
+            left == right,
+            f"{_where(context)}: answered {left}, and {other} {right}; a command is a pure function of its "
+            "context, and draws its chances from it",
+        )
+
+
+def _spelt(context: CommandContext) -> bytes:
+    return canonical_json(record_to_json(context))
+
+
+def _where(context: CommandContext) -> str:
+    return f"{context.command} at tick {context.tick}"
+
+
+def _context(spec: CommandSpec, args: Mapping[str, JsonValue], number: int) -> CommandContext:
+    def some(most: int, index: int) -> int:
+        return seeding.integer(0, most, 7, seeding.WORLD, number, 1, index)
+
+    tick = some(10 * _DAY, 0)
+    residents = {
+        f"a{serial:05d}": ResidentSeen(
+            f"a{serial:05d}",
+            serial,
+            (some(47, 10 * serial + 1), some(47, 10 * serial + 2)),
+            MappingProxyType(
+                {
+                    need: some(1000, 10 * serial + 3 + k) / 1000
+                    for k, need in enumerate(("hunger", "hygiene", "energy"))
+                }
+            ),
+            some(6000, 10 * serial + 6),
+            MappingProxyType({"meal": some(4, 10 * serial + 7), "ingredients": some(6, 10 * serial + 8)}),
+        )
+        for serial in range(_PEOPLE)
+    }
+    return CommandContext(
+        command=spec.name,
+        args=MappingProxyType(spec.read(args)),
+        cmd_id=f"check-{number}",
+        issuer="check",
+        tick=tick,
+        day=tick // _DAY,
+        tod=tick % _DAY,
+        residents=MappingProxyType(residents),
+        seed=7,
+    )
