@@ -29,7 +29,9 @@ from townlet_adapters.config.resolve import (
     SinkChoice,
     SinkRequest,
     allowlist_of,
+    digest_of,
     resolve,
+    simulation_of,
     with_policy,
 )
 from townlet_adapters.config.source import (
@@ -384,6 +386,10 @@ def _stored_seed(stored: SnapshotFile, asked: int | None) -> int:
 
 
 def _stored_document(stored: SnapshotFile) -> Document:
+    """Make a config of what a snapshot may say: what happens in town, never who may come in."""
+    if digest_of(simulation_of(stored.simulation)) != stored.snapshot.identity["sim_digest"]:
+        found = "its sections hold more than what happens in town"
+        raise SnapshotError("snapshot_corrupt", f"{stored.path}: damaged: {found}")
     return Document({"townlet": 1, "name": "resumed", **stored.simulation}, str(stored.path))
 
 
@@ -448,14 +454,24 @@ def _compile_kernels(config: ResolvedConfig, context: BuildContext, notify: Call
 
 def _open_world(config: ResolvedConfig, context: BuildContext, stack: ExitStack) -> WorldPort:
     world = config.build(config.world, WORLD, context)
-    stack.callback(world.close)
+    stack.callback(_close, world.close)
     return world
 
 
 def _open_policy(config: ResolvedConfig, context: BuildContext, stack: ExitStack) -> PolicyPort:
     policy = config.build(config.policy, POLICY, context)
-    stack.callback(policy.end)
+    stack.callback(_close, policy.end)
     return policy
+
+
+def _close(close: Callable[[], object]) -> None:
+    """Close a part; what went wrong with the run must not be hidden by it, and no exit come from it."""
+    try:
+        close()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - whatever a third party's part raises
+        _LOG.exception("a part failed when it was closed")
 
 
 def _kpis(config: ResolvedConfig) -> KpiObserver:
@@ -517,7 +533,9 @@ def _stop(sinks: Sequence[TelemetrySinkProtocol], seconds: float) -> None:
     for sink in sinks:
         try:
             sink.stop(max(LAST_SECONDS, until - time.monotonic()))
-        except Exception:  # noqa: BLE001 - whatever a third party's sink raises
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - whatever a third party's sink raises
             _LOG.exception("a sink failed when it was stopped")
 
 

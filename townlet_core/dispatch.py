@@ -187,7 +187,9 @@ class EventDispatcher:
         """Call a listener; None when it failed. Its first failure is logged, all are counted."""
         try:
             return call(argument)
-        except Exception:  # noqa: BLE001 - whatever a listener raises, the town goes on
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - SystemExit too: whatever a listener raises, the town goes on
             with self._counting:
                 self._failures[name] += 1
                 first = self._failures[name] == 1

@@ -107,7 +107,8 @@ class Isolation:
         try:
             given = function()
             took = self._clock() - started
-            answer = read(given)
+            if took <= self._budget:
+                return read(given)
         except KeyboardInterrupt:
             raise
         except LimitError as limit:
@@ -116,8 +117,6 @@ class Isolation:
         except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever it does, the town goes on
             record.failures += 1
             return self._drop(name, where, describe(error), disable=True)
-        if took <= self._budget:
-            return answer
         record.overruns += 1
         problem = (
             f"took {took * 1000:.0f} ms; the budget is {self._budget * 1000:.0f} ms, "

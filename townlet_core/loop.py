@@ -208,9 +208,9 @@ class SimulationLoop:
             part = "world"
             observation = self._world.reset(self._run.seed)
             self._population = _living(observation)
-        except TownletError:
+        except (TownletError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             raise _as_failure(part, 0, error) from error
         self._observation = observation
         return observation
@@ -426,7 +426,12 @@ class SimulationLoop:
     def _kpis(self) -> JsonObject:
         kpis: dict[str, JsonValue] = {}
         for observer in self._observers:
-            told = observer.kpis()
+            try:
+                told = dict(observer.kpis())
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                raise _as_failure("observer", self.tick, error) from error
             if twice := kpis.keys() & told.keys():
                 raise ContractError(f"two observers tell '{min(twice)}', one of them '{observer.name}'")
             kpis.update(told)
@@ -441,7 +446,7 @@ class SimulationLoop:
     def _fail(self, part: "_Part", tick: int, error: BaseException) -> NoReturn:
         """End the run: keep why, tell it, keep a snapshot if asked, raise with tick and agent."""
         self._failure = f"tick {tick} failed: {type(error).__name__}: {error}"
-        if not isinstance(error, Exception):
+        if isinstance(error, KeyboardInterrupt):
             raise error
         failure = _as_failure(part, tick, error)
         phase = failure.phase if isinstance(failure, WorldError) else None
@@ -467,7 +472,7 @@ class SimulationLoop:
 _Part = Literal["policy", "world", "observer"]
 
 
-def _as_failure(part: _Part, tick: int, error: Exception) -> TownletError:
+def _as_failure(part: _Part, tick: int, error: BaseException) -> TownletError:
     """Say which part failed, and when, with the error type of its port."""
     if isinstance(error, WorldError | PolicyError):
         return error

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
@@ -15,7 +16,7 @@ from townlet_core.observers.port import Observer
 from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
 from townlet_plugins.allowlist import NOBODY, Allowlist, Permit
 from townlet_plugins.factory import PartFactory
-from townlet_plugins.importer import import_from, import_verified
+from townlet_plugins.importer import ImportRefusedError, import_from, import_verified, serve
 from townlet_plugins.listing import OWN_DISTRIBUTION, OWN_PACKAGE, OWN_ROOT, Listing, list_entry_points
 from townlet_plugins.offers import BrokenPluginError, Offers, ask, broken
 from townlet_plugins.verdicts import Verdict, judge
@@ -149,7 +150,13 @@ def load_catalogue(allowlist: Allowlist = NOBODY, listings: Sequence[Listing] | 
             message = f"our own plugin '{listing.entry_point}' ({listing.target}) is broken: {error}"
             raise PluginError(message) from error
     # Everybody is judged before the first of them runs.
-    for verdict in tuple(judge(installed, allowlist)):
+    verdicts = tuple(judge(installed, allowlist))
+    # And served before the first of them runs, which may import another; who cannot be is told in its turn.
+    for verdict in verdicts:
+        if verdict.content is not None:
+            with suppress(ImportRefusedError):
+                serve(verdict.content, pinned=verdict.pinned)
+    for verdict in verdicts:
         shelf.judged(verdict)
     return shelf.catalogue(tuple(_faults(allowlist, shelf.states)))
 
@@ -199,7 +206,8 @@ class _Shelf:
         if state == ALLOWED:
             try:
                 self._require_name(listing)
-                self.put(listing, ALLOWED, self._load(verdict), verdict.sha256)
+                with broken("it cannot be used"):
+                    self.put(listing, ALLOWED, self._load(verdict), verdict.sha256)
             except PluginError as error:
                 state = f"broken: {error}"
         self.states[listing.key] = state
@@ -219,13 +227,16 @@ class _Shelf:
             events = self.events.extended(listing.entry_point, offers.events)
             for each in offers.events:
                 events.data_schema(each.kind)
+        named = {kind: {each.name: each for each in offered} for kind, offered in offers.parts.items()}
+        found = [
+            (name, kind, each.origin) for kind, offered in named.items() for name, each in offered.items()
+        ]
+        # From here on nothing of the plugin is asked: it is put there as a whole.
         self.events = events
         self.commands += offers.commands
         self.names[listing.entry_point] = listing.distribution
-        found: list[tuple[str, str, str]] = []
-        for kind, factories in offers.parts.items():
-            self.parts[kind] |= {factory.name: factory for factory in factories}
-            found += [(factory.name, kind, factory.origin) for factory in factories]
+        for kind, offered in named.items():
+            self.parts[kind] |= offered
         found += [(each.kind, "event", f"{each.__module__}:{each.__qualname__}") for each in offers.events]
         found += [(each.spec.name, "command", listing.target) for each in offers.commands]
         if offers.stages:
@@ -271,10 +282,9 @@ class _Shelf:
     @staticmethod
     def _imported(verdict: Verdict) -> object:
         """Import it from where its verdict says."""
-        listing, permit = verdict.listing, verdict.permit
+        listing = verdict.listing
         if verdict.content is not None:
-            pinned = permit is not None and permit.content_sha256 is not None
-            return import_verified(listing.target, verdict.content, pinned=pinned)
+            return import_verified(listing.target, verdict.content, pinned=verdict.pinned)
         if verdict.project is not None:
             return import_from(listing.target, verdict.project)
         raise BrokenPluginError("there is nothing to import it from")

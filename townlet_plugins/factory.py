@@ -160,7 +160,9 @@ class Factory(Generic[OptionsT, ProductT_co]):
     @property
     def origin(self) -> str:
         """``module:name`` of what builds the part."""
-        return f"{self.build.__module__}:{self.build.__qualname__}"
+        # What is callable, but no function, has neither name: a partial, an object.
+        named = self.build if hasattr(self.build, "__qualname__") else type(self.build)
+        return f"{named.__module__}:{named.__qualname__}"
 
     def prepare(self, validate: Validate, config_dir: Path) -> Prepared[ProductT_co]:
         """Have the options validated and the files that they name read; raises ``ConfigError``."""

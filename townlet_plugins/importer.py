@@ -49,8 +49,17 @@ def import_verified(target: str, content: Content, *, pinned: bool) -> object:
     module, _, attribute = target.partition(":")
     if module.partition(".")[0] not in content.tops:
         raise ImportRefusedError(f"it names {module}, which it does not install")
-    _FINDER.serve(content, pinned=pinned)
+    serve(content, pinned=pinned)
     return _object(importlib.import_module(module), attribute)
+
+
+def serve(content: Content, *, pinned: bool) -> None:
+    """Answer for a distribution's modules from now on, out of its verified bytes.
+
+    Raises:
+        ImportRefusedError: as ``import_verified`` says.
+    """
+    _FINDER.serve(content, pinned=pinned)
 
 
 def import_from(target: str, root: Path) -> object:

@@ -23,6 +23,15 @@ OWN_DISTRIBUTION: Final = "townlet"
 OWN_PACKAGE: Final = "townlet_adapters"
 """The package that our own plugins lie in."""
 
+OWN_ENTRY_POINTS: Final = frozenset(
+    {
+        ("town", "townlet_adapters.worlds.plugin"),
+        ("policies", "townlet_adapters.policies.plugin"),
+        ("telemetry", "townlet_adapters.telemetry.plugin"),
+    }
+)
+"""Names and modules of our own plugins: metadata that lies beside ours adds nothing to them."""
+
 OWN_ROOT: Final = Path(__file__).resolve().parents[1]
 """The folder that this very code was loaded from; our own plugins come from there and nowhere else."""
 
@@ -98,9 +107,9 @@ def editable_project(source: Distribution) -> Path | None:
         if not origin["dir_info"]["editable"]:
             return None
         address = urlsplit(origin["url"])
-    except (ValueError, KeyError, TypeError, OSError):
+        return Path(os.path.realpath(unquote(address.path))) if address.scheme == "file" else None
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError):
         return None
-    return Path(unquote(address.path)).resolve() if address.scheme == "file" else None
 
 
 def _once(sources: Iterable[Distribution]) -> Iterator[Distribution]:
@@ -128,7 +137,7 @@ def _listings(source: Distribution) -> Iterator[Listing]:
     name, version, broken = _identity(source)
     ours = name == OWN_DISTRIBUTION and _is_ours(source)
     for entry in entries:
-        builtin = ours and entry.value.partition(".")[0] == OWN_PACKAGE
+        builtin = ours and (entry.name, entry.value) in OWN_ENTRY_POINTS
         yield Listing(
             name,
             version,

@@ -16,6 +16,7 @@ from townlet_core.dto.hook import HookStage
 from townlet_core.errors import PluginError, TownletError
 from townlet_core.events.base import Event
 from townlet_core.hooks import HookFunction
+from townlet_core.jsonvalue import canonical_json
 from townlet_plugins import hookspecs
 from townlet_plugins.allowlist import ENTRY_POINT
 from townlet_plugins.factory import BuildContext, Factory, OptionsModel, PartFactory, Prepared, Validate
@@ -111,7 +112,12 @@ def _hooks(plugin: object) -> Iterator[tuple[str, Callable[..., object]]]:
         manager.register(plugin)
         manager.check_pending()
     for caller in manager.get_hookcallers(plugin) or ():
-        (implementation,) = caller.get_hookimpls()
+        first, *more = caller.get_hookimpls()
+        if caller.spec is None:  # pluggy lets what is marked as optional pass
+            raise BrokenPluginError(f"unknown hook '{caller.name}'")
+        if more:
+            raise BrokenPluginError(f"it has {caller.name} twice")
+        implementation = first
         if implementation.wrapper or implementation.hookwrapper:
             raise BrokenPluginError(f"it wraps {caller.name}, but there is nobody else to be wrapped")
         if caller.name.startswith(AFFORDANCE) and not implementation.argnames:
@@ -131,8 +137,19 @@ def broken(what: str, passing: type[TownletError] = PluginError) -> Iterator[Non
     except (passing, KeyboardInterrupt):
         raise
     except BaseException as error:
-        said = " ".join(f"{type(error).__name__}: {error}".removesuffix(": ").split())
-        raise BrokenPluginError(f"{what}: {said}") from error
+        raise BrokenPluginError(f"{what}: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    """Spell what a plugin raised; its text is the plugin's own, and may itself raise, or steer a terminal."""
+    try:
+        text = str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - as where it was caught
+        text = ""
+    text = "".join(each if each.isprintable() else " " for each in text)
+    return " ".join(f"{type(error).__name__}: {text}".removesuffix(": ").split())
 
 
 def _event(offered: object) -> type[Event]:
@@ -234,6 +251,7 @@ class _Guarded(Generic[ProductT]):
         what = f"{self.blame} is broken: the options of its {self.kind} '{self.name}' cannot be used"
         with broken(what, TownletError):
             prepared = self.factory.prepare(validate, config_dir)
+            canonical_json(prepared.options)  # what is no JSON has no digest: infinities, objects
         return Prepared(prepared.name, prepared.options, lambda context: self._built(prepared, context))
 
     def _built(self, prepared: Prepared[ProductT], context: BuildContext) -> ProductT:

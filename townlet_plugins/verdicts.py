@@ -38,6 +38,11 @@ class Verdict:
         return f"refused: {self.refusal}" if self.refusal else "allowed"
 
     @property
+    def pinned(self) -> bool:
+        """Whether its content is the one that the config names."""
+        return self.permit is not None and self.permit.content_sha256 is not None
+
+    @property
     def sha256(self) -> str:
         """The content digest; empty where there is none."""
         return self.content.sha256 if self.content is not None else ""

@@ -196,7 +196,7 @@ def resolve(
     chosen = tuple(each.value for each in sinks_tried)
     observers = tuple(each.value for each in observers_tried)
     shown = _shown(substituted, run, world.value, policy.value, chosen, observers)
-    simulation = _simulation(shown)
+    simulation = simulation_of(shown)
     return ResolvedConfig(
         run=run,
         world=world.value,
@@ -425,10 +425,10 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
     return shown
 
 
-def _simulation(shown: JsonObject) -> dict[str, JsonValue]:
+def simulation_of(shown: JsonObject) -> dict[str, JsonValue]:
     """Choose what decides what happens in town; who may come in is never a snapshot's to say."""
-    simulation = {key: shown[key] for key in ("seed", "world", "policy", "observers")}
-    match shown["plugins"]:
+    simulation = {key: shown[key] for key in ("seed", "world", "policy", "observers") if key in shown}
+    match shown.get("plugins"):
         case {"hooks": hooks}:
             simulation["plugins"] = {"hooks": hooks}
     return simulation
