@@ -9,6 +9,8 @@ from townlet_plugins.catalogue import Catalogue, PluginRow, load_catalogue
 from townlet_plugins.integrity import read_content
 from townlet_plugins.listing import list_entry_points
 
+BASE = "townlet: 1\nname: trial\nseed: 7\n"
+
 
 @pytest.fixture
 def package(tmp_path) -> Package:
@@ -23,6 +25,18 @@ def site(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
     return folder
+
+
+@pytest.fixture
+def config(tmp_path) -> Callable[..., str]:
+    """Write a config; gives its path."""
+
+    def write(*sections: str) -> str:
+        path = tmp_path / "trial.yaml"
+        path.write_text(BASE + "".join(sections))
+        return str(path)
+
+    return write
 
 
 @pytest.fixture
@@ -49,6 +63,13 @@ def pin(installed: Installed):
     return replace(
         installed.package.permit, version=installed.package.version, content_sha256=digest_of(installed)
     )
+
+
+def allow(*permits, **keys) -> str:
+    """The section of a config that lets somebody in."""
+    lines = [*(f"{key}: {value}" for key, value in keys.items()), "allow:"]
+    lines += [f"  {permit.spelled()}" for permit in permits]
+    return "plugins:\n" + "".join(f"  {line}\n" for line in lines)
 
 
 def admit(*permits, require_pins: bool = False) -> Catalogue:

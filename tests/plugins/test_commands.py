@@ -11,31 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.plugins.conftest import admit, digest_of, pin, row_of
+from tests.plugins.conftest import admit, allow, digest_of, pin, row_of
 from tests.plugins.test_runs import SHOP
 from tests.plugins.wheels import Installed, Package, row
 
 BIN = Path(sys.executable).parent
-BASE = "townlet: 1\nname: trial\nseed: 7\n"
-
-
-@pytest.fixture
-def config(tmp_path):
-    """Write a config; gives its path."""
-
-    def write(*sections: str) -> str:
-        path = tmp_path / "trial.yaml"
-        path.write_text(BASE + "".join(sections))
-        return str(path)
-
-    return write
-
-
-def allow(*permits, **keys) -> str:
-    entries = "".join(f"    {permit.spelled()}\n" for permit in permits)
-    return (
-        "plugins:\n" + "".join(f"  {key}: {value}\n" for key, value in keys.items()) + f"  allow:\n{entries}"
-    )
 
 
 def test_the_list_imports_nobody_and_tells_what_each_one_is(townlet, installed, canary):
