@@ -141,6 +141,7 @@ def load_catalogue(allowlist: Allowlist = NOBODY, listings: Sequence[Listing] | 
             f"the distribution '{OWN_DISTRIBUTION}' is not installed, so its world, policies and sinks "
             "cannot be found; install it, in a checkout with 'make setup' or 'pip install --editable .'"
         )
+    _require_one_of_us(own)
     for listing in own:
         try:
             with broken("it cannot be imported"):
@@ -159,6 +160,15 @@ def load_catalogue(allowlist: Allowlist = NOBODY, listings: Sequence[Listing] | 
     for verdict in verdicts:
         shelf.judged(verdict)
     return shelf.catalogue(tuple(_faults(allowlist, shelf.states)))
+
+
+def _require_one_of_us(own: Sequence[Listing]) -> None:
+    """Refuse what an update that was cut short leaves, or what somebody planted: nobody could tell which runs."""
+    if len({listing.key for listing in own}) < len(own):
+        places = ", ".join(sorted({str(listing.source) for listing in own}))
+        raise PluginError(
+            f"{OWN_DISTRIBUTION} is installed twice: {places}; uninstall it until it is gone, then install it once"
+        )
 
 
 def verify_allowed(allowlist: Allowlist) -> tuple[tuple[Verdict, ...], tuple[Fault, ...]]:

@@ -16,6 +16,7 @@ from townlet_core.dto.hook import HookStage
 from townlet_core.errors import PluginError, TownletError
 from townlet_core.events.base import Event
 from townlet_core.hooks import HookFunction
+from townlet_core.isolation import type_name
 from townlet_core.jsonvalue import canonical_json
 from townlet_plugins import hookspecs
 from townlet_plugins.allowlist import ENTRY_POINT
@@ -45,7 +46,11 @@ ProductT = TypeVar("ProductT")
 
 
 class BrokenPluginError(PluginError):
-    """A plugin that was let in cannot be used."""
+    """A plugin that was let in cannot be used; the message is one line that steers no terminal."""
+
+    def __init__(self, message: str) -> None:
+        """Take a message that may quote the plugin."""
+        super().__init__(" ".join("".join(each if each.isprintable() else " " for each in message).split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +146,14 @@ def broken(what: str, passing: type[TownletError] = PluginError) -> Iterator[Non
 
 
 def _said(error: BaseException) -> str:
-    """Spell what a plugin raised; its text is the plugin's own, and may itself raise, or steer a terminal."""
+    """Spell what a plugin raised; its text is the plugin's own, and may itself raise."""
     try:
         text = str(error)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 - as where it was caught
         text = ""
-    text = "".join(each if each.isprintable() else " " for each in text)
-    return " ".join(f"{type(error).__name__}: {text}".removesuffix(": ").split())
+    return f"{type_name(error)}: {text}".removesuffix(": ")
 
 
 def _event(offered: object) -> type[Event]:

@@ -107,6 +107,39 @@ def test_a_hook_that_depends_on_the_order_is_found():
         check_hooks(make)
 
 
+def begun_is_known_when_it_ends():
+    begun = set()
+
+    def after(context):
+        return [NeedEffect("hunger", 0.1)] if context.agent_id in begun else []
+
+    return AffordanceHook("h", {"before": lambda context: begun.add(context.agent_id), "after": after})
+
+
+def ended_is_counted_and_then_none_begins():
+    sold = []
+    before = {"before": lambda _: Cancel("sold out") if len(sold) > 5 else None}
+    return AffordanceHook("h", before | {"after": lambda context: sold.append(context.serial)})
+
+
+def failed_once_is_refused_ever_after():
+    failed = set()
+
+    def before(context):
+        return Cancel("you again") if context.serial in failed else None
+
+    return AffordanceHook("h", {"before": before, "failed": lambda context: failed.add(context.serial)})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [begun_is_known_when_it_ends, ended_is_counted_and_then_none_begins, failed_once_is_refused_ever_after],
+)
+def test_what_one_stage_remembers_for_another_is_found(make):
+    with pytest.raises(ContractError, match="asked again|in another order"):
+        check_hooks(make)
+
+
 def test_contexts_of_ones_own_are_asked_at_every_stage():
     seen = []
     own = replace(hook_contexts(1)[0], affordance_id="buy_bread")

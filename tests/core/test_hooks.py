@@ -273,6 +273,24 @@ def test_a_call_over_the_budget_is_dropped_and_the_third_one_disables_the_hook()
     assert (counters.calls, counters.failures, counters.overruns, counters.disabled) == (4, 0, 3, True)
 
 
+def test_who_is_always_late_is_disabled_however_wrong_the_late_answer_is():
+    clock = ManualClock()
+    answers = iter([[MoneyEffect(501)], [NeedEffect("thirst", 1.0)], [StockEffect("meal", 99)]])
+
+    def slow(_):
+        clock.sleep(1.0)
+        return next(answers)
+
+    made = runner(clock, slow=slow)
+    for _ in range(5):
+        ask(made, "after")
+    assert [each.problem.partition(",")[0] for each in made.take_rejections()] == [
+        "took 1000 ms; the budget is 50 ms"
+    ] * 3
+    counters = made.counters()["slow"]
+    assert (counters.calls, counters.failures, counters.overruns, counters.disabled) == (3, 0, 3, True)
+
+
 def test_what_raises_late_is_disabled_at_once():
     clock = ManualClock()
 

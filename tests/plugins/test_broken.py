@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.plugins.conftest import admit, pin, row_of
+from tests.plugins.conftest import admit, allow, pin, row_of
 from tests.plugins.wheels import SINK, Package
 from townlet_adapters.config.resolve import resolve
 from townlet_adapters.config.source import with_overrides
@@ -17,6 +17,19 @@ from townlet_plugins.factory import BuildContext
 
 HEAD = "from townlet_plugins import hookimpl\nfrom townlet_plugins.factory import Factory\n"
 MARKED = HEAD + "@hookimpl\n"
+UNSPEAKABLE = """\
+class M(type):
+    def __repr__(self): raise ValueError
+class R(metaclass=M):
+    def __repr__(self): raise ValueError
+"""
+NAMELESS = """\
+class Nameless(Factory):
+        @property
+        def name(self): raise ValueError("no name")
+        @name.setter
+        def name(self, name): pass
+"""
 
 
 def offering(spec: str, function: str = "print", *, twice: bool = False) -> str:
@@ -80,6 +93,33 @@ def offering(spec: str, function: str = "print", *, twice: bool = False) -> str:
         (offering("'bakery.feed', 'admin', '', (ONE, ONE)"), "it has an argument twice"),
         (offering("'bakery.feed', 'admin', ''", "'feed'"), "there is nothing that answers it"),
         (offering("'bakery.feed', 'admin', ''", twice=True), "the command 'bakery.feed' is offered twice"),
+        (
+            HEAD + "@hookimpl(optionalhook=True)\ndef townlet_sink(): return ()",
+            "unknown hook 'townlet_sink'",
+        ),
+        (
+            HEAD + "@hookimpl(optionalhook=True)\ndef townlet_affordance_during(context): return ()",
+            "unknown hook 'townlet_affordance_during'",
+        ),
+        (
+            SINK + "\n@hookimpl(specname='townlet_sinks')\ndef more(): return ()",
+            "it has townlet_sinks twice",
+        ),
+        ("class E(Exception):\n    def __str__(self): raise ValueError\nraise E", "imported: E"),
+        ("raise type('E', (Exception,), {'__str__': lambda self: 3})", "imported: E"),
+        ("raise ValueError('\\x1b[2J\\x1b]0;evil\\x07[bold]x')", "ValueError: [2J ]0;evil [bold]x"),
+        (UNSPEAKABLE + MARKED + "def townlet_sinks(): return (R(),)", "it cannot be used: ValueError"),
+        (UNSPEAKABLE + MARKED + "def townlet_commands(): return (R(),)", "it cannot be used: ValueError"),
+        (UNSPEAKABLE + MARKED + "def townlet_events(): return (R,)", "it cannot be used: ValueError"),
+        (
+            HEAD
+            + "class R:\n    __repr__ = lambda self: '\\x1b[2J'\n@hookimpl\ndef townlet_sinks(): return (R(),)",
+            "townlet_sinks offers [2J, no Factory",
+        ),
+        (
+            SINK.replace("return (Factory(NAME", f"{NAMELESS}    return (Nameless(NAME"),
+            "it cannot be used: ValueError: no name",
+        ),
     ],
 )
 def test_a_broken_plugin_says_what_is_wrong(package, site, source, why):
@@ -89,9 +129,52 @@ def test_a_broken_plugin_says_what_is_wrong(package, site, source, why):
     state = row_of(catalogue, package).state
     assert state.startswith("broken: ")
     assert why in state
+    assert state.isprintable()
     (fault,) = catalogue.faults
     assert fault.reason.startswith("townlet-bakery (bakery) is allowed, but broken: ")
     assert "town" in catalogue.worlds
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
+        "raise ValueError('\\x1b[2Jevil')",
+        SINK.replace('label: str = "none"', 'label: float = float("inf")'),
+        UNSPEAKABLE + MARKED + "def townlet_sinks(): return (R(),)",
+    ],
+    ids=["unspeakable", "escape", "infinite", "unspeakable offer"],
+)
+@pytest.mark.parametrize(
+    "words", [("run", "--ticks", "1", "--no-out"), ("config", "check")], ids=["run", "check"]
+)
+def test_a_broken_plugin_ends_a_command_with_its_reason_and_no_traceback(
+    townlet, package, site, config, source, words
+):
+    package.source = source
+    package.install(site)
+    file = config(f"telemetry: {{sinks: [{{use: {package.module}}}]}}\n", allow(package.permit))
+    code, out, err = townlet(*words, file)
+    assert code == 3
+    assert "bakery" in out + err
+    assert "broken: " in out + err
+    assert "Traceback" not in out + err
+    assert all(line.isprintable() for line in (out + err).splitlines())
+
+
+@pytest.mark.parametrize(
+    "build",
+    ["functools.partial(build)", "type('B', (), {'__call__': lambda self, o, c: build(o, c)})()"],
+    ids=["partial", "object"],
+)
+def test_what_builds_a_part_need_not_be_a_function(package, site, build):
+    package.source = "import functools\n" + SINK.replace("Options, build,", f"Options, {build},")
+    package.install(site)
+    catalogue = admit(package.permit)
+    found = row_of(catalogue, package)
+    assert found.state == "allowed"
+    config = using(catalogue, package.module)
+    assert config.build(config.sinks[0].part, (), BuildContext(7, site, None, "run")).status()
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,42 @@ def test_an_editable_install_cannot_be_pinned(townlet, package, site, tmp_path):
     assert "cannot be pinned: it is an editable install, which has no content to verify" in err
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        '{"url": "file:///%00", "dir_info": {"editable": true}}',
+        '{"url": "file:///LOOP", "dir_info": {"editable": true}}',
+        '{"url": "file://[", "dir_info": {"editable": true}}',
+        '{"url": 7, "dir_info": {"editable": true}}',
+        '{"url": "file:///", "dir_info": 7}',
+        '{"dir_info": {"editable": true}}',
+        "[]",
+        "7",
+        "{",
+        "\x00",
+        "[" * 100_000,
+    ],
+    ids=range(11),
+)
+@pytest.mark.parametrize("name", ["townlet-bakery", "townlet"])
+def test_an_origin_that_is_none_leads_nowhere(townlet, package, site, tmp_path, origin, name):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    package.distribution = name
+    info = package.install(site).record.parent
+    (info / "direct_url.json").write_text(origin.replace("/LOOP", str(tmp_path / "loop")))
+    code, out, _ = townlet("plugins", "list", "--json")
+    assert code == 0
+    assert [each["state"] for each in json.loads(out) if each["version"] == "1.0"] == [
+        "refused: not allowed" if name == "townlet-bakery" else "broken: the name 'townlet' is ours"
+    ]
+    for command in ("pin", "files"):
+        code, out, err = townlet("plugins", command, name)
+        assert code in {0, 2, 3}
+        assert len(err.splitlines()) <= 1
+        assert "Traceback" not in err
+    assert not package.canary.exists()
+
+
 def test_what_stands_before_an_editable_install_on_the_path_is_not_it(package, site, tmp_path, monkeypatch):
     editable(package, site, tmp_path / "project")
     monkeypatch.syspath_prepend(tmp_path / "project")

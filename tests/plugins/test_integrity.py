@@ -389,6 +389,29 @@ def test_everybody_is_judged_before_the_first_one_runs(tmp_path, site):
     assert importlib.import_module(f"{second.module}.late").SAID == "as it was"
 
 
+@pytest.mark.parametrize("pinned", [True, False], ids=["pinned", "unpinned"])
+@pytest.mark.parametrize("names", [("first", "second"), ("second", "first")], ids=["later", "earlier"])
+def test_an_allowed_plugin_that_another_one_imports_is_the_verified_one(tmp_path, site, names, pinned):
+    one, other = (Package(tmp_path / f"{name} canary", name, entry_point=name) for name in names)
+    planted = tmp_path / "planted"
+    evil = tmp_path / "evil.py"
+    evil.write_text(f"import pathlib\npathlib.Path({str(planted)!r}).touch()\nSAID = 'something else'\n")
+    imported = other.install(site)
+    py_compile.compile(
+        str(evil),
+        importlib.util.cache_from_source(str(imported.path("late.py"))),
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    one.source = f"from {other.module}.late import SAID\n{SINK}"
+    importing = one.install(site)
+    permits = [pin(importing), pin(imported)] if pinned else [one.permit, other.permit]
+    catalogue = admit(*permits)
+    assert {row_of(catalogue, each).state for each in (one, other)} == {"allowed"}
+    assert catalogue.faults == ()
+    assert sys.modules[one.module].SAID == "as it was"
+    assert not planted.exists()
+
+
 class Told(Distribution):
     """A distribution of which nothing exists but the text of its RECORD."""
 

@@ -1,6 +1,7 @@
 """What is installed is told from metadata alone, whatever strangers have made of theirs."""
 
 import importlib
+import json
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from tests.plugins.conftest import admit, row_of
 from tests.plugins.wheels import Package
 from townlet_core.errors import PluginError
 from townlet_plugins.catalogue import BUILTIN, load_catalogue
-from townlet_plugins.listing import Listing
+from townlet_plugins.listing import OWN_ROOT, Listing
 
 
 def rows(distribution: str):
@@ -164,6 +165,43 @@ def test_a_namesake_of_ours_adds_and_replaces_nothing(tmp_path, site):
         "broken: the name 'townlet' is ours"
     }
     assert not fake.canary.exists()
+
+
+def beside_ours(package: Package, site) -> None:
+    """Plant metadata that claims to belong to the very code that runs, as any wheel can beside ours."""
+    installed = package.install(site)
+    origin = {"url": OWN_ROOT.as_uri(), "dir_info": {"editable": True}}
+    (installed.record.parent / "direct_url.json").write_text(json.dumps(origin))
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "target"),
+    [
+        ("town", "townlet_adapters.planted"),
+        ("extra", "townlet_adapters.planted"),
+        ("extra", "townlet_adapters.policies.plugin"),
+        ("policies", "townlet_adapters.policies.plugin:planted"),
+    ],
+)
+def test_metadata_that_is_planted_beside_ours_makes_nobody_ours(tmp_path, site, entry_point, target):
+    ours = [row for row in load_catalogue().rows if row.state == BUILTIN]
+    planted = Package(tmp_path / "canary", "townlet", "9.9", entry_point, target=target)
+    beside_ours(planted, site)
+    catalogue = admit(planted.permit)
+    assert [row for row in catalogue.rows if row.state == BUILTIN] == ours
+    assert {row.state for row in catalogue.refused} == {"broken: the name 'townlet' is ours"}
+
+
+def test_a_second_townlet_in_one_place_is_told_with_both_places(tmp_path, site, townlet):
+    again = Package(tmp_path / "canary", "townlet", "9.9", "town", target="townlet_adapters.worlds.plugin")
+    beside_ours(again, site)
+    code, out, err = townlet("plugins", "list")
+    assert (code, out) == (3, "")
+    (line,) = err.splitlines()
+    assert line.startswith("error: townlet is installed twice: ")
+    assert str(site / "townlet-9.9.dist-info") in line
+    assert line.count(".dist-info") == 2
+    assert line.endswith("; uninstall it until it is gone, then install it once")
 
 
 def test_a_namesake_of_a_plugins_package_earlier_on_the_path_changes_nothing(

@@ -1,6 +1,7 @@
 """What plugins bring takes part in a run like what is ours; who is not let in changes nothing."""
 
 import gzip
+import hashlib
 import json
 import logging
 
@@ -14,6 +15,7 @@ from townlet_adapters.documents import read_document
 from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.dto.command import Command
 from townlet_core.errors import ConfigError, PluginError, SnapshotError
+from townlet_core.jsonvalue import canonical_json
 
 SHOP = """\
 from dataclasses import dataclass, replace
@@ -177,6 +179,34 @@ def test_a_plugins_run_goes_on_from_its_snapshot_if_the_config_lets_it_in_again(
         open_run(RunRequest(resume=tmp_path / "first")),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"plugins": {"hooks": [], "allow": [{"distribution": "townlet-bakery", "entry_point": "bakery"}]}},
+        {"plugins": {"require_pins": False}},
+        {"telemetry": {"sinks": [{"use": "file", "options": {"path": "anywhere.ndjson"}}]}},
+        {"runner": {"snapshot_every": 1}},
+    ],
+    ids=["allow", "no pins", "telemetry", "runner"],
+)
+def test_a_snapshot_says_what_happens_in_town_and_never_who_may_come_in(
+    townlet, package, site, tmp_path, forged
+):
+    kept(TOWN, tmp_path / "first", "runner.snapshot_every=2", ticks=2)
+    package.install(site)
+    (path,) = (tmp_path / "first/snapshots").iterdir()
+    document = json.loads(gzip.decompress(path.read_bytes()))
+    document["simulation"] |= forged
+    # A forger makes the digests fit.
+    document["sim_digest"] = hashlib.sha256(canonical_json(document["simulation"])).hexdigest()
+    path.write_bytes(gzip.compress(json.dumps(document).encode()))
+    code, out, err = townlet("run", "--ticks", "1", "--no-out", "--quiet", "--resume", str(path))
+    assert (code, out) == (2, "")
+    assert "its sections hold more than what happens in town (snapshot_corrupt)" in err
+    assert not package.canary.exists()
+    assert not (tmp_path / "anywhere.ndjson").exists()
 
 
 def test_who_is_not_let_in_is_told_and_changes_nothing(package, site, tmp_path, caplog):

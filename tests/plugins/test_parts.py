@@ -1,0 +1,109 @@
+"""A part of a third party that exits or raises while a town lives: the exit code, who it was, no traceback."""
+
+import json
+
+import pytest
+
+from tests.plugins.conftest import allow
+from tests.plugins.test_runs import SHOP
+from tests.plugins.wheels import SINK
+
+EXIT = "raise SystemExit(0)"
+OWN = "world: {use: bakery}\npolicy: {use: bakers}\nobservers: {extra: [{use: watcher}]}\n"
+LIVE = ("run", "--ticks", "3", "--no-out", "--json-summary", "summary.json")
+
+
+def with_method(source: str, class_head: str, method: str) -> str:
+    """Give a class of a source one method more."""
+    assert class_head in source
+    return source.replace(class_head, f"{class_head}\n    {method}")
+
+
+def world(method: str) -> str:
+    return with_method(SHOP, "class Bakery(FakeWorld):", method)
+
+
+def policy(method: str) -> str:
+    own = f"class Bakers(FakePolicy):\n    {method}\n\n@hookimpl\ndef townlet_policies"
+    source = SHOP.replace("@hookimpl\ndef townlet_policies", own)
+    return source.replace("context: FakePolicy()", "context: Bakers()")
+
+
+def sink(method: str) -> str:
+    own = f"class Own(CollectingSink):\n    {method}\n\ndef build("
+    return SINK.replace("def build(", own).replace("CollectingSink(NAME)", "Own(NAME)")
+
+
+@pytest.fixture
+def run(townlet, package, site, config, tmp_path):
+    """Live briefly with what a source brings; gives the exit code, the words and the summary, if there is one."""
+
+    def go(source: str, sections: str = OWN, *words: str) -> tuple[int, str, dict | None]:
+        package.source = source
+        package.install(site)
+        file = config(sections.replace("SINK", package.module), allow(package.permit))
+        code, _, err = townlet(*(words or LIVE), file)
+        kept = tmp_path / "summary.json"
+        return code, err, json.loads(kept.read_text()) if kept.exists() else None
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (world(f"def reset(self, seed): {EXIT}"), "the world failed at tick 0: SystemExit: 0"),
+        (
+            SHOP.replace("outcome = super().step(actions, commands)", EXIT),
+            "the world failed at tick 0: SystemExit: 0",
+        ),
+        (policy(f"def decide(self, observation): {EXIT}"), "the policy failed at tick 0: SystemExit: 0"),
+        (policy(f"def begin(self, spec, seed): {EXIT}"), "the policy failed at tick 0: SystemExit: 0"),
+        (SHOP.replace("self.seen = 0", EXIT), "the observer failed at tick 0: SystemExit: 0"),
+        (SHOP.replace("self.seen += len(outcome.events)", EXIT), "the observer failed at tick 0: SystemExit"),
+        (SHOP.replace('return {"seen": self.seen}', EXIT), "the observer failed at tick 3: SystemExit: 0"),
+    ],
+    ids=["reset", "step", "decide", "policy begin", "observer begin", "observe", "kpis"],
+)
+def test_a_part_that_exits_ends_the_run_as_a_failure_that_names_it(run, source, told):
+    code, err, summary = run(source)
+    assert code == 1
+    assert f"error: {told}" in err
+    assert "Traceback" not in err
+    assert summary is None
+
+
+@pytest.mark.parametrize("body", [EXIT, "raise ValueError('stuck')"])
+@pytest.mark.parametrize(
+    ("part", "method"), [(world, "def close(self)"), (policy, "def end(self)")], ids=["close", "end"]
+)
+def test_a_part_that_cannot_be_closed_has_lived_all_the_same(run, part, method, body):
+    code, err, summary = run(part(f"{method}: {body}"))
+    assert code == 0
+    assert "a part failed when it was closed" in err
+    assert summary["ticks"] == 3
+
+
+TOWN = "world: {use: town, options: {town: hamlet_24}}\ntelemetry: {sinks: [{use: SINK}, {use: file, options: {path: PATH}}]}\n"
+
+
+@pytest.mark.parametrize("body", [EXIT, "raise ValueError('boo')"])
+@pytest.mark.parametrize("method", ["emit(self, message)", "status(self)", "stop(self, deadline_seconds)"])
+def test_the_town_goes_on_beside_a_sink_that_exits(run, tmp_path, method, body):
+    sections = TOWN.replace("PATH", str(tmp_path / "events.ndjson"))
+    code, err, summary = run(sink(f"def {method}: {body}"), sections)
+    assert code == 0
+    assert "listener 'bakery_" in err
+    assert summary["ticks"] == 3
+    other = next(each for each in summary["sinks"] if each["name"] == "file")
+    assert other["delivered"] == other["emitted"] > 3
+    assert len((tmp_path / "events.ndjson").read_text().splitlines()) == other["delivered"]
+
+
+def test_a_sink_that_exits_when_it_starts_ends_the_run_before_its_first_tick(run, tmp_path):
+    sections = TOWN.replace("PATH", str(tmp_path / "events.ndjson"))
+    code, err, summary = run(sink(f"def start(self): {EXIT}"), sections)
+    assert code == 3
+    assert "cannot start: SystemExit: 0" in err
+    assert "Traceback" not in err
+    assert summary is None
