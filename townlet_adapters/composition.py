@@ -48,6 +48,7 @@ from townlet_adapters.secrets import read_secret
 from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
 from townlet_adapters.storage.snapshots import SnapshotFile, read_snapshot, retain_snapshots, write_snapshot
 from townlet_core.dispatch import EventDispatcher, SinkRoute
+from townlet_core.dto.action import PolicyIdentity
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import (
@@ -62,6 +63,7 @@ from townlet_core.events.plugin import PluginRefused
 from townlet_core.handlers import CommandHandlers
 from townlet_core.histories import HistorySettings
 from townlet_core.hooks import HookRunner
+from townlet_core.isolation import type_name
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.loop import RunIdentity, SimulationLoop, SnapshotSchedule
 from townlet_core.observers.kpis import KpiObserver, KpiSettings
@@ -78,7 +80,7 @@ from townlet_core.transforms.validate import Validate
 from townlet_core.vitals import no_hooks
 from townlet_plugins.catalogue import load_catalogue
 from townlet_plugins.factory import BuildContext
-from townlet_plugins.offers import broken
+from townlet_plugins.offers import BrokenPluginError, broken
 
 _LOG = logging.getLogger(__name__)
 
@@ -555,11 +557,18 @@ def _transforms(config: ResolvedConfig, choice: SinkChoice) -> Iterator[Transfor
 
 
 def _identity(config: ResolvedConfig, policy: PolicyPort, context: BuildContext) -> RunIdentity:
+    what = f"the policy '{config.policy.name}' is broken: it does not tell who it is"
+    with broken(what, TownletError):
+        # Nothing has checked the types of a stranger's policy.
+        told: object = policy.identity
+        if not isinstance(told, PolicyIdentity):
+            raise BrokenPluginError(f"{what}: its identity is of the type {type_name(told)}")
+        version = told.version_digest
     return RunIdentity(
         seed=config.run.seed,
         run_id=context.run_id,
         config_digest=config.config_digest,
-        snapshot={"sim_digest": config.sim_digest, "policy_hash": policy.identity.version_digest},
+        snapshot={"sim_digest": config.sim_digest, "policy_hash": version},
     )
 
 

@@ -30,8 +30,9 @@ from townlet_core.events.loop import LoopFailure, LoopTick
 from townlet_core.events.policy import PolicyMetadata
 from townlet_core.events.schema import is_diagnostic
 from townlet_core.handlers import CommandHandlers
+from townlet_core.isolation import describe
 from townlet_core.iteration import TickIterator
-from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.observers.port import Observer
 from townlet_core.pacing import Pacer
 from townlet_core.parts import (
@@ -239,14 +240,13 @@ class SimulationLoop:
         part: _Part = "policy"
         try:
             decision = self._policy.decide(observation)
-            identity = self._policy.identity
+            announced = self._announcements(self._policy.identity)
             part, decided = "world", clock()
             outcome, answers = self._obey(observation, decision.actions)
             part, stepped = "observer", clock()
             watched = [event for observer in self._observers for event in observer.observe(outcome, tick)]
             part, observed = "world", clock()
-            announced = (*self._announcements(identity), *answers)
-            facts, diagnostics = self._number(tick, announced, outcome, watched)
+            facts, diagnostics = self._number(tick, (*announced, *answers), outcome, watched)
             if self._digest:
                 self._digest.update(facts)
         except BaseException as error:  # noqa: BLE001 - whatever it was, the tick is half done
@@ -342,12 +342,10 @@ class SimulationLoop:
             import_parts(snapshot, self._policy, self._observers)
             self._commands.import_state(snapshot.parts.get(COMMANDS, {}))
         except BaseException as error:
-            self._failure = f"it was left half restored: {type(error).__name__}: {error}"
-            if isinstance(error, TownletError) or not isinstance(error, Exception):
+            self._failure = f"it was left half restored: {describe(error)}"
+            if isinstance(error, TownletError | KeyboardInterrupt):
                 raise
-            raise ContractError(
-                f"a part cannot go on from a snapshot: {type(error).__name__}: {error}"
-            ) from error
+            raise ContractError(f"a part cannot go on from a snapshot: {describe(error)}") from error
         self._digest, self._next_seq, self._announced = digest, part.next_seq, part.announced
         self._observation, self._population = observation, _living(observation)
 
@@ -428,6 +426,8 @@ class SimulationLoop:
         for observer in self._observers:
             try:
                 told = dict(observer.kpis())
+                # What is no JSON can be neither pictured nor kept.
+                canonical_json({str.__str__(name): value for name, value in told.items()})
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -445,7 +445,7 @@ class SimulationLoop:
 
     def _fail(self, part: "_Part", tick: int, error: BaseException) -> NoReturn:
         """End the run: keep why, tell it, keep a snapshot if asked, raise with tick and agent."""
-        self._failure = f"tick {tick} failed: {type(error).__name__}: {error}"
+        self._failure = f"tick {tick} failed: {describe(error)}"
         if isinstance(error, KeyboardInterrupt):
             raise error
         failure = _as_failure(part, tick, error)
@@ -476,7 +476,7 @@ def _as_failure(part: _Part, tick: int, error: BaseException) -> TownletError:
     """Say which part failed, and when, with the error type of its port."""
     if isinstance(error, WorldError | PolicyError):
         return error
-    message = f"the {part} failed at tick {tick}: {type(error).__name__}: {error}"
+    message = f"the {part} failed at tick {tick}: {describe(error)}"
     if part == "policy":
         return PolicyError(message, tick=tick)
     return WorldError(message, tick=tick) if part == "world" else ContractError(message)

@@ -16,6 +16,7 @@ import stat
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Final
@@ -28,6 +29,7 @@ from townlet_plugins.listing import GROUP, Listing, editable_project, printable,
 
 MAX_FILES: Final = 20_000
 MAX_BYTES: Final = 512 << 20
+MAX_DEPTH: Final = 64
 
 _INSTALLERS_NOTES: Final = frozenset(
     {
@@ -45,6 +47,9 @@ _INSTALLERS_NOTES: Final = frozenset(
 _HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
 _NATIVE: Final = re.compile(r".*\.(so|pyd|dylib|dll)(\.[0-9]+)*", re.IGNORECASE)
 _NATIVE_STARTS: Final = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+_MODULE_ENDS: Final = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
+"""What ``import`` takes off a file's name, the longest of those that fit first."""
+
 _SCRIPT_FOLDERS: Final = frozenset({"bin", "Scripts"})
 _READ_ONCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -82,8 +87,27 @@ def read_content(listing: Listing) -> Content:
 
     Raises:
         IntegrityError: when a file is missing, differs from its row of RECORD, is a link, lies elsewhere, or
-            has no row; when there is no RECORD, or nothing but a zip or an editable install.
+            has no row; when there is no RECORD, or nothing but a zip or an editable install; when something
+            cannot be read at all.
     """
+    try:
+        return _read(listing)
+    except OSError as error:
+        where = printable(str(error.filename))
+        raise IntegrityError(f"{where} cannot be read: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise IntegrityError("its folders lie too deep within each other") from error
+
+
+def names_native(source: Distribution) -> bool:
+    """Tell whether RECORD names compiled modules; nothing is verified, and files are not looked into."""
+    try:
+        return any(_NATIVE.fullmatch(row[0]) for row in _table(source) if row)
+    except IntegrityError:
+        return False
+
+
+def _read(listing: Listing) -> Content:
     source = listing.source
     root = root_of(source) if source is not None else None
     if source is None or root is None:
@@ -170,6 +194,10 @@ def _is_note(path: str, info: str) -> bool:
 def _require_inside(path: str) -> None:
     """Refuse what does not name a file below the root in the one plain way."""
     parts = path.split("/")
+    if len(parts) > MAX_DEPTH:
+        raise IntegrityError(
+            f"its RECORD names a file below {len(parts)} folders; at most {MAX_DEPTH} are read"
+        )
     if any(part in {"", ".", ".."} for part in parts) or "\\" in path or not path.isprintable():
         raise IntegrityError(f"its RECORD names {printable(path)}, which is no path inside its own folder")
 
@@ -210,7 +238,8 @@ def _walk(root: Path, folder: str) -> Iterator[str]:
 def _top_of(path: str) -> str:
     """Name what ``import`` may find by this file; empty when that is nothing."""
     top, slash, _ = path.partition("/")
-    name = top if slash else top.partition(".")[0] if top.endswith(".py") or _NATIVE.fullmatch(top) else ""
+    ends = (end for end in _MODULE_ENDS if top.endswith(end))
+    name = top if slash else top.removesuffix(next(ends, top))
     return name if name.isidentifier() else ""
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import isasyncgenfunction, iscoroutinefunction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar, cast, get_args
@@ -125,6 +126,8 @@ def _hooks(plugin: object) -> Iterator[tuple[str, Callable[..., object]]]:
         implementation = first
         if implementation.wrapper or implementation.hookwrapper:
             raise BrokenPluginError(f"it wraps {caller.name}, but there is nobody else to be wrapped")
+        if iscoroutinefunction(implementation.function) or isasyncgenfunction(implementation.function):
+            raise BrokenPluginError(f"its {caller.name} is async, and nobody waits for it")
         if caller.name.startswith(AFFORDANCE) and not implementation.argnames:
             raise BrokenPluginError(f"its {caller.name} takes no context")
         yield caller.name, implementation.function

@@ -136,7 +136,7 @@ def failed_once_is_refused_ever_after():
     [begun_is_known_when_it_ends, ended_is_counted_and_then_none_begins, failed_once_is_refused_ever_after],
 )
 def test_what_one_stage_remembers_for_another_is_found(make):
-    with pytest.raises(ContractError, match="asked again|in another order"):
+    with pytest.raises(ContractError, match=r"asked again|in another order"):
         check_hooks(make)
 
 

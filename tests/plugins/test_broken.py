@@ -73,6 +73,15 @@ def offering(spec: str, function: str = "print", *, twice: bool = False) -> str:
         (SINK.replace("Factory(NAME,", "Factory('file',"), "the sink 'file' is offered twice"),
         (SINK.replace('memory"),)', 'memory"),) * 2'), "is offered twice"),
         (MARKED + "def townlet_affordance_before(): pass", "its townlet_affordance_before takes no context"),
+        (
+            MARKED + "async def townlet_affordance_before(context): pass",
+            "its townlet_affordance_before is async, and nobody waits for it",
+        ),
+        (
+            MARKED + "async def townlet_affordance_after(context): yield",
+            "its townlet_affordance_after is async, and nobody waits for it",
+        ),
+        (MARKED + "async def townlet_sinks(): return ()", "its townlet_sinks is async"),
         (MARKED + "def townlet_affordance_during(context): pass", "unknown hook 'townlet_affordance_during'"),
         (MARKED + "def townlet_events(): return (int,)", "offers <class 'int'>, no class of events"),
         (MARKED + "def townlet_commands(): return (int,)", "no OfferedCommand with a CommandSpec"),
@@ -112,8 +121,7 @@ def offering(spec: str, function: str = "print", *, twice: bool = False) -> str:
         (UNSPEAKABLE + MARKED + "def townlet_commands(): return (R(),)", "it cannot be used: ValueError"),
         (UNSPEAKABLE + MARKED + "def townlet_events(): return (R,)", "it cannot be used: ValueError"),
         (
-            HEAD
-            + "class R:\n    __repr__ = lambda self: '\\x1b[2J'\n@hookimpl\ndef townlet_sinks(): return (R(),)",
+            f"class R:\n    __repr__ = lambda self: '\\x1b[2J'\n{MARKED}def townlet_sinks(): return (R(),)",
             "townlet_sinks offers [2J, no Factory",
         ),
         (
@@ -148,7 +156,7 @@ def test_a_broken_plugin_says_what_is_wrong(package, site, source, why):
 @pytest.mark.parametrize(
     "words", [("run", "--ticks", "1", "--no-out"), ("config", "check")], ids=["run", "check"]
 )
-def test_a_broken_plugin_ends_a_command_with_its_reason_and_no_traceback(
+def test_a_broken_plugin_ends_a_command_with_its_reason_and_no_traceback(  # noqa: PLR0913, PLR0917 - fixtures
     townlet, package, site, config, source, words
 ):
     package.source = source

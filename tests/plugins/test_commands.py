@@ -93,6 +93,14 @@ def test_pin_says_why_something_cannot_be_pinned(townlet, installed):
     assert "late.py is missing" in err
 
 
+@pytest.mark.parametrize("command", ["pin", "files"])
+@pytest.mark.parametrize("name", ["townlet", "Townlet"])
+def test_ours_needs_no_entry_and_that_is_said(townlet, command, name):
+    code, out, err = townlet("plugins", command, name)
+    assert (code, out) == (2, "")
+    assert err == f"'{name}' is ours and needs no entry; name the package of somebody else\n"
+
+
 def test_pin_tells_of_compiled_code(townlet, installed):
     (installed.path("fast.so")).write_bytes(b"\x7fELF")
     installed.add_rows(row(f"{installed.package.module}/fast.so", b"\x7fELF"))
@@ -178,7 +186,7 @@ def test_an_editable_install_cannot_be_pinned(townlet, package, site, tmp_path):
     ids=range(11),
 )
 @pytest.mark.parametrize("name", ["townlet-bakery", "townlet"])
-def test_an_origin_that_is_none_leads_nowhere(townlet, package, site, tmp_path, origin, name):
+def test_an_origin_that_is_none_leads_nowhere(townlet, package, site, tmp_path, origin, name):  # noqa: PLR0913, PLR0917 - fixtures
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     package.distribution = name
     info = package.install(site).record.parent

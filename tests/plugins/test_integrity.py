@@ -22,7 +22,7 @@ from tests.plugins.wheels import SINK, Package, row
 from townlet_plugins import integrity
 from townlet_plugins.allowlist import Allowlist, Permit
 from townlet_plugins.catalogue import load_catalogue
-from townlet_plugins.integrity import IntegrityError, read_content
+from townlet_plugins.integrity import Content, IntegrityError, read_content
 from townlet_plugins.listing import Listing, list_entry_points
 
 EVIL = b"raise SystemExit('this should not have run')\n"
@@ -88,11 +88,26 @@ def folder_for_a_file(installed):
     installed.path("late.py").mkdir()
 
 
+def nest(folder, name, times):
+    """Make folders within each other, further than a path leads."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(times):
+        os.mkdir(name, dir_fd=descriptor)
+        inner = os.open(name, os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+
+
+def deep_folder(installed):
+    nest(installed.path("data"), "d", 1500)
+
+
 def named(path):
     def escape(installed):
         installed.add_rows((path, "sha256=x", "1"))
 
-    escape.__qualname__ = f"row {path}"
+    escape.__qualname__ = f"row {path[:20]}"
     return escape
 
 
@@ -167,6 +182,8 @@ def compiled(name, data=b"\0"):
         (named("a/../../b.py"), "which is no path inside its own folder"),
         (named("./a.py"), "which is no path inside its own folder"),
         (named("a\\b.py"), "which is no path inside its own folder"),
+        (named("a/" * 5000 + "b.py"), "its RECORD names a file below 5001 folders; at most 64 are read"),
+        (deep_folder, "its folders lie too deep within each other"),
         (named("../evil.pyc"), "which is no path inside its own folder"),
         (no_hash, "has no sha256 for"),
         (weak_hash, "has no sha256 for"),
@@ -288,6 +305,38 @@ def test_compiled_code_is_let_in_when_the_config_says_so_and_loaded_only_unchang
     file.write_bytes(ELF + b"x")
     with pytest.raises(ImportError, match="changed after it was verified"):
         importlib.import_module(f"{installed.package.module}.fast")
+
+
+@pytest.mark.parametrize(
+    ("path", "top"),
+    [
+        ("bakery/__init__.py", "bakery"),
+        ("bakery/data.txt", "bakery"),
+        ("bakery.py", "bakery"),
+        (f"bakery{importlib.machinery.EXTENSION_SUFFIXES[0]}", "bakery"),
+        ("bakery.so", "bakery"),
+        ("numpy.evil.py", ""),
+        ("numpy.evil.so", ""),
+        ("numpy.evil/__init__.py", ""),
+        ("numpy.pyi", ""),
+        ("libfast.so.1.2", ""),
+        ("README", ""),
+        ("", ""),
+    ],
+)
+def test_a_file_stands_for_the_module_that_python_would_import_from_it(path, top):
+    files = {path: b""}
+    assert Content("bakery", Path(), files, (), "").tops == ({top} if top else set())
+
+
+def test_what_cannot_be_looked_into_is_refused_by_every_command(installed, townlet):
+    nest(installed.path("data"), "d" * 200, 30)
+    told = "cannot be read: File name too long"
+    for command in ("pin", "files"):
+        code, out, err = townlet("plugins", command, "townlet-bakery")
+        assert (code, out) == (3, "")
+        assert told in err
+    assert told in row_of(admit(installed.package.permit), installed.package).state
 
 
 @pytest.mark.parametrize("name", ["json", "townlet_core", "townlet_adapters"])

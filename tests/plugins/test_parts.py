@@ -1,4 +1,4 @@
-"""A part of a third party that exits or raises while a town lives: the exit code, who it was, no traceback."""
+"""A part of a third party that exits or raises while a town lives: exit code, who it was, no traceback."""
 
 import json
 
@@ -36,7 +36,7 @@ def sink(method: str) -> str:
 
 @pytest.fixture
 def run(townlet, package, site, config, tmp_path):
-    """Live briefly with what a source brings; gives the exit code, the words and the summary, if there is one."""
+    """Live briefly with what a source brings; gives exit code, words and the summary, if there is one."""
 
     def go(source: str, sections: str = OWN, *words: str) -> tuple[int, str, dict | None]:
         package.source = source
@@ -73,6 +73,78 @@ def test_a_part_that_exits_ends_the_run_as_a_failure_that_names_it(run, source, 
     assert summary is None
 
 
+UNSPEAKABLE = "raise type('E', (Exception,), {'__str__': lambda self: 3})"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (policy(f"def decide(self, observation): {UNSPEAKABLE}"), "the policy failed at tick 0: E"),
+        (SHOP.replace("self.seen = 0", UNSPEAKABLE), "the observer failed at tick 0: E"),
+        (
+            SHOP.replace('{"seen": self.seen}', '{"seen": object()}'),
+            "the observer failed at tick 3: TypeError: object is not JSON",
+        ),
+        (SHOP.replace('{"seen": self.seen}', "{7: self.seen}"), "the observer failed at tick 3: TypeError"),
+        (
+            SHOP.replace('{"seen": self.seen}', '{"seen": float("nan")}'),
+            "the observer failed at tick 3: ValueError: Out of range float values are not JSON compliant",
+        ),
+        (
+            policy("turn = 0").replace(
+                "turn = 0",
+                "identity = FakePolicy.identity\n"
+                "    def decide(self, observation):\n"
+                "        type(self).identity = 7\n"
+                "        return super().decide(observation)",
+            ),
+            "the policy failed at tick 0: AttributeError: 'int' object has no attribute 'anneal_ratio'",
+        ),
+    ],
+    ids=["unspeakable policy", "unspeakable observer", "no JSON", "no name", "nan", "identity is lost"],
+)
+def test_a_part_that_answers_nonsense_ends_the_run_as_a_failure_that_names_it(run, source, told):
+    code, err, summary = run(source)
+    assert code == 1
+    assert f"error: {told}" in err
+    assert "Traceback" not in err
+    assert summary is None
+
+
+@pytest.mark.parametrize(
+    ("identity", "told"),
+    [
+        (
+            "identity = None",
+            "the policy 'bakers' is broken: it does not tell who it is: its identity is of the type NoneType",
+        ),
+        (
+            "identity = property(lambda self: 1 // 0)",
+            "its policy 'bakers' cannot be built: ZeroDivisionError: integer division or modulo by zero",
+        ),
+    ],
+)
+def test_a_policy_that_does_not_tell_who_it_is_ends_the_run_before_its_first_tick(run, identity, told):
+    code, err, summary = run(policy(identity))
+    assert code == 3
+    assert told in err
+    assert "Traceback" not in err
+    assert summary is None
+
+
+@pytest.mark.parametrize(
+    "field", ["x: type(print) = None", "x: object = 0\n    model_json_schema = lambda: {'x': object()}"]
+)
+def test_options_that_cannot_be_described_are_told_with_whose_they_are(run, package, field):
+    options = 'label: str = "none"'
+    arbitrary = f"{options}\n    model_config = {{'arbitrary_types_allowed': True}}\n    {field}"
+    code, err, _ = run(SINK.replace(options, arbitrary), "", "config", "schema", "--config")
+    assert code == 3
+    where = f"the sink '{package.module}' ({package.module}:build)"
+    assert f"error: {where} is broken: its options have no JSON Schema: " in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize("body", [EXIT, "raise ValueError('stuck')"])
 @pytest.mark.parametrize(
     ("part", "method"), [(world, "def close(self)"), (policy, "def end(self)")], ids=["close", "end"]
@@ -84,7 +156,10 @@ def test_a_part_that_cannot_be_closed_has_lived_all_the_same(run, part, method, 
     assert summary["ticks"] == 3
 
 
-TOWN = "world: {use: town, options: {town: hamlet_24}}\ntelemetry: {sinks: [{use: SINK}, {use: file, options: {path: PATH}}]}\n"
+TOWN = (
+    "world: {use: town, options: {town: hamlet_24}}\n"
+    "telemetry: {sinks: [{use: SINK}, {use: file, options: {path: PATH}}]}\n"
+)
 
 
 @pytest.mark.parametrize("body", [EXIT, "raise ValueError('boo')"])

@@ -14,7 +14,7 @@ from townlet_core.records import record_to_json
 from townlet_plugins.allowlist import NOBODY, Allowlist, Permit, normalised
 from townlet_plugins.catalogue import PluginRow, load_catalogue, verify_allowed
 from townlet_plugins.integrity import read_content
-from townlet_plugins.listing import Listing, list_entry_points
+from townlet_plugins.listing import OWN_DISTRIBUTION, Listing, list_entry_points
 
 
 @click.group("plugins")
@@ -61,11 +61,12 @@ def show(config: str | None, *, as_json: bool) -> None:
 def pin(distributions: tuple[str, ...]) -> None:
     """Print the entries of plugins.allow that let in what is installed now, and nothing else.
 
-    Nothing of it is imported. Read what you pin: an entry is trust.
+    Nothing of it is imported. Read what you pin: an entry is trust. The section is whole; a config that has
+    one already takes the entries alone, since no key may stand there twice.
 
     \b
     Example:
-      townlet plugins pin townlet-bakery >> my.yaml
+      townlet plugins pin townlet-bakery
     """
     installed = list_entry_points()
     permits = [permit for name in distributions for permit in _pins(name, installed)]
@@ -141,6 +142,10 @@ def _allowlist(config: str | None) -> Allowlist:
 
 def _listings(name: str, installed: Iterable[Listing]) -> list[Listing]:
     """Find the entry points of a distribution that is not ours."""
+    if normalised(name) == OWN_DISTRIBUTION:
+        raise UnknownNameError(
+            Problem("", f"'{name}' is ours and needs no entry", "name the package of somebody else")
+        )
     others = [listing for listing in installed if not listing.builtin]
     listings = [listing for listing in others if listing.distribution == normalised(name)]
     if not listings:

@@ -8,6 +8,7 @@ from townlet_adapters.config.model import RunConfig
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_plugins.catalogue import Catalogue
 from townlet_plugins.factory import PartFactory
+from townlet_plugins.offers import broken
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -44,7 +45,9 @@ def _choices(
     branches: list[JsonValue] = []
     for factory in factories:
         name = f"{kind}.{factory.name}"
-        options = _embed(factory.options.model_json_schema(), name, definitions)
+        what = f"the {kind} '{factory.name}' ({factory.origin}) is broken: its options have no JSON Schema"
+        with broken(what):
+            options = _embed(factory.options.model_json_schema(), name, definitions)
         branches.append(
             {
                 "type": "object",
