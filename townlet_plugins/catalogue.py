@@ -19,7 +19,7 @@ from townlet_plugins.factory import PartFactory
 from townlet_plugins.importer import ImportRefusedError, import_from, import_verified, serve
 from townlet_plugins.listing import OWN_DISTRIBUTION, OWN_PACKAGE, OWN_ROOT, Listing, list_entry_points
 from townlet_plugins.offers import BrokenPluginError, Offers, ask, broken
-from townlet_plugins.verdicts import Verdict, judge
+from townlet_plugins.verdicts import Need, Verdict, judge
 
 BUILTIN: Final = "builtin"
 ALLOWED: Final = "allowed"
@@ -42,6 +42,8 @@ class PluginRow:
         target: what builds the part, or the module named by an entry point that was not loaded.
         content_sha256: digest of the distribution's content; empty where there is none: ours, editable
             installs, and whatever was not verified.
+        needs: keys that an entry which lets it in must have beside distribution and entry point; only of who
+            is not allowed at all.
     """
 
     distribution: str
@@ -52,6 +54,7 @@ class PluginRow:
     state: str
     target: str
     content_sha256: str = ""
+    needs: tuple[Need, ...] = ()
 
     @property
     def loaded(self) -> bool:
@@ -60,14 +63,23 @@ class PluginRow:
 
     @property
     def allow_line(self) -> str:
-        """The line of ``plugins.allow`` that lets it in, if it is all that is missing."""
-        return Permit(self.distribution, self.entry_point, self.version).spelled()
+        """The line of ``plugins.allow`` that lets it in; where a pin is needed, it must be added."""
+        return Permit(
+            self.distribution,
+            self.entry_point,
+            self.version,
+            allow_native="allow_native" in self.needs,
+            allow_editable="allow_editable" in self.needs,
+        ).spelled()
 
     @property
     def advice(self) -> str:
         """What to do about a plugin that was not let in."""
         if self.state.startswith("broken"):
             return f"install {self.distribution} anew"
+        if "content_sha256" in self.needs:
+            pin = f"townlet plugins pin {self.distribution}"
+            return f"to let it in, add below plugins.allow what '{pin}' prints"
         return f"to let it in, add below plugins.allow: {self.allow_line}"
 
     def __str__(self) -> str:
@@ -163,11 +175,12 @@ def load_catalogue(allowlist: Allowlist = NOBODY, listings: Sequence[Listing] | 
 
 
 def _require_one_of_us(own: Sequence[Listing]) -> None:
-    """Refuse what an update that was cut short leaves, or what somebody planted: nobody could tell which runs."""
+    """Refuse what an update that was cut short leaves, or somebody planted: nobody could tell which runs."""
     if len({listing.key for listing in own}) < len(own):
         places = ", ".join(sorted({str(listing.source) for listing in own}))
         raise PluginError(
-            f"{OWN_DISTRIBUTION} is installed twice: {places}; uninstall it until it is gone, then install it once"
+            f"{OWN_DISTRIBUTION} is installed twice: {places}; "
+            "uninstall it until it is gone, then install it once"
         )
 
 
@@ -223,7 +236,7 @@ class _Shelf:
         self.states[listing.key] = state
         if state != ALLOWED:
             fields = (listing.distribution, listing.version, listing.entry_point)
-            self.rows.append(PluginRow(*fields, "", "", state, listing.target, verdict.sha256))
+            self.rows.append(PluginRow(*fields, "", "", state, listing.target, verdict.sha256, verdict.needs))
 
     def put(self, listing: Listing, state: str, offers: Offers, sha256: str = "") -> None:
         """Take everything that a plugin offers.

@@ -3,13 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from townlet_plugins.allowlist import Allowlist, Permit
-from townlet_plugins.integrity import Content, IntegrityError, read_content
+from townlet_plugins.integrity import Content, IntegrityError, names_native, read_content
 from townlet_plugins.listing import Listing, editable_project
 
 NOT_ALLOWED: Final = "not allowed"
+
+Need: TypeAlias = Literal["content_sha256", "allow_native", "allow_editable"]
+"""A key of an entry of the allowlist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Verdict:
         refusal: why it may not come in; empty when it may.
         content: its verified content; None when it was refused, or is an editable install.
         project: folder that an editable install leads to; None for any other.
+        needs: what an entry that lets it in must say beside what it is for, as far as metadata tells; only of
+            who is not allowed at all.
     """
 
     listing: Listing
@@ -29,6 +34,7 @@ class Verdict:
     refusal: str = ""
     content: Content | None = None
     project: Path | None = None
+    needs: tuple[Need, ...] = ()
 
     @property
     def state(self) -> str:
@@ -55,16 +61,21 @@ def judge(listings: Sequence[Listing], allowlist: Allowlist) -> Iterator[Verdict
         if listing.builtin:
             continue
         permit = permits.get(listing.key)
-        refusal = _refusal(listing, permit, require_pins=allowlist.require_pins)
-        if refusal or permit is None:
-            yield Verdict(listing, permit, refusal)
-            continue
         try:
-            yield _verified(listing, permit)
+            yield _verdict(listing, permit, require_pins=allowlist.require_pins)
         except IntegrityError as error:
             yield Verdict(listing, permit, str(error))
         except Exception as error:  # noqa: BLE001 - what cannot be read must not keep others from being judged
             yield Verdict(listing, permit, f"it cannot be verified: {type(error).__name__}: {error}")
+
+
+def _verdict(listing: Listing, permit: Permit | None, *, require_pins: bool) -> Verdict:
+    refusal = _refusal(listing, permit, require_pins=require_pins)
+    if refusal == NOT_ALLOWED:
+        return Verdict(listing, permit, refusal, needs=tuple(_needs(listing, require_pins=require_pins)))
+    if refusal or permit is None:
+        return Verdict(listing, permit, refusal)
+    return _verified(listing, permit)
 
 
 def _verified(listing: Listing, permit: Permit) -> Verdict:
@@ -86,8 +97,21 @@ def _refusal(listing: Listing, permit: Permit | None, *, require_pins: bool) -> 
     if permit.version is not None and permit.version != listing.version:
         return f"version {listing.version} is installed, and {permit.version} is allowed"
     if require_pins and permit.content_sha256 is None:
-        return "plugins.require_pins asks for its content_sha256; townlet plugins pin prints it"
+        pin = f"townlet plugins pin {listing.distribution}"
+        return f"plugins.require_pins asks for its content_sha256; {pin} prints it"
     return ""
+
+
+def _needs(listing: Listing, *, require_pins: bool) -> Iterator[Need]:
+    """Tell what an entry needs, from metadata alone: what nobody allowed is not read."""
+    if require_pins:
+        yield "content_sha256"
+    if listing.source is None:
+        return
+    if editable_project(listing.source) is not None:
+        yield "allow_editable"
+    elif names_native(listing.source):
+        yield "allow_native"
 
 
 def _editable_refusal(permit: Permit) -> str:

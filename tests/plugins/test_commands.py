@@ -389,3 +389,49 @@ def test_an_import_that_never_returns_can_be_interrupted(package, tmp_path, conf
         hanging.send_signal(signal.SIGINT)
         _, err = hanging.communicate(timeout=60)
     assert (hanging.returncode, err.strip()) == (130, "interrupted")
+
+
+def native(installed) -> None:
+    (installed.path("fast.so")).write_bytes(b"\x7fELF")
+    installed.add_rows(row(f"{installed.package.module}/fast.so", b"\x7fELF"))
+
+
+@pytest.mark.parametrize("kind", ["plain", "native", "editable"])
+@pytest.mark.parametrize("pins", ["true", "false"])
+def test_the_advice_for_who_is_not_let_in_is_all_that_is_needed(  # noqa: PLR0913, PLR0917 - fixtures
+    townlet, package, site, config, monkeypatch, tmp_path, kind, pins
+):
+    if kind == "editable":
+        editable(package, site, tmp_path / "project")
+        monkeypatch.syspath_prepend(tmp_path / "project")
+    else:
+        installed = package.install(site)
+        if kind == "native":
+            native(installed)
+    uses = f"telemetry: {{sinks: [{{use: {package.module}}}]}}\n"
+    code, _, err = townlet(*LIVE[:-2], config(uses, f"plugins: {{require_pins: {pins}}}\n"))
+    assert code == 2
+    assert not package.canary.exists()
+    advice = err.partition(
+        "townlet-bakery 1.0 is refused: not allowed; to let it in, add below plugins.allow"
+    )[2]
+    if pins == "true":
+        assert advice == " what 'townlet plugins pin townlet-bakery' prints\n"
+        if kind == "editable":
+            assert "an editable install" in townlet("plugins", "pin", "townlet-bakery")[2]
+            return
+        section = townlet("plugins", "pin", "townlet-bakery")[1].replace(
+            "plugins:\n", "plugins:\n  require_pins: true\n"
+        )
+    else:
+        section = f"plugins:\n  allow:\n  {advice.removeprefix(': ')}"
+    code, _, err = townlet("plugins", "verify", config(section))
+    assert (code, err) == (0, "")
+    assert townlet(*LIVE[:-2], config(uses, section))[0] == 0
+    assert package.canary.exists()
+
+
+def test_an_entry_without_a_pin_that_is_asked_for_names_the_command(townlet, installed, config):
+    code, out, _ = townlet("plugins", "verify", config(allow(installed.package.permit, require_pins="true")))
+    assert code == 3
+    assert "asks for its content_sha256; townlet plugins pin townlet-bakery prints it" in out

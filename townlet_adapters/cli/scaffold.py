@@ -29,6 +29,9 @@ _PREFIX: Final = f"{OWN_DISTRIBUTION}-"
 # PEP 508; an allowlist is less strict about the last character.
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 
+_NO_TEXT: Final = frozenset({"null", "true", "false"})
+"""What a config cannot write as it stands; names are in lower case already."""
+
 
 class NameTakenError(ValueError):
     """A name that no package of a third party can have; the message is for the person who gave it."""
@@ -92,6 +95,11 @@ def names_of(name: str) -> Names:
     module, entry_point = distribution.replace("-", "_"), distribution.removeprefix(_PREFIX).replace("-", "_")
     if not module.isidentifier() or keyword.iskeyword(module) or not entry_point.isidentifier():
         raise NameTakenError(f"'{name}' gives no name of a module; allowed: a name like {_PREFIX}bakery")
+    if entry_point in _NO_TEXT:
+        raise NameTakenError(
+            f"'{name}' would be called '{entry_point}' in configs, which YAML takes for a value; "
+            "take another name"
+        )
     if distribution == OWN_DISTRIBUTION:
         raise NameTakenError(f"'{name}' is ours; allowed: a name like {_PREFIX}bakery")
     if module in sys.stdlib_module_names or importlib.util.find_spec(module) is not None:
