@@ -240,6 +240,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
                 snapshots=_schedule(config, folder, request.notify),
                 save_failure=_failure_saver(config, folder),
                 hooks=no_hooks if context.hooks is None else context.hooks.counters,
+                plugins=config.catalogue.counts,
                 handlers=CommandHandlers(config.catalogue.commands, budget_seconds=_budget(config)),
             )
             _start(loop, stored)

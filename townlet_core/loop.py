@@ -26,6 +26,7 @@ from townlet_core.errors import (
     WorldError,
 )
 from townlet_core.events.base import Event, Fact
+from townlet_core.events.health import NO_PLUGINS, PluginCounts
 from townlet_core.events.loop import LoopFailure, LoopTick
 from townlet_core.events.policy import PolicyMetadata
 from townlet_core.events.schema import is_diagnostic
@@ -105,6 +106,7 @@ class SimulationLoop:
         snapshots: SnapshotSchedule | None = None,
         save_failure: Callable[[Snapshot], str] | None = None,
         hooks: Hooks = no_hooks,
+        plugins: PluginCounts = NO_PLUGINS,
         handlers: CommandHandlers | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -122,6 +124,7 @@ class SimulationLoop:
             save_failure: keeps the snapshot of a failed simulation, which can be looked at but not
                 resumed, and tells its path; nobody by default.
             hooks: tells the counts of the plugins' hooks for ``loop.health``; there are none by default.
+            plugins: counts of what became of plugins, for ``loop.health``; there are none by default.
             handlers: the commands that plugins add to those of the world; none by default.
             clock: seconds, for durations only.
 
@@ -137,7 +140,7 @@ class SimulationLoop:
         self._clock = clock
         handlers = handlers or CommandHandlers()
         self._commands = CommandBus(handlers, self._coming_tick)
-        self._vitals = Vitals(self._dispatcher, lambda: {**hooks(), **handlers.counters()})
+        self._vitals = Vitals(self._dispatcher, lambda: {**hooks(), **handlers.counters()}, plugins)
         self._observation: ObservationBatch | None = None
         self._announced: PolicyIdentity | None = None
         self._next_seq = 0

@@ -10,9 +10,11 @@ from townlet_core.dispatch import EventDispatcher
 from townlet_core.dto.health import LoopFigures, SinkHealth, SinkStatus
 from townlet_core.dto.outcome import TickSummary
 from townlet_core.events.health import (
+    NO_PLUGINS,
     Histogram,
     HookCounts,
     LoopStatus,
+    PluginCounts,
     SinkReport,
     SinkState,
     SinkTotals,
@@ -50,9 +52,11 @@ class Vitals:
     All but ``figures`` is for the town's own thread.
     """
 
-    def __init__(self, dispatcher: EventDispatcher, hooks: Hooks = no_hooks) -> None:
+    def __init__(
+        self, dispatcher: EventDispatcher, hooks: Hooks = no_hooks, plugins: PluginCounts = NO_PLUGINS
+    ) -> None:
         """Start without a tick; reports go to the dispatcher."""
-        self._dispatcher, self._hooks = dispatcher, hooks
+        self._dispatcher, self._hooks, self._plugins = dispatcher, hooks, plugins
         self._marks: deque[Marks] = deque(maxlen=HEALTH_TICKS)
         self._summary = TickSummary()
         self._status: LoopStatus = "ok"
@@ -126,6 +130,7 @@ class Vitals:
             reviews_pending=self._summary.reviews_pending,
             hooks=hooks,
             sinks={name: _report_of(sink) for name, sink in sinks.items()},
+            plugins=self._plugins,
         )
         self._marks.clear()
         self._dispatcher.publish_diagnostic(tick, health)

@@ -10,6 +10,7 @@ from typing import Final, TypeVar, cast
 
 from townlet_core.dto.command_hook import OfferedCommand
 from townlet_core.errors import PluginError
+from townlet_core.events.health import PluginCounts
 from townlet_core.events.schema import CORE_EVENTS, EventRegistry
 from townlet_core.hooks import AffordanceHook
 from townlet_core.observers.port import Observer
@@ -23,6 +24,8 @@ from townlet_plugins.verdicts import Need, Verdict, judge
 
 BUILTIN: Final = "builtin"
 ALLOWED: Final = "allowed"
+BROKEN: Final = "broken"
+"""How the state begins of what is of no use as it is; what it is follows."""
 
 ProductT = TypeVar("ProductT")
 
@@ -75,7 +78,7 @@ class PluginRow:
     @property
     def advice(self) -> str:
         """What to do about a plugin that was not let in."""
-        if self.state.startswith("broken"):
+        if self.state.startswith(BROKEN):
             return f"install {self.distribution} anew"
         if "content_sha256" in self.needs:
             pin = f"townlet plugins pin {self.distribution}"
@@ -127,6 +130,15 @@ class Catalogue:
     rows: tuple[PluginRow, ...]
     faults: tuple[Fault, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> PluginCounts:
+        """How many entry points of others were let in, and how many were not."""
+        # What was let in has a row for each thing that it brings, and nobody else one of its name.
+        others = [row for row in self.rows if row.state != BUILTIN]
+        broken = sum(row.state.startswith(BROKEN) for row in others)
+        allowed = len({row.entry_point for row in others if row.loaded})
+        return PluginCounts(allowed, len(self.refused) - broken, broken)
 
     @property
     def refused(self) -> tuple[PluginRow, ...]:
@@ -232,7 +244,7 @@ class _Shelf:
                 with broken("it cannot be used"):
                     self.put(listing, ALLOWED, self._load(verdict), verdict.sha256)
             except PluginError as error:
-                state = f"broken: {error}"
+                state = f"{BROKEN}: {error}"
         self.states[listing.key] = state
         if state != ALLOWED:
             fields = (listing.distribution, listing.version, listing.entry_point)

@@ -73,6 +73,20 @@ def test_the_schema_changes_only_on_purpose():
     assert current == json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 
+def test_what_was_told_before_a_field_came_obeys_the_schema_still():
+    @dataclass(frozen=True, slots=True)
+    class BakeryClosed(BakeryOpened):
+        """It told no more than ``breads`` once."""
+
+        kind: ClassVar[str] = "bakery.closed"
+        crumbs: int = 0
+
+    schema = EventRegistry([BakeryClosed]).data_schema("bakery.closed")
+    assert schema["required"] == ["breads"]
+    assert event_data(BakeryClosed(3)) == {"breads": 3, "crumbs": 0}
+    assert CORE_EVENTS.data_schema("loop.health")["required"][-1] == "sinks"
+
+
 def test_the_reference_page_is_the_one_that_the_registry_writes():
     page = ROOT / "docs" / "reference" / "events.md"
     assert page.read_text(encoding="utf-8") == events_markdown(CORE_EVENTS)

@@ -12,8 +12,10 @@ from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.errors import WorldError
 from townlet_core.events.base import Diagnostic
 from townlet_core.events.health import (
+    NO_PLUGINS,
     ErrorHealth,
     HookCounts,
+    PluginCounts,
     SinkTotals,
     SpoolHealth,
     SystemDuration,
@@ -256,6 +258,15 @@ def test_hooks_are_told_of_by_name_and_a_disabled_one_degrades_the_town():
     hooks["bakery"] = HookCounts(calls=6, failures=1, overruns=0, disabled=True)
     assert town.live(60) == [(119, "degraded")]
     assert Town().live(60) == [(59, "ok")]
+
+
+def test_what_became_of_plugins_is_in_every_report_and_is_no_illness():
+    town = Town(plugins=PluginCounts(allowed=2, refused=1, broken=1))
+    assert town.live(120) == [(59, "ok"), (119, "ok")]
+    assert {report.event.plugins for report in town.reports} == {PluginCounts(2, 1, 1)}
+    other = Town()
+    other.live(60)
+    assert other.latest.plugins == NO_PLUGINS
 
 
 def test_a_report_tells_every_field_of_a_sink_that_tells_its_health():

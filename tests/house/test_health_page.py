@@ -15,7 +15,7 @@ from townlet_adapters.telemetry.monitoring.metrics import RunMetrics
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkHealth
 from townlet_core.errors import WorldError
-from townlet_core.events.health import HookCounts, SinkReport, SpoolHealth, WorkerHealth
+from townlet_core.events.health import HookCounts, PluginCounts, SinkReport, SpoolHealth, WorkerHealth
 from townlet_core.events.loop import LoopFailure, LoopHealth
 from townlet_core.loop import RunIdentity, SimulationLoop
 from townlet_core.records import field_hints, union_members
@@ -85,7 +85,12 @@ def test_every_field_of_the_report_and_of_a_sink_stands_in_a_table():
     expected = set(field_hints(LoopHealth)) | set(inner_names(SinkReport))
     assert expected - named == set()
     assert set(field_hints(SinkHealth)) - {"counts"} <= {name.partition(".")[0] for name in named}
-    others = set(field_hints(HookCounts)) | set(field_hints(LoopFailure)) | {"le", "counts", "sum", "count"}
+    others = (
+        set(field_hints(HookCounts))
+        | set(field_hints(PluginCounts))
+        | set(field_hints(LoopFailure))
+        | {"le", "counts", "sum", "count"}
+    )
     assert others - WORDS == set()
 
 

@@ -15,6 +15,7 @@ from townlet_adapters.documents import read_document
 from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.dto.command import Command
 from townlet_core.errors import ConfigError, PluginError, SnapshotError
+from townlet_core.events.health import PluginCounts
 from townlet_core.jsonvalue import canonical_json
 
 SHOP = """\
@@ -230,6 +231,11 @@ def test_who_is_not_let_in_is_told_and_changes_nothing(package, site, tmp_path, 
     logged = [record.getMessage() for record in caplog.records if "townlet-bakery" in record.getMessage()]
     assert len(logged) == 1
     assert bakery["allow_line"] in logged[0]
+    with open_run(RunRequest(TOWN)) as run:
+        reports = []
+        run.loop.dispatcher.subscribe("loop.health", reports.append, name="reports")
+        run.loop.run_for(60)
+    assert reports[-1].event.plugins == PluginCounts(allowed=0, refused=1, broken=1)
 
 
 def test_a_plugin_that_the_config_lets_in_but_does_not_use_changes_nothing(package, site, tmp_path):

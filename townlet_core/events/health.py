@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 LoopStatus = Literal["ok", "degraded", "failed"]
 
@@ -56,6 +56,25 @@ class HookCounts:
     failures: int
     overruns: int
     disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PluginCounts:
+    """How many plugins of others there are, by what became of them when the run began.
+
+    Attributes:
+        allowed: let in and loaded.
+        refused: installed and not let in.
+        broken: installed and of no use: nobody could let them in as they are.
+    """
+
+    allowed: int
+    refused: int
+    broken: int
+
+
+NO_PLUGINS: Final = PluginCounts(0, 0, 0)
+"""What is told where nobody counted, or there is nobody."""
 
 
 @dataclass(frozen=True, slots=True)

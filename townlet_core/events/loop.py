@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from townlet_core.events.base import Event
-from townlet_core.events.health import HookCounts, LoopStatus, SinkReport, SystemDuration, TickDurations
+from townlet_core.events.health import (
+    NO_PLUGINS,
+    HookCounts,
+    LoopStatus,
+    PluginCounts,
+    SinkReport,
+    SystemDuration,
+    TickDurations,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ class LoopHealth(Event):
     before, at most 60, without waiting for the next tick; the slowest part of a tick comes first.
     ``failures`` counts how often subscribers, transforms and sinks raised since the run began.
     ``perturbations_active``, ``perturbations_pending`` and ``reviews_pending`` are the town's.
+    ``plugins`` counts what is installed and not ours; each that was not let in is a ``plugin.refused``.
     ``hooks`` has the counts of each plugin's hook, ``sinks`` tells of each sink, both by name. A sink that
     keeps no more than its account tells ``state``, ``retries_total`` and ``totals``, and null for the rest.
     What each value means and what to do about it: docs/operations/health.md.
@@ -54,6 +63,7 @@ class LoopHealth(Event):
     reviews_pending: int
     hooks: Mapping[str, HookCounts]
     sinks: Mapping[str, SinkReport]
+    plugins: PluginCounts = NO_PLUGINS
 
 
 @dataclass(frozen=True, slots=True)

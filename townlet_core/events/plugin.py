@@ -10,7 +10,8 @@ from townlet_core.events.base import Event
 class PluginRefused(Event):
     """An installed plugin was not let in, and the run went on without it. A diagnostic.
 
-    ``allow_line`` is the line of ``plugins.allow`` that names it.
+    ``allow_line`` is the line of ``plugins.allow`` that names it; where pins are required, it needs the
+    digest, too, which ``townlet plugins pin`` prints.
     """
 
     kind: ClassVar[str] = "plugin.refused"

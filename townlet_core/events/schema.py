@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import MappingProxyType, NoneType
 from typing import Final, Literal, get_args, get_origin
@@ -99,8 +99,13 @@ def schema_id(kind: str) -> str:
 
 
 def data_schema(kind: str, record_type: type) -> JsonObject:
-    """Describe the data of a kind, which is spelled from a dataclass, as JSON Schema 2020-12."""
-    return {"$id": schema_id(kind), "title": kind, **_object_schema(record_type)}
+    """Describe the data of a kind, which is spelled from a dataclass, as JSON Schema 2020-12.
+
+    A field with a default is always told, but not required: it came later, and what was told before lacks it.
+    """
+    named = zip(field_hints(record_type), fields(record_type), strict=True)
+    required = [name for name, each in named if each.default is MISSING]
+    return {"$id": schema_id(kind), "title": kind, **_object_schema(record_type), "required": required}
 
 
 def event_data(event: Event) -> dict[str, JsonValue]:
