@@ -241,6 +241,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
                 save_failure=_failure_saver(config, folder),
                 hooks=no_hooks if context.hooks is None else context.hooks.counters,
                 plugins=config.catalogue.counts,
+                events=config.catalogue.events,
                 handlers=CommandHandlers(config.catalogue.commands, budget_seconds=_budget(config)),
             )
             _start(loop, stored)

@@ -29,9 +29,9 @@ from townlet_core.events.base import Event, Fact
 from townlet_core.events.health import NO_PLUGINS, PluginCounts
 from townlet_core.events.loop import LoopFailure, LoopTick
 from townlet_core.events.policy import PolicyMetadata
-from townlet_core.events.schema import is_diagnostic
+from townlet_core.events.schema import EventRegistry, is_diagnostic
 from townlet_core.handlers import CommandHandlers
-from townlet_core.isolation import describe
+from townlet_core.isolation import describe, type_name
 from townlet_core.iteration import TickIterator
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.observers.port import Observer
@@ -107,6 +107,7 @@ class SimulationLoop:
         save_failure: Callable[[Snapshot], str] | None = None,
         hooks: Hooks = no_hooks,
         plugins: PluginCounts = NO_PLUGINS,
+        events: EventRegistry | None = None,
         handlers: CommandHandlers | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -125,6 +126,7 @@ class SimulationLoop:
                 resumed, and tells its path; nobody by default.
             hooks: tells the counts of the plugins' hooks for ``loop.health``; there are none by default.
             plugins: counts of what became of plugins, for ``loop.health``; there are none by default.
+            events: every kind that may be told; a part that tells another one has failed. None takes all.
             handlers: the commands that plugins add to those of the world; none by default.
             clock: seconds, for durations only.
 
@@ -138,16 +140,15 @@ class SimulationLoop:
         self._pacer = pacer or Pacer()
         self._snapshots, self._save_failure = snapshots, save_failure
         self._clock = clock
+        self._events, self._met = events, set[str]()
         handlers = handlers or CommandHandlers()
         self._commands = CommandBus(handlers, self._coming_tick)
         self._vitals = Vitals(self._dispatcher, lambda: {**hooks(), **handlers.counters()}, plugins)
         self._observation: ObservationBatch | None = None
         self._announced: PolicyIdentity | None = None
-        self._next_seq = 0
-        self._population = 0
+        self._next_seq = self._population = 0
         self._facts_by_kind: Counter[str] = Counter()
-        self._stop_requested = False
-        self._stepping = False
+        self._stop_requested = self._stepping = False
         self._failure: str | None = None
         names = [observer.name for observer in self._observers]
         if len(set(names)) < len(names):
@@ -246,8 +247,10 @@ class SimulationLoop:
             announced = self._announcements(self._policy.identity)
             part, decided = "world", clock()
             outcome, answers = self._obey(observation, decision.actions)
+            self._meet(outcome.events)
             part, stepped = "observer", clock()
             watched = [event for observer in self._observers for event in observer.observe(outcome, tick)]
+            self._meet(watched)
             part, observed = "world", clock()
             facts, diagnostics = self._number(tick, (*announced, *answers), outcome, watched)
             if self._digest:
@@ -387,6 +390,16 @@ class SimulationLoop:
         self._announced = identity
         variant, blend = self._world.spec.variant, identity.anneal_ratio or 0.0
         return (PolicyMetadata(identity.name, identity.version_digest, variant, blend),)
+
+    def _meet(self, events: Sequence[Event]) -> None:
+        """Refuse kinds that nobody offered: they would reach sinks without a schema."""
+        met = self._met
+        for event in events:
+            if event.kind not in met:
+                if self._events is not None and event.kind not in self._events.classes:
+                    kind = event.kind
+                    raise ContractError(f"it tells '{kind}'; offer {type_name(event)} from townlet_events")
+                met.add(event.kind)
 
     def _number(
         self, tick: int, announced: Sequence[Event], outcome: StepOutcome, watched: Sequence[Event]

@@ -73,7 +73,8 @@ def townlet_observers() -> Sequence[PartFactory[Observer]]:
 def townlet_events() -> Sequence[type[Event]]:
     """Offer kinds of events, for worlds and observers of the same plugin to tell.
 
-    Called once, when the catalogue is loaded and before any config is validated.
+    Called once, when the catalogue is loaded and before any config is validated. A world or an observer that
+    tells a kind which nobody offered has failed, and the run ends.
 
     Returns:
         Frozen dataclasses whose ``kind`` is ``<entry point>.<name>``, in lower-case letters, digits and

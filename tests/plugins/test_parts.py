@@ -112,6 +112,19 @@ def test_a_part_that_answers_nonsense_ends_the_run_as_a_failure_that_names_it(ru
 
 
 @pytest.mark.parametrize(
+    ("offered", "part", "kind"),
+    [("Counted", "world", "sold_out"), ("SoldOut", "observer", "counted")],
+)
+def test_an_event_that_was_not_offered_fails_the_part_that_tells_it(run, offered, part, kind):
+    code, err, summary = run(SHOP.replace("(SoldOut, Counted)", f"({offered},)"))
+    assert code == 1
+    named = "".join(each.capitalize() for each in kind.split("_"))
+    told = f"it tells 'bakery.{kind}'; offer {named} from townlet_events"
+    assert f"error: the {part} failed at tick 0: ContractError: {told}\n" in err
+    assert summary is None
+
+
+@pytest.mark.parametrize(
     ("identity", "told"),
     [
         (
