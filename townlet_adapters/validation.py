@@ -4,16 +4,19 @@ import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pydantic
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from townlet_adapters.documents import Document, KeyPath
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.naming import nearest
 from townlet_plugins.factory import OptionsModel
+
+if TYPE_CHECKING:
+    # Options import this module to say what is wrong with them, and most commands list them without any YAML.
+    from townlet_adapters.documents import Document, KeyPath
 
 ModelT = TypeVar("ModelT", bound=OptionsModel)
 
@@ -49,7 +52,7 @@ _BOUNDS = MappingProxyType(
 )
 
 
-def validate(document: Document, model: type[ModelT], path: KeyPath = ()) -> ModelT:
+def validate(document: "Document", model: type[ModelT], path: "KeyPath" = ()) -> ModelT:
     """Turn a document, or the part of it at ``path``, into its typed model.
 
     Types are strict whatever the model says: "7" is no number. A list may become a tuple.
@@ -101,7 +104,7 @@ def _is_echo(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
 
 
 def _problem_of(  # noqa: PLR0911 - one answer for each kind of mistake
-    detail: ErrorDetails, document: Document, schema: JsonObject
+    detail: ErrorDetails, document: "Document", schema: JsonObject
 ) -> Problem:
     """Say what pydantic found in our words: where it stands in the text, and all that is allowed there."""
     path = _written_path(detail, document.value)
@@ -128,7 +131,7 @@ def _problem_of(  # noqa: PLR0911 - one answer for each kind of mistake
     return document.problem(path, spell_value(detail["input"]), allowed)
 
 
-def _written_path(detail: ErrorDetails, value: JsonValue) -> KeyPath:
+def _written_path(detail: ErrorDetails, value: JsonValue) -> "KeyPath":
     """Drop what pydantic adds to a path beside the text's own keys, such as the branch of a union."""
     path: list[str | int] = []
     for step in detail["loc"]:
@@ -144,7 +147,7 @@ def _written_path(detail: ErrorDetails, value: JsonValue) -> KeyPath:
     return tuple(path)
 
 
-def _schemas_at(schema: JsonObject, path: KeyPath) -> list[JsonObject]:
+def _schemas_at(schema: JsonObject, path: "KeyPath") -> list[JsonObject]:
     """Find what a schema says of the part at ``path``: one schema for each branch that has such a part."""
     found = _branches(schema, schema)
     for step in path:
@@ -180,7 +183,7 @@ def _branches(root: JsonObject, schema: JsonObject) -> list[JsonObject]:
     return [schema]
 
 
-def _known_keys(schema: JsonObject, path: KeyPath) -> list[str]:
+def _known_keys(schema: JsonObject, path: "KeyPath") -> list[str]:
     keys: list[str] = []
     for part in _schemas_at(schema, path):
         properties = part.get("properties")

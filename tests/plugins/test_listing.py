@@ -245,7 +245,7 @@ def test_our_own_world_policies_and_sinks_come_through_the_door():
 def test_loading_the_catalogue_compiles_nothing_and_brings_no_heavy_library(tmp_path):
     program = (
         "import sys; from townlet_plugins.catalogue import load_catalogue; load_catalogue();"
-        "print(sorted({'numba', 'numpy', 'torch', 'rich', 'structlog'} & set(sys.modules)))"
+        "print(sorted({'numba', 'numpy', 'torch', 'rich', 'structlog', 'yaml'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=tmp_path
