@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn
 
@@ -339,19 +340,19 @@ class SimulationLoop:
         check_snapshot(snapshot, self._run.snapshot, self._policy, self._observers)
         part = read_loop_part(snapshot, seed=self._run.seed, digest_wanted=self._digest is not None)
         digest = FactDigest(part.digest) if self._digest is not None and part.digest is not None else None
-        observation = self._world.restore(snapshot)
+        with _blaming("the world cannot go on from a snapshot"):
+            observation = self._world.restore(snapshot)
         try:
-            self._commands.begin(self._world.spec)
-            self._policy.begin(self._world.spec, self._run.seed)
-            for observer in self._observers:
-                observer.begin(self._world.spec)
-            import_parts(snapshot, self._policy, self._observers)
-            self._commands.import_state(snapshot.parts.get(COMMANDS, {}))
+            with _blaming("a part cannot go on from a snapshot"):
+                self._commands.begin(self._world.spec)
+                self._policy.begin(self._world.spec, self._run.seed)
+                for observer in self._observers:
+                    observer.begin(self._world.spec)
+                import_parts(snapshot, self._policy, self._observers)
+                self._commands.import_state(snapshot.parts.get(COMMANDS, {}))
         except BaseException as error:
             self._failure = f"it was left half restored: {describe(error)}"
-            if isinstance(error, TownletError | KeyboardInterrupt):
-                raise
-            raise ContractError(f"a part cannot go on from a snapshot: {describe(error)}") from error
+            raise
         self._digest, self._next_seq, self._announced = digest, part.next_seq, part.announced
         self._observation, self._population = observation, _living(observation)
 
@@ -423,12 +424,13 @@ class SimulationLoop:
 
     def _frame(self, tick: int) -> TownFrame:
         """Picture the town, with what the loop knows of it."""
+        kpis = _pictured(self._kpis())
         try:
             frame = self._world.frame()
+            clock = {**frame.clock, "speed": self._pacer.speed}
+            return replace(frame, clock=clock, kpis={**frame.kpis, **kpis})
         except BaseException as error:  # noqa: BLE001 - as in step
             self._fail("world", tick, error)
-        clock = {**frame.clock, "speed": self._pacer.speed}
-        return replace(frame, clock=clock, kpis={**frame.kpis, **_pictured(self._kpis())})
 
     def _seen(self, tick: int, outcome: StepOutcome) -> ObservationMessage:
         """Tell what the agents see; a world whose arrays are not what it promised has failed."""
@@ -455,9 +457,10 @@ class SimulationLoop:
 
     def _compose(self) -> Snapshot:
         part = LoopPart(self._run.seed, self._next_seq, self.digest, self._announced)
-        world = self._world.snapshot()
-        commands = self._commands.export_state()
-        return compose_snapshot(world, self._run.snapshot, part, self._policy, self._observers, commands)
+        with _blaming("a part cannot tell its state"):
+            world = self._world.snapshot()
+            commands = self._commands.export_state()
+            return compose_snapshot(world, self._run.snapshot, part, self._policy, self._observers, commands)
 
     def _fail(self, part: "_Part", tick: int, error: BaseException) -> NoReturn:
         """End the run: keep why, tell it, keep a snapshot if asked, raise with tick and agent."""
@@ -486,6 +489,17 @@ class SimulationLoop:
 
 
 _Part = Literal["policy", "world", "observer"]
+
+
+@contextmanager
+def _blaming(what: str) -> Iterator[None]:
+    """Turn whatever a part raises, an exit of the process included, into an error that says so."""
+    try:
+        yield
+    except (TownletError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise ContractError(f"{what}: {describe(error)}") from error
 
 
 def _as_failure(part: _Part, tick: int, error: BaseException) -> TownletError:

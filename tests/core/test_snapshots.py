@@ -116,13 +116,16 @@ def test_a_part_that_does_not_know_its_state_leaves_a_loop_that_refuses_to_go_on
         loop.step()
 
 
-def test_a_part_that_fails_at_going_on_is_told_with_what_it_said():
+@pytest.mark.parametrize(
+    ("error", "said"), [(KeyError("weights"), "KeyError: 'weights'"), (SystemExit(0), "SystemExit: 0")]
+)
+def test_a_part_that_fails_at_going_on_is_told_with_what_it_said(error, said):
     class Forgetful(FakePolicy):
         def begin(self, _spec, _seed):
-            raise KeyError("weights")
+            raise error
 
     snapshot = snapshot_of()
-    with pytest.raises(ContractError, match="a part cannot go on from a snapshot: KeyError: 'weights'"):
+    with pytest.raises(ContractError, match=f"a part cannot go on from a snapshot: {said}"):
         build(policy=Forgetful()).restore(snapshot)
 
 

@@ -111,6 +111,41 @@ def test_a_part_that_answers_nonsense_ends_the_run_as_a_failure_that_names_it(ru
     assert summary is None
 
 
+@pytest.mark.parametrize("body", [EXIT, "raise ValueError('blind')", "return None"])
+def test_a_world_that_cannot_be_pictured_fails(run, tmp_path, body):
+    sinks = f"sinks: [{{use: file, options: {{path: {tmp_path}/events.ndjson}}}}]"
+    stream = f"telemetry: {{stream: {{mode: snapshot, every: 1}}, {sinks}}}\n"
+    code, err, summary = run(world(f"def frame(self): {body}"), OWN + stream)
+    assert code == 1
+    assert "error: the world failed at tick 0: " in err
+    assert "Traceback" not in err
+    assert summary is None
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (world(f"def snapshot(self): {EXIT}"), "a part cannot tell its state: SystemExit: 0"),
+        (world("def snapshot(self): return None"), "a part cannot tell its state: AttributeError"),
+        (
+            world(f"def restore(self, snapshot): {EXIT}"),
+            "the world cannot go on from a snapshot: SystemExit: 0",
+        ),
+    ],
+    ids=["snapshot", "no snapshot", "restore"],
+)
+def test_a_part_that_exits_when_a_run_is_kept_or_goes_on_fails(run, townlet, tmp_path, source, told):
+    keeping = ("run", "--ticks", "3", "--quiet", "--snapshot-every", "2", "--out", "kept")
+    code, err, _ = run(source, OWN, *keeping)
+    if code == 0:
+        code, _, err = townlet(
+            "run", "--ticks", "3", "--quiet", "--no-out", "--resume", "kept", str(tmp_path / "trial.yaml")
+        )
+    assert code == 1
+    assert f"error: {told}" in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     ("offered", "part", "kind"),
     [("Counted", "world", "sold_out"), ("SoldOut", "observer", "counted")],
