@@ -16,6 +16,7 @@ import pytest
 
 from tests.telemetry.spool.town import LIMITS, Town, line_of, read_all
 from townlet_adapters.telemetry.clock import SystemClock
+from townlet_adapters.telemetry.spool import inspect
 from townlet_adapters.telemetry.spool.base import PROCESS_DIED, Loss, OutboxLimits, Row
 from townlet_adapters.telemetry.spool.outbox import Outbox
 from townlet_adapters.telemetry.transports.base import TransportError
@@ -347,6 +348,80 @@ def test_what_power_keeps_is_there_as_well(begun):
     outbox.commit(rows_of(0, 5), ())
     assert outbox.stats().durability == "power"
     assert len(read_all(outbox)) == 5
+
+
+def backlog(folder):
+    """A town that ended with events that nobody took."""
+    town = Town(folder)
+    town.start()
+    town.emit(20)
+    town.shed(3)
+    assert town.commit() == ""
+    town.outbox.close()
+    return town
+
+
+def told_of_gaps(folder):
+    """What ``townlet spool`` says of segments that are not there."""
+    problems = inspect.verify(folder)
+    list(inspect.export(folder, problems, everything=True))
+    return [each for each in problems if "is not there" in each]
+
+
+def test_runs_that_do_nothing_behind_a_backlog_leave_nothing(tmp_path):
+    town = backlog(tmp_path / "outbox")
+    town.start()  # declares what was shed
+    kept = set()
+    for _ in range(30):
+        town.outbox.close()
+        town.start()
+        assert town.outbox.stats().segments == 3
+        kept.add(len(list(town.folder.iterdir())))
+    assert len(kept) == 1
+    town.drain()
+    town.check_all_accounted_for()
+    town.outbox.close()
+
+
+@pytest.mark.parametrize("emitted", [0, 4], ids=["nothing emitted", "nothing committed"])
+def test_a_kill_at_each_step_of_a_start_that_removes_those_without_rows(tmp_path, emitted, caplog):
+    town = backlog(tmp_path / "outbox")
+    steps = 0
+    while True:
+        town.start()
+        town.emit(emitted)
+        town.die()
+        if not town.die_starting(steps):
+            break
+        assert told_of_gaps(town.folder) == []
+        steps += 1
+    assert steps > 10  # those of a start are six, and five files are removed
+    assert inspect.verify(town.folder) == []
+    town.start()
+    town.outbox.close()
+    town.start()
+    with_rows = 2 + (steps + 1 if emitted else 0)
+    assert town.outbox.stats().segments <= with_rows + 1
+    town.drain()
+    town.check_all_accounted_for()
+    assert "quarantine" not in caplog.text
+    assert town.outbox.stats().quarantined == 0
+    town.outbox.close()
+
+
+@pytest.mark.parametrize("ending", ["db", "label"])
+def test_what_those_without_rows_told_of_is_told_by_the_next_one(tmp_path, ending):
+    town = backlog(tmp_path / "outbox")
+    for _ in range(3):
+        town.start()
+        town.outbox.close()
+    for path in town.folder.glob(f"segment-00000001.{ending}*"):
+        path.unlink()
+    town.start()
+    town.drain()
+    town.check_all_accounted_for()
+    assert len(town.declared.get("urn:town:1", ())) == 1
+    town.outbox.close()
 
 
 KILLS = 20
