@@ -18,6 +18,7 @@ from tests.telemetry.spool.town import LIMITS, Town, line_of, read_all
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.spool import inspect
 from townlet_adapters.telemetry.spool.base import PROCESS_DIED, Loss, OutboxLimits, Row
+from townlet_adapters.telemetry.spool.folder import LONGEST_PATH
 from townlet_adapters.telemetry.spool.outbox import Outbox
 from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.errors import ContractError, OutputError
@@ -212,6 +213,39 @@ def test_links_are_refused_and_what_they_lead_to_is_left_alone(tmp_path, name):
     with pytest.raises(OutputError, match="link"):
         Outbox(folder, LIMITS, SystemClock()).open("a")
     assert real.is_dir() or real.read_bytes() == b"precious"
+
+
+def path_of(root, size):
+    """Give a path below ``root`` that has so many bytes; its names are not ASCII."""
+    path = root
+    while (rest := size - len(os.fsencode(path))) > 200:
+        path /= "ü" * 80
+    return path / ("é" * ((rest - 1) // 2) + "e" * ((rest - 1) % 2))
+
+
+def test_the_longest_path_that_is_taken_can_be_used(begun, tmp_path):
+    outbox = begun(folder=path_of(tmp_path, LONGEST_PATH))
+    outbox.commit(rows_of(0, 5), ())
+    outbox.close()
+    assert len(read_all(begun("b", path_of(tmp_path, LONGEST_PATH)))) == 5
+
+
+@pytest.mark.parametrize("size", [LONGEST_PATH + 1, 900, 5000])
+def test_a_path_that_is_too_long_is_refused_with_its_measure(tmp_path, size):
+    with pytest.raises(OutputError) as refused:
+        Outbox(path_of(tmp_path, size), LIMITS, SystemClock()).open("a")
+    assert "the path is too long for an outbox" in str(refused.value)
+    assert f"it has {size} bytes, and SQLite can open what lies in one of at most 484" in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_a_path_that_is_too_long_does_not_make_it_shorter(tmp_path):
+    real = path_of(tmp_path, LONGEST_PATH)
+    real.mkdir(parents=True)
+    (tmp_path / "short").symlink_to(real)
+    with pytest.raises(OutputError, match="the path is too long"):
+        Outbox(tmp_path / "short" / "tcp-1", LIMITS, SystemClock()).open("a")
+    assert list(real.iterdir()) == []
 
 
 def test_foreign_files_are_left_alone(begun, tmp_path):
