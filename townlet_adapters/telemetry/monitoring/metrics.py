@@ -45,6 +45,11 @@ class _Spread(NamedTuple):
 _COUNTERS: Final = (
     _Figure("bytes_delivered", "Bytes of the messages delivered.", lambda sink: sink.counts.bytes_delivered),
     _Figure(
+        "dead_letters_deleted",
+        "Messages put aside as undeliverable, and deleted to make room for younger ones.",
+        lambda sink: sink.counts.dead_letters_deleted,
+    ),
+    _Figure(
         "worker_restarts",
         "Starts of the worker after an error that nobody had foreseen.",
         lambda sink: sink.worker.restarts,
