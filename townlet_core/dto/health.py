@@ -61,6 +61,7 @@ class SinkCounts:
         ack_seconds: how long a sample of this run's messages took from ``emit`` to the destination.
         dead_letters_deleted: messages put aside, by this run or an earlier one, and deleted since to make
             room for younger ones.
+        long_events: messages accepted although their line has more than 64 KiB.
     """
 
     emitted: Mapping[str, int]
@@ -69,6 +70,7 @@ class SinkCounts:
     emit_seconds: Histogram
     ack_seconds: Histogram
     dead_letters_deleted: int = 0
+    long_events: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,11 @@ class _Spread(NamedTuple):
 
 
 _COUNTERS: Final = (
+    _Figure(
+        "long_events",
+        "Messages accepted although their line has more than 64 KiB.",
+        lambda sink: sink.counts.long_events,
+    ),
     _Figure("bytes_delivered", "Bytes of the messages delivered.", lambda sink: sink.counts.bytes_delivered),
     _Figure(
         "dead_letters_deleted",
