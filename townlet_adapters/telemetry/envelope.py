@@ -35,6 +35,8 @@ class Shedding(IntEnum):
 
 
 MAX_EVENT_BYTES: Final = 1 << 20
+SOFT_EVENT_BYTES: Final = 64 << 10
+"""A longer line is carried all the same, and counted: it crowds out many others."""
 MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**53 - 1
 LINE_START: Final = b'{"specversion":"1.0",'
