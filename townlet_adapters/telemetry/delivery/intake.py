@@ -251,9 +251,11 @@ class Intake:
         return body, Shedding.BULK, "", each.baseseq
 
     def _admit(self, draft: _Draft, *, patient: bool) -> EmitResult:
-        if patient and not self._fits(draft):
-            self._wait_for_room(draft)
         body, shedding, refusal, base = draft
+        fits = self._fits(draft)
+        if patient and not fits:
+            self._wait_for_room(draft)
+            fits = self._fits(draft)
         if refusal or self.phase != "open":
             refusal = refusal or _CLOSED_DOORS[self.phase]
             self.account.rejected[refusal] += 1
@@ -267,7 +269,7 @@ class Intake:
         size = len(line)
         if size > SOFT_EVENT_BYTES:
             self.account.long += 1
-        if not self.buffer.fits(shedding, size) and not self._make_room(shedding, size, sequence):
+        if not fits and not self._make_room(shedding, size, sequence):
             return EmitResult("dropped", BUFFER_FULL)
         self.buffer.append((sequence, line, shedding, base))
         if self._asleep != "no" and (self._asleep == "idle" or self._batch_is_full()):
