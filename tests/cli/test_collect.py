@@ -290,11 +290,24 @@ def test_certificates_that_cannot_be_used_are_named_by_their_options(
         ("missing.pem", server.key_file, "--cert: 'missing.pem' cannot be used: No such file"),
         (server.cert_file, loose, "can be read by others; a file that only you can read: chmod 600"),
         (server.cert_file, other.key_file, "--key: "),
-        (server.key_file, server.key_file, "--key: "),
+        (server.cert_file, other.key_file, "is the key of another certificate; the PEM file with the "),
+        (server.cert_file, other.key_file, "private key of --cert"),
+        (server.key_file, server.key_file, f"--cert: '{server.key_file}' holds no certificate"),
     ]:
         code, _, err = townlet(*begin, "--cert", str(cert), "--key", str(key))
         assert (code, told in " ".join(err.split())) == (2, True), err
         assert "Traceback" not in err
+
+
+def test_a_list_of_the_revoked_for_nobody_is_refused_in_our_own_words(townlet, certificates, monkeypatch):
+    monkeypatch.setenv("TOKEN", TOKEN)
+    server = certificates.server
+    code, _, err = townlet(
+        "collect", "--listen", "tls://127.0.0.1:0", "--token-env", "TOKEN", "--out", "x",
+        "--cert", str(server.cert_file), "--key", str(server.key_file), "--crl", str(certificates.crl_file),
+    )  # fmt: skip
+    assert code == 2
+    assert "--crl: revokes nothing; give --client-ca, too, or leave it out" in " ".join(err.split())
 
 
 def test_the_report_of_a_folder_tells_where_every_number_is(townlet, collector, tmp_path):

@@ -14,6 +14,7 @@ from tests.packages.conftest import NEW
 ALL = ["townlet-bakery", "townlet-market", "townlet-sink-sqlite", *NEW.values()]
 OFFERS = {
     ("townlet-bakery", "hook", "bakery"),
+    ("townlet-bakery", "command", "bakery.feed"),
     ("townlet-market", "world", "market"),
     ("townlet-market", "policy", "buyers"),
     ("townlet-market", "event", "market.sold"),

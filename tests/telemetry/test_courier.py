@@ -142,6 +142,17 @@ def test_a_poison_line_is_found_by_halves_put_aside_and_declared_and_the_rest_go
     assert transport.exchanges <= 20
 
 
+def test_dead_letters_deleted_for_younger_ones_are_told_to_monitors(started, tmp_path):
+    transport, letters = Choosy(range(40)), DeadLetters(tmp_path / "dead", 4000, most_files=4)
+    sink = started(transport, HastyClock(), dead_letters=letters)
+    for n in range(40):
+        sink.emit(fact(n))
+    status = sink.stop(1e6)
+    kept = sum(path.read_bytes().count(b"\n") for path in (tmp_path / "dead").iterdir())
+    assert status.dead_lettered == 40
+    assert sink.health().counts.dead_letters_deleted == 40 - kept > 0
+
+
 def test_without_a_place_for_dead_letters_a_poison_line_is_dropped_and_declared(started):
     transport = Choosy([1, 3])
     sink = started(transport, HastyClock())

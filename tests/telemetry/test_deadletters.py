@@ -31,13 +31,15 @@ def test_an_entry_tells_what_was_refused_why_and_when(tmp_path):
     assert next((tmp_path / "dead").iterdir()).stat().st_mode & 0o077 == 0
 
 
-def test_the_oldest_go_when_there_are_too_many_bytes_and_are_counted(tmp_path):
+def test_the_oldest_go_when_there_are_too_many_bytes_and_are_counted(tmp_path, caplog):
     letters = DeadLetters(tmp_path, 16_000, most_files=4)
     for n in range(200):
         put(letters, n, 100)
     kept = [int(json.loads(entry["line"])["id"]) for entry in entries(tmp_path)]
     assert kept == list(range(200 - len(kept), 200))
     assert letters.given_up == 200 - len(kept) > 0
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith(f"{tmp_path}: 16000 bytes are full, so ")
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 16_000
     assert len(list(tmp_path.iterdir())) <= 4
 

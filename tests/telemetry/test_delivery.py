@@ -23,6 +23,7 @@ from tests.telemetry.delivering import (
 )
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.delivery.intake import PATIENCE
+from townlet_adapters.telemetry.envelope import MAX_EVENT_BYTES, SOFT_EVENT_BYTES
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
 from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.dto.frame import StateFrame, TownFrame
@@ -69,6 +70,26 @@ def test_an_event_that_cannot_be_read_is_refused_and_harms_nobody(started):
     assert sink.emit(Diagnostic(0, Hostile())) == EmitResult("rejected", "not_json")
     assert sink.emit(None) == EmitResult("rejected", "not_json")
     assert_law(sink.status())
+
+
+def test_a_line_beyond_the_soft_limit_is_carried_and_counted(started):
+    def failure(size):
+        return Diagnostic(0, LoopFailure(0, None, None, "x" * size, None))
+
+    transport = ScriptedTransport()
+    sink = started(transport)
+    sink.emit(failure(0))
+    sink.stop(5)
+    bare = len(transport.lines[0])
+
+    transport = ScriptedTransport()
+    sink = started(transport)
+    for size in (SOFT_EVENT_BYTES - bare, SOFT_EVENT_BYTES - bare + 1, 300_000, MAX_EVENT_BYTES):
+        sink.emit(failure(size))
+    status = sink.stop(5)
+    assert [len(line) - SOFT_EVENT_BYTES for line in transport.lines[:2]] == [0, 1]
+    assert (status.delivered, dict(status.rejected)) == (3, {"too_large": 1})
+    assert sink.health().counts.long_events == 2
 
 
 def test_before_the_start_and_after_the_stop_messages_are_refused():

@@ -56,6 +56,8 @@ BUSY = replace(
         bytes_delivered=80_000,
         emit_seconds=Histogram((1e-05, 0.001), (90, 9, 1), 0.5, 100),
         ack_seconds=Histogram((1.0,), (2, 1), 31.0, 3),
+        dead_letters_deleted=11,
+        long_events=13,
     ),
 )
 
@@ -108,6 +110,8 @@ class Monitor:
         ("dropped_total", {"reason": "superseded", "class": "bulk"}, 2),
         ("delivered_total", {}, 80),
         ("dead_lettered_total", {}, 2),
+        ("dead_letters_deleted_total", {}, 11),
+        ("long_events_total", {}, 13),
         ("bytes_delivered_total", {}, 80_000),
         ("send_retries_total", {}, 9),
         ("worker_restarts_total", {}, 2),

@@ -317,9 +317,14 @@ def test_a_file_that_is_something_else_is_refused_by_its_key(certificates, tmp_p
         client_context(settings)
 
     (problem,) = caught.value.problems
-    blamed = {problem.key, "tls.cert_file" if problem.key == "tls.key_file" else problem.key}
-    assert f"tls.{key}" in blamed
-    assert str(tmp_path) in problem.found or str(certificates.client.key_file) in problem.found
+    if (key, what) == ("cert_file", "certificate and list"):
+        # That is a certificate, and either of the two may be the wrong one.
+        assert problem.key == "tls.key_file"
+        assert problem.found == f"'{certificates.client.key_file}' is the key of another certificate"
+        return
+    assert problem.key == f"tls.{key}"
+    assert str(tmp_path) in problem.found
+    assert "_ssl.c" not in problem.found
 
 
 @pytest.mark.parametrize("key", ["cert_file", "key_file"])
@@ -349,8 +354,29 @@ def test_a_key_that_others_can_read_is_refused(certificates, tmp_path, mode):
 
 
 def test_a_key_of_another_certificate_is_refused(certificates):
-    with pytest.raises(ConfigError, match=r"tls\.key_file"):
+    with pytest.raises(ConfigError, match=r"tls\.key_file: .* is the key of another certificate; "):
         server_context(ServerTlsSettings(certificates.server.cert_file, certificates.client.key_file))
+
+
+@pytest.mark.parametrize("what", ["nothing", "a key", "a list", "half", "a chain with a damaged end"])
+def test_what_is_no_certificate_is_not_blamed_on_the_key(certificates, tmp_path, what):
+    good = certificates.server.cert_file.read_bytes()
+    content = {
+        "nothing": b"",
+        "a key": certificates.server.key_file.read_bytes(),
+        "a list": certificates.crl_file.read_bytes(),
+        "half": good[: len(good) // 2],
+        "a chain with a damaged end": good + good.replace(b"\nMI", b"\nAA"),
+    }[what]
+    path = tmp_path / "server.pem"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError) as caught:
+        server_context(ServerTlsSettings(path, certificates.server.key_file))
+
+    (problem,) = caught.value.problems
+    assert problem.key == "tls.cert_file"
+    assert problem.found.startswith(f"'{path}' holds no certificate")
 
 
 def test_a_key_that_needs_a_password_is_refused_without_asking_for_one(certificates, tmp_path):

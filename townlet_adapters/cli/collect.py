@@ -3,13 +3,14 @@
 import asyncio
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import click
 from rich.table import Table
@@ -44,6 +45,7 @@ _KEYS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What the parts that we use call things, and what they are called here."""
+_ANY_KEY: Final = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, _KEYS))})(?!\w)")
 
 _RANGES_TOLD = 5
 _FILE = click.Path(path_type=Path)
@@ -256,8 +258,15 @@ def _our_names() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        problems = (replace(each, key=_KEYS.get(each.key, each.key)) for each in error.problems)
+        problems = (
+            replace(each, key=_KEYS.get(each.key, each.key), allowed=_ANY_KEY.sub(_our_name, each.allowed))
+            for each in error.problems
+        )
         raise ConfigError(*problems) from error
+
+
+def _our_name(key: re.Match[str]) -> str:
+    return _KEYS[key[0]]
 
 
 def _listen(text: str) -> Listen:

@@ -35,6 +35,8 @@ class Shedding(IntEnum):
 
 
 MAX_EVENT_BYTES: Final = 1 << 20
+SOFT_EVENT_BYTES: Final = 64 << 10
+"""A longer line is carried all the same, and counted: it crowds out many others."""
 MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**53 - 1
 LINE_START: Final = b'{"specversion":"1.0",'
@@ -120,21 +122,21 @@ class Speller:
         Raises:
             EnvelopeError: when the message cannot be carried.
         """
-        if isinstance(message, StateFrame):
+        # Almost all are facts.
+        if isinstance(message, Fact):
+            seq = b',"seq":%d' % message.seq
+        elif isinstance(message, StateFrame):
             record = Record(STATE_FRAME, message.tick, frame_data(message.frame))
             return self.state_body(record, wall), Shedding.BULK
-        if isinstance(message, ObservationMessage):
+        elif isinstance(message, ObservationMessage):
             record = Record(OBSERVATION_BATCH, message.tick, record_to_json(message.seen))
             return self.state_body(record, wall), Shedding.BULK
+        else:
+            seq = b""
         event = message.event
         head, shedding = self._heads.get(event.kind) or self._head(event.kind)
         data = _spell(event_data(event))
-        if isinstance(message, Fact):
-            body = b'%b%b","tick":%d,"seq":%d,"data":%b}\n' % (
-                head, self._time(wall), message.tick, message.seq, data,
-            )  # fmt: skip
-        else:
-            body = b'%b%b","tick":%d,"data":%b}\n' % (head, self._time(wall), message.tick, data)
+        body = b'%b%b","tick":%d%b,"data":%b}\n' % (head, self._time(wall), message.tick, seq, data)
         if len(body) > _MOST_BODY:
             raise EnvelopeError("too_large")
         return body, shedding

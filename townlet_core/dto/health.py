@@ -59,6 +59,9 @@ class SinkCounts:
         bytes_delivered: bytes of the lines that reached their destination whole.
         emit_seconds: how long calls of ``emit`` took, or a sample of them.
         ack_seconds: how long a sample of this run's messages took from ``emit`` to the destination.
+        dead_letters_deleted: messages put aside, by this run or an earlier one, and deleted since to make
+            room for younger ones.
+        long_events: messages accepted although their line has more than 64 KiB.
     """
 
     emitted: Mapping[str, int]
@@ -66,6 +69,8 @@ class SinkCounts:
     bytes_delivered: int
     emit_seconds: Histogram
     ack_seconds: Histogram
+    dead_letters_deleted: int = 0
+    long_events: int = 0
 
 
 @dataclass(frozen=True, slots=True)

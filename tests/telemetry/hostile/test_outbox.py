@@ -1,5 +1,6 @@
 """The disk and memory under a sink that cannot deliver: full, damaged, taken, linked; nothing goes unsaid."""
 
+import json
 import os
 import random
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.telemetry.delivering import declarations
 from tests.telemetry.hostile.rig import LIMIT, restock, stored
 from tests.telemetry.test_fork import in_child
 from townlet_adapters.telemetry.envelope import source_urn
@@ -121,6 +123,34 @@ def test_a_full_disk_under_the_outbox_is_told_and_costs_nothing_once_there_is_ro
     rig.collect()
     rig.until_delivered(sink)
     rig.assert_complete(sink.stop(LIMIT))
+
+
+def test_what_a_run_leaves_on_a_full_disk_is_set_free_by_6_mib_and_the_rest_is_declared(rig, disk):
+    rig.spool = disk / "spool"
+    sink = rig.started()
+    for n in range(150):
+        sink.emit(restock(n, 20_000))
+    rig.until_spooled(sink)
+    ballast = disk / "ballast"
+    free = os.statvfs(disk)
+    ballast.write_bytes(b"x" * (free.f_bavail * free.f_frsize))
+    for n in range(150, 250):
+        sink.emit(restock(n, 20_000))
+    rig.until_told(sink, "no_space")
+    status = sink.stop(1)
+    lost = status.dropped["undelivered_at_stop"]
+    assert status.spooled + lost == status.emitted
+
+    with pytest.raises(OutputError, match=r"cannot be begun: .*; make room, or name another folder"):
+        rig.started("s")
+    os.truncate(ballast, ballast.stat().st_size - (6 << 20))
+    rig.collect()
+    next_one = rig.started("s")
+    rig.until_delivered(next_one)
+    rig.assert_complete(next_one.stop(LIMIT), "s")
+    rig.assert_complete(status, lost=lost)
+    lines = [json.dumps(event) for event in stored(rig.events)[source_urn("s", 1)]]
+    assert [(reason, len(numbers)) for _, reason, numbers in declarations(lines)] == [("process_died", lost)]
 
 
 def test_a_full_disk_under_the_outbox_with_a_network_that_is_there_sheds_and_recovers(rig, disk):

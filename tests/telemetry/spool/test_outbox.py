@@ -16,7 +16,9 @@ import pytest
 
 from tests.telemetry.spool.town import LIMITS, Town, line_of, read_all
 from townlet_adapters.telemetry.clock import SystemClock
+from townlet_adapters.telemetry.spool import inspect
 from townlet_adapters.telemetry.spool.base import PROCESS_DIED, Loss, OutboxLimits, Row
+from townlet_adapters.telemetry.spool.folder import LONGEST_PATH
 from townlet_adapters.telemetry.spool.outbox import Outbox
 from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.errors import ContractError, OutputError
@@ -213,6 +215,39 @@ def test_links_are_refused_and_what_they_lead_to_is_left_alone(tmp_path, name):
     assert real.is_dir() or real.read_bytes() == b"precious"
 
 
+def path_of(root, size):
+    """Give a path below ``root`` that has so many bytes; its names are not ASCII."""
+    path = root
+    while (rest := size - len(os.fsencode(path))) > 200:
+        path /= "ü" * 80
+    return path / ("é" * ((rest - 1) // 2) + "e" * ((rest - 1) % 2))
+
+
+def test_the_longest_path_that_is_taken_can_be_used(begun, tmp_path):
+    outbox = begun(folder=path_of(tmp_path, LONGEST_PATH))
+    outbox.commit(rows_of(0, 5), ())
+    outbox.close()
+    assert len(read_all(begun("b", path_of(tmp_path, LONGEST_PATH)))) == 5
+
+
+@pytest.mark.parametrize("size", [LONGEST_PATH + 1, 900, 5000])
+def test_a_path_that_is_too_long_is_refused_with_its_measure(tmp_path, size):
+    with pytest.raises(OutputError) as refused:
+        Outbox(path_of(tmp_path, size), LIMITS, SystemClock()).open("a")
+    assert "the path is too long for an outbox" in str(refused.value)
+    assert f"it has {size} bytes, and SQLite can open what lies in one of at most 484" in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_a_path_that_is_too_long_does_not_make_it_shorter(tmp_path):
+    real = path_of(tmp_path, LONGEST_PATH)
+    real.mkdir(parents=True)
+    (tmp_path / "short").symlink_to(real)
+    with pytest.raises(OutputError, match="the path is too long"):
+        Outbox(tmp_path / "short" / "tcp-1", LIMITS, SystemClock()).open("a")
+    assert list(real.iterdir()) == []
+
+
 def test_foreign_files_are_left_alone(begun, tmp_path):
     folder = tmp_path / "outbox"
     folder.mkdir()
@@ -347,6 +382,80 @@ def test_what_power_keeps_is_there_as_well(begun):
     outbox.commit(rows_of(0, 5), ())
     assert outbox.stats().durability == "power"
     assert len(read_all(outbox)) == 5
+
+
+def backlog(folder):
+    """A town that ended with events that nobody took."""
+    town = Town(folder)
+    town.start()
+    town.emit(20)
+    town.shed(3)
+    assert town.commit() == ""
+    town.outbox.close()
+    return town
+
+
+def told_of_gaps(folder):
+    """What ``townlet spool`` says of segments that are not there."""
+    problems = inspect.verify(folder)
+    list(inspect.export(folder, problems, everything=True))
+    return [each for each in problems if "is not there" in each]
+
+
+def test_runs_that_do_nothing_behind_a_backlog_leave_nothing(tmp_path):
+    town = backlog(tmp_path / "outbox")
+    town.start()  # declares what was shed
+    kept = set()
+    for _ in range(30):
+        town.outbox.close()
+        town.start()
+        assert town.outbox.stats().segments == 3
+        kept.add(len(list(town.folder.iterdir())))
+    assert len(kept) == 1
+    town.drain()
+    town.check_all_accounted_for()
+    town.outbox.close()
+
+
+@pytest.mark.parametrize("emitted", [0, 4], ids=["nothing emitted", "nothing committed"])
+def test_a_kill_at_each_step_of_a_start_that_removes_those_without_rows(tmp_path, emitted, caplog):
+    town = backlog(tmp_path / "outbox")
+    steps = 0
+    while True:
+        town.start()
+        town.emit(emitted)
+        town.die()
+        if not town.die_starting(steps):
+            break
+        assert told_of_gaps(town.folder) == []
+        steps += 1
+    assert steps > 10  # those of a start are six, and five files are removed
+    assert inspect.verify(town.folder) == []
+    town.start()
+    town.outbox.close()
+    town.start()
+    with_rows = 2 + (steps + 1 if emitted else 0)
+    assert town.outbox.stats().segments <= with_rows + 1
+    town.drain()
+    town.check_all_accounted_for()
+    assert "quarantine" not in caplog.text
+    assert town.outbox.stats().quarantined == 0
+    town.outbox.close()
+
+
+@pytest.mark.parametrize("ending", ["db", "label"])
+def test_what_those_without_rows_told_of_is_told_by_the_next_one(tmp_path, ending):
+    town = backlog(tmp_path / "outbox")
+    for _ in range(3):
+        town.start()
+        town.outbox.close()
+    for path in town.folder.glob(f"segment-00000001.{ending}*"):
+        path.unlink()
+    town.start()
+    town.drain()
+    town.check_all_accounted_for()
+    assert len(town.declared.get("urn:town:1", ())) == 1
+    town.outbox.close()
 
 
 KILLS = 20

@@ -81,6 +81,27 @@ class OutboxMachine(RuleBasedStateMachine):
             self.town.die()
         self.town.start()
 
+    @rule(steps=st.integers(0, 40))
+    @precondition(lambda self: not self.up)
+    def die_starting(self, steps):
+        self.town.die_starting(steps)
+
+    @rule(deaths=st.lists(st.integers(0, 40), max_size=3))
+    @precondition(lambda self: not self.up)
+    def start_often(self, deaths):
+        """The first of these may find something to declare; the others have nothing to, and leave nothing."""
+        segments = []
+        for steps in [None, *deaths, None, None]:
+            if steps is not None:
+                self.town.die_starting(steps)
+                continue
+            self.town.start()
+            segments.append(self.town.outbox.stats().segments)
+            self.end_in_good_order()
+        self.town.start()
+        # What was damaged is declared anew as long as what tells of it is there.
+        assert self.hurt or self.town.outbox.stats().segments <= min(segments[1:])
+
     @rule(data=st.data())
     @precondition(lambda self: not self.up)
     def corrupt_and_restart(self, data):

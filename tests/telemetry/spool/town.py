@@ -1,7 +1,9 @@
 """A sink as small as can be, over a real outbox, and the list that it is compared with."""
 
 import json
+import os
 import shutil
+import sys
 
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.ranges import RangeSet
@@ -35,6 +37,10 @@ def ranges_of(*pairs):
     return RangeSet(pairs)
 
 
+STEPS = frozenset({"open", "os.remove", "os.rename", "sqlite3.connect"})
+COMPLETE, BEFORE_COMMIT, AFTER_COMMIT, WENT_WRONG = range(4)
+
+
 class Town:
     """Emits, sheds, commits, delivers and dies; knows what it emitted, and what the collector got."""
 
@@ -58,14 +64,57 @@ class Town:
 
     def begin(self):
         self.buffer, self.undeclared = [], []
-        rows = [Row(number, record_of([loss])) for number, loss in enumerate(self.found)]
+        rows = self.first_rows()
         self.outbox.begin(rows)
+        self.began_with(rows)
+
+    def first_rows(self):
+        return [Row(number, record_of([loss])) for number, loss in enumerate(self.found)]
+
+    def began_with(self, rows):
         self.emitted[self.source] = len(rows)
         self.committed[self.source] = len(rows)
 
     def start(self):
         self.open()
         self.begin()
+
+    def die_starting(self, steps):
+        """Start, and be killed after so many steps on the disk; tells whether it had more of them."""
+        self.open()
+        self.outbox.close()
+        self.outbox = None
+        rows = self.first_rows()
+        child = os.fork()
+        if child == 0:
+            self._begin_until(steps, rows)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert code != WENT_WRONG
+        if code != BEFORE_COMMIT:
+            self.began_with(rows)
+        return code != COMPLETE
+
+    def _begin_until(self, steps, rows):
+        committed = False
+
+        def count(event, arguments):
+            nonlocal steps, committed
+            if event not in STEPS or str(self.folder) not in str(arguments[0]):
+                return
+            # The control page comes into force after what is committed first.
+            committed |= event == "os.rename" and str(arguments[0]).endswith("control.new")
+            if not steps:
+                os._exit(AFTER_COMMIT if committed else BEFORE_COMMIT)
+            steps -= 1
+
+        try:
+            outbox = Outbox(self.folder, self.limits, SystemClock())
+            outbox.open(self.source)
+            sys.addaudithook(count)
+            outbox.begin(rows)
+            os._exit(COMPLETE)
+        finally:
+            os._exit(WENT_WRONG)
 
     def emit(self, count=1, size=200):
         for _ in range(count):

@@ -1,5 +1,6 @@
 """Lines that their destination will never take, kept for a person to look at; bounded, oldest first out."""
 
+import logging
 import os
 import re
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ import orjson
 
 from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_adapters.telemetry.transports.lines import LineAppender
+
+_log = logging.getLogger(__name__)
 
 MOST_FILES: Final = 16
 _NAME: Final = re.compile(r"dead-(\d{8})\.ndjson")
@@ -88,6 +91,14 @@ class DeadLetters:
         with path.open("rb") as file:
             entries = sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
         path.unlink()
+        if not self.given_up:
+            _log.warning(
+                "%s: %d bytes are full, so %d dead letters were deleted, the oldest; from now on the metrics "
+                "count them, and a larger dead_letter_bytes keeps more",
+                self._folder,
+                self._most_bytes,
+                entries,
+            )
         self.given_up += entries
 
     def _files(self) -> dict[int, int]:

@@ -10,7 +10,15 @@ from townlet_adapters.telemetry.clock import Clock
 from townlet_adapters.telemetry.delivery.buffer import BUFFER_FULL, BoundedBuffer, Line, Shed
 from townlet_adapters.telemetry.delivery.losses import MOST_RANGES, Losses, parts_of, record_of_loss
 from townlet_adapters.telemetry.delivery.meters import ACK_BOUNDS, EMIT_BOUNDS, Account, Meter
-from townlet_adapters.telemetry.envelope import SEAL_BYTES, EnvelopeError, Record, Shedding, Speller, seal
+from townlet_adapters.telemetry.envelope import (
+    SEAL_BYTES,
+    SOFT_EVENT_BYTES,
+    EnvelopeError,
+    Record,
+    Shedding,
+    Speller,
+    seal,
+)
 from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Loss
 from townlet_adapters.telemetry.streams import Strand
 from townlet_adapters.telemetry.transports.base import INTERRUPTED
@@ -243,9 +251,11 @@ class Intake:
         return body, Shedding.BULK, "", each.baseseq
 
     def _admit(self, draft: _Draft, *, patient: bool) -> EmitResult:
-        if patient and not self._fits(draft):
-            self._wait_for_room(draft)
         body, shedding, refusal, base = draft
+        fits = self._fits(draft)
+        if patient and not fits:
+            self._wait_for_room(draft)
+            fits = self._fits(draft)
         if refusal or self.phase != "open":
             refusal = refusal or _CLOSED_DOORS[self.phase]
             self.account.rejected[refusal] += 1
@@ -256,7 +266,10 @@ class Intake:
         if self.fatal:
             self.account.dropped[self.fatal, shedding] += 1
             return EmitResult("dropped", self.fatal)
-        if not self.buffer.fits(shedding, len(line)) and not self._make_room(shedding, len(line), sequence):
+        size = len(line)
+        if size > SOFT_EVENT_BYTES:
+            self.account.long += 1
+        if not fits and not self._make_room(shedding, size, sequence):
             return EmitResult("dropped", BUFFER_FULL)
         self.buffer.append((sequence, line, shedding, base))
         if self._asleep != "no" and (self._asleep == "idle" or self._batch_is_full()):

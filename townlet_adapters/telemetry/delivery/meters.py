@@ -42,6 +42,7 @@ class Account:
     Attributes:
         numbered: messages that were given a number, which is the next number, too.
         by_class: those by class.
+        long: those of more than ``SOFT_EVENT_BYTES``.
         delivered: messages that the destination has.
         spooled: messages that wait in the outbox.
         dead_lettered: messages put aside.
@@ -54,6 +55,7 @@ class Account:
         """Begin at zero."""
         self.numbered = 0
         self.by_class = [0, 0, 0]
+        self.long = 0
         self.delivered = self.spooled = self.dead_lettered = 0
         self.dropped: Counter[tuple[str, Shedding]] = Counter()
         self.rejected: Counter[str] = Counter()

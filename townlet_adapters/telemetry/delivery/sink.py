@@ -204,6 +204,8 @@ class DeliveringSink:
                     bytes_delivered=intake.account.bytes_delivered,
                     emit_seconds=intake.emit_times.read(),
                     ack_seconds=intake.ack_times.read(),
+                    long_events=intake.account.long,
+                    dead_letters_deleted=0 if self._dead_letters is None else self._dead_letters.given_up,
                 ),
             )
 

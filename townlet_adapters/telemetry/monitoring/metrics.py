@@ -43,7 +43,17 @@ class _Spread(NamedTuple):
 
 
 _COUNTERS: Final = (
+    _Figure(
+        "long_events",
+        "Messages accepted although their line has more than 64 KiB.",
+        lambda sink: sink.counts.long_events,
+    ),
     _Figure("bytes_delivered", "Bytes of the messages delivered.", lambda sink: sink.counts.bytes_delivered),
+    _Figure(
+        "dead_letters_deleted",
+        "Messages put aside as undeliverable, and deleted to make room for younger ones.",
+        lambda sink: sink.counts.dead_letters_deleted,
+    ),
     _Figure(
         "worker_restarts",
         "Starts of the worker after an error that nobody had foreseen.",

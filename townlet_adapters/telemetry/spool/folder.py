@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 LOCK_FILE: Final = "lock"
 QUARANTINE: Final = "quarantine"
 MOST_QUARANTINED: Final = 8
+LONGEST_PATH: Final = 512 - len("/segment-00000001.db-journal")
+"""Most bytes of the path of an outbox: SQLite opens no file with a path of more than 512."""
 
 _SEGMENT: Final = re.compile(r"segment-(\d{8})\.(?:db(?:-(?:wal|shm|journal))?|(label)|lost-(\d+)-(\d+))")
 _UNFINISHED: Final = re.compile(r"(?:control|segment-\d{8}\.label)\.new")
@@ -44,6 +46,20 @@ class Files(NamedTuple):
     number: int
     label: Path | None
     lost: tuple[int, int] | None
+
+
+def check_length(folder: Path) -> None:
+    """Refuse a path of which SQLite could not open what lies below it; links count as what they lead to.
+
+    Raises:
+        OutputError: when it is longer than ``LONGEST_PATH``.
+    """
+    size = max(len(os.fsencode(path)) for path in (folder.absolute(), os.path.realpath(folder)))
+    if size > LONGEST_PATH:
+        raise OutputError(
+            f"{folder}: the path is too long for an outbox: it has {size} bytes, and SQLite can open what "
+            f"lies in one of at most {LONGEST_PATH}; name another spool_dir, with a shorter path"
+        )
 
 
 def check(folder: Path) -> None:

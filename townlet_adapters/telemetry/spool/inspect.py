@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,17 +118,16 @@ def export(folder: Path, problems: list[str], *, everything: bool) -> Iterator[b
     with _held_by_nobody(folder):
         control = _control_or_none(folder)
         settled = control.settled if control is not None else None
-        former: tuple[Label, int] | None = None
+        ends: dict[int, int] = {}
         for files in segment_files(folder):
             path = folder / f"segment-{files.number:08d}.db"
             label = _label(files) or _label_inside(folder, files)
             if label is None:
                 problems.append(f"{path}: does not say what it is; nothing of it is exported")
-                former = None
                 continue
             if settled is None:
                 settled = label.start
-            problems += _chain_problems(folder, label, former, settled)
+            problems += _chain_problems(folder, label, ends, settled)
             first = end = label.first if everything else max(label.first, settled - label.base)
             found: list[str] = []
             with _reading(folder, files, found) as db:
@@ -136,7 +135,7 @@ def export(folder: Path, problems: list[str], *, everything: bool) -> Iterator[b
                     yield line
                     end = sequence + 1
             problems += [f"{path}: {each}; what follows in it is left out" for each in found]
-            former = label, sys.maxsize if found else end
+            ends[label.number] = sys.maxsize if found else end
 
 
 def verify(folder: Path) -> list[str]:
@@ -161,14 +160,12 @@ def verify(folder: Path) -> list[str]:
                 "acknowledged may be sent again, and a tail never committed is not declared"
             )
         settled = (control.settled if control is not None else None) or 0
-        former: tuple[Label, int] | None = None
+        ends: dict[int, int] = {}
         for files in segment_files(folder):
             label = _verified_label(folder, files, problems)
-            if label is None:
-                former = None
-                continue
-            problems += _chain_problems(folder, label, former, settled)
-            former = label, _verify_rows(folder, files, label, problems)
+            if label is not None:
+                problems += _chain_problems(folder, label, ends, settled)
+                ends[label.number] = _verify_rows(folder, files, label, problems)
     return problems
 
 
@@ -184,21 +181,19 @@ def _verified_label(folder: Path, files: Files, problems: list[str]) -> Label | 
     return label
 
 
-def _chain_problems(
-    folder: Path, label: Label, former: tuple[Label, int] | None, settled: int
-) -> Iterator[str]:
+def _chain_problems(folder: Path, label: Label, ends: Mapping[int, int], settled: int) -> Iterator[str]:
     """Compare where a segment says that the one before it ended with where that one ends."""
     before = label.before
     if before is None or before.base + before.end <= settled:
         return
-    if former is None or former[0].number != before.number:
+    if before.number not in ends:
         yield (
             f"{folder}: segment {before.number} is not there, and was not acknowledged whole; the next start "
             "declares what is missing lost, unless it did already"
         )
-    elif former[1] < before.end:
+    elif ends[before.number] < before.end:
         path = folder / f"segment-{before.number:08d}.db"
-        yield f"{path}: ends at row {former[1] - 1} instead of {before.end - 1}; {_WILL_DECLARE}"
+        yield f"{path}: ends at row {ends[before.number] - 1} instead of {before.end - 1}; {_WILL_DECLARE}"
 
 
 def _verify_rows(folder: Path, files: Files, label: Label, problems: list[str]) -> int:

@@ -21,6 +21,7 @@ from townlet_adapters.telemetry.spool.control import Cell, Control, ControlPage,
 from townlet_adapters.telemetry.spool.folder import (
     MOST_QUARANTINED,
     check,
+    check_length,
     drop_unfinished,
     put_aside,
     quarantined,
@@ -95,10 +96,11 @@ class Outbox:
             What is to be declared lost first of all: one ``Loss`` for each source and reason.
 
         Raises:
-            OutputError: when the folder cannot be used, is a link, belongs to a newer version, or another
-                process uses it.
+            OutputError: when the folder cannot be used, is a link, has too long a path, belongs to a newer
+                version, or another process uses it.
             ContractError: when ``source`` is not new.
         """
+        check_length(self._folder)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             check(self._folder)

@@ -90,20 +90,21 @@ class _Recovery:
         result.number = 1 + max([each.number for each in files] + list(quarantined(self._folder)), default=0)
         self._name_the_nameless()
         self._drop_those_never_begun()
+        known = {held.segment.label.source for held in self._held if held.named}
+        self._drop_those_skipped()
         self._find_ends()
         self._find_settled()
         self._settle_the_newest_source()
         self._walk()
         result.losses = each_once(self._losses)
-        known = {held.segment.label.source for held in self._held if held.named}
         result.sources = frozenset(known | ({self._control.source} if self._control else set()))
         return result
 
     def release(self) -> None:
         """Close every database that was looked into, also where the look broke off."""
-        for held in self._held:
-            with held.segment.lock:
-                held.segment.release()
+        for segment in [*(held.segment for held in self._held), *self._result.spent]:
+            with segment.lock:
+                segment.release()
 
     def _hold(self, files: Files) -> _Held:
         label = read_label_of(self._folder, files)
@@ -155,6 +156,25 @@ class _Recovery:
             if not held.named or begun or label.first > 0 or committed:
                 return
             self._result.spent.append(self._held.pop().segment)
+
+    def _drop_those_skipped(self) -> None:
+        """Leave out what a later run found without rows, see ``_drop_empty_end``, and died before removing.
+
+        The next segment's label then tells of an earlier one. A database that no longer says whose it is
+        stays for a person to look at.
+        """
+        kept: list[_Held] = []
+        after: Label | None = None
+        for held in reversed(self._held):
+            segment = held.segment
+            before = after.before if after is not None else None
+            is_skipped = before is not None and before.number < segment.label.number
+            if is_skipped and held.lost is None and (held.named or not segment.path.exists()):
+                self._result.spent.append(segment)
+            else:
+                kept.append(held)
+                after = segment.label
+        self._held = kept[::-1]
 
     def _find_ends(self) -> None:
         """Tell how far each segment goes: what comes after it says so, or its latest commit does."""
@@ -244,8 +264,7 @@ class _Recovery:
                 self._losses.append(Loss.of(source, PROCESS_DIED, [(first, emitted - 1)]))
         result.base = base + max(emitted, result.settled - base) + 1
         if last is not None:
-            label = last.label
-            result.before = Before(label.number, label.source, label.base, label.first, last.end, last.events)
+            result.before = _told_of(last)
 
     def _reaches_the_end(self, last: Segment) -> bool:
         """Whether a segment is damaged, and may have held all that is missing: its end is not known."""
@@ -270,11 +289,27 @@ class _Recovery:
                 result.spent.append(segment)
             elif segment.damaged:
                 self._declare_damaged(segment, held.lost[0] if held.lost else None)
-            elif self._chain(segment) and not held.labelled:
-                result.unlabelled.append(segment)
+            else:
+                self._chain(segment)
+        self._drop_empty_end()
+        unlabelled = {id(held.segment) for held in self._held if not held.labelled}
+        result.unlabelled = [segment for segment in result.chain if id(segment) in unlabelled]
 
-    def _chain(self, segment: Segment) -> bool:
-        """Take a segment that is whole, as far as one can tell without reading it; returns whether it is."""
+    def _drop_empty_end(self) -> None:
+        """Let the newest segments go as long as they hold nothing: a run that does nothing leaves nothing.
+
+        The next segment's label tells of the newest one that stays. What those that go had not declared is
+        in that label, too, and they are removed once it is in force: whenever a kill comes, each segment
+        that stays is told of, and each loss is known.
+        """
+        chain, named = self._result.chain, [held.segment for held in self._held if held.named]
+        while chain and chain[-1] is named[-1] and not chain[-1].events:
+            named.pop()
+            self._result.spent.append(chain.pop())
+            self._result.before = _told_of(named[-1])
+
+    def _chain(self, segment: Segment) -> None:
+        """Take a segment that is whole, as far as one can tell without reading it."""
         first = max(segment.label.first, self._result.settled - segment.label.base)
         try:
             with segment.lock:
@@ -285,9 +320,8 @@ class _Recovery:
         except DamagedError as error:
             segment.damaged = str(error)
             self._declare_damaged(segment, None)
-            return False
-        self._result.chain.append(segment)
-        return True
+        else:
+            self._result.chain.append(segment)
 
     def _declare_damaged(self, segment: Segment, lost_from: int | None) -> None:
         label = segment.label
@@ -314,6 +348,12 @@ class _Recovery:
         if first < before.end:
             _log.warning("%s: segment %d is gone", self._folder, before.number)
             self._losses.append(Loss.of(before.source, SEGMENT_DAMAGED, [(first, before.end - 1)]))
+
+
+def _told_of(segment: Segment) -> Before:
+    """Spell what the label of the next segment says of this one."""
+    label = segment.label
+    return Before(label.number, label.source, label.base, label.first, segment.end, segment.events)
 
 
 def control_of(folder: Path) -> Control | None:

@@ -211,8 +211,34 @@ def _identify(context: ssl.SSLContext, cert_file: Path, key_file: Path) -> None:
         allowed = "a key that is not encrypted, in a file only you can read: openssl pkey -in OLD -out NEW"
         raise _problem("tls.key_file", f"'{key_file}' is encrypted", allowed) from error
     except OSError as error:
-        allowed = "the PEM file with the private key of tls.cert_file"
-        raise _unusable("tls.key_file", key_file, error, allowed) from error
+        # OpenSSL does not tell which of the two it could not read.
+        _require_certificate(cert_file)
+        raise _unusable_key(key_file, error) from error
+
+
+def _require_certificate(path: Path) -> None:
+    """Make sure that a file has certificates, all of them readable."""
+    allowed = "a PEM file with our certificate and its chain"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_verify_locations(cafile=path)
+    except ssl.SSLError as error:
+        raise _problem("tls.cert_file", f"'{path}' holds no certificate that can be read", allowed) from error
+    except OSError as error:
+        raise _unusable("tls.cert_file", path, error, allowed) from error
+    if not context.cert_store_stats()["x509"]:
+        raise _problem("tls.cert_file", f"'{path}' holds no certificate", allowed)
+
+
+def _unusable_key(path: Path, error: OSError) -> ConfigError:
+    allowed = "the PEM file with the private key of tls.cert_file"
+    if not isinstance(error, ssl.SSLError):
+        return _unusable("tls.key_file", path, error, allowed)
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return _problem("tls.key_file", f"'{path}' is the key of another certificate", allowed)
+    if not error.reason:
+        return _problem("tls.key_file", f"'{path}' holds no private key that can be read", allowed)
+    return _unusable("tls.key_file", path, error, allowed)
 
 
 class _EncryptedKeyError(Exception):
