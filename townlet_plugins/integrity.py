@@ -95,8 +95,6 @@ def read_content(listing: Listing) -> Content:
     except OSError as error:
         where = printable(str(error.filename))
         raise IntegrityError(f"{where} cannot be read: {error.strerror or error}") from error
-    except RecursionError as error:
-        raise IntegrityError("its folders lie too deep within each other") from error
 
 
 def names_native(source: Distribution) -> bool:
@@ -195,9 +193,8 @@ def _require_inside(path: str) -> None:
     """Refuse what does not name a file below the root in the one plain way."""
     parts = path.split("/")
     if len(parts) > MAX_DEPTH:
-        raise IntegrityError(
-            f"its RECORD names a file below {len(parts)} folders; at most {MAX_DEPTH} are read"
-        )
+        found = f"its RECORD names a file below {len(parts) - 1} folders"
+        raise IntegrityError(f"{found}; at most {MAX_DEPTH - 1} are read")
     if any(part in {"", ".", ".."} for part in parts) or "\\" in path or not path.isprintable():
         raise IntegrityError(f"its RECORD names {printable(path)}, which is no path inside its own folder")
 
@@ -229,6 +226,10 @@ def _walk(root: Path, folder: str) -> Iterator[str]:
     with os.scandir(root / folder) as entries:
         for entry in entries:
             path = f"{folder}/{entry.name}"
+            if path.count("/") >= MAX_DEPTH:
+                raise IntegrityError(
+                    f"it has a file below {MAX_DEPTH} folders; at most {MAX_DEPTH - 1} are read"
+                )
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(root, path)
             else:
