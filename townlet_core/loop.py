@@ -302,7 +302,7 @@ class SimulationLoop:
             population=self._population,
             events_total=by_kind.total(),
             events_by_kind=dict(sorted(by_kind.items())),
-            kpis=self._kpis(),
+            kpis=self._kpis(kept=True),
             sinks=self._dispatcher.statuses(),
             digest=self.digest,
             interrupted=self._stop_requested,
@@ -424,7 +424,7 @@ class SimulationLoop:
 
     def _frame(self, tick: int) -> TownFrame:
         """Picture the town, with what the loop knows of it."""
-        kpis = _pictured(self._kpis())
+        kpis = _pictured(self._kpis(kept=False))
         try:
             frame = self._world.frame()
             clock = {**frame.clock, "speed": self._pacer.speed}
@@ -439,13 +439,14 @@ class SimulationLoop:
         except BaseException as error:  # noqa: BLE001 - as in step
             self._fail("world", tick, error)
 
-    def _kpis(self) -> JsonObject:
+    def _kpis(self, *, kept: bool) -> JsonObject:
+        """Ask every observer; what is to be kept is looked at, which takes too long for every picture."""
         kpis: dict[str, JsonValue] = {}
         for observer in self._observers:
             try:
                 told = dict(observer.kpis())
-                # What is no JSON can be neither pictured nor kept.
-                canonical_json({str.__str__(name): value for name, value in told.items()})
+                if kept:
+                    canonical_json({str.__str__(name): value for name, value in told.items()})
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
