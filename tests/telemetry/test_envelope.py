@@ -160,6 +160,17 @@ def test_levels_are_counted_alike_whatever_they_are_made_of(wrap, leaf):
     assert refusal({"x": wrap(value["x"])}) == "too_deep"
 
 
+def test_what_came_before_decides_nothing():
+    speller = Speller(SOURCE)
+    for levels, fits in ((31, True), (32, False), (32, False), (31, True), (2, True), (32, False)):
+        state = record({"x": nested(levels - 1), "y": [[] for _ in range(100)]})
+        if fits:
+            assert speller.state_body(state, WALL)
+        else:
+            with pytest.raises(EnvelopeError):
+                speller.state_body(state, WALL)
+
+
 def test_what_has_been_spelled_is_not_kept():
     class Value(dict):
         pass

@@ -107,6 +107,7 @@ class Speller:
         """Spell for ``source``, from ``source_urn``."""
         self._source = source
         self._heads: dict[str, tuple[bytes, Shedding]] = {}
+        self._shapes: dict[str, bytes] = {}
         self._stamp = -1, b""
 
     def body(self, message: Message, wall: float) -> tuple[bytes, Shedding]:
@@ -136,6 +137,8 @@ class Speller:
         event = message.event
         head, shedding = self._heads.get(event.kind) or self._head(event.kind)
         data = _spell(event_data(event))
+        if _may_be_deep(data):
+            _require_levels(_shape_of(data))
         body = b'%b%b","tick":%d%b,"data":%b}\n' % (head, self._time(wall), message.tick, seq, data)
         if len(body) > _MOST_BODY:
             raise EnvelopeError("too_large")
@@ -149,6 +152,12 @@ class Speller:
         """
         head, _ = self._heads.get(record.kind) or self._head(record.kind)
         data = _spell(record.data)
+        if _may_be_deep(data):
+            # One picture mostly has the brackets of the one before, and nothing is left to count.
+            shape = _shape_of(data)
+            if shape != self._shapes.get(record.kind):
+                _require_levels(shape)
+                self._shapes[record.kind] = shape
         body = b'%b%b","tick":%d%b,"data":%b}\n' % (
             head, self._time(wall), record.tick, _place(record), data,
         )  # fmt: skip
@@ -215,9 +224,6 @@ def _spell(data: JsonObject) -> bytes:
     # that are None, so the bytes rule it out; where they do not, a closer look is taken.
     if _NULL.search(spelled) and spelled.count(b"null") != [*data.values()].count(None):
         _require_finite(data)
-    # It has a limit of levels of its own, too. Most events have so few brackets that theirs is not reached.
-    if len(spelled) > _LONG or spelled.count(b"{") + spelled.count(b"[") > _ROOM:
-        _require_levels(spelled)
     return spelled
 
 
@@ -240,17 +246,26 @@ def _require_finite(value: JsonValue) -> None:
             _require_finite(member)
 
 
-def _require_levels(spelled: bytes) -> None:
-    """Count the levels of a JSON text: take the innermost brackets away until few enough are left."""
+def _may_be_deep(spelled: bytes) -> bool:
+    """Whether levels must be counted, for orjson allows more; most events have too few brackets for that."""
+    return len(spelled) > _LONG or spelled.count(b"{") + spelled.count(b"[") > _ROOM
+
+
+def _shape_of(spelled: bytes) -> bytes:
+    """Leave nothing of a JSON text but brackets, as braces, and the quotes of texts."""
     # Without escaped quotes and backslashes, every quote begins or ends a text.
     if b"\\" in spelled:
         spelled = spelled.replace(rb"\\", b"").replace(rb"\"", b"")
-    brackets = spelled.translate(_BRACES, _NO_BRACKETS)
-    bare = brackets.translate(None, b'"')
+    return spelled.translate(_BRACES, _NO_BRACKETS)
+
+
+def _require_levels(shape: bytes) -> None:
+    """Count levels: take the innermost brackets away until few enough are left."""
+    bare = shape.translate(None, b'"')
     # With all else gone, a text without brackets is two quotes side by side. Before the first bracket within
     # a text there is an odd number of them, so that not all are in pairs.
-    if 2 * brackets.count(b'""') != len(brackets) - len(bare):
-        bare = b"".join(brackets.split(b'"')[::2])
+    if 2 * shape.count(b'""') != len(shape) - len(bare):
+        bare = b"".join(shape.split(b'"')[::2])
     for levels_left in range(_ROOM, -1, -1):
         if len(bare) <= 2 * levels_left:
             return
