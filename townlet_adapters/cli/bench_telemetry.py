@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Final
 
 import click
+import orjson
 
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.telemetry.network import http_sink, tcp_sink
 from townlet_adapters.telemetry.options import FileOptions, HttpOptions, TcpOptions
 from townlet_adapters.telemetry.plugin import build_file_sink
+from townlet_adapters.telemetry.streams import frame_data
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.world import TownWorld
@@ -92,6 +94,7 @@ def measure_all(folder: Path, seconds: float) -> Iterator[Figure]:
     large = [StateFrame(number, _large_frame(number)) for number in range(max(200, int(2_000 * seconds)))]
     yield from _emitting("emit, 0.6 KB", small, folder / "small", (5, 25))
     yield from _emitting("emit, 10 KB", large, folder / "large", (40, 150))
+    yield _writing_json(large)
     yield _tick_of_a_town(folder)
     yield from _spooling("0.6 KB", small, folder / "spool-small", 20_000)
     yield from _spooling("10 KB", large, folder / "spool-large", 5_000)
@@ -136,6 +139,17 @@ def _emitting(
     costs.sort()
     for name, part, bound in (("median", 0.5, bounds[0]), ("99th of 100", 0.99, bounds[1])):
         yield at_most(f"{what}, {name}", costs[int(len(costs) * part)] / 1000, "us", bound)
+
+
+def _writing_json(messages: Sequence[StateFrame]) -> Figure:
+    """Take the time of writing the same as JSON and no more, to compare machines and minutes by."""
+    asking, costs = _cost_of_asking(), []
+    for message in messages:
+        data = frame_data(message.frame)
+        before = time.thread_time_ns()
+        orjson.dumps(data)
+        costs.append(time.thread_time_ns() - before - asking)
+    return Figure("the same 10 KB as JSON alone, median", statistics.median(costs) / 1000, "us", "", met=True)
 
 
 def _cost_of_asking() -> int:
