@@ -69,7 +69,6 @@ class CommandHandlers:
             names = ", ".join(each.spec.name for each in offered)
             raise ContractError(f"commands need names of their own, not {names}")
         self._isolation = Isolation(self._functions, what=_STAGE, budget_seconds=budget_seconds, clock=clock)
-        self._rejected: list[PluginRejected] = []
 
     @property
     def specs(self) -> Specs:
@@ -105,14 +104,12 @@ class CommandHandlers:
         )
         if not isinstance(answer, Dropped):
             return answer
-        self._rejected.append(PluginRejected(name, _STAGE, "", "", answer.problem))
+        self._isolation.reject(PluginRejected(name, _STAGE, "", "", answer.problem))
         return None
 
     def take_rejections(self) -> tuple[PluginRejected, ...]:
         """Hand over what was dropped since the last time, in order."""
-        taken = tuple(self._rejected)
-        self._rejected.clear()
-        return taken
+        return self._isolation.take_rejections()
 
     def export_state(self) -> JsonObject:
         """Tell which commands are disabled or on the way to it; empty while all behave."""
@@ -125,7 +122,6 @@ class CommandHandlers:
             SnapshotError: when it was not exported by such commands; nothing was changed then.
         """
         self._isolation.import_state(state)
-        self._rejected.clear()
 
 
 def context_of(

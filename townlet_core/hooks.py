@@ -78,7 +78,6 @@ class HookRunner:
         """
         self._hooks = {hook.name: hook for hook in hooks}
         self._isolation = Isolation(self._hooks, what="hook", budget_seconds=budget_seconds, clock=clock)
-        self._rejected: list[PluginRejected] = []
         if len(self._hooks) < len(hooks):
             names = ", ".join(hook.name for hook in hooks)
             raise ContractError(f"hooks need names of their own, not {names}")
@@ -100,7 +99,6 @@ class HookRunner:
     def begin(self) -> None:
         """Prepare for a run from its start: nobody is disabled, all counts are 0."""
         self._isolation.begin()
-        self._rejected.clear()
 
     def before(self, names: Sequence[str], context: HookContext) -> Cancel | None:
         """Ask before a use is charged; the first refusal ends the asking."""
@@ -125,9 +123,7 @@ class HookRunner:
 
     def take_rejections(self) -> tuple[PluginRejected, ...]:
         """Hand over what was dropped since the last time, in order."""
-        taken = tuple(self._rejected)
-        self._rejected.clear()
-        return taken
+        return self._isolation.take_rejections()
 
     def export_state(self) -> JsonObject:
         """Tell who is disabled or on the way to it; empty while everybody behaves."""
@@ -140,7 +136,6 @@ class HookRunner:
             SnapshotError: when it was not exported by such hooks; nothing was changed then.
         """
         self._isolation.import_state(state)
-        self._rejected.clear()
 
     def _ask(
         self, name: str, context: HookContext, read: Callable[[object, HookContext], AnswerT]
@@ -160,7 +155,7 @@ class HookRunner:
         rejected = PluginRejected(
             name, context.stage, context.affordance_id, context.agent_id, answer.problem
         )
-        self._rejected.append(rejected)
+        self._isolation.reject(rejected)
         return None
 
 

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from townlet_core.errors import SnapshotError
 from townlet_core.events.health import HookCounts
+from townlet_core.events.plugin import PluginRejected
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
 _LOG = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Isolation:
         """
         self._what, self._budget, self._clock = what, budget_seconds, clock
         self._records = {name: _Record() for name in names}
+        self._rejected: list[PluginRejected] = []
 
     def counters(self) -> Mapping[str, HookCounts]:
         """Tell what each function did since the run began; from any thread."""
@@ -83,8 +85,9 @@ class Isolation:
         }
 
     def begin(self) -> None:
-        """Prepare for a run from its start: nobody is disabled, all counts are 0."""
+        """Prepare for a run from its start: nobody is disabled, all counts are 0, nothing is to be told."""
         self._records = {name: _Record() for name in self._records}
+        self._rejected.clear()
 
     def is_disabled(self, name: str) -> bool:
         """Tell whether a function is not to be called any more."""
@@ -123,6 +126,16 @@ class Isolation:
             f"overrun {record.overruns} of {MOST_OVERRUNS}"
         )
         return self._drop(name, where, problem, disable=record.overruns >= MOST_OVERRUNS)
+
+    def reject(self, told: PluginRejected) -> None:
+        """Keep what is to be told of a dropped answer, for ``take_rejections``."""
+        self._rejected.append(told)
+
+    def take_rejections(self) -> tuple[PluginRejected, ...]:
+        """Hand over what was dropped since the last time, in order."""
+        taken = tuple(self._rejected)
+        self._rejected.clear()
+        return taken
 
     def export_state(self) -> JsonObject:
         """Tell who is disabled or on the way to it; empty while everybody behaves."""
