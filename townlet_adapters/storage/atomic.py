@@ -5,11 +5,12 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from townlet_adapters.disk import DISK, Disk
 from townlet_core.errors import OutputError
 from townlet_core.jsonvalue import JsonValue
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, disk: Disk = DISK) -> None:
     """Put ``data`` at ``path``: written beside it, synced to disk, renamed over it.
 
     The folder is opened once and everything happens relative to that handle, so a folder that is moved
@@ -24,9 +25,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         raise _cannot_write(path, error) from error
     try:
-        _write_synced(temporary, data, folder)
-        os.rename(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
-        os.fsync(folder)
+        _write_synced(temporary, data, folder, disk)
+        disk.replace(temporary, path.name, folder)
+        disk.sync_folder(folder)
     except OSError as error:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
@@ -35,19 +36,19 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
-def write_json(path: Path, value: JsonValue) -> None:
+def write_json(path: Path, value: JsonValue, disk: Disk = DISK) -> None:
     """Write ``value`` for people and programs alike: indented, keys in the order given, atomically."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, f"{text}\n".encode())
+    write_atomically(path, f"{text}\n".encode(), disk)
 
 
-def _write_synced(name: str, data: bytes, folder: int) -> None:
+def _write_synced(name: str, data: bytes, folder: int, disk: Disk) -> None:
     """Create a new file below the folder's handle and have it on disk on return."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(name, flags, 0o644, dir_fd=folder), "wb") as stream:
         stream.write(data)
         stream.flush()
-        os.fsync(stream.fileno())
+        disk.sync(stream.fileno())
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
