@@ -93,6 +93,6 @@ def test_a_config_without_that_sink_is_refused_with_those_it_has(townlet, folder
     (folder / "other.yaml").write_text("townlet: 1\nseed: 7\n")
     code, _, err = townlet("spool", "send", str(folder / "run" / "spool"), str(folder / "other.yaml"))
     assert code == 2
-    assert "none has the outbox http-3; a config with that sink in that place; this one has: none" in err
+    assert "no sink has the outbox http-3; a config with that sink in that place; this one has: none" in err
     code, _, err = townlet("spool", "send", str(folder), str(folder / "other.yaml"))
     assert (code, "is no outbox and holds none" in err) == (2, True)

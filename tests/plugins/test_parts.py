@@ -164,7 +164,7 @@ def test_an_event_that_was_not_offered_fails_the_part_that_tells_it(run, offered
     [
         (
             "identity = None",
-            "the policy 'bakers' is broken: it does not tell who it is: its identity is of the type NoneType",
+            "the policy 'bakers' is broken: it has no valid identity: its identity is of the type NoneType",
         ),
         (
             "identity = property(lambda self: 1 // 0)",

@@ -205,7 +205,10 @@ def test_a_snapshot_says_what_happens_in_town_and_never_who_may_come_in(
     path.write_bytes(gzip.compress(json.dumps(document).encode()))
     code, out, err = townlet("run", "--ticks", "1", "--no-out", "--quiet", "--resume", str(path))
     assert (code, out) == (2, "")
-    assert "its sections hold more than what happens in town (snapshot_corrupt)" in err
+    assert (
+        "its sections hold more than the world, the policy, the observers and the seed (snapshot_corrupt)"
+        in err
+    )
     assert not package.canary.exists()
     assert not (tmp_path / "anywhere.ndjson").exists()
 

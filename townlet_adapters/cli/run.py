@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,14 +13,14 @@ from townlet_adapters.cli import errors
 from townlet_adapters.cli.console import configure_logs, note, stderr_console, stdout_console
 from townlet_adapters.cli.options import OVERRIDES, to_overrides
 from townlet_adapters.cli.progress import progress_bar
-from townlet_adapters.cli.signals import Interrupts, interrupts
+from townlet_adapters.cli.signals import interrupts
 from townlet_adapters.cli.story import tell
-from townlet_adapters.composition import OpenRun, Output, RunRequest, open_run
+from townlet_adapters.composition import OpenRun, Output, RunRequest
 from townlet_adapters.config.model import MAX_SEED
 from townlet_adapters.config.resolve import SinkRequest
 from townlet_adapters.config.source import Override, find_config
-from townlet_adapters.storage.atomic import write_json
-from townlet_core.errors import EmptyTownError, OutputError, OutputLostError
+from townlet_adapters.running import execute
+from townlet_core.errors import OutputError
 from townlet_core.loop import SimulationLoop
 from townlet_core.summary import RunSummary
 
@@ -41,17 +42,15 @@ class Monitoring:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is told when a run has ended, and where.
+    """What is printed when a run has ended.
 
     Attributes:
-        quiet: whether nothing but the digest is told.
+        quiet: whether nothing but the digest is printed.
         digest: whether the digest was asked for.
-        file: file for the summary as JSON, or None.
     """
 
     quiet: bool
     digest: bool
-    file: Path | None
 
 
 @click.command("run")
@@ -158,43 +157,28 @@ def command(  # noqa: PLR0913 - one parameter for each option
             *_override(("runner", "snapshot_every"), snapshot_every, "--snapshot-every"),
         ),
         sinks=tuple(map(_sink, sinks)) or None,
-        output=Output(keep=not no_out, path=out),
+        output=Output(keep=not no_out, path=out, summary=json_summary),
         resume=resume,
         digest=digest,
         notify=note,
     )
-    return _run(request, ticks, Monitoring(listening, metrics_file), Report(quiet, digest, json_summary))
+    return _run(request, ticks, Monitoring(listening, metrics_file), Report(quiet, digest))
 
 
 def _run(request: RunRequest, ticks: int, monitoring: Monitoring, report: Report) -> int:
-    """Open, run, drain, tell."""
-    _check_writable(report.file, "--json-summary")
+    """Run a town as one process: signals, metrics, progress and the report to a person."""
+    _check_writable(request.output.summary, "--json-summary")
     _check_writable(monitoring.file, "--metrics-file")
-    with ExitStack() as stack:
-        signals = stack.enter_context(interrupts())
-        watch = stack.enter_context(_monitored(monitoring))
-        run = stack.enter_context(open_run(request))
-        watch(run.loop)
-        empty: EmptyTownError | None = None
-        try:
-            summary = _live(run, signals, ticks, quiet=report.quiet)
-        except EmptyTownError as error:
-            summary, empty = error.summary, error
-        if (
-            summary.interrupted
-            and run.config.run.runner.snapshot_every is not None
-            and run.folder is not None
-        ):
-            run.save_snapshot()
-        summary = replace(summary, sinks=run.drain())
-        # Told before it is kept: a disk that is full takes the file, not the news; nor does a reader who has
-        # left take the file.
-        try:
-            _tell(run, summary, report)
-        finally:
-            _keep(run, summary, report.file)
-    if empty is not None:
-        raise empty
+    with interrupts() as signals, _monitored(monitoring) as monitor:
+
+        def watch(run: OpenRun) -> AbstractContextManager[object]:
+            monitor(run.loop)
+            signals.stop(run.loop)
+            if report.quiet:
+                return nullcontext()
+            return progress_bar(stderr_console(), run.loop.dispatcher, ticks)
+
+        summary = execute(request, ticks, watch=watch, report=partial(_report, report))
     return errors.INTERRUPTED if summary.interrupted else errors.DONE
 
 
@@ -207,28 +191,8 @@ def _monitored(monitoring: Monitoring) -> AbstractContextManager[Callable[[Simul
     return open_metrics(monitoring.listening, monitoring.file)
 
 
-def _live(run: OpenRun, signals: Interrupts, ticks: int, *, quiet: bool) -> RunSummary:
-    """Execute the ticks."""
-    signals.stop(run.loop)
-    if quiet:
-        return run.loop.run_for(ticks)
-    with progress_bar(stderr_console(), run.loop.dispatcher, ticks):
-        return run.loop.run_for(ticks)
-
-
-def _keep(run: OpenRun, summary: RunSummary, file: Path | None) -> None:
-    """Write the summary wherever it is wanted."""
-    try:
-        if run.folder is not None:
-            write_json(run.folder.summary, summary.to_json())
-        if file is not None:
-            write_json(file, summary.to_json())
-    except OutputError as error:
-        raise OutputLostError(str(error)) from error
-
-
-def _tell(run: OpenRun, summary: RunSummary, report: Report) -> None:
-    """Tell a person; standard output stays clean when a sink writes there."""
+def _report(report: Report, run: OpenRun, summary: RunSummary) -> None:
+    """Print the summary; standard output stays clean when a sink writes there."""
     taken = any(choice.part.name == "stdout" for choice in run.config.sinks)
     if report.quiet:
         if report.digest:

@@ -1,0 +1,235 @@
+"""Builds a simulation from a config, part by part, and closes what it opened."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from townlet_adapters.composition.parts import (
+    extra_observers,
+    hook_budget,
+    kpi_observer,
+    make_context,
+    open_policy,
+    open_world,
+    run_identity,
+)
+from townlet_adapters.composition.record import write_record
+from townlet_adapters.composition.request import Output, RunRequest
+from townlet_adapters.composition.resume import read_stored, resolve_request
+from townlet_adapters.composition.sinks import DRAIN_SECONDS, LAST_SECONDS, history_settings, open_sinks
+from townlet_adapters.composition.snapshots import failure_saver, save_snapshot_file, snapshot_schedule
+from townlet_adapters.config.model import RunConfig
+from townlet_adapters.config.resolve import ResolvedConfig
+from townlet_adapters.config.source import Override, find_config
+from townlet_adapters.kernels.compiler import INTERPRETED, compiled_before, note_compiled
+from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
+from townlet_adapters.storage.snapshots import SnapshotFile
+from townlet_core.dispatch import EventDispatcher, SinkRoute
+from townlet_core.dto.health import SinkStatus
+from townlet_core.errors import NoRunFolderError
+from townlet_core.events.plugin import PluginRefused
+from townlet_core.handlers import CommandHandlers
+from townlet_core.jsonvalue import JsonValue
+from townlet_core.loop import SimulationLoop
+from townlet_core.pacing import Pacer
+from townlet_core.vitals import no_hooks
+from townlet_plugins.factory import BuildContext
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A simulation with everything wired, ready for its next tick.
+
+    Attributes:
+        loop: the simulation.
+        config: what it was built from.
+        folder: where it leaves its files, or None.
+        run_id: id of the run.
+        routes: where its messages go, every sink started.
+    """
+
+    loop: SimulationLoop
+    config: ResolvedConfig
+    folder: RunFolder | None
+    run_id: str
+    routes: tuple[SinkRoute, ...] = field(repr=False)
+
+    @property
+    def keeps_snapshots(self) -> bool:
+        """Whether the run has a folder and its config asks for snapshots."""
+        return self.folder is not None and self.config.run.runner.snapshot_every is not None
+
+    def save_snapshot(self) -> Path:
+        """Keep a snapshot in the run folder now.
+
+        Raises:
+            OutputError: when there is no folder or it cannot be written.
+        """
+        if self.folder is None:
+            raise NoRunFolderError("a snapshot is kept in the run folder, and this run has none")
+        return save_snapshot_file(self.folder, self.config, self.loop.snapshot())
+
+    def drain(self) -> tuple[SinkStatus, ...]:
+        """Stop the sinks and return the final account of each."""
+        stop = self.loop.dispatcher.stop
+        # Each sink goes on delivering while another is stopped, so one deadline holds for all of them.
+        until = time.monotonic() + DRAIN_SECONDS
+        return tuple(stop(route, max(LAST_SECONDS, until - time.monotonic())) for route in self.routes)
+
+
+@contextmanager
+def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
+    config: Path | str | RunConfig | Mapping[str, JsonValue] | None = None,
+    *,
+    seed: int | None = None,
+    overrides: Mapping[str, JsonValue] | None = None,
+    out: Path | str | None = None,
+    resume: Path | str | None = None,
+    digest: bool = False,
+) -> Iterator[SimulationLoop]:
+    """Open a simulation for Python code; everything is closed on leaving.
+
+    Args:
+        config: a config file (``configs/NAME.yaml`` finds a shipped one), or the config itself; the default
+            town, or what the snapshot holds, when None.
+        seed: the seed instead of the config's.
+        overrides: values instead of the config's, by key path, as in ``{"world.options.town": "hamlet_24"}``.
+        out: run folder to keep; None keeps none, and sinks that write into it are left out.
+        resume: snapshot to go on from.
+        digest: whether to keep a digest even without a run folder.
+
+    Yields:
+        The loop, begun or restored.
+
+    Raises:
+        TownletError: when it cannot be opened.
+    """
+    request = RunRequest(
+        config=find_config(str(config)) if isinstance(config, str | Path) else config,
+        seed=seed,
+        overrides=tuple(Override.of(key, value) for key, value in (overrides or {}).items()),
+        output=Output(keep=out is not None, path=Path(out) if out is not None else None),
+        resume=Path(resume) if resume is not None else None,
+        digest=digest,
+    )
+    with open_run(request) as run:
+        yield run.loop
+
+
+@contextmanager
+def open_run(request: RunRequest) -> Iterator[OpenRun]:
+    """Build a simulation part by part; on leaving, the parts are closed in reverse order.
+
+    Raises:
+        TownletError: when a part cannot be built; nothing is left behind then.
+    """
+    with ExitStack() as stack:
+        stored = read_stored(request)
+        config = resolve_request(request, stored)
+        folder = _claim(request, config)
+        with _discarded_unless_built(folder):
+            context = make_context(config, folder)
+            world = open_world(config, context, stack)
+            policy = open_policy(config, context, stack)
+            _compile_kernels(config, context, request.notify)
+            observers = (kpi_observer(config), *extra_observers(config, context))
+            routes = open_sinks(config, context, request.notify, stack)
+            loop = SimulationLoop(
+                world,
+                policy,
+                run_identity(config, policy, context),
+                dispatcher=EventDispatcher(routes, history_settings(config)),
+                observers=observers,
+                digest=request.digest or folder is not None,
+                pacer=Pacer(config.run.runner.speed),
+                snapshots=snapshot_schedule(config, folder, request.notify),
+                save_failure=failure_saver(config, folder),
+                hooks=no_hooks if context.hooks is None else context.hooks.counters,
+                plugins=config.catalogue.counts,
+                events=config.catalogue.events,
+                handlers=CommandHandlers(config.catalogue.commands, budget_seconds=hook_budget(config)),
+            )
+            _start(loop, stored)
+            _report_plugins(config, loop)
+            write_record(folder, config, context, stored)
+        yield OpenRun(loop, config, folder, context.run_id, routes)
+
+
+def check_config(config: ResolvedConfig) -> None:
+    """Build world and policy of a config and discard them: only the world knows its map and manifest.
+
+    Raises:
+        ConfigError: when they cannot be built.
+    """
+    with ExitStack() as stack:
+        context = make_context(config, None)
+        open_world(config, context, stack)
+        open_policy(config, context, stack)
+
+
+def live_briefly(config: ResolvedConfig, context: BuildContext | None = None) -> None:
+    """Run two ticks without sinks, save and restore: afterwards every kernel is compiled.
+
+    Raises:
+        TownletError: when the config's parts cannot be built or run.
+    """
+    context = context or make_context(config, None)
+    with ExitStack() as stack:
+        world = open_world(config, context, stack)
+        policy = open_policy(config, context, stack)
+        loop = SimulationLoop(world, policy, run_identity(config, policy, context))
+        loop.run_for(2)
+        loop.restore(loop.snapshot())
+    note_compiled()
+
+
+def _claim(request: RunRequest, config: ResolvedConfig) -> RunFolder | None:
+    if not request.output.keep:
+        return None
+    named = request.output.path
+    return claim_folder(named or default_path(config.run.name, config.run.seed), named=named is not None)
+
+
+@contextmanager
+def _discarded_unless_built(folder: RunFolder | None) -> Iterator[None]:
+    """Remove the folder of a run that could not be built."""
+    try:
+        yield
+    except BaseException:
+        if folder is not None:
+            folder.discard()
+        raise
+
+
+def _compile_kernels(config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object]) -> None:
+    """Compile before the first tick rather than in it, so that the run's own figures are true.
+
+    World and policy have been built: only then is it known which kernels they bring.
+    """
+    if INTERPRETED or compiled_before():
+        return
+    notify("compiling the town's kernels: once for this machine and version, about a minute ...")
+    live_briefly(config, context)
+
+
+def _start(loop: SimulationLoop, stored: SnapshotFile | None) -> None:
+    if stored is None:
+        loop.begin()
+    else:
+        loop.restore(stored.snapshot)
+
+
+def _report_plugins(config: ResolvedConfig, loop: SimulationLoop) -> None:
+    """Report installed plugins that were refused, and warnings about those that were allowed."""
+    for row in config.catalogue.refused:
+        _LOG.warning("%s is %s; %s", row, row.state, row.advice)
+        reason = row.state.removeprefix("refused: ")
+        event = PluginRefused(row.distribution, row.version, row.entry_point, reason, row.allow_line)
+        loop.dispatcher.publish_diagnostic(loop.tick, event)
+    for warning in config.catalogue.warnings:
+        _LOG.warning("%s", warning)

@@ -1,0 +1,112 @@
+"""Builds world, policy and observers of a run, and closes them."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final
+
+from townlet_adapters.config.resolve import OBSERVERS, POLICY, WORLD, ResolvedConfig
+from townlet_adapters.storage.folder import RunFolder
+from townlet_core.dto.action import PolicyIdentity
+from townlet_core.errors import TownletError
+from townlet_core.hooks import HookRunner
+from townlet_core.isolation import type_name
+from townlet_core.loop import RunIdentity
+from townlet_core.observers.kpis import KpiObserver, KpiSettings
+from townlet_core.observers.needs import NeedLimits
+from townlet_core.observers.port import Observer
+from townlet_core.observers.uses import UseNames
+from townlet_core.ports import PolicyPort, WorldPort
+from townlet_plugins.factory import BuildContext
+from townlet_plugins.offers import BrokenPluginError, broken
+
+_LOG = logging.getLogger(__name__)
+_RUN_ID_BYTES: Final = 8
+
+
+def make_context(config: ResolvedConfig, folder: RunFolder | None) -> BuildContext:
+    """Return what every factory of a run gets beside its options; the run's id is drawn here."""
+    return BuildContext(
+        seed=config.run.seed,
+        config_dir=config.folder,
+        run_dir=folder.path if folder is not None else None,
+        # From the system's entropy, so that the town's own randomness stays untouched.
+        run_id=secrets.token_hex(_RUN_ID_BYTES),
+        hooks=_hooks(config),
+    )
+
+
+def _hooks(config: ResolvedConfig) -> HookRunner | None:
+    if not config.hooks:
+        return None
+    return HookRunner(config.hooks, budget_seconds=hook_budget(config))
+
+
+def hook_budget(config: ResolvedConfig) -> float:
+    """Return the seconds that the hooks of one plugin may take in a tick."""
+    return config.run.plugins.hook_budget_ms / 1000
+
+
+def open_world(config: ResolvedConfig, context: BuildContext, stack: ExitStack) -> WorldPort:
+    """Build the world; ``stack`` closes it."""
+    world = config.build(config.world, WORLD, context)
+    stack.callback(_close, world.close)
+    return world
+
+
+def open_policy(config: ResolvedConfig, context: BuildContext, stack: ExitStack) -> PolicyPort:
+    """Build the policy; ``stack`` ends it."""
+    policy = config.build(config.policy, POLICY, context)
+    stack.callback(_close, policy.end)
+    return policy
+
+
+def _close(close: Callable[[], object]) -> None:
+    """Close a part; its failure is logged: it neither hides an error of the run nor ends the process."""
+    try:
+        close()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - whatever a third party's part raises
+        _LOG.exception("a part failed when it was closed")
+
+
+def kpi_observer(config: ResolvedConfig) -> KpiObserver:
+    """Build the observer that keeps the key figures."""
+    section = config.run.observers.kpis
+    names, limits = section.names, section.limits
+    return KpiObserver(
+        KpiSettings(
+            UseNames(names.meals, names.cafe_meals, names.cooking, names.showers, names.sleeps),
+            NeedLimits(limits.well, limits.starving, limits.starving_ticks),
+        )
+    )
+
+
+def extra_observers(config: ResolvedConfig, context: BuildContext) -> tuple[Observer, ...]:
+    """Build the observers that a config adds to those of every run."""
+    return tuple(
+        config.build(part, (*OBSERVERS, number), context) for number, part in enumerate(config.observers)
+    )
+
+
+def run_identity(config: ResolvedConfig, policy: PolicyPort, context: BuildContext) -> RunIdentity:
+    """Return the identity that a run has in events and snapshots.
+
+    Raises:
+        BrokenPluginError: when the policy does not say what it is.
+    """
+    what = f"the policy '{config.policy.name}' is broken: it has no valid identity"
+    with broken(what, TownletError):
+        # Nothing has checked the types of a plugin's policy.
+        identity: object = policy.identity
+        if not isinstance(identity, PolicyIdentity):
+            raise BrokenPluginError(f"{what}: its identity is of the type {type_name(identity)}")
+        version = identity.version_digest
+    return RunIdentity(
+        seed=config.run.seed,
+        run_id=context.run_id,
+        config_digest=config.config_digest,
+        snapshot={"sim_digest": config.sim_digest, "policy_hash": version},
+    )

@@ -1,0 +1,56 @@
+"""What to run, and where it leaves its files."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from townlet_adapters.config.model import RunConfig
+from townlet_adapters.config.resolve import SinkRequest
+from townlet_adapters.config.source import Override
+from townlet_core.jsonvalue import JsonValue
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a run leaves its files.
+
+    Attributes:
+        keep: whether it has a run folder.
+        path: the folder; None for ``runs/<utc>-<name>-s<seed>``.
+        summary: another file for the summary, or None.
+    """
+
+    keep: bool
+    path: Path | None = None
+    summary: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to run.
+
+    Attributes:
+        config: a config file, or the config itself; None for the packaged default town, or for what the
+            resumed snapshot holds.
+        seed: the seed instead of the config's.
+        policy: name of the policy instead of the config's.
+        overrides: values instead of the config's.
+        sinks: sinks instead of the config's.
+        output: where the run leaves its files.
+        resume: a snapshot file, or a folder for the newest valid one in it.
+        digest: whether to keep a digest even without a run folder.
+        notify: called with one line for each thing that a person should know before the first tick.
+    """
+
+    config: Path | RunConfig | Mapping[str, JsonValue] | None = None
+    seed: int | None = None
+    policy: str | None = None
+    overrides: tuple[Override, ...] = ()
+    sinks: tuple[SinkRequest, ...] | None = None
+    output: Output = Output(keep=False)
+    resume: Path | None = None
+    digest: bool = False
+    notify: Callable[[str], object] = _LOG.warning

@@ -1,0 +1,97 @@
+"""Starts and stops the sinks of a run, with the transforms of each."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Final
+
+from townlet_adapters.config.model import RedactSection, RenameResidentsSection, ValidateSection
+from townlet_adapters.config.resolve import ResolvedConfig, SinkChoice
+from townlet_adapters.secrets import read_secret
+from townlet_core.dispatch import SinkRoute
+from townlet_core.errors import NoRunFolderError, TownletError
+from townlet_core.histories import HistorySettings
+from townlet_core.ports import TelemetrySinkProtocol
+from townlet_core.transforms.base import Transform
+from townlet_core.transforms.redact import Redact, RedactSettings
+from townlet_core.transforms.rename import RenameResidents, RenameSettings
+from townlet_core.transforms.validate import Validate
+from townlet_plugins.factory import BuildContext
+from townlet_plugins.offers import broken
+
+_LOG = logging.getLogger(__name__)
+
+
+DRAIN_SECONDS: Final = 10.0
+"""How long the sinks may take to deliver what they still hold when a run ends."""
+
+
+LAST_SECONDS: Final = 1.0
+"""What a sink has of them in any case, for its last attempt."""
+
+
+def history_settings(config: ResolvedConfig) -> HistorySettings:
+    """Return how much the histories of a run keep."""
+    section = config.run.observers.histories
+    return HistorySettings(section.queue_ticks, section.rivalry_events, section.policy_facts)
+
+
+def open_sinks(
+    config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object], stack: ExitStack
+) -> tuple[SinkRoute, ...]:
+    """Start every sink; one that needs a run folder is left out where there is none, after a notice."""
+    routes: list[SinkRoute] = []
+    opened: Counter[str] = Counter()
+    started: list[TelemetrySinkProtocol] = []
+    stack.callback(stop_sinks, started, DRAIN_SECONDS)
+    for number, choice in enumerate(config.sinks, start=1):
+        stream = choice.stream.settings()
+        try:
+            at_sink = replace(context, producer=number, stream=stream)
+            sink = config.build(choice.part, choice.path, at_sink)
+        except NoRunFolderError as error:
+            notify(str(error))
+            continue
+        transforms = tuple(_transforms(config, choice))
+        with (
+            config.located((*choice.path, "options")),
+            broken(f"the sink '{choice.part.name}' cannot start", TownletError),
+        ):
+            sink.start()
+        started.append(sink)
+        # Two sinks of a kind are told apart by number: file, file-2.
+        kind = choice.part.name
+        opened[kind] += 1
+        name = kind if opened[kind] == 1 else f"{kind}-{opened[kind]}"
+        routes.append(SinkRoute(name, sink, stream.state_every, transforms, stream.observations))
+    return tuple(routes)
+
+
+def stop_sinks(sinks: Sequence[TelemetrySinkProtocol], seconds: float) -> None:
+    """Stop sinks, perhaps for the second time; a failure is logged, so that it hides no error of the run."""
+    until = time.monotonic() + seconds
+    for sink in sinks:
+        try:
+            sink.stop(max(LAST_SECONDS, until - time.monotonic()))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - whatever a third party's sink raises
+            _LOG.exception("a sink failed when it was stopped")
+
+
+def _transforms(config: ResolvedConfig, choice: SinkChoice) -> Iterator[Transform]:
+    """Build the transforms of one sink."""
+    for number, section in enumerate(choice.transforms):
+        match section:
+            case ValidateSection():
+                yield Validate(config.catalogue.events)
+            case RedactSection():
+                kinds = None if section.kinds is None else frozenset(section.kinds)
+                yield Redact(RedactSettings(frozenset(section.fields), kinds))
+            case RenameResidentsSection():
+                with config.located((*choice.path, "transforms", number)):
+                    key = read_secret("key", section.key_env, section.key_file, config.folder)
+                yield RenameResidents(RenameSettings(key), config.catalogue.events)

@@ -1,0 +1,66 @@
+"""Keeps snapshots in a run folder: when one is due, when the run fails, and on request."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from townlet_adapters.config.resolve import ResolvedConfig
+from townlet_adapters.storage.folder import RunFolder
+from townlet_adapters.storage.snapshots import retain_snapshots, write_snapshot
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.errors import OutputError
+from townlet_core.loop import SnapshotSchedule
+
+
+def snapshot_schedule(
+    config: ResolvedConfig, folder: RunFolder | None, notify: Callable[[str], object]
+) -> SnapshotSchedule | None:
+    """Return when a run keeps snapshots, or None when it keeps none."""
+    every = config.run.runner.snapshot_every
+    if every is None:
+        return None
+    if folder is None:
+        notify("no snapshots are kept: this run has no run folder")
+        return None
+    return SnapshotSchedule(every, partial(_save_if_possible, folder, config, notify))
+
+
+def failure_saver(config: ResolvedConfig, folder: RunFolder | None) -> Callable[[Snapshot], str] | None:
+    """Return what keeps the snapshot of a failed run, or None when nothing does."""
+    if folder is None or not config.run.runner.on_failure_snapshot:
+        return None
+    return partial(_save_failure, folder, config)
+
+
+def save_snapshot_file(folder: RunFolder, config: ResolvedConfig, snapshot: Snapshot) -> Path:
+    """Write a snapshot into the run folder and delete those beyond the number to retain.
+
+    Raises:
+        OutputError: when it cannot be written.
+    """
+    path = write_snapshot(folder.snapshots, _named(snapshot), config.simulation)
+    retain_snapshots(folder.snapshots, config.run.runner.snapshot_retain)
+    return path
+
+
+def _save_if_possible(
+    folder: RunFolder, config: ResolvedConfig, notify: Callable[[str], object], snapshot: Snapshot
+) -> None:
+    """Keep a snapshot that is due; a disk that is full for a while does not end the run."""
+    try:
+        save_snapshot_file(folder, config, snapshot)
+    except OutputError as error:
+        notify(f"{error}; the run goes on, and the next snapshot is tried when it is due")
+
+
+def _save_failure(folder: RunFolder, config: ResolvedConfig, snapshot: Snapshot) -> str:
+    return str(write_snapshot(folder.snapshots, _named(snapshot), config.simulation, prefix="failure"))
+
+
+def _named(snapshot: Snapshot) -> Snapshot:
+    """Add the event digest to a snapshot's identity, where a reader of the file looks for it."""
+    match snapshot.parts.get("loop"):
+        case {"digest": str(digest)}:
+            return replace(snapshot, identity={**snapshot.identity, "event_digest": digest})
+    return replace(snapshot, identity={**snapshot.identity, "event_digest": ""})
