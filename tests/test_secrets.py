@@ -26,7 +26,8 @@ def test_a_secret_comes_from_a_variable_or_a_private_file(tmp_path, monkeypatch)
     ("content", "mode", "said"),
     [
         (b"short", 0o600, "holds 5 bytes"),
-        (b"x" * 5000, 0o600, "holds 4098 bytes"),
+        (b"x" * 4097, 0o600, "holds 4097 bytes"),
+        (b"x" * 5000, 0o600, "cannot be read: Is larger than 4098 bytes"),
         (SECRET, 0o640, "can be read by others; a file that only you can read: chmod 600"),
     ],
 )
@@ -38,10 +39,21 @@ def test_a_key_file_is_long_enough_and_nobody_elses_to_read(tmp_path, content, m
     assert content.decode() not in str(caught.value)
 
 
-def test_what_is_no_file_or_not_there_is_told(tmp_path, monkeypatch):
+def test_a_secret_of_the_longest_length_may_end_a_line_in_either_way(tmp_path):
+    longest = b"x" * 4096
+    for end in (b"", b"\n", b"\r\n"):
+        private(tmp_path / "key", longest + end)
+        assert read_secret("key", None, "key", tmp_path) == longest
+
+
+def test_what_is_not_a_file_or_not_there_is_reported(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe", 0o600)
-    for name in ("pipe", "."):
-        with pytest.raises(ConfigError, match="a regular file you own"):
+    for name, said in [
+        ("pipe", "Is a FIFO, not a regular file"),
+        (".", "Is a directory"),
+        ("a\0b", "Is not a valid path"),
+    ]:
+        with pytest.raises(ConfigError, match=f"cannot be read: {said}; a file with the secret"):
             read_secret("key", None, name, tmp_path)
     with pytest.raises(ConfigError, match="'none' cannot be read: No such file"):
         read_secret("key", None, "none", tmp_path)

@@ -17,6 +17,7 @@ from typing import NoReturn, TypeAlias
 import yaml
 from yaml.cyaml import CSafeLoader
 
+from townlet_adapters.files import read_regular
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonValue
 
@@ -141,18 +142,16 @@ def read_document(path: Path) -> Document:
 
 
 def read_text(path: Path) -> bytes:
-    """Read a file's bytes, no more than one beyond what ``parse_document`` takes.
+    """Read the bytes of a regular file of at most ``MAX_BYTES``.
 
     Raises:
-        ConfigError: when it is missing or unreadable.
+        ConfigError: when it is missing, unreadable, larger, or not a regular file.
     """
     try:
-        with path.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        found = f"cannot read the file: {reason}"
-        raise ConfigError(Problem("", found, "name a YAML file", str(path))) from error
+        return read_regular(path, MAX_BYTES)
+    except OSError as error:
+        found = f"cannot read the file: {error.strerror}"
+        raise ConfigError(Problem("", found, "name a YAML file of at most 1 MiB", str(path))) from error
 
 
 def parse_document(text: str | bytes, file: str) -> Document:

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from townlet_adapters.files import open_regular, read_open
 from townlet_core.errors import ConfigError, Problem
 
 LEAST_BYTES: Final = 16
@@ -39,19 +40,14 @@ def read_secret(name: str, env: str | None, file: str | None, folder: Path) -> b
 
 def _read_private(key: str, path: Path, found: str) -> bytes:
     try:
-        # Without waiting, should somebody have put a pipe in its place.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_regular(path) as descriptor:
+            status = os.fstat(descriptor)
+            if status.st_uid != os.geteuid():
+                raise ConfigError(Problem(key, f"{found} belongs to another user", "a file that you own"))
+            if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                allowed = "a file that only you can read: chmod 600"
+                raise ConfigError(Problem(key, f"{found} can be read by others", allowed))
+            return read_open(descriptor, MOST_BYTES + len(b"\r\n"))
     except OSError as error:
         problem = Problem(key, f"{found} cannot be read: {error.strerror}", "a file with the secret")
         raise ConfigError(problem) from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-            raise ConfigError(Problem(key, f"{found} is no file of yours", "a regular file you own"))
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            allowed = "a file that only you can read: chmod 600"
-            raise ConfigError(Problem(key, f"{found} can be read by others", allowed))
-        with open(descriptor, "rb", closefd=False) as opened:
-            return opened.read(MOST_BYTES + 2)
-    finally:
-        os.close(descriptor)

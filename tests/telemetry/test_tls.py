@@ -299,15 +299,20 @@ def other_file(certificates, tmp_path, what):
     path = tmp_path / what
     if what == "folder":
         path.mkdir()
+    elif what == "FIFO":
+        os.mkfifo(path)
+    elif what == "huge":
+        with path.open("wb") as file:
+            file.truncate(2**40)
     elif what == "garbage":
         path.write_bytes(b"\x00garbage")
     elif what == "certificate and list":
         path.write_bytes(certificates.other_ca_file.read_bytes() + certificates.crl_file.read_bytes())
-    path.chmod(0o700) if path.exists() else None
+    path.chmod(0o700 if what == "folder" else 0o600) if path.exists() else None
     return path
 
 
-@pytest.mark.parametrize("what", ["missing", "folder", "garbage", "certificate and list"])
+@pytest.mark.parametrize("what", ["missing", "folder", "FIFO", "huge", "garbage", "certificate and list"])
 @pytest.mark.parametrize("key", ["ca_file", "cert_file", "key_file", "crl_file"])
 def test_a_file_that_is_something_else_is_refused_by_its_key(certificates, tmp_path, key, what):
     files = {"cert_file": certificates.client.cert_file, "key_file": certificates.client.key_file}
@@ -325,6 +330,9 @@ def test_a_file_that_is_something_else_is_refused_by_its_key(certificates, tmp_p
     assert problem.key == f"tls.{key}"
     assert str(tmp_path) in problem.found
     assert "_ssl.c" not in problem.found
+    if what in {"FIFO", "huge"}:
+        said = "Is a FIFO, not a regular file" if what == "FIFO" else "Is larger than 16777216 bytes"
+        assert problem.found.endswith(f" cannot be used: {said}")
 
 
 @pytest.mark.parametrize("key", ["cert_file", "key_file"])

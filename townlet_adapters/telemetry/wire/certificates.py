@@ -10,6 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from townlet_adapters.files import read_regular
+
+MOST_PEM_BYTES: Final = 16 * 1024 * 1024
+"""Most bytes of a PEM file: certificates, a key, or lists of revoked certificates."""
+
 _SEQUENCE: Final = 0x30
 _VERSION: Final = 0xA0  # explicit tag 0, absent in certificates of version 1
 _TIME_FORMATS: Final = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}
@@ -56,9 +61,10 @@ def read_leaf_file(path: Path) -> Leaf:
 
     Raises:
         ValueError: when there is none.
-        OSError: when it cannot be read.
+        OSError: when it cannot be read, is not a regular file, or is larger than ``MOST_PEM_BYTES``.
     """
-    _, begin, rest = path.read_text("ascii", "replace").partition(ssl.PEM_HEADER)
+    text = read_regular(path, MOST_PEM_BYTES).decode("ascii", "replace")
+    _, begin, rest = text.partition(ssl.PEM_HEADER)
     body, end, _ = rest.partition(ssl.PEM_FOOTER)
     return read_leaf(ssl.PEM_cert_to_DER_cert(begin + body + end))
 

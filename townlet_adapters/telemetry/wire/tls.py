@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from townlet_adapters.telemetry.wire.certificates import Leaf, read_leaf, read_leaf_file
+from townlet_adapters.files import open_regular
+from townlet_adapters.telemetry.wire.certificates import MOST_PEM_BYTES, Leaf, read_leaf, read_leaf_file
 from townlet_core.errors import ConfigError, Problem
 
 TlsVersion: TypeAlias = Literal["1.2", "1.3"]
@@ -193,7 +194,7 @@ def _revoke(context: ssl.SSLContext, path: Path) -> None:
 
 def _load(context: ssl.SSLContext, path: Path, key: str, allowed: str) -> None:
     try:
-        _require_regular(path.stat(), path, key)
+        _check_pem(path)
         context.load_verify_locations(cafile=path)
     except OSError as error:
         raise _unusable(key, path, error, allowed) from error
@@ -201,11 +202,11 @@ def _load(context: ssl.SSLContext, path: Path, key: str, allowed: str) -> None:
 
 def _identify(context: ssl.SSLContext, cert_file: Path, key_file: Path) -> None:
     try:
-        _require_regular(cert_file.stat(), cert_file, "tls.cert_file")
+        _check_pem(cert_file)
     except OSError as error:
         raise _unusable("tls.cert_file", cert_file, error, "a PEM file with a certificate") from error
     try:
-        _require_private(key_file.stat(), key_file)
+        _check_private(_check_pem(key_file), key_file)
         context.load_cert_chain(cert_file, key_file, password=_refuse_to_decrypt)
     except _EncryptedKeyError as error:
         allowed = "a key that is not encrypted, in a file only you can read: openssl pkey -in OLD -out NEW"
@@ -249,15 +250,22 @@ def _refuse_to_decrypt() -> bytes:
     raise _EncryptedKeyError
 
 
-def _require_regular(status: os.stat_result, path: Path, key: str) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise _problem(key, f"'{path}' is not a regular file", "a PEM file")
+def _check_pem(path: Path) -> os.stat_result:
+    """Make sure that OpenSSL, which opens a file by its path, finds a regular one of a bounded size there.
+
+    Raises:
+        OSError: when it does not.
+    """
+    with open_regular(path) as descriptor:
+        status = os.fstat(descriptor)
+    if status.st_size > MOST_PEM_BYTES:
+        raise OSError(errno.EFBIG, f"Is larger than {MOST_PEM_BYTES} bytes", str(path))
+    return status
 
 
-def _require_private(status: os.stat_result, path: Path) -> None:
-    _require_regular(status, path, "tls.key_file")
+def _check_private(status: os.stat_result, path: Path) -> None:
     if status.st_uid != os.geteuid():
-        raise _problem("tls.key_file", f"'{path}' is no file of yours", "a file that you own: chown")
+        raise _problem("tls.key_file", f"'{path}' belongs to another user", "a file that you own: chown")
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         allowed = "a file that only you can read: chmod 600"
         raise _problem("tls.key_file", f"'{path}' can be read by others", allowed)
