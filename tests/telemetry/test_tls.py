@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import struct
+import subprocess
 import time
 import warnings
 from pathlib import Path
@@ -29,6 +30,7 @@ from townlet_adapters.telemetry.wire.tls import (
     client_context,
     own_leaf,
     server_context,
+    trust_system,
 )
 from townlet_core.errors import ConfigError
 
@@ -270,6 +272,53 @@ def test_secrets_of_connections_are_not_logged_even_if_the_environment_asks(
         monkeypatch.setenv("SSLKEYLOGFILE", str(path))
         knock(certificates.serving(), certificates.trusting())
         assert not path.exists()
+
+
+def folder_of_authorities(certificates, tmp_path):
+    """A folder with the authority, as OpenSSL looks it up."""
+    folder = tmp_path / "authorities"
+    folder.mkdir()
+    shutil.copy(certificates.ca_file, folder)
+    subprocess.run(["openssl", "rehash", folder], check=True)  # noqa: S607 - found wherever it is
+    return folder
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_an_authority_that_only_the_environment_names_vouches_for_no_server(
+    certificates, knock, tmp_path, monkeypatch, variable
+):
+    folder = folder_of_authorities(certificates, tmp_path)
+    named = {"SSL_CERT_FILE": certificates.ca_file, "SSL_CERT_DIR": folder}[variable]
+    monkeypatch.setenv(variable, str(named))
+    with pytest.raises(TransportError, match="ca_file") as caught:
+        knock(certificates.serving(), TlsSettings(), "localhost")
+    assert caught.value.code == "tls_untrusted"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_authorities_of_the_system_are_trusted(certificates, tmp_path, kind):
+    folder = folder_of_authorities(certificates, tmp_path)
+    nowhere = str(tmp_path / "nowhere")
+    file, folder = (certificates.ca_file, nowhere) if kind == "file" else (nowhere, folder)
+    paths = ssl.get_default_verify_paths()._replace(
+        cafile=nowhere, capath=nowhere, openssl_cafile=str(file), openssl_capath=str(folder)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust_system(context, paths)
+    with ScriptedPeer(certificates.serving(), [echo]) as peer:
+        address = ("127.0.0.1", peer.endpoint.port)
+        plain = socket.create_connection(address, timeout=30)
+        with context.wrap_socket(plain, server_hostname="localhost") as secured:
+            secured.sendall(b"hello")
+            assert secured.recv(5) == b"hello"
+
+
+def test_a_client_without_an_authority_of_its_own_takes_those_of_the_system():
+    expected = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust_system(expected, ssl.get_default_verify_paths())
+    if not expected.cert_store_stats()["x509"]:
+        pytest.skip("this system has no file of authorities")
+    assert client_context(TlsSettings()).cert_store_stats() == expected.cert_store_stats()
 
 
 def test_a_private_authority_replaces_those_of_the_system(certificates):

@@ -98,7 +98,7 @@ def client_context(settings: TlsSettings) -> ssl.SSLContext:
     context.check_hostname = True
     context.hostname_checks_common_name = False
     if settings.ca_file is None:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        trust_system(context, ssl.get_default_verify_paths())
     else:
         _trust(context, settings.ca_file, "tls.ca_file")
     if settings.crl_file is not None:
@@ -173,6 +173,23 @@ def _strict(protocol: int, min_version: str) -> ssl.SSLContext:
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     return context
+
+
+def trust_system(context: ssl.SSLContext, paths: ssl.DefaultVerifyPaths) -> None:
+    """Trust the authorities of the system, which are where OpenSSL was built to look for them.
+
+    ``load_default_certs`` obeys ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``: with one of them, whoever sets the
+    environment of a process would vouch for any server.
+
+    Args:
+        context: the context of a client.
+        paths: where the authorities are; only the paths without the environment count.
+    """
+    file, folder = Path(paths.openssl_cafile), Path(paths.openssl_capath)
+    if file.is_file():
+        context.load_verify_locations(cafile=file)
+    if folder.is_dir():
+        context.load_verify_locations(capath=folder)
 
 
 def _trust(context: ssl.SSLContext, path: Path, key: str) -> None:
