@@ -76,3 +76,23 @@ def sync_folder_at(path: Path, disk: Disk = DISK) -> None:
         disk.sync_folder(folder)
     finally:
         os.close(folder)
+
+
+def make_folders(path: Path, disk: Disk = DISK, mode: int = 0o777) -> None:
+    """Make a folder with those above it that are missing, each of which survives a power cut.
+
+    Args:
+        path: the folder; nothing happens when it exists.
+        disk: where it is made.
+        mode: permissions of the new folders, before the process's mask.
+
+    Raises:
+        OSError: when one cannot be made, or the disk did not take it.
+    """
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(mode, exist_ok=True)
+        sync_folder_at(folder.parent, disk)

@@ -42,6 +42,7 @@ def test_the_families_of_adapters_do_not_know_each_other():
         "kernels",
         "documents",
         "secrets",
+        "eventfiles",
         "files",
         "disk",
     }

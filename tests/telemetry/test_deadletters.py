@@ -1,9 +1,11 @@
 """Dead letters stay within their bounds, the oldest go first, and half an entry is never left."""
 
 import json
+import os
 
 import pytest
 
+from tests.disks import WatchedDisk
 from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
 from townlet_adapters.telemetry.transports.base import TransportError
 
@@ -37,7 +39,7 @@ def test_the_oldest_go_when_there_are_too_many_bytes_and_are_counted(tmp_path, c
         put(letters, n, 100)
     kept = [int(json.loads(entry["line"])["id"]) for entry in entries(tmp_path)]
     assert kept == list(range(200 - len(kept), 200))
-    assert letters.given_up == 200 - len(kept) > 0
+    assert letters.deleted == 200 - len(kept) > 0
     (told,) = [record.getMessage() for record in caplog.records]
     assert told.startswith(f"{tmp_path}: 16000 bytes are full, so ")
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 16_000
@@ -53,7 +55,7 @@ def test_the_oldest_go_when_there_are_too_many_files(tmp_path):
         "dead-00000009.ndjson",
         "dead-00000011.ndjson",
     ]
-    assert letters.given_up == 3
+    assert letters.deleted == 3
 
 
 def test_a_later_run_goes_on_where_an_earlier_one_stopped(tmp_path):
@@ -69,7 +71,7 @@ def test_an_entry_larger_than_its_share_is_kept_alone(tmp_path):
     put(letters, 1)
     put(letters, 2, 5000)
     assert [json.loads(entry["line"])["id"] for entry in entries(tmp_path)] == ["2"]
-    assert letters.given_up == 1
+    assert letters.deleted == 1
 
 
 def test_a_link_in_place_of_a_file_is_not_followed(tmp_path):
@@ -81,3 +83,44 @@ def test_a_link_in_place_of_a_file_is_not_followed(tmp_path):
     with pytest.raises(TransportError):
         put(DeadLetters(folder, 1 << 20), 1)
     assert target.read_text() == "mine\n"
+
+
+def test_a_fifo_in_place_of_a_file_is_an_error_at_once(tmp_path):
+    fifo = tmp_path / "dead-00000001.ndjson"
+    os.mkfifo(fifo)
+    with pytest.raises(TransportError):
+        put(DeadLetters(tmp_path, 1 << 20), 1)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(TransportError, match="not a regular file"):
+        put(DeadLetters(tmp_path, 1 << 20), 1)
+    assert os.read(reader, 100) == b""
+    os.close(reader)
+
+
+def test_a_fifo_among_the_oldest_is_an_error_at_once(tmp_path):
+    os.mkfifo(tmp_path / "dead-00000001.ndjson")
+    (tmp_path / "dead-00000002.ndjson").write_bytes(b"{}\n" * 100)
+    with pytest.raises(TransportError, match="not a regular file"):
+        put(DeadLetters(tmp_path, 1 << 20, most_files=1), 1)
+
+
+def test_an_entry_is_synced_before_it_counts_and_so_is_the_name_of_a_new_file(tmp_path):
+    disk, folder = WatchedDisk(), tmp_path / "dead"
+    letters = DeadLetters(folder, 1 << 20, disk=disk)
+    file = folder / "dead-00000001.ndjson"
+    put(letters, 1)
+    assert disk.calls == [("sync_folder", tmp_path), ("sync", file), ("sync_folder", folder)]
+    put(letters, 2)
+    assert disk.calls[3:] == [("sync", file)]
+
+
+@pytest.mark.parametrize("verb", ["sync", "sync_folder"])
+def test_an_entry_that_the_disk_did_not_take_is_an_error_and_leaves_nothing(tmp_path, verb):
+    put(DeadLetters(tmp_path, 1000, most_files=4), 1, 100)
+    disk = WatchedDisk(fails=lambda call: call.verb == verb)
+    # The second entry has no room in the first file.
+    with pytest.raises(TransportError, match="Input/output error"):
+        put(DeadLetters(tmp_path, 1000, most_files=4, disk=disk), 2, 100)
+    assert [json.loads(entry["line"])["id"] for entry in entries(tmp_path)] == ["1"]
+    put(DeadLetters(tmp_path, 1000, most_files=4), 3, 100)
+    assert [json.loads(entry["line"])["id"] for entry in entries(tmp_path)] == ["1", "3"]

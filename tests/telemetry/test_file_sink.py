@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES
+from tests.disks import WatchedDisk
+from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES, Speller, seal
 from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_adapters.telemetry.transports.lines import LineAppender
@@ -27,6 +28,12 @@ def batch(lines):
 
 def fact(n=0):
     return Fact(n, n, EconomyRestock("fridge_1", "meal", n))
+
+
+def line(n=0):
+    """A whole event line, as a sink writes it."""
+    body, _ = Speller("urn:townlet:run:r:p1").body(fact(n), 1_767_323_045.25)
+    return seal(body, n)
 
 
 def child_code(body):
@@ -80,31 +87,106 @@ def test_a_resumed_run_appends(tmp_path, open_sink):
 @pytest.mark.parametrize("length", [1, len(LINE_START), 200, 300_000])
 def test_a_half_line_of_an_earlier_run_is_dropped_and_said(tmp_path, open_sink, caplog, length):
     path = tmp_path / "events.ndjson"
-    whole = LINE_START + b'"x":"' + b"y" * length + b'"}\n'
+    whole = line()
     path.write_bytes(whole + (LINE_START + b'"x":"' + b"z" * 400_000)[:length])
     sink = open_sink(FileTransport(path))
     sink.stop(30)
     assert path.read_bytes() == whole
-    assert f"dropped {length} bytes" in caplog.text
+    assert f"cut off {length} bytes" in caplog.text
+
+
+def test_a_first_line_that_a_crash_left_unfinished_is_cut_off(tmp_path):
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(line()[:150])
+    transport = FileTransport(path)
+    transport.open()
+    transport.close()
+    assert path.read_bytes() == b""
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        b"Dear,\na letter to my mother",
-        b"a letter of one line",
-        LINE_START + b'}\n{"specversion":"2',
-        LINE_START + b"y" * MAX_EVENT_BYTES,
-        LINE_START + b"y" * 2 * MAX_EVENT_BYTES,
+        line() + b'{"specversion":"2',
+        line() + b"a letter",
+        line() + LINE_START + b"y" * MAX_EVENT_BYTES,
+        line() + LINE_START + b"y" * 2 * MAX_EVENT_BYTES,
     ],
-    ids=["letter", "one-line", "other-version", "too-long", "far-too-long"],
+    ids=["other-version", "letter", "too-long", "far-too-long"],
 )
-def test_a_file_that_is_not_ours_is_left_alone(tmp_path, text):
+def test_a_file_whose_last_line_is_not_an_event_is_left_as_it_is(tmp_path, text):
     path = tmp_path / "letter.txt"
     path.write_bytes(text)
-    with pytest.raises(OutputError, match="not an event line"):
+    with pytest.raises(OutputError, match="ends in something that is not an event line"):
         FileTransport(path).open()
     assert path.read_bytes() == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"Dear,\na letter to my mother\n",
+        b"a letter of one line",
+        b"\n" + line(),
+        b"{",
+        LINE_START,
+        LINE_START + b'"id":"1","source":"https://example.org"}\n',
+        line().replace(b"urn:townlet:run:r:p1", b"https://example.org/r"),
+        line().replace(b"townlet.economy", b"org.example.economy"),
+        line().replace(b'"sequence":"0', b'"sequence":"1'),
+        line().replace(b'"specversion":"1.0"', b'"specversion":"0.3"'),
+        line().replace(b'"data":{', b'"data":3,"other":{'),
+        line().removesuffix(b"}\n") + b"\n",
+        b"\xef\xbb\xbf" + line(),
+        b"[" * 100_000 + b"\n",
+        line()[:-1] + b" " * MAX_EVENT_BYTES + b"\n",
+        b"\0" * 4096 + b"\n",
+    ],
+    ids=[
+        "letter",
+        "one-line",
+        "empty-first-line",
+        "a-brace",
+        "a-start",
+        "other-cloudevent",
+        "other-source",
+        "other-type",
+        "two-numbers",
+        "other-version",
+        "no-data",
+        "half-json",
+        "byte-order-mark",
+        "deep",
+        "too-long",
+        "zeros",
+    ],
+)
+def test_nothing_is_appended_to_a_file_that_does_not_begin_with_an_event(tmp_path, text):
+    path = tmp_path / "letter.txt"
+    path.write_bytes(text)
+    with pytest.raises(OutputError, match="does not begin with an event line"):
+        FileTransport(path).open()
+    assert path.read_bytes() == text
+
+
+def test_an_empty_file_is_taken(tmp_path):
+    path = tmp_path / "events.ndjson"
+    path.touch()
+    transport = FileTransport(path)
+    transport.open()
+    assert transport.write(batch([line()])) == 1
+    transport.close()
+    assert path.read_bytes() == line()
+
+
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere").write_bytes(line())
+    (tmp_path / "events.ndjson").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(
+        OutputError, match=r"events\.ndjson: cannot be opened for events: it is a symbolic link"
+    ):
+        FileTransport(tmp_path / "events.ndjson").open()
+    assert (tmp_path / "elsewhere").read_bytes() == line()
 
 
 def test_two_runs_do_not_write_to_one_file(tmp_path):
@@ -121,7 +203,8 @@ def test_two_runs_do_not_write_to_one_file(tmp_path):
 def test_what_cannot_be_opened_is_an_output_error(tmp_path):
     (tmp_path / "file").write_text("")
     os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path, tmp_path / "file" / "below", tmp_path / "pipe"):
+    device = Path("/dev/null")
+    for path in (tmp_path, tmp_path / "file" / "below", tmp_path / "pipe", device):
         with pytest.raises(OutputError, match=str(path)):
             FileTransport(path).open()
 
@@ -223,3 +306,37 @@ def test_what_somebody_wrote_behind_a_torn_line_is_not_cut(tmp_path):
         theirs.write(b"f, and a word from stderr\n")
         appender.append([b"next\n"])
     assert path.read_bytes() == b"whole\nhalf, and a word from stderr\nnext\n"
+
+
+def test_a_file_is_synced_when_it_is_closed_and_its_name_when_it_is_opened(tmp_path):
+    disk, path = WatchedDisk(), tmp_path / "new" / "events.ndjson"
+    transport = FileTransport(path, disk=disk)
+    transport.open()
+    assert [call for call in disk.calls if call.verb == "sync_folder"] == [
+        ("sync_folder", tmp_path),
+        ("sync_folder", path.parent),
+    ]
+    transport.write(batch([line()]))
+    assert transport.condition().unsynced == 1
+    assert disk.verbs(path) == []
+    transport.close()
+    assert disk.verbs(path) == ["sync"]
+    assert transport.condition().unsynced == 0
+
+
+def test_events_that_the_disk_did_not_confirm_are_not_reported_as_delivered(tmp_path, open_sink, caplog):
+    path = tmp_path / "events.ndjson"
+    disk = WatchedDisk(fails=lambda call: call.verb == "sync")
+    sink = open_sink(FileTransport(path, disk=disk))
+    for n in range(5):
+        sink.emit(fact(n))
+    status = sink.stop(30)
+    assert (status.delivered, dict(status.dropped)) == (0, {"not_synced": 5})
+    assert status.last_error == "close: Input/output error"
+    assert "the disk did not confirm 5 events" in caplog.text
+
+
+def test_a_folder_that_is_not_synced_is_an_error_before_the_first_event(tmp_path):
+    disk = WatchedDisk(fails=lambda call: call.verb == "sync_folder")
+    with pytest.raises(OutputError, match=r"events\.ndjson: cannot be opened for events: Input/output error"):
+        FileTransport(tmp_path / "events.ndjson", disk=disk).open()

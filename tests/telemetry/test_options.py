@@ -63,6 +63,7 @@ def test_a_relative_path_without_a_run_folder_is_told_apart_from_every_other_err
         {"buffer_events": 0},
         {"buffer_events": "8192"},
         {"buffer_bytes": 1},
+        {"rotate_bytes": (1 << 20) - 1},
         {"stream": {"mode": "off"}},
     ],
 )
@@ -74,6 +75,7 @@ def test_wrong_options_are_refused(options):
 def test_options_are_told_with_their_defaults():
     assert prepare("file", {}).options == {
         "path": "events.ndjson",
+        "rotate_bytes": None,
         "on_full": "wait",
         "buffer_events": 8192,
         "buffer_bytes": 64 * 1024 * 1024,

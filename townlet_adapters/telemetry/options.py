@@ -52,6 +52,10 @@ class FileOptions(SinkOptions):
     path: Text = "events.ndjson"
     """the file; a relative path starts in the run folder"""
 
+    rotate_bytes: Annotated[int, Field(ge=1 << 20)] | None = None
+    """size at which the file is renamed to `events-000001.ndjson`, `events-000002.ndjson` and so on, and a \
+new `events.ndjson` begins; null for one file of any size"""
+
 
 class TlsOptions(Options):
     """Who the peer must be, and who we are. Relative paths start at the config."""

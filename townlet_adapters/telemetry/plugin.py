@@ -60,7 +60,7 @@ def build_file_sink(options: FileOptions, context: BuildContext) -> DeliveringSi
     """
     return DeliveringSink(
         "file",
-        FileTransport(context.output_path(options.path)),
+        FileTransport(context.output_path(options.path), rotate_bytes=options.rotate_bytes),
         source=source_urn(context.run_id, context.producer),
         limits=options.limits(),
         stream=context.stream,

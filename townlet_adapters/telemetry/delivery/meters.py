@@ -11,6 +11,7 @@ from townlet_core.events.health import Histogram
 EMIT_BOUNDS: Final = (2e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e-2, 0.1, 1.0)
 FLUSH_BOUNDS: Final = (1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0)
 ACK_BOUNDS: Final = (1e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0)
+NOT_SYNCED: Final = "not_synced"
 CLASSES: Final = tuple(each.name.lower() for each in Shedding)
 
 
@@ -60,6 +61,12 @@ class Account:
         self.dropped: Counter[tuple[str, Shedding]] = Counter()
         self.rejected: Counter[str] = Counter()
         self.bytes_delivered = 0
+
+    def take_back(self, count: int) -> None:
+        """Count so many delivered messages as dropped: they were written, and the disk may have lost them."""
+        self.delivered -= count
+        # Which class each of them had is not remembered; most messages of a file are facts.
+        self.dropped[NOT_SYNCED, Shedding.NORMAL] += count
 
     def dropped_by_reason(self) -> dict[str, int]:
         """Sum what was given up over the classes."""

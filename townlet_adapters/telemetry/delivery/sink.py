@@ -24,7 +24,7 @@ from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
 from townlet_adapters.telemetry.delivery.errands import Commit, Handover, Mail, OutboxProtocol, Sending
 from townlet_adapters.telemetry.delivery.forks import watch
 from townlet_adapters.telemetry.delivery.intake import UNDELIVERED, Intake
-from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, Meter
+from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, NOT_SYNCED, Meter
 from townlet_adapters.telemetry.spool.base import Row
 from townlet_adapters.telemetry.streams import strands_of
 from townlet_adapters.telemetry.transports.base import Transport
@@ -205,7 +205,7 @@ class DeliveringSink:
                     emit_seconds=intake.emit_times.read(),
                     ack_seconds=intake.ack_times.read(),
                     long_events=intake.account.long,
-                    dead_letters_deleted=0 if self._dead_letters is None else self._dead_letters.given_up,
+                    dead_letters_deleted=0 if self._dead_letters is None else self._dead_letters.deleted,
                 ),
             )
 
@@ -232,6 +232,7 @@ class DeliveringSink:
             if intake.phase != "closed":
                 intake.phase = "closed"
                 intake.give_up(UNDELIVERED)
+                self._take_back(self._transport.condition().unsynced)
             self._ring()
         return self.status()
 
@@ -283,6 +284,17 @@ class DeliveringSink:
         return Courier(
             self._name, errand, pace, self._clock, finish=finish, thread=f"sink-{self._name}{part}"
         )
+
+    def _take_back(self, count: int) -> None:
+        """Count lines as dropped that were written and that the disk did not confirm; with the lock held."""
+        if count:
+            self._intake.account.take_back(count)
+            _log.warning(
+                "sink %s: the disk did not confirm %d events that were written; they count as dropped (%s)",
+                self._name,
+                count,
+                NOT_SYNCED,
+            )
 
     def _ring(self) -> None:
         """Let everybody look at the phase; with the lock held."""

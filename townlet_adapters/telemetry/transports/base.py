@@ -50,12 +50,14 @@ class Condition(NamedTuple):
 
     Attributes:
         connected: whether the destination could be reached when it was last tried.
-        certificate_expires: when the peer's or our own certificate expires, whichever comes first, in seconds
-            since 1970; None where there is none or none was seen yet.
+        certificate_expires: when the peer's or the sender's own certificate expires, whichever comes first,
+            in seconds since 1970; None where there is none or none was seen yet.
+        unsynced: lines that ``write`` took and a local disk has not confirmed; a clean ``close`` leaves 0.
     """
 
     connected: bool
     certificate_expires: float | None = None
+    unsynced: int = 0
 
 
 class TransportError(Exception):
