@@ -4,10 +4,11 @@ import http.client
 import socket
 import threading
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.sinks import WELL, TellingSink
@@ -275,27 +276,163 @@ def test_a_scrape_gets_what_is_registered_by_then():
         scrape(endpoint)
 
 
-def test_clients_that_say_nothing_take_the_places_of_other_clients_and_hold_up_nothing_else(capfd):
-    registry = CollectorRegistry()
-    loop = loop_of(TellingSink())
-    registry.register(RunMetrics(loop))
-    with serve_metrics(ANY, registry, "--metrics") as endpoint:
-        silent = [socket.create_connection(tuple(endpoint)) for _ in range(8)]
-        with pytest.raises((OSError, http.client.HTTPException)):
-            scrape(endpoint)
-        loop.run_for(60)
-        assert loop.figures.ticks == 60
-        for client in silent:
+@contextmanager
+def connections(endpoint: Endpoint, count: int):
+    """Connections that say nothing unless told to; closed at the end."""
+    opened = [socket.create_connection(tuple(endpoint), 30) for _ in range(count)]
+    try:
+        yield opened
+    finally:
+        for client in opened:
             client.close()
-        assert eventually(lambda: scrape(endpoint))[0] == 200
-        silent = [socket.create_connection(tuple(endpoint)) for _ in range(3)]
-    for client in silent:
-        client.close()
+
+
+def is_closed(client: socket.socket) -> bool:
+    """Wait until the server has closed a connection."""
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_connections_that_say_nothing_make_room_for_a_scraper(capfd):
+    registry = CollectorRegistry()
+    registry.register(RunMetrics(loop_of(TellingSink())))
+    with serve_metrics(ANY, registry, "--metrics") as endpoint:
+        with connections(endpoint, 30) as silent:
+            assert [scrape(endpoint)[0] for _ in range(5)] == [200] * 5
+            assert is_closed(silent[0])
+        assert scrape(endpoint)[0] == 200
+        with connections(endpoint, 3):
+            pass
     assert capfd.readouterr().err == ""
 
 
+def drip(clients, stop: threading.Event) -> None:
+    """Send a request at a few bytes a second through each connection, as long as the server takes it."""
+    for byte in b"GET /metrics HTTP/1.1\r\nx: " + b"y" * 10_000:
+        for client in clients:
+            with suppress(OSError):
+                client.sendall(bytes([byte]))
+        if stop.wait(0.02):
+            return
+
+
+def test_nine_connections_that_drip_do_not_take_the_metrics_away():
+    registry, stop = CollectorRegistry(), threading.Event()
+    registry.register(RunMetrics(loop_of(TellingSink())))
+    with serve_metrics(ANY, registry, "--metrics") as endpoint, connections(endpoint, 9) as slow:
+        dripping = threading.Thread(target=drip, args=(slow, stop))
+        dripping.start()
+        try:
+            assert [scrape(endpoint)[0] for _ in range(20)] == [200] * 20
+        finally:
+            stop.set()
+            dripping.join()
+
+
+def test_a_request_that_drips_ends_with_its_deadline_however_often_it_sends_a_byte():
+    stop = threading.Event()
+    with (
+        serve_metrics(ANY, CollectorRegistry(), "--metrics", seconds=0.3) as endpoint,
+        connections(endpoint, 1) as slow,
+    ):
+        dripping = threading.Thread(target=drip, args=(slow, stop))
+        dripping.start()
+        assert is_closed(slow[0])
+        assert not stop.is_set()
+        stop.set()
+        dripping.join()
+
+
+def test_a_client_that_does_not_read_its_answer_is_left_with_its_deadline():
+    registry = CollectorRegistry()
+    for number in range(20):
+        Gauge(f"large_{number}", "x" * (1 << 20), registry=registry)
+    with serve_metrics(ANY, registry, "--metrics", seconds=0.3) as endpoint, connections(endpoint, 1) as deaf:
+        deaf[0].sendall(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert deaf[0].recv(1) == b"H"
+        eventually(no_client_is_left)
+        got = sum(map(len, iter(lambda: receive(deaf[0]), b"")))
+        assert got < 20 << 20
+
+
+def receive(client: socket.socket) -> bytes:
+    try:
+        return client.recv(1 << 20)
+    except ConnectionResetError:
+        return b""
+
+
+def no_client_is_left() -> None:
+    if any(thread.name == "metrics-client" for thread in threading.enumerate()):
+        raise BlockingIOError
+
+
+def ask(endpoint: Endpoint, head: str) -> str:
+    """Send the head of a request as it stands; returns the status line."""
+    with socket.create_connection(tuple(endpoint), 30) as client, client.makefile("rb") as reply:
+        client.sendall(head.replace("\n", "\r\n").encode())
+        return reply.readline().decode().rstrip()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", "200 OK"),
+        ("LOCALHOST:9464", "200 OK"),
+        ("127.0.0.1:9464", "200 OK"),
+        ("127.8.8.8", "200 OK"),
+        ("[::1]:9464", "200 OK"),
+        ("evil.example", "421 Misdirected Request"),
+        ("evil.example:9464", "421 Misdirected Request"),
+        ("localhost.evil.example", "421 Misdirected Request"),
+        ("127.0.0.1.evil.example", "421 Misdirected Request"),
+        ("192.0.2.1", "421 Misdirected Request"),
+        ("localhost@evil.example", "421 Misdirected Request"),
+        ("evil.example@localhost", "421 Misdirected Request"),
+        ("[::1", "421 Misdirected Request"),
+        ("", "421 Misdirected Request"),
+    ],
+)
+@pytest.mark.parametrize("listening", [ANY, Endpoint("0.0.0.0", 0), Endpoint("::", 0)])  # noqa: S104 - tried here
+def test_a_request_over_the_loopback_interface_must_name_this_machine(listening, host, status):
+    with serve_metrics(listening, CollectorRegistry(), "--metrics") as endpoint:
+        here = Endpoint("127.0.0.1", endpoint.port)
+        assert ask(here, f"GET /metrics HTTP/1.1\nhost: {host}\n\n") == f"HTTP/1.1 {status}"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /metrics HTTP/1.0\n\n", "200 OK"),
+        ("GET /metrics?x=1 HTTP/1.1\nhost: localhost\n\n", "200 OK"),
+        ("GET / HTTP/1.1\nhost: localhost\n\n", "404 Not Found"),
+        ("PUT /metrics HTTP/1.1\nhost: localhost\n\n", "405 Method Not Allowed"),
+        ("GET /metrics HTTP/1.1\n\n", "400 Bad Request"),
+        ("nonsense\n\n", "400 Bad Request"),
+        ("GET /metrics HTTP/1.1\nhost: localhost\nx: " + "y" * 20_000 + "\n\n", "431 "),
+    ],
+)
+def test_a_request_is_answered_by_its_head(head, status):
+    with serve_metrics(ANY, CollectorRegistry(), "--metrics") as endpoint:
+        assert ask(endpoint, head).startswith(f"HTTP/1.1 {status}")
+
+
+def test_prometheus_gets_the_format_that_it_asks_for():
+    with serve_metrics(ANY, CollectorRegistry(), "--metrics") as endpoint:
+        connection = http.client.HTTPConnection(*endpoint, timeout=30)
+        connection.request(
+            "GET", "/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"}
+        )
+        reply = connection.getresponse()
+        assert reply.getheader("content-type").startswith("application/openmetrics-text; version=1.0.0")
+        assert reply.read() == b"# EOF\n"
+        connection.close()
+
+
 def eventually(attempt):
-    """Try until it works: a place is free when the server has noticed that a client left."""
+    """Try until it works."""
     until = time.monotonic() + 30
     while True:
         try:
@@ -303,6 +440,7 @@ def eventually(attempt):
         except (OSError, http.client.HTTPException):
             if time.monotonic() > until:
                 raise
+            time.sleep(0.01)
 
 
 def test_a_sink_that_is_asked_by_a_scrape_and_does_not_answer_holds_up_the_scrape_alone():
@@ -326,7 +464,7 @@ def test_a_sink_that_is_asked_by_a_scrape_and_does_not_answer_holds_up_the_scrap
         assert loop.figures.ticks == 120
         answer.set()
         with client.makefile("rb") as reply:
-            assert reply.readline() == b"HTTP/1.0 200 OK\r\n"
+            assert reply.readline() == b"HTTP/1.1 200 OK\r\n"
         client.close()
 
 

@@ -1,103 +1,268 @@
-"""Metrics for Prometheus, answered over HTTP. Imported only when somebody asks for metrics."""
+"""Metrics for Prometheus, answered over HTTP. Imported only when metrics are asked for."""
 
 import logging
+import re
+import selectors
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from socketserver import TCPServer, ThreadingMixIn
-from typing import Final
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address
+from typing import Final, NamedTuple
 
-from prometheus_client import make_wsgi_app
+import h11
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 
-from townlet_adapters.telemetry.wire.endpoint import Endpoint
+from townlet_adapters.telemetry.wire.endpoint import Endpoint, is_loopback
 from townlet_core.errors import ConfigError, Problem
 
 _log = logging.getLogger(__name__)
 
-_SECONDS: Final = 5.0  # that a client may be silent
-_CLIENTS: Final = 8  # answered at once; further ones are turned away
-_POLL: Final = 0.1  # seconds after which a stop is noticed
+PATH: Final = "/metrics"
+
+REQUEST_SECONDS: Final = 5.0
+"""Seconds in which a request must be complete, however it arrives; its answer must be read within as many."""
+
+_CLIENTS: Final = 8  # connections at once
+_MOST_HEAD: Final = 8192  # bytes of a request
+_MOST_UNREAD: Final = 16  # reads of what a client sends after its request, before the connection is closed
+_READ: Final = 1 << 12
+_HOST: Final = re.compile(r"(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 
 
 @contextmanager
-def serve_metrics(endpoint: Endpoint, registry: CollectorRegistry, key: str) -> Iterator[Endpoint]:
+def serve_metrics(
+    endpoint: Endpoint, registry: CollectorRegistry, key: str, seconds: float = REQUEST_SECONDS
+) -> Iterator[Endpoint]:
     """Answer scrapes on threads of their own until the block is left.
 
-    There is neither encryption nor authentication: whoever reaches the address may read.
+    There is neither encryption nor authentication: any client that reaches the address may read. A request
+    that comes in over the loopback interface must name this machine as its host, so that a page in a browser
+    on this machine cannot read the metrics through a name of its own (DNS rebinding).
 
     Args:
         endpoint: where to listen; port 0 for any free one.
-        registry: what is told; may be filled later.
+        registry: what is read at each scrape; may be filled later.
         key: what a message calls the address.
+        seconds: see ``REQUEST_SECONDS``.
 
     Yields:
-        Where it listens.
+        The address it listens at, with the real port.
 
     Raises:
-        ConfigError: when nobody can listen there.
+        ConfigError: when the address cannot be listened at.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(*endpoint, type=socket.SOCK_STREAM)[0]
-        server = _Server(family, (str(address[0]), int(address[1])))
+        listening = _bind(endpoint)
     except OSError as error:
         allowed = "name another port, or 0 for any free one, and an address of this machine"
         found = f"cannot listen on {endpoint.authority}: {error.strerror or error}"
         raise ConfigError(Problem(key, found, allowed)) from error
-    server.set_app(make_wsgi_app(registry))
-    thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="metrics", daemon=True)
-    thread.start()
+    host, port, *_ = listening.getsockname()
+    server = _Server(listening, registry, endpoint.host, seconds)
     try:
-        yield Endpoint(str(server.server_address[0]), int(server.server_address[1]))
+        yield Endpoint(str(host), int(port))
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        server.stop()
 
 
-class _Handler(WSGIRequestHandler):
-    timeout = _SECONDS
+class _Request(NamedTuple):
+    """The part of a request that decides the answer."""
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        """Say nothing: a scrape every few seconds is no news."""
+    method: str
+    path: str
+    host: str | None
+    accept: str
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-    request_queue_size = 2 * _CLIENTS
-    # Whoever is still reading when the town ends is not waited for.
-    block_on_close = False
+class _Answer(NamedTuple):
+    """An answer as it is sent."""
 
-    def __init__(self, family: socket.AddressFamily, address: tuple[str, int]) -> None:
-        self.address_family = family
-        self._places = threading.BoundedSemaphore(_CLIENTS)
-        super().__init__(address, _Handler)
+    status: HTTPStatus
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    allow: str | None = None
 
-    def server_bind(self) -> None:
-        """Bind without asking a name server what this machine is called."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-        self.setup_environ()
 
-    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client: object) -> None:
-        """Answer on a thread of its own, if one is free."""
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client)
-        else:
-            self.shutdown_request(request)
+class _Server:
+    """Accepts on one thread and answers each connection on another one.
 
-    def process_request_thread(
-        self, request: socket.socket | tuple[bytes, socket.socket], client: object
+    Where all places are taken, the connection that has waited longest with an unfinished request makes room:
+    clients that send slowly or nothing cannot keep a scraper out.
+    """
+
+    def __init__(
+        self, listening: socket.socket, registry: CollectorRegistry, name: str, seconds: float
     ) -> None:
-        """Answer, and free the thread."""
-        try:
-            super().process_request_thread(request, client)
-        finally:
-            self._places.release()
+        self._listening, self._registry, self._name = listening, registry, name
+        self._seconds = seconds
+        self._guard = threading.Lock()
+        self._reading: dict[socket.socket, None] = {}  # connections with an unfinished request, oldest first
+        self._open = 0
+        self._wake, self._stopped = socket.socketpair()
+        self._thread = threading.Thread(target=self._accept, name="metrics", daemon=True)
+        self._thread.start()
 
-    def handle_error(self, request: object, client: object) -> None:
-        """Keep a client that went away from the standard error of the run."""
-        del request
-        _log.debug("metrics: the answer to %s failed", client, exc_info=True)
+    def stop(self) -> None:
+        """Stop listening; answers that are being sent are not waited for."""
+        self._wake.close()
+        self._thread.join()
+
+    def _accept(self) -> None:
+        with self._listening, self._stopped, selectors.DefaultSelector() as selector:
+            selector.register(self._listening, selectors.EVENT_READ)
+            selector.register(self._stopped, selectors.EVENT_READ)
+            while True:
+                ready = {key.fileobj for key, _ in selector.select()}
+                if self._stopped in ready:
+                    return
+                try:
+                    client, _ = self._listening.accept()
+                except OSError as error:
+                    # A client that left at once, or no descriptor left; the pause keeps the latter cheap.
+                    _log.debug("metrics: cannot accept: %s", error)
+                    time.sleep(0.05)
+                    continue
+                self._admit(client)
+
+    def _admit(self, client: socket.socket) -> None:
+        with self._guard:
+            oldest = next(iter(self._reading), None) if self._open >= _CLIENTS else None
+            if self._open >= (2 * _CLIENTS if oldest is not None else _CLIENTS):
+                client.close()
+                return
+            if oldest is not None:
+                del self._reading[oldest]
+                with suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
+            self._reading[client] = None
+            self._open += 1
+        threading.Thread(target=self._serve, args=(client,), name="metrics-client", daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            with client:
+                self._converse(client)
+        except OSError as error:
+            _log.debug("metrics: a connection broke: %s", error)
+        except Exception:  # noqa: BLE001 - logged with its traceback; other scrapes go on
+            _log.exception("metrics: a scrape failed")
+        finally:
+            with self._guard:
+                self._reading.pop(client, None)
+                self._open -= 1
+
+    def _converse(self, client: socket.socket) -> None:
+        http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD)
+        try:
+            request = _read(client, http, time.monotonic() + self._seconds)
+        except h11.RemoteProtocolError as error:
+            answer: _Answer | None = _Answer(HTTPStatus(error.error_status_hint), f"{error}\n".encode())
+            request = None
+        else:
+            if request is None:
+                return
+            answer = self._refusal(request, client.getsockname()[0])
+        with self._guard:
+            if client not in self._reading:
+                return  # it made room for another connection
+            del self._reading[client]
+        if answer is None and request is not None:
+            answer = self._scrape(request.accept)
+        if answer is not None:
+            _send(client, http, answer, time.monotonic() + self._seconds)
+
+    def _refusal(self, request: _Request, local: str) -> _Answer | None:
+        if _is_local(local) and not self._names_us(request.host):
+            reason = "this address answers requests for this machine only: localhost or 127.0.0.1\n"
+            return _Answer(HTTPStatus.MISDIRECTED_REQUEST, reason.encode())
+        if request.path != PATH:
+            return _Answer(HTTPStatus.NOT_FOUND, f"the metrics are at {PATH}\n".encode())
+        if request.method != "GET":
+            return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"the metrics are read with GET\n", allow="GET")
+        return None
+
+    def _names_us(self, host: str | None) -> bool:
+        """Whether a Host header means this machine; browsers always send one, plain clients may not."""
+        if host is None:
+            return True
+        match = _HOST.fullmatch(host)
+        if match is None:
+            return False
+        name = match["host"].lower().strip("[]")
+        return name in {"localhost", self._name} or is_loopback(name)
+
+    def _scrape(self, accept: str) -> _Answer:
+        encode, content_type = choose_encoder(accept)
+        return _Answer(HTTPStatus.OK, encode(self._registry), content_type)
+
+
+def _bind(endpoint: Endpoint) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(*endpoint, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2 * _CLIENTS)
+        listening.setblocking(False)  # noqa: FBT003 - the standard library's way to say it
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _read(client: socket.socket, http: h11.Connection, deadline: float) -> _Request | None:
+    """Read a request's head within one deadline; None when the client left or was too slow.
+
+    Raises:
+        h11.RemoteProtocolError: when it is not HTTP, or too long.
+        OSError: when the connection broke.
+    """
+    while (event := http.next_event()) is h11.NEED_DATA:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
+        client.settimeout(left)
+        try:
+            http.receive_data(client.recv(_READ))
+        except TimeoutError:
+            return None
+    if not isinstance(event, h11.Request):
+        return None
+    headers = {name: value.decode("latin-1") for name, value in event.headers}
+    path = event.target.decode("latin-1").partition("?")[0]
+    method = event.method.decode("latin-1")
+    return _Request(method, path, headers.get(b"host"), headers.get(b"accept", ""))
+
+
+def _send(client: socket.socket, http: h11.Connection, answer: _Answer, deadline: float) -> None:
+    """Send an answer within one deadline, and close in good order.
+
+    Raises:
+        OSError: when the client does not read it in time, or the connection broke.
+    """
+    headers = [
+        ("content-type", answer.content_type),
+        ("content-length", str(len(answer.body))),
+        ("connection", "close"),
+        *([("allow", answer.allow)] if answer.allow is not None else []),
+    ]
+    response = h11.Response(status_code=answer.status, headers=headers, reason=answer.status.phrase)
+    data = (http.send(response) or b"") + (http.send(h11.Data(answer.body)) or b"")
+    client.settimeout(max(deadline - time.monotonic(), 0.001))
+    client.sendall(data)
+    client.shutdown(socket.SHUT_WR)
+    # To close while the client is still sending would reset the connection, and the answer with it.
+    for _ in range(_MOST_UNREAD):
+        client.settimeout(max(deadline - time.monotonic(), 0.001))
+        if not client.recv(_READ):
+            break
+
+
+def _is_local(address: str) -> bool:
+    found = ip_address(address)
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return is_loopback(str(mapped or found))
