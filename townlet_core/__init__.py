@@ -1,1 +1,1 @@
-"""The inside of Townlet: data, ports, events and the loop. Standard library only."""
+"""The core of Townlet: data, ports, events and the loop. Standard library only."""

@@ -1,7 +1,7 @@
-"""The way in for commands: who may, whether they make sense, once only, and in which order.
+"""The command bus: checks who may give a command and with which arguments, and queues it once.
 
-A request that the door lets in is answered by the tick that comes next, and the answer is a fact of that
-tick. One that it refuses has no place in the run: only who asked is told.
+A request that the bus accepts is answered by the next tick, and the answer is a fact of that tick. A request
+that the bus refuses leaves no trace in the run: only its ticket reports the refusal.
 """
 
 import threading
@@ -30,17 +30,17 @@ from townlet_core.naming import nearest
 from townlet_core.records import record_from_json, record_to_json
 
 MOST_REMEMBERED: Final = 512
-"""Admins' commands whose ``cmd_id`` and result are kept: the last ones accepted."""
+"""Admins' commands whose ``cmd_id`` and result are kept: the latest accepted ones."""
 MOST_WAITING: Final = 256
-"""Requests that may wait for the coming tick; no more than are remembered, so none that waits is forgotten.
-A viewer is let in up to half of it, so that viewers keep no admin out."""
+"""Requests that may wait for the next tick; at most ``MOST_REMEMBERED``, so that no waiting request is
+forgotten. Viewers may fill half of it, so that they cannot keep an admin out."""
 LONGEST_ID: Final = 128
 """Characters of a ``cmd_id`` or an issuer."""
 _ROLES: Final = frozenset(get_args(Role))
 
 
 class Ticket:
-    """The answer to one request, perhaps still to come; from any thread."""
+    """The answer to one request, which may still be open; usable from any thread."""
 
     def __init__(self, result: CommandResult | None = None) -> None:
         """Hold the result, or wait for it."""
@@ -51,26 +51,26 @@ class Ticket:
 
     @property
     def result(self) -> CommandResult | None:
-        """What became of the request, None while that is open."""
+        """The result of the request, None while it is open."""
         return self._result
 
     def wait(self, seconds: float | None = None) -> CommandResult | None:
-        """Wait until the request is answered, or for some seconds; None when it was not.
+        """Wait until the request is answered, at most for ``seconds``; None when it was not answered.
 
-        A loop that fails, ends or is restored meanwhile does not answer.
+        A loop that fails, ends or is restored in the meantime does not answer.
         """
         self._ready.wait(seconds)
         return self._result
 
     def settle(self, result: CommandResult) -> None:
-        """Answer; the bus does this."""
+        """Set the result; only the bus calls this."""
         self._result = result
         self._ready.set()
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One accepted request and whoever waits for its answer."""
+    """One accepted request and the ticket for its answer."""
 
     request: Command
     ticket: Ticket
@@ -78,7 +78,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What one request of a round came to, or which of the world's commands are its own."""
+    """The answer to one request of a round, or which of the round's world commands belong to it."""
 
     entry: _Entry
     answer: CommandResult | CommandDone | None
@@ -88,7 +88,7 @@ class _Case:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a snapshot keeps of a bus."""
+    """The state of a bus as a snapshot holds it."""
 
     remembered: tuple[tuple[Command, CommandResult | None], ...]
     waiting: tuple[Command, ...]
@@ -96,14 +96,14 @@ class _State:
 
 
 class CommandBus:
-    """Takes requests from any thread and hands them to the loop between two ticks."""
+    """Accepts requests from any thread and passes them to the loop between two ticks."""
 
     def __init__(self, handlers: CommandHandlers, coming_tick: Callable[[], int]) -> None:
-        """Let nobody in before ``begin`` has told what the world obeys.
+        """Create a bus that refuses every command of the world until ``begin`` has named them.
 
         Args:
             handlers: the commands that plugins add.
-            coming_tick: tells the tick that the next step executes; from any thread.
+            coming_tick: returns the tick that the next step executes; callable from any thread.
         """
         self._handlers, self._coming_tick = handlers, coming_tick
         self._obeyed: Specs = {}
@@ -114,37 +114,38 @@ class CommandBus:
 
     @property
     def specs(self) -> Specs:
-        """Every command that may be given, by name: those of the world, then those of plugins."""
+        """Every available command by name: those of the world, then those of plugins."""
         return {**self._obeyed, **self._handlers.specs}
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for the coming tick."""
+        """The number of requests waiting for the next tick."""
         return len(self._waiting)
 
     def begin(self, spec: WorldSpec) -> None:
-        """Learn what the world obeys.
+        """Take over the commands that the world accepts.
 
         Raises:
-            ContractError: when it names a command twice, or one that a plugin offers.
+            ContractError: when the world names a command twice, or one that a plugin offers.
         """
         names = [each.name for each in (*spec.commands, *self._handlers.specs.values())]
         if len(set(names)) < len(names):
-            raise ContractError(f"commands need names of their own, not {', '.join(names)}")
+            raise ContractError(f"command names must be unique; found: {', '.join(names)}")
         self._obeyed = {each.name: each for each in spec.commands}
         self._ticks_per_day = spec.ticks_per_day
 
     def submit(self, request: Command, role: Role) -> Ticket:
-        """Ask for a command to be executed in the coming tick; from any thread.
+        """Request the execution of a command in the next tick; callable from any thread.
 
         Args:
-            request: what is asked. A command for admins needs a ``cmd_id``; repeated, it gets the ticket of
-                the first time and changes nothing.
-            role: who asks; the caller has made sure of that.
+            request: the command. A command for admins needs a ``cmd_id``; a repeated request returns the
+                ticket of the first one and changes nothing.
+            role: the issuer's role; the caller has authenticated it.
 
         Returns:
-            A ticket: answered when the tick was executed, or at once when the door refuses (``unauthorized``,
-            ``forbidden``, ``unknown_command``, ``invalid_args``, ``conflict``, ``rate_limited``).
+            A ticket: answered when the tick was executed, or at once when the bus refuses the request
+            (``unauthorized``, ``forbidden``, ``unknown_command``, ``invalid_args``, ``conflict``,
+            ``rate_limited``).
         """
         try:
             accepted = self._admitted(request, role)
@@ -155,11 +156,11 @@ class CommandBus:
             if known is not None:
                 if known.request == accepted:
                     return known.ticket
-                message = f"cmd_id '{accepted.cmd_id}' belongs to another request; give this one its own"
+                message = f"cmd_id '{accepted.cmd_id}' is already used by another request; use a new one"
                 return Ticket(request.refused(self._coming_tick(), "conflict", message))
             most = MOST_WAITING if role == "admin" else MOST_WAITING // 2
             if len(self._waiting) >= most:
-                message = f"{most} commands wait already; try again after the coming tick"
+                message = f"{most} commands are already waiting; try again after the next tick"
                 return Ticket(request.refused(self._coming_tick(), "rate_limited", message))
             entry = _Entry(accepted, Ticket())
             self._waiting.append(entry)
@@ -170,7 +171,7 @@ class CommandBus:
         return entry.ticket
 
     def open_round(self, observation: ObservationBatch, seed: int) -> "CommandRound":
-        """Take what waits and ask the plugins whose commands are among it; the loop does this in a tick.
+        """Take the waiting requests and call the plugins whose commands are among them; the loop calls this.
 
         Args:
             observation: what every agent sees at the start of the tick.
@@ -188,7 +189,7 @@ class CommandBus:
         return CommandRound(tuple(commands), tuple(cases), self._handlers.take_rejections())
 
     def export_state(self) -> JsonObject:
-        """Tell what waits, what is remembered, and which commands misbehaved; empty when there is nothing."""
+        """Return the waiting and the remembered requests and the misbehaving commands; empty without any."""
         with self._lock:
             remembered = tuple((each.request, each.ticket.result) for each in self._remembered.values())
             waiting = tuple(each.request for each in self._waiting)
@@ -196,10 +197,10 @@ class CommandBus:
         return record_to_json(state) if remembered or waiting or state.handlers else {}
 
     def import_state(self, state: JsonValue) -> None:
-        """Continue from an exported state; what has been asked here so far is forgotten, unanswered.
+        """Continue from an exported state; requests submitted here before are forgotten, unanswered.
 
         Raises:
-            SnapshotError: when it was not exported by such a bus; nothing was changed then.
+            SnapshotError: when a bus did not export the state; nothing was changed then.
         """
         remembered: OrderedDict[str, _Entry] = OrderedDict()
         waiting: deque[_Entry] = deque()
@@ -218,24 +219,24 @@ class CommandBus:
             self._remembered, self._waiting = remembered, waiting
 
     def _admitted(self, request: Command, role: Role) -> Command:
-        """Authorise and check a request; gives a copy that nobody else holds."""
+        """Authorise and check a request; returns a copy that no other code holds."""
         if role not in _ROLES:
-            raise _RefusedError("unauthorized", f"nobody is a '{role}'; roles are viewer and admin")
+            raise _RefusedError("unauthorized", f"unknown role '{role}'; known: viewer, admin")
         spec = self._spec_of(request.name)
         if spec is None:
             known = nearest(f"{request.name:.100}", self.specs)
-            raise _RefusedError("unknown_command", f"there is no command '{request.name:.100}'; {known}")
+            raise _RefusedError("unknown_command", f"unknown command '{request.name:.100}'; {known}")
         if not may(role, spec.role):
-            raise _RefusedError("forbidden", f"{spec.name} is for an admin, not for a {role}")
+            raise _RefusedError("forbidden", f"{spec.name} needs the role admin; this request has '{role}'")
         try:
             args = spec.read(request.args)
         except ValueError as error:
             raise _RefusedError("invalid_args", str(error)) from error
         if not (is_line(request.cmd_id, LONGEST_ID) and is_line(request.issuer, LONGEST_ID)):
-            message = f"cmd_id and issuer have at most {LONGEST_ID} printable characters"
+            message = f"cmd_id and issuer must be at most {LONGEST_ID} printable characters"
             raise _RefusedError("invalid_args", message)
         if spec.role == "admin" and not request.cmd_id:
-            message = f"{spec.name} needs a cmd_id, so that it is executed once however often it is sent"
+            message = f"{spec.name} needs a cmd_id, so that a repeated request is executed only once"
             raise _RefusedError("invalid_args", message)
         return replace(request, args=args)
 
@@ -243,27 +244,27 @@ class CommandBus:
         return self._obeyed.get(name) or self._handlers.specs.get(name)
 
     def _is_remembered(self, request: Command) -> bool:
-        """Tell whether a repetition matters; a viewer's command changes nothing, and fills no memory."""
+        """Return whether repetitions are detected; a viewer's command changes nothing and needs no memory."""
         spec = self._spec_of(request.name)
         return spec is not None and spec.role == "admin"
 
     def _require_known(self, request: Command) -> None:
-        """Refuse to go on where a request could not be answered as it would have been."""
+        """Refuse a snapshot with a waiting request that could not be answered as in the original run."""
         spec = self._spec_of(request.name)
         try:
             if spec is None:
                 raise SnapshotError(
                     "snapshot_config",
-                    f"the command '{request.name}' waits, and nobody here knows it; allow its plugin",
+                    f"the waiting command '{request.name}' is unknown here; allow the plugin that offers it",
                 )
             spec.read(request.args)
         except ValueError as error:
-            raise SnapshotError("snapshot_config", f"a waiting command does not fit: {error}") from error
+            raise SnapshotError("snapshot_config", f"a waiting command is not valid here: {error}") from error
 
     def _answer(
         self, request: Command, observation: ObservationBatch, seed: int
     ) -> CommandResult | CommandDone | None:
-        """Ask a plugin about its command; None for one of the world's own."""
+        """Call the plugin that offers the command; None for a command of the world."""
         name, tick = request.name, observation.tick
         spec = self._handlers.specs.get(name)
         if spec is None:
@@ -275,14 +276,14 @@ class CommandBus:
         if isinstance(answer, CommandRefused):
             return request.refused(tick, answer.code, answer.reason)
         if answer is None:
-            # What went wrong in detail may differ from run to run, and this becomes a fact.
-            message = f"{name} failed, and had no effect; plugin.rejected and the log say why"
+            # The details of a failure may differ from run to run, and this message becomes a fact.
+            message = f"{name} failed and had no effect; plugin.rejected and the log give the reason"
             return request.refused(tick, "internal", message)
         return answer
 
     @staticmethod
     def _orders(request: Command, answer: CommandResult | CommandDone | None) -> list[Command]:
-        """Say what the world is to do for a request."""
+        """Return the commands that the world executes for a request."""
         if answer is None:
             return [request]
         if isinstance(answer, CommandResult):
@@ -291,27 +292,27 @@ class CommandBus:
 
 
 class CommandRound:
-    """What one tick does about the requests that waited for it.
+    """The requests of one tick and their answers.
 
     Attributes:
-        commands: what the world is given, in the order of acceptance.
+        commands: the commands for the world, in the order of acceptance.
     """
 
     def __init__(
         self, commands: tuple[Command, ...], cases: Sequence[_Case], rejected: tuple[Event, ...]
     ) -> None:
-        """Hold what is to be answered."""
+        """Hold the requests to answer."""
         self.commands, self._cases, self._rejected = commands, cases, rejected
 
     def close(self, tick: int, results: Sequence[CommandResult]) -> tuple[Event, ...]:
-        """Answer every request with what the world has done.
+        """Answer every request with the world's results.
 
         Args:
             tick: the tick that was executed.
-            results: what the world answered, one result for each of ``commands``.
+            results: the world's answers, one result for each of ``commands``.
 
         Returns:
-            The facts, in the order of acceptance, and the diagnostics of plugins behind them.
+            The facts in the order of acceptance, then the diagnostics about plugins.
 
         Raises:
             ContractError: when the world did not answer each command, in order.
@@ -319,31 +320,33 @@ class CommandRound:
         asked = [(each.name, each.cmd_id, each.issuer, tick) for each in self.commands]
         if [(each.name, each.cmd_id, each.issuer, each.tick) for each in results] != asked:
             raise ContractError(
-                f"the world was given {len(asked)} commands in tick {tick} and answered others; an outcome "
+                f"the world did not answer the {len(asked)} commands of tick {tick} one by one; an outcome "
                 "has one result for each, in order: command.done(tick) or command.refused(tick, ...)"
             )
-        told: list[Event] = []
+        facts: list[Event] = []
         for case in self._cases:
             result = _result_of(case, results[case.first : case.first + case.count], tick)
-            told.append(_fact_of(result))
+            facts.append(_fact_of(result))
             case.entry.ticket.settle(result)
-        return (*told, *self._rejected)
+        return (*facts, *self._rejected)
 
 
 class _RefusedError(Exception):
-    """The door does not let a request in. Never leaves this module."""
+    """The bus refuses a request. Never leaves this module."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         self.code, self.message = code, message
         super().__init__(message)
 
 
-def _fact_of(told: CommandResult) -> ConsoleResult:
-    return ConsoleResult(told.name, told.status, told.result, told.error, told.cmd_id, told.issuer, told.tick)
+def _fact_of(answer: CommandResult) -> ConsoleResult:
+    return ConsoleResult(
+        answer.name, answer.status, answer.result, answer.error, answer.cmd_id, answer.issuer, answer.tick
+    )
 
 
 def _result_of(case: _Case, results: Sequence[CommandResult], tick: int) -> CommandResult:
-    """Make one result of what a plugin answered and the world has done for it."""
+    """Combine a plugin's answer and the world's results for it into one result."""
     request, answer = case.entry.request, case.answer
     if answer is None:
         return results[0]
@@ -351,7 +354,7 @@ def _result_of(case: _Case, results: Sequence[CommandResult], tick: int) -> Comm
         return answer
     for number, each in enumerate(results):
         if each.error is not None:
-            # The world does each command for itself; those before and behind this one stand.
+            # The world executes the commands independently: those before and after this one stand.
             details = {**each.error.details, "command": each.name, "number": number}
             error = CommandFault(each.error.code, f"{each.name}: {each.error.message}", details)
             return CommandResult(request.name, "error", {}, error, request.cmd_id, request.issuer, tick)
@@ -362,7 +365,7 @@ def _read_state(state: JsonValue) -> _State:
     """Read an exported state.
 
     Raises:
-        SnapshotError: when it is none.
+        SnapshotError: when the value is not the state of a bus.
     """
     try:
         read = record_from_json(_State, state)

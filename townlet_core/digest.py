@@ -19,14 +19,14 @@ class FactDigest:
         """Continue a chain from its last link.
 
         Raises:
-            SnapshotError: when the text is no such link.
+            SnapshotError: when the text is not a link of a chain.
         """
         try:
             link = bytes.fromhex(hex_digest)
         except ValueError:
             link = b""
         if len(link) != len(_EMPTY):
-            raise SnapshotError("snapshot_corrupt", f"'{hex_digest}' is no digest; it has 64 hex digits")
+            raise SnapshotError("snapshot_corrupt", f"'{hex_digest}' is not a digest of 64 hex digits")
         self._link = link
 
     def update(self, facts: Iterable[Fact]) -> None:
@@ -34,7 +34,7 @@ class FactDigest:
 
         Raises:
             ValueError: when an event holds NaN or infinity.
-            TypeError: when an event holds what is not JSON.
+            TypeError: when an event holds a value that is not JSON.
         """
         link = self._link
         for fact in facts:
@@ -44,5 +44,5 @@ class FactDigest:
         self._link = link
 
     def hexdigest(self) -> str:
-        """Give the last link in hex."""
+        """Return the last link in hex."""
         return self._link.hex()

@@ -1,4 +1,4 @@
-"""Who hears of what: subscribers by kind, histories, and routes to sinks. No listener can hurt the town."""
+"""Event dispatch: subscribers by kind, histories and routes to sinks; a failing listener is isolated."""
 
 import logging
 import threading
@@ -20,10 +20,10 @@ from townlet_core.transforms.base import Transform, Withheld
 _LOG = logging.getLogger(__name__)
 
 Subscriber: TypeAlias = Callable[[Fact | Diagnostic], object]
-"""Hears of events of one kind, in order, on the town's thread; what it returns is ignored."""
+"""Called with every event of one kind, in order, on the town's thread; the return value is ignored."""
 
 TRANSFORM_FAILED: Final = Withheld("transform_failed")
-"""A transform raised: what it should have removed stays here."""
+"""The transform raised an exception, so the message is not sent: it may hold what had to be removed."""
 
 _ArgumentT = TypeVar("_ArgumentT")
 _ResultT = TypeVar("_ResultT")
@@ -31,14 +31,14 @@ _ResultT = TypeVar("_ResultT")
 
 @dataclass(frozen=True, slots=True)
 class SinkRoute:
-    """The way to one sink; whoever opened the sink starts and stops it.
+    """The route to one sink; the code that opened the sink starts and stops it.
 
     Attributes:
         name: the sink's name within the run.
-        sink: where the messages go.
-        state_every: the sink is shown the town on ticks divisible by this; 0 never.
-        transforms: applied in order to every message; one that withholds it ends its way.
-        observations: whether the sink is told on every tick what the agents see.
+        sink: the destination of the messages.
+        state_every: the sink receives the town's state on ticks divisible by this number; 0 means never.
+        transforms: applied in order to every message; a transform that withholds the message ends its route.
+        observations: whether the sink receives on every tick what the agents see.
     """
 
     name: str
@@ -49,14 +49,14 @@ class SinkRoute:
 
 
 class EventDispatcher:
-    """Hands messages on; counts and isolates whoever fails at hearing them.
+    """Passes messages on; counts and isolates the failures of listeners (subscribers, transforms, sinks).
 
-    A transform that fails withholds its message from its sink. Whatever transforms withhold counts as
-    offered to the sink and rejected, so that a sink's account tells of everything that was meant for it.
+    A transform that fails withholds its message from its sink. A withheld message counts as offered to the
+    sink and rejected, so that a sink's account covers everything that was meant for it.
     """
 
     def __init__(self, routes: Iterable[SinkRoute] = (), histories: HistorySettings | None = None) -> None:
-        """Connect sinks; ``histories`` are the default sizes unless told."""
+        """Connect sinks; without ``histories`` the default sizes apply."""
         self._routes = tuple(routes)
         self._histories = Histories(histories or HistorySettings())
         self._subscribers: dict[str, tuple[tuple[str, Subscriber], ...]] = {}
@@ -67,25 +67,25 @@ class EventDispatcher:
 
     @property
     def histories(self) -> Histories:
-        """What is remembered."""
+        """The latest facts."""
         return self._histories
 
     @property
     def failures(self) -> Mapping[str, int]:
-        """How often each listener failed, by its name."""
+        """The number of failures of each listener, by its name."""
         return dict(self._failures)
 
     @property
     def failure_count(self) -> int:
-        """How often any listener failed."""
+        """The number of failures of all listeners."""
         return self._failure_count
 
     def subscribe(self, kind: str, subscriber: Subscriber, *, name: str) -> None:
-        """Let a callable hear of every event of a kind; ``name`` stands in logs and counts."""
+        """Call ``subscriber`` with every event of a kind; ``name`` identifies it in logs and counts."""
         self._subscribers[kind] = (*self._subscribers.get(kind, ()), (name, subscriber))
 
     def publish(self, facts: Sequence[Fact]) -> None:
-        """Hand on the facts of one tick, in order."""
+        """Pass on the facts of one tick, in order."""
         for fact in facts:
             kind = fact.event.kind
             if family_of(kind) in HISTORY_FAMILIES:
@@ -99,7 +99,7 @@ class EventDispatcher:
                 self._send(route, fact)
 
     def publish_diagnostic(self, tick: int, event: Event) -> None:
-        """Hand on an event about the machinery."""
+        """Pass on an event about the machinery."""
         diagnostic = Diagnostic(tick, event)
         for name, subscriber in self._subscribers.get(event.kind, ()):
             self._guarded(name, subscriber, diagnostic)
@@ -107,46 +107,46 @@ class EventDispatcher:
             self._send(route, diagnostic)
 
     def wants(self, kind: str) -> bool:
-        """Tell whether anybody would hear of a diagnostic of this kind."""
+        """Return whether a diagnostic of this kind has a receiver."""
         return bool(self._routes) or kind in self._subscribers
 
     def wants_state(self, tick: int) -> bool:
-        """Tell whether some sink is to be shown the town at the end of this tick."""
+        """Return whether a sink is due to receive the town's state at the end of this tick."""
         return any(_shows(route, tick) for route in self._routes)
 
     def publish_state(self, state: StateFrame) -> None:
-        """Show the town to the sinks whose turn it is."""
+        """Send the town's state to the sinks that are due."""
         for route in self._routes:
             if _shows(route, state.tick):
                 self._send(route, state)
 
     def wants_observations(self) -> bool:
-        """Tell whether some sink is to be told what the agents see."""
+        """Return whether a sink receives what the agents see."""
         return any(route.observations for route in self._routes)
 
     def publish_observations(self, message: ObservationMessage) -> None:
-        """Tell the sinks that asked for it what the agents see."""
+        """Send what the agents see to the sinks that are configured for it."""
         for route in self._routes:
             if route.observations:
                 self._send(route, message)
 
     def states(self) -> tuple[SinkState, ...]:
-        """Ask every sink for its state alone, in the order of the routes."""
+        """Return the state of every sink, in the order of the routes."""
         return tuple(self._status(route).state for route in self._routes)
 
     def statuses(self) -> tuple[SinkStatus, ...]:
-        """Ask every sink for its account, in the order of the routes; from any thread."""
+        """Return the account of every sink, in the order of the routes; callable from any thread."""
         return tuple(self.account(route, self._status(route)) for route in self._routes)
 
     def healths(self) -> dict[str, SinkHealth | SinkStatus]:
-        """Ask every sink for its health, or for its account if it keeps no more, by name; from any thread."""
+        """Return the health of every sink by name, or its account if it keeps no health; from any thread."""
         return {route.name: self._health(route) for route in self._routes}
 
     def account(self, route: SinkRoute, status: SinkStatus) -> SinkStatus:
-        """Complete a sink's own account: by the name of its route, with what its transforms withheld."""
-        # Copied in one go: the town's thread may be counting.
+        """Complete a sink's own account: with the name of its route and with what its transforms withheld."""
+        # Copied in one call: the town's thread may be counting.
         withheld = dict(self._withheld[route.name])
-        # A sink knows what it is called by itself; beside another one of its kind, the route knows better.
+        # A sink has one name for itself; with two sinks of one kind, only the route's name is unique.
         return replace(
             status,
             name=route.name,
@@ -155,21 +155,21 @@ class EventDispatcher:
         )
 
     def stop(self, route: SinkRoute, deadline_seconds: float) -> SinkStatus:
-        """Stop a sink, and tell what it came to; one that fails at that is told as failed."""
+        """Stop a sink and return its account; the account of a sink that fails to stop says so."""
         status = self._guarded(route.name, lambda sink: sink.stop(deadline_seconds), route.sink)
         if status is None:
-            status = SinkStatus(route.name, "failed", last_error="the sink failed when it was stopped")
+            status = SinkStatus(route.name, "failed", last_error="the sink raised an exception in stop()")
         return self.account(route, status)
 
     def _status(self, route: SinkRoute) -> SinkStatus:
-        return self._guarded(route.name, _status_of, route.sink) or _speechless(route, "status")
+        return self._guarded(route.name, _status_of, route.sink) or _failed_status(route, "status")
 
     def _health(self, route: SinkRoute) -> SinkHealth | SinkStatus:
         if not isinstance(route.sink, SupportsHealth):
             return self.account(route, self._status(route))
         health = self._guarded(route.name, _health_of, route.sink)
         if health is None:
-            return self.account(route, _speechless(route, "health"))
+            return self.account(route, _failed_status(route, "health"))
         return replace(health, totals=self.account(route, health.totals))
 
     def _send(self, route: SinkRoute, message: Message) -> None:
@@ -189,13 +189,13 @@ class EventDispatcher:
             return call(argument)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # noqa: BLE001 - SystemExit too: whatever a listener raises, the town goes on
+        except BaseException:  # noqa: BLE001 - SystemExit too: no exception of a listener ends the run
             with self._counting:
                 self._failures[name] += 1
                 first = self._failures[name] == 1
                 self._failure_count += 1
             if first:
-                _LOG.exception("listener '%s' failed; further failures of it are only counted", name)
+                _LOG.exception("listener '%s' failed; its further failures are counted, but not logged", name)
             return None
 
 
@@ -207,8 +207,8 @@ def _health_of(sink: SupportsHealth) -> SinkHealth:
     return sink.health()
 
 
-def _speechless(route: SinkRoute, of_what: str) -> SinkStatus:
-    return SinkStatus(route.name, "failed", last_error=f"the sink cannot tell its {of_what}")
+def _failed_status(route: SinkRoute, call: str) -> SinkStatus:
+    return SinkStatus(route.name, "failed", last_error=f"the sink raised an exception in {call}()")
 
 
 def _shows(route: SinkRoute, tick: int) -> bool:

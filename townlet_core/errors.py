@@ -1,19 +1,19 @@
-"""Everything that can go wrong, as one tree.
+"""Every error that Townlet raises on purpose, as one tree.
 
 TownletError
 ├── ConfigError             a config, map or manifest is wrong; names file, line and key      (exit 2)
-│   └── UnknownNameError    a name that nothing installed offers; lists the known ones        (exit 2)
+│   └── UnknownNameError    a name that no installed package offers; lists the known ones     (exit 2)
 ├── PluginError             an installed plugin is not allowed, not verified or broken        (exit 3)
 ├── SnapshotError           a snapshot is missing, damaged, too new or of another town        (exit 2)
 ├── OutputError             a run folder or file cannot be written                            (exit 2)
-│   ├── OutputLostError     what a run that has lived leaves behind cannot be written         (exit 1)
-│   └── NoRunFolderError    a part writes into the run folder, and this run has none           (exit 2)
+│   ├── OutputLostError     the output of a run that has executed ticks cannot be written     (exit 1)
+│   └── NoRunFolderError    a part writes into the run folder, and this run has none          (exit 2)
 ├── MissingExtraError       an optional dependency is not installed; names the command        (exit 2)
 ├── ContractError           an adapter broke the contract of its port                         (exit 1)
 ├── WorldError              a world could not finish a step; carries tick, phase, agent       (exit 1)
 ├── PolicyError             a policy could not decide; carries tick and agent                 (exit 1)
 ├── LoopFailedError         the loop failed earlier and refuses further steps                 (exit 1)
-└── EmptyTownError          a run ended with nobody in town                                   (exit 1)
+└── EmptyTownError          a run ended without any resident in town                          (exit 1)
 
 The exit codes are those of the command line; ``EXIT_CODES`` in ``townlet_adapters.cli.errors`` maps them.
 """
@@ -29,13 +29,13 @@ class TownletError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a text that a person wrote.
+    """One mistake in a text that a person wrote.
 
     Attributes:
-        key: dotted path of the key at fault, empty when the whole text is.
-        found: what stands there, in words.
-        allowed: what may stand there, or what to do.
-        file: file the text came from, or a name such as ``--set``.
+        key: dotted path of the wrong key, empty when the whole text is wrong.
+        found: the text that was found, in words.
+        allowed: the values that are allowed, or the action to take.
+        file: the file that holds the text, or a name such as ``--set``.
         line: line number from 1, or None when unknown.
     """
 
@@ -46,21 +46,21 @@ class Problem:
     line: int | None = None
 
     def __str__(self) -> str:
-        """Spell the problem as ``FILE:LINE: key.path: what was found; what is allowed``."""
+        """Format the problem as ``FILE:LINE: key.path: what was found; what is allowed``."""
         place = f"{self.file}:{self.line}" if self.line is not None else self.file
         parts = [part for part in (place, self.key) if part]
         return ": ".join([*parts, "; ".join(part for part in (self.found, self.allowed) if part)])
 
 
 class ConfigError(TownletError):
-    """A config, map or manifest cannot be used as it stands.
+    """A config, map or manifest is invalid.
 
     Attributes:
         problems: every problem found, in the order of the text.
     """
 
     def __init__(self, *problems: Problem) -> None:
-        """Collect the problems; the message is one line for each."""
+        """Keep the problems; the message has one line for each."""
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
 
@@ -92,7 +92,7 @@ class OutputError(TownletError):
 
 
 class OutputLostError(OutputError):
-    """What a run that has lived leaves behind cannot be written."""
+    """The output of a run that has executed ticks cannot be written."""
 
 
 class NoRunFolderError(OutputError):
@@ -103,7 +103,7 @@ class MissingExtraError(TownletError):
     """An optional dependency is not installed; the message names the command that installs it."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        """Name the feature that was asked for and the extra that brings it."""
+        """Take the feature that was requested and the extra that provides it."""
         self.extra = extra
         super().__init__(f"{feature} needs the extra '{extra}': pip install 'townlet[{extra}]'")
 
@@ -118,13 +118,13 @@ class WorldError(TownletError):
     Attributes:
         tick: the tick that was being executed.
         phase: number of the phase (DOMAIN section 1), or None when unknown.
-        agent_id: the resident being served, or None.
+        agent_id: the resident that was being processed, or None.
     """
 
     def __init__(
         self, message: str, *, tick: int, phase: int | None = None, agent_id: str | None = None
     ) -> None:
-        """Keep where it happened beside what happened."""
+        """Keep the place of the failure beside the message."""
         self.tick, self.phase, self.agent_id = tick, phase, agent_id
         super().__init__(message)
 
@@ -134,11 +134,11 @@ class PolicyError(TownletError):
 
     Attributes:
         tick: the tick that was to be decided.
-        agent_id: the resident being decided for, or None.
+        agent_id: the resident that the policy was deciding for, or None.
     """
 
     def __init__(self, message: str, *, tick: int, agent_id: str | None = None) -> None:
-        """Keep where it happened beside what happened."""
+        """Keep the place of the failure beside the message."""
         self.tick, self.agent_id = tick, agent_id
         super().__init__(message)
 
@@ -148,13 +148,13 @@ class LoopFailedError(TownletError):
 
 
 class EmptyTownError(TownletError):
-    """A run ended with nobody in town.
+    """A run ended without any resident in town.
 
     Attributes:
-        summary: what the run came to until then.
+        summary: the summary of the run.
     """
 
     def __init__(self, message: str, summary: RunSummary) -> None:
-        """Keep the summary, which the run can no longer return."""
+        """Keep the summary, because the run cannot return it."""
         self.summary = summary
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Asking plugins about their commands without trusting them: limits, a budget, nobody can hurt the town."""
+"""Calls the commands of plugins without trusting them: answers have limits, and calls have a budget."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -39,12 +39,12 @@ _ITEMS: Final = ("meal", "ingredients")
 
 
 def may(role: Role, needed: Role) -> bool:
-    """Tell whether a role may give a command that needs another."""
+    """Return whether a role may give a command that needs the role ``needed``."""
     return role == "admin" or needed == "viewer"
 
 
 class CommandHandlers:
-    """The commands that plugins add; for the loop's own thread, but for ``counters``."""
+    """The commands that plugins add; for the loop's own thread, except ``counters``."""
 
     def __init__(
         self,
@@ -53,46 +53,46 @@ class CommandHandlers:
         budget_seconds: float = DEFAULT_BUDGET,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Take what is offered.
+        """Take the offered commands.
 
         Args:
-            offered: commands, each with a name of its own.
-            budget_seconds: what one call may take; the answer of a longer one is dropped.
-            clock: seconds that never go back.
+            offered: commands with unique names.
+            budget_seconds: duration that one call may take; the answer of a longer call is discarded.
+            clock: monotonic seconds.
 
         Raises:
-            ContractError: when two of them have one name.
+            ContractError: when two of them have the same name.
         """
         self._functions = {each.spec.name: each.function for each in offered}
         self._specs: Specs = MappingProxyType({each.spec.name: each.spec for each in offered})
         if len(self._specs) < len(offered):
             names = ", ".join(each.spec.name for each in offered)
-            raise ContractError(f"commands need names of their own, not {names}")
+            raise ContractError(f"command names must be unique; found: {names}")
         self._isolation = Isolation(self._functions, what=_STAGE, budget_seconds=budget_seconds, clock=clock)
 
     @property
     def specs(self) -> Specs:
-        """What is offered."""
+        """The specs of the offered commands by name."""
         return self._specs
 
     def counters(self) -> Mapping[str, HookCounts]:
-        """Tell what each command that was ever asked, or is disabled, did; from any thread."""
+        """Return the counts of each command that was called or is disabled; callable from any thread."""
         counts = self._isolation.counters()
         return {name: each for name, each in counts.items() if each.calls or each.disabled}
 
     def is_disabled(self, name: str) -> bool:
-        """Tell whether a command is asked no more."""
+        """Return whether a command is disabled."""
         return self._isolation.is_disabled(name)
 
     def ask(self, context: CommandContext, obeyed: Specs) -> CommandDone | CommandRefused | None:
-        """Ask a command that is not disabled.
+        """Call a command that is not disabled.
 
         Args:
-            context: what is asked; its own copy, for nothing that is done to it matters.
-            obeyed: what the world obeys.
+            context: the request; a copy for this call alone, because the plugin may change it.
+            obeyed: the commands that the world accepts.
 
         Returns:
-            A checked copy of the answer; None when it was dropped.
+            A checked copy of the answer; None when it was discarded.
         """
         name = context.command
         function, spec = self._functions[name], self._specs[name]
@@ -108,18 +108,18 @@ class CommandHandlers:
         return None
 
     def take_rejections(self) -> tuple[PluginRejected, ...]:
-        """Hand over what was dropped since the last time, in order."""
+        """Return the answers discarded since the last call, in order, and forget them."""
         return self._isolation.take_rejections()
 
     def export_state(self) -> JsonObject:
-        """Tell which commands are disabled or on the way to it; empty while all behave."""
+        """Return the commands that are disabled or had overruns; empty without any."""
         return self._isolation.export_state()
 
     def import_state(self, state: JsonValue) -> None:
         """Continue from an exported state.
 
         Raises:
-            SnapshotError: when it was not exported by such commands; nothing was changed then.
+            SnapshotError: when such commands did not export the state; nothing was changed then.
         """
         self._isolation.import_state(state)
 
@@ -127,7 +127,7 @@ class CommandHandlers:
 def context_of(
     request: Command, spec: CommandSpec, observation: ObservationBatch, seed: int, ticks_per_day: int
 ) -> CommandContext:
-    """Make what a plugin's command is shown: copies of everything, made for this one call."""
+    """Build the context of one call of a plugin's command; everything in it is a copy."""
     tick = observation.tick
     return CommandContext(
         command=request.name,
@@ -151,7 +151,7 @@ def _residents(observation: ObservationBatch) -> list[ResidentSeen]:
 
 
 def _viewed(view: TownView, living: Sequence[tuple[int, str]], serials: Sequence[int]) -> list[ResidentSeen]:
-    # To the type checker every memoryview is flat.
+    # The type checker treats every memoryview as flat.
     tiles, carried = (cast("list[list[int]]", each.tolist()) for each in (view.xy, view.inventory))
     needs, wallets = cast("list[list[float]]", view.needs.tolist()), view.wallet.tolist()
     return [
@@ -168,41 +168,42 @@ def _viewed(view: TownView, living: Sequence[tuple[int, str]], serials: Sequence
 
 
 def _read_answer(answer: object, spec: CommandSpec, obeyed: Specs) -> CommandDone | CommandRefused:
-    # Exact types, here and below: a subclass could say one thing when it is checked and another when used.
+    # Exact types, here and below: a subclass could return one value when checked and another when used.
     if type(answer) is CommandRefused:
-        code = cast("object", answer.code)  # nothing has checked the types of a stranger's fields
+        code = cast("object", answer.code)  # the types of a plugin's fields are unchecked
         if type(code) is not str or code not in ERROR_CODES:
-            raise LimitError(f"there is no such code; there is: {', '.join(sorted(ERROR_CODES))}")
+            raise LimitError(f"unknown code; known: {', '.join(sorted(ERROR_CODES))}")
         if not is_line(answer.reason, LONGEST_REFUSAL) or not answer.reason:
-            raise LimitError(f"a reason has 1 to {LONGEST_REFUSAL} printable characters")
+            raise LimitError(f"a reason must have 1 to {LONGEST_REFUSAL} printable characters")
         return CommandRefused(answer.reason, answer.code)
     if type(answer) is not CommandDone:
-        raise WrongTypeError(f"a command answers CommandDone or CommandRefused, not {type_name(answer)}")
+        raise WrongTypeError(f"a command must return CommandDone or CommandRefused, not {type_name(answer)}")
     given = cast("object", answer.commands)
     if type(given) is not tuple and type(given) is not list:
-        raise WrongTypeError(f"the commands are a tuple or list, not {type_name(given)}")
+        raise WrongTypeError(f"commands must be a tuple or list, not {type_name(given)}")
     if len(given) > MOST_COMMANDS:
         raise LimitError(f"{len(given)} commands to the world; allowed: at most {MOST_COMMANDS}")
     commands = tuple(_read_command(each, spec, obeyed) for each in given)
     try:
         result = checked_json(answer.result, LARGEST_RESULT)
     except ValueError as error:
-        raise LimitError(f"the result cannot be told as JSON: {error}") from error
+        raise LimitError(f"the result cannot be written as JSON: {error}") from error
     if not isinstance(result, Mapping):
-        raise WrongTypeError(f"a result is a dict, not {type_name(answer.result)}")
+        raise WrongTypeError(f"a result must be a dict, not {type_name(answer.result)}")
     return CommandDone(commands, result)
 
 
 def _read_command(given: object, spec: CommandSpec, obeyed: Specs) -> Command:
     if type(given) is not Command:
-        raise WrongTypeError(f"the world is given Commands, not {type_name(given)}")
+        raise WrongTypeError(f"commands must hold Command objects, not {type_name(given)}")
     wanted = obeyed.get(given.name) if type(given.name) is str else None
     if wanted is None:
-        raise LimitError(f"the world obeys no {given.name!r:.80}; it obeys: {', '.join(obeyed) or 'nothing'}")
+        known = ", ".join(obeyed) or "none"
+        raise LimitError(f"the world has no command {given.name!r:.80}; known: {known}")
     if not may(spec.role, wanted.role):
-        raise LimitError(f"{spec.name} is for a {spec.role}, who may not {wanted.name}")
+        raise LimitError(f"{spec.name} needs the role {spec.role}, which may not give {wanted.name}")
     if type(given.args) is not dict:
-        raise WrongTypeError(f"arguments are a dict, not {type_name(given.args)}")
+        raise WrongTypeError(f"arguments must be a dict, not {type_name(given.args)}")
     try:
         return Command(wanted.name, wanted.read(given.args))
     except ValueError as error:

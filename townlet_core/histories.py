@@ -1,4 +1,4 @@
-"""What is remembered of the latest facts, for whoever asks later; bounded in every direction."""
+"""The latest facts of a run, for later queries; limited by age and number."""
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from townlet_core.events.schema import event_data, family_of
 
 @dataclass(frozen=True, slots=True)
 class HistorySettings:
-    """How much is remembered.
+    """How many facts are kept.
 
     Attributes:
         queue_ticks: facts of the family ``queue`` are kept for this many ticks.
         rivalry_events: number of facts of the family ``rivalry`` that are kept.
-        policy_facts: number of facts of the family ``policy`` that are kept, the newest for each kind
+        policy_facts: number of facts of the family ``policy`` that are kept: the newest for each kind
             and resident.
     """
 
@@ -26,14 +26,14 @@ class HistorySettings:
 
 
 HISTORY_FAMILIES: Final = frozenset({"queue", "rivalry", "policy"})
-"""Families of kinds that a history keeps."""
+"""The families of kinds that are kept."""
 
 
 class Histories:
-    """The latest facts of a run in this process; a view of the run, so no part of a snapshot."""
+    """The latest facts of a run in this process; not part of a snapshot."""
 
     def __init__(self, settings: HistorySettings) -> None:
-        """Start with nothing remembered."""
+        """Start without any fact."""
         self._settings = settings
         self._queue: deque[Fact] = deque()
         self._rivalry: deque[Fact] = deque(maxlen=settings.rivalry_events)
@@ -41,16 +41,16 @@ class Histories:
 
     @property
     def queue_events(self) -> tuple[Fact, ...]:
-        """Facts of queues over the last ``queue_ticks`` ticks, oldest first."""
+        """Facts about queues in the last ``queue_ticks`` ticks, oldest first."""
         return tuple(self._queue)
 
     @property
     def rivalry_events(self) -> tuple[Fact, ...]:
-        """The last digests of conflicts, oldest first."""
+        """The latest digests of conflicts, oldest first."""
         return tuple(self._rivalry)
 
     def latest_policy(self, kind: str) -> Mapping[str, Fact]:
-        """Tell the newest fact of a policy kind for each resident; one about nobody stands under ``""``."""
+        """Return the newest fact of a policy kind by resident; ``""`` has the one without a resident."""
         return {agent: fact for (of, agent), fact in self._policy.items() if of == kind}
 
     def remember(self, fact: Fact) -> None:
@@ -64,7 +64,7 @@ class Histories:
             self._remember_policy(fact)
 
     def forget_before(self, tick: int) -> None:
-        """Drop what is too old at the end of ``tick``."""
+        """Discard the facts that are too old at the end of ``tick``."""
         queue, oldest = self._queue, tick - self._settings.queue_ticks
         while queue and queue[0].tick <= oldest:
             queue.popleft()

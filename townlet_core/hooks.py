@@ -1,4 +1,4 @@
-"""Asking hooks without trusting them: in order, with limits, and nobody who can hurt the town."""
+"""Calls affordance hooks without trusting them: in order, and with limits on answers and durations."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,20 +32,20 @@ from townlet_core.isolation import (
 )
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
-_SPELT_BELOW: Final = 2**64
+_PRINTED_BELOW: Final = 2**64
 
 HookFunction: TypeAlias = Callable[[HookContext], object]
-"""One stage of a hook; what it should return stands in ``townlet_plugins.hookspecs``."""
+"""One stage of a hook; ``townlet_plugins.hookspecs`` describes what it may return."""
 
 
 @dataclass(frozen=True, slots=True)
 class AffordanceHook:
-    """What one plugin answers when objects are used.
+    """One plugin's hook into the use of objects.
 
     Attributes:
         name: the plugin's entry-point name, which manifests use.
-        stages: a function for each stage that it answers at.
-        digest: digest of the code, empty when nobody took one; part of a snapshot's identity.
+        stages: a function for each stage that it handles.
+        digest: digest of the code, empty when none was taken; part of a snapshot's identity.
     """
 
     name: str
@@ -57,7 +57,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 class HookRunner:
-    """The hooks of one run, in the order of its config (``AffordanceHooks``)."""
+    """The hooks of one run, in the order of its config (implements ``AffordanceHooks``)."""
 
     def __init__(
         self,
@@ -66,42 +66,42 @@ class HookRunner:
         budget_seconds: float = DEFAULT_BUDGET,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Take the hooks; none is asked before ``begin``.
+        """Take the hooks; none is called before ``begin``.
 
         Args:
-            hooks: in the order in which they are asked.
-            budget_seconds: what one call may take; the answer of a longer one is dropped.
-            clock: seconds that never go back.
+            hooks: in the order in which they are called.
+            budget_seconds: duration that one call may take; the answer of a longer call is discarded.
+            clock: monotonic seconds.
 
         Raises:
-            ContractError: when two hooks have one name.
+            ContractError: when two hooks have the same name.
         """
         self._hooks = {hook.name: hook for hook in hooks}
         self._isolation = Isolation(self._hooks, what="hook", budget_seconds=budget_seconds, clock=clock)
         if len(self._hooks) < len(hooks):
             names = ", ".join(hook.name for hook in hooks)
-            raise ContractError(f"hooks need names of their own, not {names}")
+            raise ContractError(f"hook names must be unique; found: {names}")
 
     @property
     def active(self) -> Mapping[str, frozenset[HookStage]]:
-        """Name of each hook -> stages that it answers at; in the order in which they are asked."""
+        """Name of each hook -> stages that it handles; in the order in which they are called."""
         return {hook.name: frozenset(hook.stages) for hook in self._hooks.values()}
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """Name of each hook -> digest of its code, empty where nobody took one."""
+        """Name of each hook -> digest of its code, empty when none was taken."""
         return {hook.name: hook.digest for hook in self._hooks.values()}
 
     def counters(self) -> Mapping[str, HookCounts]:
-        """Tell what each hook did since the run began; from any thread."""
+        """Return the counts of each hook since the run began; callable from any thread."""
         return self._isolation.counters()
 
     def begin(self) -> None:
-        """Prepare for a run from its start: nobody is disabled, all counts are 0."""
+        """Prepare for a run from its start: no hook is disabled, all counts are 0."""
         self._isolation.begin()
 
     def before(self, names: Sequence[str], context: HookContext) -> Cancel | None:
-        """Ask before a use is charged; the first refusal ends the asking."""
+        """Call the hooks before a use is charged; the first refusal ends the calls."""
         for name in names:
             cancel = self._ask(name, context, _read_before)
             if cancel is not None:
@@ -109,7 +109,7 @@ class HookRunner:
         return None
 
     def after(self, names: Sequence[str], context: HookContext) -> Mapping[str, float]:
-        """Ask when a use has had its effects; what all hooks add, by effect key."""
+        """Call the hooks when a use has had its effects; returns what all hooks add, by effect key."""
         total: dict[str, float] = {}
         for name in names:
             for key, amount in self._ask(name, context, _read_after) or ():
@@ -117,30 +117,30 @@ class HookRunner:
         return total
 
     def failed(self, names: Sequence[str], context: HookContext) -> None:
-        """Tell that a use failed."""
+        """Call the hooks when a use failed."""
         for name in names:
             self._ask(name, context, _read_failed)
 
     def take_rejections(self) -> tuple[PluginRejected, ...]:
-        """Hand over what was dropped since the last time, in order."""
+        """Return the answers discarded since the last call, in order, and forget them."""
         return self._isolation.take_rejections()
 
     def export_state(self) -> JsonObject:
-        """Tell who is disabled or on the way to it; empty while everybody behaves."""
+        """Return the hooks that are disabled or had overruns; empty without any."""
         return self._isolation.export_state()
 
     def import_state(self, state: JsonValue) -> None:
         """Continue from an exported state.
 
         Raises:
-            SnapshotError: when it was not exported by such hooks; nothing was changed then.
+            SnapshotError: when such hooks did not export the state; nothing was changed then.
         """
         self._isolation.import_state(state)
 
     def _ask(
         self, name: str, context: HookContext, read: Callable[[object, HookContext], AnswerT]
     ) -> AnswerT | None:
-        """Call one hook; None when it is disabled or its answer was dropped."""
+        """Call one hook; None when it is disabled or its answer was discarded."""
         function = self._hooks[name].stages.get(context.stage)
         if function is None or self._isolation.is_disabled(name):
             return None
@@ -163,19 +163,19 @@ def _read_before(answer: object, _context: HookContext) -> Cancel | None:
     if answer is None:
         return None
     if type(answer) is not Cancel or type(answer.reason) is not str:
-        raise WrongTypeError(f"a before-hook answers None or Cancel(reason), not {type_name(answer)}")
+        raise WrongTypeError(f"a before-hook must return None or Cancel(reason), not {type_name(answer)}")
     reason = answer.reason
     if not 0 < len(reason) <= LONGEST_REASON or not reason.isprintable():
-        raise LimitError(f"a reason has 1 to {LONGEST_REASON} printable characters")
+        raise LimitError(f"a reason must have 1 to {LONGEST_REASON} printable characters")
     return Cancel(reason)
 
 
 def _read_after(answer: object, context: HookContext) -> list[tuple[str, float]]:
-    """Copy effects that are within the limits, so that nobody can change them afterwards."""
+    """Copy effects that are within the limits, so that the plugin cannot change them afterwards."""
     if answer is None:
         return []
     if type(answer) is not list and type(answer) is not tuple:
-        raise WrongTypeError(f"an after-hook answers None or a list of effects, not {type_name(answer)}")
+        raise WrongTypeError(f"an after-hook must return None or a list of effects, not {type_name(answer)}")
     if len(answer) > MOST_EFFECTS:
         raise LimitError(f"{len(answer)} effects; allowed: at most {MOST_EFFECTS}")
     return [_read_effect(effect, context) for effect in answer]
@@ -183,17 +183,19 @@ def _read_after(answer: object, context: HookContext) -> list[tuple[str, float]]
 
 def _read_failed(answer: object, _context: HookContext) -> None:
     if answer is not None:
-        raise WrongTypeError(f"a failed-hook answers None, not {type_name(answer)}")
+        raise WrongTypeError(f"a failed-hook must return None, not {type_name(answer)}")
 
 
 def _read_effect(effect: object, context: HookContext) -> tuple[str, float]:
-    # Exact types: a subclass could say one thing when it is checked and another when it is used.
+    # Exact types: a subclass could return one value when checked and another when used.
     if type(effect) is NeedEffect:
         _require_name("need", effect.need, context.needs)
         if type(effect.amount) is not float and type(effect.amount) is not int:
-            raise WrongTypeError(f"the amount of a NeedEffect is a number, not {type_name(effect.amount)}")
+            raise WrongTypeError(
+                f"the amount of a NeedEffect must be a number, not {type_name(effect.amount)}"
+            )
         if not -MOST_NEED <= effect.amount <= MOST_NEED:
-            found = _spell(effect.amount)
+            found = _format_amount(effect.amount)
             raise LimitError(f"need:{effect.need} {found}; allowed: -{MOST_NEED} to {MOST_NEED}")
         return f"need:{effect.need}", float(effect.amount)
     if type(effect) is StockEffect:
@@ -205,25 +207,25 @@ def _read_effect(effect: object, context: HookContext) -> tuple[str, float]:
     if type(effect) is MoneyEffect:
         return _whole("money", effect.amount, MOST_MONEY)
     raise WrongTypeError(
-        f"an effect is a NeedEffect, StockEffect, InventoryEffect or MoneyEffect, not {type_name(effect)}"
+        f"an effect is NeedEffect, StockEffect, InventoryEffect or MoneyEffect, not {type_name(effect)}"
     )
 
 
 def _require_name(base: str, name: object, known: Mapping[str, object]) -> None:
     if type(name) is not str:
-        raise WrongTypeError(f"the name in an effect on {base} is text, not {type_name(name)}")
+        raise WrongTypeError(f"the name in an effect on {base} must be text, not {type_name(name)}")
     if name not in known:
-        raise LimitError(f"{base}:{name!r:.40}; there is: {', '.join(known) or 'nothing'}")
+        raise LimitError(f"unknown name {base}:{name!r:.40}; known: {', '.join(known) or 'none'}")
 
 
 def _whole(key: str, amount: object, most: int) -> tuple[str, int]:
     if type(amount) is not int:
-        raise WrongTypeError(f"the amount of {key} is a whole number, not {type_name(amount)}")
+        raise WrongTypeError(f"the amount of {key} must be a whole number, not {type_name(amount)}")
     if not -most <= amount <= most:
-        raise LimitError(f"{key} {_spell(amount)}; allowed: -{most} to {most}")
+        raise LimitError(f"{key} {_format_amount(amount)}; allowed: -{most} to {most}")
     return key, amount
 
 
-def _spell(amount: float) -> str:
-    """Spell a number, but not one of a million digits: that would take longer than any budget."""
-    return repr(amount) if type(amount) is float or abs(amount) < _SPELT_BELOW else "beyond 64 bits"
+def _format_amount(amount: float) -> str:
+    """Format a number, but not one of a million digits: that would take longer than any budget."""
+    return repr(amount) if type(amount) is float or abs(amount) < _PRINTED_BELOW else "beyond 64 bits"

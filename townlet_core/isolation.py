@@ -1,7 +1,7 @@
-"""Calling what strangers wrote: within a budget, counted, and no more after the rules were broken.
+"""Calls plugin code within a budget, counts its failures, and disables it when it breaks the rules.
 
-What a stranger raises, KeyboardInterrupt excepted, stays here: that one is the operator's. A call that never
-returns cannot be stopped from within the process.
+Every exception of plugin code is caught here, except KeyboardInterrupt, which comes from the operator. A call
+that never returns cannot be stopped from within the process.
 """
 
 import logging
@@ -18,7 +18,7 @@ from townlet_core.jsonvalue import JsonObject, JsonValue
 _LOG = logging.getLogger(__name__)
 
 MOST_OVERRUNS: Final = 3
-"""The call over the budget with this number disables its function."""
+"""The number of calls over the budget after which a function is disabled."""
 DEFAULT_BUDGET: Final = 0.05
 """Seconds that one call may take."""
 _LONGEST_PROBLEM: Final = 200
@@ -27,26 +27,26 @@ AnswerT = TypeVar("AnswerT")
 
 
 class LimitError(Exception):
-    """An answer of the right type goes beyond a limit. Raised by whoever reads one; never leaves ``call``."""
+    """An answer of the right type exceeds a limit. Raised by the reader of an answer, caught in ``call``."""
 
 
 class WrongTypeError(Exception):
-    """An answer is none of those that are allowed. Raised and kept as ``LimitError``."""
+    """An answer has a type that is not allowed. Raised and caught like ``LimitError``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """There is no answer, or none that counts.
+    """The answer is missing or invalid.
 
     Attributes:
-        problem: what was wrong, in words that may differ from run to run.
+        problem: the reason; the text may differ from run to run.
     """
 
     problem: str
 
 
 class _Record:
-    """What one function did so far."""
+    """The counts of one function."""
 
     def __init__(self) -> None:
         self.calls = self.failures = self.overruns = 0
@@ -55,7 +55,7 @@ class _Record:
 
 
 class Isolation:
-    """The functions of strangers that one run may call, by name; for one thread, but for ``counters``."""
+    """The plugin functions that one run may call, by name; for one thread, except ``counters``."""
 
     def __init__(
         self,
@@ -65,32 +65,32 @@ class Isolation:
         budget_seconds: float = DEFAULT_BUDGET,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Start with clean records.
+        """Start with all counts at 0.
 
         Args:
-            names: of the functions, in order.
+            names: names of the functions, in order.
             what: what each of them is, for messages: ``hook``, ``command``.
-            budget_seconds: what one call may take; the answer of a longer one is dropped.
-            clock: seconds that never go back.
+            budget_seconds: duration that one call may take; the answer of a longer call is discarded.
+            clock: monotonic seconds.
         """
         self._what, self._budget, self._clock = what, budget_seconds, clock
         self._records = {name: _Record() for name in names}
         self._rejected: list[PluginRejected] = []
 
     def counters(self) -> Mapping[str, HookCounts]:
-        """Tell what each function did since the run began; from any thread."""
+        """Return the counts of each function since the run began; callable from any thread."""
         return {
             name: HookCounts(each.calls, each.failures, each.overruns, each.disabled)
             for name, each in self._records.items()
         }
 
     def begin(self) -> None:
-        """Prepare for a run from its start: nobody is disabled, all counts are 0, nothing is to be told."""
+        """Prepare for a run from its start: no function is disabled, all counts are 0, no rejection waits."""
         self._records = {name: _Record() for name in self._records}
         self._rejected.clear()
 
     def is_disabled(self, name: str) -> bool:
-        """Tell whether a function is not to be called any more."""
+        """Return whether a function is not to be called any more."""
         return self._records[name].disabled
 
     def call(
@@ -99,10 +99,10 @@ class Isolation:
         """Call a function that is not disabled, and read its answer.
 
         Args:
-            name: of the function.
+            name: name of the function.
             function: calls it.
             read: checks and copies the answer; raises ``LimitError`` or ``WrongTypeError``.
-            where: about what it is called, for the log.
+            where: the occasion of the call, for the log.
         """
         record = self._records[name]
         record.calls += 1
@@ -117,7 +117,7 @@ class Isolation:
         except LimitError as limit:
             record.failures += 1
             return self._drop(name, where, describe(limit))
-        except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever it does, the town goes on
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: no exception of a plugin ends the run
             record.failures += 1
             return self._drop(name, where, describe(error), disable=True)
         record.overruns += 1
@@ -127,18 +127,18 @@ class Isolation:
         )
         return self._drop(name, where, problem, disable=record.overruns >= MOST_OVERRUNS)
 
-    def reject(self, told: PluginRejected) -> None:
-        """Keep what is to be told of a dropped answer, for ``take_rejections``."""
-        self._rejected.append(told)
+    def reject(self, rejected: PluginRejected) -> None:
+        """Keep a diagnostic about a discarded answer for ``take_rejections``."""
+        self._rejected.append(rejected)
 
     def take_rejections(self) -> tuple[PluginRejected, ...]:
-        """Hand over what was dropped since the last time, in order."""
+        """Return the answers discarded since the last call, in order, and forget them."""
         taken = tuple(self._rejected)
         self._rejected.clear()
         return taken
 
     def export_state(self) -> JsonObject:
-        """Tell who is disabled or on the way to it; empty while everybody behaves."""
+        """Return the functions that are disabled or had overruns; empty without any."""
         state: dict[str, JsonValue] = {}
         for name, each in self._records.items():
             if each.disabled or each.overruns:
@@ -149,7 +149,7 @@ class Isolation:
         """Continue from an exported state.
 
         Raises:
-            SnapshotError: when it was not exported by such functions; nothing was changed then.
+            SnapshotError: when such functions did not export the state; nothing was changed then.
         """
         found: list[tuple[str, bool, int]] = []
         for name, each in state.items() if isinstance(state, Mapping) else [("", None)]:
@@ -165,7 +165,7 @@ class Isolation:
             self._records[name].disabled, self._records[name].overruns = disabled, overruns
 
     def _drop(self, name: str, where: str, problem: str, *, disable: bool = False) -> Dropped:
-        """Drop an answer; the first time and the last one are told in the log, too."""
+        """Discard an answer; the first time and the disabling are also logged."""
         record = self._records[name]
         if disable:
             record.disabled = True
@@ -177,7 +177,7 @@ class Isolation:
 
 
 def describe(error: BaseException) -> str:
-    """Say what was raised; the text is the stranger's own, and may itself raise, lie or be endless."""
+    """Describe an exception; its text comes from the plugin and may itself raise, lie or be endless."""
     if type(error) is WrongTypeError or type(error) is LimitError:
         return str(error)
     try:
@@ -192,7 +192,7 @@ def describe(error: BaseException) -> str:
 
 
 def type_name(value: object) -> str:
-    """Name the type of whatever a stranger gave."""
-    # By the descriptor of ``type`` itself: a metaclass can say anything.
+    """Return the name of the type of a value from a plugin."""
+    # By the descriptor of ``type`` itself: a metaclass can return any name.
     name: str = type.__dict__["__name__"].__get__(type(value))
     return "".join(each if each.isprintable() else " " for each in name[:_LONGEST_PROBLEM])

@@ -8,13 +8,13 @@ from townlet_core.dto.outcome import StepOutcome
 
 
 class TickIterator(Iterator[StepOutcome]):
-    """Executes one tick for each outcome asked for; warns when it is thrown away unused.
+    """Executes one tick for each outcome that is requested; warns when it is discarded unused.
 
-    A dropped generator would run nothing and say nothing.
+    A discarded generator would execute nothing without any sign of it.
     """
 
     def __init__(self, outcomes: Iterator[StepOutcome]) -> None:
-        """Wrap what executes the ticks."""
+        """Wrap the generator that executes the ticks."""
         self._outcomes = outcomes
         self._used = False
 
@@ -28,7 +28,7 @@ class TickIterator(Iterator[StepOutcome]):
     def __del__(self) -> None:
         if not self._used:
             warnings.warn(
-                "iterate() was called but its ticks never ran: loop over it, or call run_for()",
+                "iterate() was called, but its ticks were never executed: loop over it, or call run_for()",
                 ResourceWarning,
                 stacklevel=2,
                 source=self,

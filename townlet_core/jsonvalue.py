@@ -1,4 +1,4 @@
-"""JSON as a type, and its one canonical spelling."""
+"""JSON as a type, and its one canonical form."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ def _as_dict(value: object) -> dict[str, JsonValue]:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-# Made once: ``json.dumps`` makes an encoder for every call that asks for anything but its defaults.
+# Created once: ``json.dumps`` creates an encoder for every call with other than default arguments.
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_as_dict
 )
 
 
 def canonical_json(value: JsonValue) -> bytes:
-    """Spell ``value`` as canonical JSON: sorted keys, no spaces, UTF-8, shortest floats.
+    """Encode ``value`` as canonical JSON: sorted keys, no spaces, UTF-8, shortest floats.
 
-    This is the only spelling that digests are taken over.
+    Digests are computed over this form only.
 
     Raises:
         ValueError: if the value holds NaN or infinity.
@@ -40,16 +40,16 @@ _DEEPEST: Final = 32
 
 
 def checked_json(value: object, most: int) -> JsonValue:
-    """Check what a stranger calls JSON, and copy it into plain dicts and lists that only the caller knows.
+    """Check a value from a plugin and copy it into plain dicts and lists that only the caller holds.
 
-    Only the built-in types themselves are taken: a subclass could say one thing now and another later.
+    Only the built-in types themselves are accepted: a subclass could return one value now and another later.
 
     Args:
-        value: what was given.
-        most: how many values and characters there may be, together.
+        value: the value to check.
+        most: how many values and characters it may have, together.
 
     Raises:
-        ValueError: when it is not JSON, holds numbers beyond 64 bits or text that is no Unicode, or is too
+        ValueError: when it is not JSON, holds numbers beyond 64 bits or text that is not Unicode, or is too
             large or too deep.
     """
     copied, _ = _copied(value, most, _DEEPEST)
@@ -57,16 +57,16 @@ def checked_json(value: object, most: int) -> JsonValue:
 
 
 def _copied(value: object, left: int, depth: int) -> tuple[JsonValue, int]:
-    """Copy a value and tell how much may still come."""
+    """Copy a value; return the copy and how much more may follow."""
     left -= 1 + (len(value) if type(value) is str else 0)
     if left < 0 or depth < 0:
-        raise ValueError("it is too large or too deep")
+        raise ValueError("the value is too large or too deep")
     if type(value) is dict:
         copy: dict[str, JsonValue] = {}
         for key, item in value.items():
             name, left = _copied(key, left, depth - 1)
             if type(name) is not str:
-                raise ValueError("a key is no text")
+                raise ValueError("a key is not text")
             copy[name], left = _copied(item, left, depth - 1)
         return copy, left
     if type(value) is list or type(value) is tuple:
@@ -82,4 +82,4 @@ def _copied(value: object, left: int, depth: int) -> tuple[JsonValue, int]:
         return value, left
     if (type(value) is int and -(2**63) <= value < 2**63) or (type(value) is float and isfinite(value)):
         return value, left
-    raise ValueError("a value in it is no JSON, or a number beyond 64 bits")
+    raise ValueError("it holds a value that is not JSON, or a number beyond 64 bits")

@@ -1,4 +1,4 @@
-"""In what order a town lives: decide, step, observe, publish."""
+"""The simulation loop: decide, step, observe, publish."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ from townlet_core.commands import CommandBus
 from townlet_core.digest import FactDigest
 from townlet_core.dispatch import EventDispatcher
 from townlet_core.dto.action import ActionBatch, PolicyIdentity
-from townlet_core.dto.frame import PICTURED_DECIMALS, StateFrame, TownFrame
+from townlet_core.dto.frame import FRAME_DECIMALS, StateFrame, TownFrame
 from townlet_core.dto.health import LoopFigures
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
@@ -55,18 +55,18 @@ from townlet_core.vitals import Hooks, Vitals, no_hooks
 _LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, TickSummary], object]
-"""Called after every tick with the number of ticks done and the tick's numbers."""
+"""Called after every tick with the number of ticks done and the tick's summary."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """What a run is called.
+    """The identity of a run.
 
     Attributes:
         seed: an integer in [0, 2**64).
-        run_id: id of the run, empty where nobody needs one.
+        run_id: id of the run, may be empty.
         config_digest: digest of the resolved config.
-        snapshot: what a snapshot must agree on to be resumed here (``sim_digest``, ...).
+        snapshot: the values that a snapshot must share to be resumed here (``sim_digest``, ...).
     """
 
     seed: int
@@ -77,11 +77,11 @@ class RunIdentity:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSchedule:
-    """Who keeps snapshots while the town lives; composition writes the files.
+    """When to save snapshots during a run, and how; composition writes the files.
 
     Attributes:
         every_ticks: number of ticks between two snapshots, at least 1.
-        save: keeps a snapshot; what it raises ends the run but leaves the loop whole.
+        save: saves a snapshot; an exception of it ends the run but leaves the loop usable.
     """
 
     every_ticks: int
@@ -89,9 +89,9 @@ class SnapshotSchedule:
 
 
 class SimulationLoop:
-    """One world, one policy, and everybody who watches; called from one thread.
+    """Runs one world and one policy with their observers and listeners; called from one thread.
 
-    The parts are the caller's: the loop begins and restores them, but never closes them.
+    The parts belong to the caller: the loop begins and restores them, but never closes them.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a simulation, each named where it is given
@@ -115,24 +115,24 @@ class SimulationLoop:
         """Put the parts together; nothing runs before ``begin``, ``restore`` or the first step.
 
         Args:
-            world: what is stepped.
-            policy: who decides.
-            run: what the run is called.
-            dispatcher: who hears of it; nobody by default.
-            observers: who watches, in the order of their facts.
+            world: the world to step.
+            policy: the policy that decides.
+            run: the identity of the run.
+            dispatcher: passes events to listeners; by default there are none.
+            observers: called in this order, which is also the order of their facts.
             digest: whether to keep the chain of hashes over all facts.
-            pacer: how fast to run; as fast as possible by default.
-            snapshots: who keeps snapshots; nobody by default.
-            save_failure: keeps the snapshot of a failed simulation, which can be looked at but not
-                resumed, and tells its path; nobody by default.
-            hooks: tells the counts of the plugins' hooks for ``loop.health``; there are none by default.
-            plugins: counts of what became of plugins, for ``loop.health``; there are none by default.
-            events: every kind that may be told; a part that tells another one has failed. None takes all.
-            handlers: the commands that plugins add to those of the world; none by default.
+            pacer: sets the speed; by default as fast as possible.
+            snapshots: when to save snapshots, and how; by default none are saved.
+            save_failure: saves the snapshot of a failed simulation, which can be inspected but not
+                resumed, and returns its path; by default none is saved.
+            hooks: returns the counts of the plugins' hooks for ``loop.health``; by default there are none.
+            plugins: the numbers of plugins by state, for ``loop.health``; by default there are none.
+            events: every kind that may be emitted; a part that emits another one has failed. None allows all.
+            handlers: the commands that plugins add to those of the world; by default none.
             clock: seconds, for durations only.
 
         Raises:
-            ContractError: when two observers have one name.
+            ContractError: when two observers have the same name.
         """
         self._world, self._policy, self._run = world, policy, run
         self._dispatcher = dispatcher or EventDispatcher()
@@ -153,7 +153,7 @@ class SimulationLoop:
         self._failure: str | None = None
         names = [observer.name for observer in self._observers]
         if len(set(names)) < len(names):
-            raise ContractError(f"observers need names of their own, not {', '.join(names)}")
+            raise ContractError(f"observer names must be unique; found: {', '.join(names)}")
 
     @property
     def tick(self) -> int:
@@ -167,27 +167,27 @@ class SimulationLoop:
 
     @property
     def commands(self) -> CommandBus:
-        """Where commands are given, from any thread; each is executed in the tick that comes next."""
+        """The command bus, for any thread; each command is executed in the next tick."""
         self.begin()
         return self._commands
 
     @property
     def dispatcher(self) -> EventDispatcher:
-        """Who hears of the run."""
+        """The dispatcher that passes the run's events to listeners."""
         return self._dispatcher
 
     @property
     def figures(self) -> LoopFigures:
-        """What monitors count; cheap, from any thread."""
+        """Counters for monitors; cheap, from any thread."""
         return self._vitals.figures(self._population)
 
     @property
     def digest(self) -> str | None:
-        """Last link of the chain over all facts in hex, None when none is kept."""
+        """Last link of the chain over all facts in hex, None when no digest is kept."""
         return self._digest.hexdigest() if self._digest else None
 
     def begin(self) -> ObservationBatch:
-        """Start the town from its seed, unless it is started; the first step does so when nobody did.
+        """Start the town from its seed, unless it is started; the first step calls this if needed.
 
         Returns:
             What every agent sees now.
@@ -197,7 +197,7 @@ class SimulationLoop:
             WorldError: when the world cannot begin.
             PolicyError: when the policy cannot begin.
             ContractError: when an observer cannot begin.
-            LoopFailedError: when the loop failed before.
+            LoopFailedError: when the loop failed earlier.
         """
         self._refuse_if_failed()
         if self._observation is not None:
@@ -227,12 +227,12 @@ class SimulationLoop:
         Raises:
             WorldError: when the world could not finish it.
             PolicyError: when the policy could not decide.
-            ContractError: when an observer failed, or when a part asks for a step within a step.
-            LoopFailedError: when one of these was raised before.
+            ContractError: when an observer failed, or when a part calls it within a step.
+            LoopFailedError: when one of these was raised earlier.
         """
         observation = self.begin()
         if self._stepping:
-            raise ContractError(f"tick {observation.tick} is being executed: no part may step within a step")
+            raise ContractError(f"tick {observation.tick} is being executed: a part called step() within it")
         self._stepping = True
         try:
             return self._step(observation)
@@ -256,30 +256,30 @@ class SimulationLoop:
             facts, diagnostics = self._number(tick, (*announced, *answers), outcome, watched)
             if self._digest:
                 self._digest.update(facts)
-        except BaseException as error:  # noqa: BLE001 - whatever it was, the tick is half done
+        except BaseException as error:  # noqa: BLE001 - after any exception, the tick is half done
             self._fail(part, tick, error)
         numbered = clock()
         self._observation, self._population = outcome.observation, outcome.summary.alive
         self._dispatcher.publish(facts)
         for event in diagnostics:
             self._dispatcher.publish_diagnostic(tick, event)
-        told = clock()
+        published = clock()
         if self._dispatcher.wants_state(tick):
             self._dispatcher.publish_state(StateFrame(tick, self._frame(tick)))
         if self._dispatcher.wants_observations():
             self._dispatcher.publish_observations(self._seen(tick, outcome))
-        marks = (started, decided, stepped, observed, numbered, told, clock())
+        marks = (started, decided, stepped, observed, numbered, published, clock())
         self._vitals.note(tick, outcome.summary, marks)
         if self._snapshots is not None and (tick + 1) % self._snapshots.every_ticks == 0:
             self._snapshots.save(self.snapshot())
         return outcome
 
     def run_for(self, ticks: int, progress: Progress | None = None) -> RunSummary:
-        """Execute ``ticks`` ticks, fewer when ``request_stop`` is called, and tell what came of them.
+        """Execute ``ticks`` ticks, fewer when ``request_stop`` is called, and return the summary.
 
         Raises:
-            EmptyTownError: when nobody is left at the end; it carries the summary.
-            TownletError: whatever ``step`` raises.
+            EmptyTownError: when the town is empty at the end; it carries the summary.
+            TownletError: any error that ``step`` raises.
         """
         self.begin()
         before, started = self._facts_by_kind.copy(), self._clock()
@@ -309,15 +309,15 @@ class SimulationLoop:
         )
         self._stop_requested = False
         if not summary.population:
-            raise EmptyTownError(f"nobody is left in town after tick {self.tick - 1}", summary)
+            raise EmptyTownError(f"the town is empty after tick {self.tick - 1}", summary)
         return summary
 
     def iterate(self, ticks: int) -> TickIterator:
-        """Execute ``ticks`` ticks lazily, one whenever the next outcome is asked for."""
+        """Execute ``ticks`` ticks lazily, one whenever the next outcome is requested."""
         return TickIterator(self._paced(ticks))
 
     def request_stop(self) -> None:
-        """Ask for the end of the current ``run_for`` or ``iterate`` after the tick being executed.
+        """End the current ``run_for`` or ``iterate`` after the tick being executed.
 
         Safe in a signal handler and from another thread: it sets one flag. Before a run, it ends the next.
         """
@@ -333,17 +333,17 @@ class SimulationLoop:
 
         Raises:
             SnapshotError: when the snapshot does not belong to this simulation.
-            ContractError: when a part fails at continuing from it.
-            LoopFailedError: when the loop failed before.
+            ContractError: when a part raises another error while it restores its state.
+            LoopFailedError: when the loop failed earlier.
         """
         self._refuse_if_failed()
         check_snapshot(snapshot, self._run.snapshot, self._policy, self._observers)
         part = read_loop_part(snapshot, seed=self._run.seed, digest_wanted=self._digest is not None)
         digest = FactDigest(part.digest) if self._digest is not None and part.digest is not None else None
-        with _blaming("the world cannot go on from a snapshot"):
+        with _blaming("the world cannot continue from a snapshot"):
             observation = self._world.restore(snapshot)
         try:
-            with _blaming("a part cannot go on from a snapshot"):
+            with _blaming("a part cannot continue from a snapshot"):
                 self._commands.begin(self._world.spec)
                 self._policy.begin(self._world.spec, self._run.seed)
                 for observer in self._observers:
@@ -351,14 +351,14 @@ class SimulationLoop:
                 import_parts(snapshot, self._policy, self._observers)
                 self._commands.import_state(snapshot.parts.get(COMMANDS, {}))
         except BaseException as error:
-            self._failure = f"it was left half restored: {describe(error)}"
+            self._failure = f"its restore failed halfway: {describe(error)}"
             raise
         self._digest, self._next_seq, self._announced = digest, part.next_seq, part.announced
         self._observation, self._population = observation, _living(observation)
 
     def _refuse_if_failed(self) -> None:
         if self._failure is not None:
-            raise LoopFailedError(f"this simulation cannot go on: {self._failure}; build a new one")
+            raise LoopFailedError(f"this simulation cannot continue: {self._failure}; build a new one")
 
     def _paced(self, ticks: int) -> Iterator[StepOutcome]:
         for number in range(ticks):
@@ -377,7 +377,7 @@ class SimulationLoop:
     def _obey(
         self, observation: ObservationBatch, actions: ActionBatch
     ) -> tuple[StepOutcome, tuple[Event, ...]]:
-        """Execute a tick of the world with the commands that wait for it; gives their results, too."""
+        """Execute a tick of the world with the waiting commands; returns the outcome and the results."""
         if not self._commands.waiting:
             return self._world.step(actions), ()
         asked = self._commands.open_round(observation, self._run.seed)
@@ -385,7 +385,7 @@ class SimulationLoop:
         return outcome, asked.close(observation.tick, outcome.command_results)
 
     def _announcements(self, identity: PolicyIdentity) -> tuple[Event, ...]:
-        """Tell who decides, when that is new."""
+        """Return an event about the policy when its identity changed."""
         if identity == self._announced:
             return ()
         self._announced = identity
@@ -393,19 +393,19 @@ class SimulationLoop:
         return (PolicyMetadata(identity.name, identity.version_digest, variant, blend),)
 
     def _meet(self, events: Sequence[Event]) -> None:
-        """Refuse kinds that nobody offered: they would reach sinks without a schema."""
+        """Refuse kinds that are not registered: sinks would receive them without a schema."""
         met = self._met
         for event in events:
             if event.kind not in met:
                 if self._events is not None and event.kind not in self._events.classes:
                     kind = event.kind
-                    raise ContractError(f"it tells '{kind}'; offer {type_name(event)} from townlet_events")
+                    raise ContractError(f"unknown kind '{kind}'; add {type_name(event)} to townlet_events")
                 met.add(event.kind)
 
     def _number(
         self, tick: int, announced: Sequence[Event], outcome: StepOutcome, watched: Sequence[Event]
     ) -> tuple[list[Fact], list[Event]]:
-        """Put the tick's facts in order and number them; diagnostics among them go without a number."""
+        """Put the tick's facts in order and number them; diagnostics among them get no number."""
         facts: list[Fact] = []
         diagnostics: list[Event] = []
         seq, counts = self._next_seq, self._facts_by_kind
@@ -423,8 +423,8 @@ class SimulationLoop:
         return facts, diagnostics
 
     def _frame(self, tick: int) -> TownFrame:
-        """Picture the town, with what the loop knows of it."""
-        kpis = _pictured(self._kpis(kept=False))
+        """Build the frame of the town, with the loop's own values."""
+        kpis = _rounded(self._kpis(kept=False))
         try:
             frame = self._world.frame()
             clock = {**frame.clock, "speed": self._pacer.speed}
@@ -433,38 +433,38 @@ class SimulationLoop:
             self._fail("world", tick, error)
 
     def _seen(self, tick: int, outcome: StepOutcome) -> ObservationMessage:
-        """Tell what the agents see; a world whose arrays are not what it promised has failed."""
+        """Build the message with the observations; a world with wrong arrays has failed."""
         try:
             return observation_message(tick, self._world.spec, outcome)
         except BaseException as error:  # noqa: BLE001 - as in step
             self._fail("world", tick, error)
 
     def _kpis(self, *, kept: bool) -> JsonObject:
-        """Ask every observer; what is to be kept is looked at, which takes too long for every picture."""
+        """Collect every observer's KPIs; ``kept`` ones are checked, which is too slow for every frame."""
         kpis: dict[str, JsonValue] = {}
         for observer in self._observers:
             try:
-                told = dict(observer.kpis())
+                found = dict(observer.kpis())
                 if kept:
-                    canonical_json({str.__str__(name): value for name, value in told.items()})
+                    canonical_json({str.__str__(name): value for name, value in found.items()})
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
                 raise _as_failure("observer", self.tick, error) from error
-            if twice := kpis.keys() & told.keys():
-                raise ContractError(f"two observers tell '{min(twice)}', one of them '{observer.name}'")
-            kpis.update(told)
+            if twice := kpis.keys() & found.keys():
+                raise ContractError(f"two observers return the KPI '{min(twice)}'; one is '{observer.name}'")
+            kpis.update(found)
         return kpis
 
     def _compose(self) -> Snapshot:
         part = LoopPart(self._run.seed, self._next_seq, self.digest, self._announced)
-        with _blaming("a part cannot tell its state"):
+        with _blaming("a part cannot export its state"):
             world = self._world.snapshot()
             commands = self._commands.export_state()
             return compose_snapshot(world, self._run.snapshot, part, self._policy, self._observers, commands)
 
     def _fail(self, part: "_Part", tick: int, error: BaseException) -> NoReturn:
-        """End the run: keep why, tell it, keep a snapshot if asked, raise with tick and agent."""
+        """End the run: keep the reason, publish it, save a snapshot if asked, raise with tick and agent."""
         self._failure = f"tick {tick} failed: {describe(error)}"
         if isinstance(error, KeyboardInterrupt):
             raise error
@@ -479,13 +479,13 @@ class SimulationLoop:
         raise failure from error
 
     def _keep_failure(self, failure: TownletError) -> str | None:
-        """Keep a snapshot of what failed; that it cannot be kept must not hide why the run ended."""
+        """Save a snapshot of the failed simulation; an error here must not hide why the run ended."""
         if self._save_failure is None:
             return None
         try:
             return self._save_failure(mark_failed(self._compose(), str(failure)))
-        except Exception:  # noqa: BLE001 - the failure that is being reported comes first
-            _LOG.exception("the snapshot of the failed simulation could not be kept")
+        except Exception:  # noqa: BLE001 - the original failure is more important
+            _LOG.exception("the snapshot of the failed simulation could not be saved")
             return None
 
 
@@ -494,7 +494,7 @@ _Part = Literal["policy", "world", "observer"]
 
 @contextmanager
 def _blaming(what: str) -> Iterator[None]:
-    """Turn whatever a part raises, an exit of the process included, into an error that says so."""
+    """Turn any exception of a part, even SystemExit, into a ContractError with ``what`` in front."""
     try:
         yield
     except (TownletError, KeyboardInterrupt):
@@ -504,7 +504,7 @@ def _blaming(what: str) -> Iterator[None]:
 
 
 def _as_failure(part: _Part, tick: int, error: BaseException) -> TownletError:
-    """Say which part failed, and when, with the error type of its port."""
+    """Return the error of the port of the part that failed, with the tick."""
     if isinstance(error, WorldError | PolicyError):
         return error
     message = f"the {part} failed at tick {tick}: {describe(error)}"
@@ -535,11 +535,11 @@ def _tick_event(summary: TickSummary, events: int) -> LoopTick:
     )
 
 
-def _pictured(kpis: JsonObject) -> dict[str, JsonValue]:
-    """Round key figures for a frame: it shows them, the summary tells them."""
+def _rounded(kpis: JsonObject) -> dict[str, JsonValue]:
+    """Round key figures for a frame; the summary keeps every digit."""
     return {
-        name: round(value, PICTURED_DECIMALS)
+        name: round(value, FRAME_DECIMALS)
         if isinstance(value, float)
-        else (_pictured(value) if isinstance(value, Mapping) else value)
+        else (_rounded(value) if isinstance(value, Mapping) else value)
         for name, value in kpis.items()
     }

@@ -1,4 +1,4 @@
-"""How fast the clock on the wall moves the town; results never depend on it."""
+"""Paces ticks by the wall clock; results never depend on it."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,13 +12,13 @@ TICK_SECONDS: Final = 0.25
 
 _FACTORS: Final[Mapping[Speed, int]] = MappingProxyType({"1x": 1, "10x": 10, "100x": 100})
 _SLICE_SECONDS: Final = 0.05
-"""A stop is heard after this long at most, from a signal handler or from another thread alike."""
+"""Longest delay after which a stop takes effect, from a signal handler or from another thread alike."""
 
 
 class Pacer:
     """Waits between ticks so that they start at an even pace.
 
-    A run that fell behind does not catch up in a burst: the pace starts anew from where it is.
+    A run that fell behind does not catch up in a burst: the pace restarts at the current time.
     """
 
     def __init__(
@@ -28,14 +28,14 @@ class Pacer:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Set the pace; ``max`` never waits. ``clock`` and ``sleep`` count seconds."""
+        """Set the pace; ``max`` never waits. ``clock`` and ``sleep`` count in seconds."""
         self.speed: Final[Speed] = speed
         self._period = TICK_SECONDS / _FACTORS[speed] if speed in _FACTORS else 0.0
         self._clock, self._sleep = clock, sleep
         self._due: float | None = None
 
     def wait(self, interrupted: Callable[[], bool]) -> None:
-        """Wait until the next tick is due, or until ``interrupted`` says so."""
+        """Wait until the next tick is due, or until ``interrupted`` returns true."""
         if not self._period:
             return
         now = self._clock()

@@ -1,4 +1,4 @@
-"""What a simulation's snapshot is made of, and what must agree before one is resumed."""
+"""The parts of a simulation's snapshot, and the checks before it is resumed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,19 +17,19 @@ WORLD: Final = "world"
 POLICY: Final = "policy"
 LOOP: Final = "loop"
 COMMANDS: Final = "commands"
-"""What waits and what was answered; a simulation of which nobody has asked anything has no such part."""
+"""Waiting and answered commands; a simulation without any command has no such part."""
 FAILURE: Final = "failure"
 
 
 @dataclass(frozen=True, slots=True)
 class LoopPart:
-    """What the loop itself remembers between ticks.
+    """The loop's own state between ticks.
 
     Attributes:
         seed: the run's seed.
         next_seq: number of the next fact.
-        digest: last link of the chain over all facts in hex, None when none is kept.
-        announced: who decides, as last told; None before the first tick.
+        digest: last link of the chain over all facts in hex, None when no digest is kept.
+        announced: the policy's identity in the latest ``policy.metadata``; None before the first tick.
     """
 
     seed: int
@@ -39,7 +39,7 @@ class LoopPart:
 
 
 def observer_part(name: str) -> str:
-    """Name the part of an observer."""
+    """Return the name of an observer's part."""
     return f"observers.{name}"
 
 
@@ -51,7 +51,7 @@ def compose_snapshot(  # noqa: PLR0913, PLR0917 - one for each part
     observers: Sequence[Observer],
     commands: JsonObject,
 ) -> Snapshot:
-    """Put the parts together around the world's own snapshot."""
+    """Put the parts together with the world's own snapshot."""
     parts: dict[str, JsonValue] = {**world.parts, LOOP: record_to_json(loop)}
     for name, keeper in _keepers(policy, observers).items():
         parts[name] = keeper.export_state()
@@ -61,7 +61,7 @@ def compose_snapshot(  # noqa: PLR0913, PLR0917 - one for each part
 
 
 def mark_failed(snapshot: Snapshot, error: str) -> Snapshot:
-    """Mark a snapshot as taken in the middle of a tick: it can be looked at, but not resumed."""
+    """Mark a snapshot as taken in the middle of a tick: it can be inspected, but not resumed."""
     return replace(snapshot, parts={**snapshot.parts, FAILURE: {"error": error}})
 
 
@@ -76,7 +76,7 @@ def check_snapshot(
     if snapshot.schema_version != SCHEMA_VERSION:
         raise SnapshotError(
             "snapshot_schema",
-            f"the snapshot has schema version {snapshot.schema_version}; this version reads {SCHEMA_VERSION}",
+            f"the snapshot has schema version {snapshot.schema_version}; this Townlet reads {SCHEMA_VERSION}",
         )
     if FAILURE in snapshot.parts:
         raise SnapshotError(
@@ -93,14 +93,14 @@ def check_snapshot(
             )
     missing = {WORLD, LOOP, *_keepers(policy, observers)} - snapshot.parts.keys()
     if missing:
-        raise SnapshotError("snapshot_corrupt", f"the snapshot lacks the part {', '.join(sorted(missing))}")
+        raise SnapshotError("snapshot_corrupt", f"the snapshot has no part {', '.join(sorted(missing))}")
 
 
 def read_loop_part(snapshot: Snapshot, *, seed: int, digest_wanted: bool) -> LoopPart:
     """Read the loop's own part.
 
     Raises:
-        SnapshotError: when it is damaged, of another seed, or cannot continue a digest that is wanted.
+        SnapshotError: when it is damaged, of another seed, or has no digest to continue.
     """
     try:
         part = record_from_json(LoopPart, snapshot.parts[LOOP])
@@ -116,24 +116,24 @@ def read_loop_part(snapshot: Snapshot, *, seed: int, digest_wanted: bool) -> Loo
     if digest_wanted and part.digest is None:
         raise SnapshotError(
             "snapshot_identity",
-            "the snapshot holds no digest, so none can be continued; resume it without one, "
-            "or from a run that kept one",
+            "the snapshot holds no digest to continue; resume it without a digest, "
+            "or resume a run that kept one",
         )
     return part
 
 
 def import_parts(snapshot: Snapshot, policy: PolicyPort, observers: Sequence[Observer]) -> None:
-    """Hand every part that keeps state its own.
+    """Import the state of every part that keeps state.
 
     Raises:
-        SnapshotError: when a part does not know the state.
+        SnapshotError: when a part refuses its state.
     """
     for name, keeper in _keepers(policy, observers).items():
         keeper.import_state(snapshot.parts[name])
 
 
 def _keepers(policy: PolicyPort, observers: Sequence[Observer]) -> dict[str, SupportsState]:
-    """List who keeps state, by the name of its part."""
+    """Return the parts that keep state, by name."""
     named: dict[str, object] = {POLICY: policy}
     named.update({observer_part(observer.name): observer for observer in observers})
     return {name: part for name, part in named.items() if isinstance(part, SupportsState)}

@@ -1,4 +1,4 @@
-"""Between dataclasses and JSON values: one compiled accessor per class, and the strict way back."""
+"""Conversion between dataclasses and JSON values: one compiled accessor per class, and a strict reader."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origi
 from townlet_core.jsonvalue import JsonValue
 
 Hint: TypeAlias = object
-"""A type as ``get_type_hints`` gives it."""
+"""A type as ``get_type_hints`` returns it."""
 
 _Accessor: TypeAlias = Callable[[object], dict[str, JsonValue]]
 _Converter: TypeAlias = Callable[[object], JsonValue]
@@ -17,22 +17,22 @@ _Converter: TypeAlias = Callable[[object], JsonValue]
 _RecordT = TypeVar("_RecordT")
 
 _ACCESSORS: dict[type, _Accessor] = {}
-"""What was compiled so far; a pure function of the class, so it does not matter who asked first."""
+"""The accessors compiled so far; each is a pure function of its class, so the order does not matter."""
 
-# The aliases of jsonvalue.py are texts that only their own module can evaluate; below a JSON value
-# anything goes, so here the recursion ends.
+# The aliases of jsonvalue.py are texts that only their own module can evaluate. Below a JSON value any
+# type is allowed, so the recursion ends here.
 _LOCAL_NAMES: dict[str, object] = {"JsonValue": object, "Mapping": Mapping, "Sequence": Sequence}
 
 
 def record_to_json(record: object) -> dict[str, JsonValue]:
-    """Spell a dataclass instance as a new JSON object, fields in order.
+    """Convert a dataclass instance to a new JSON object, fields in order.
 
-    Nested dataclasses and mappings become objects; tuples stay tuples, which JSON spells as arrays, and
+    Nested dataclasses and mappings become objects; tuples stay tuples, which JSON writes as arrays, and
     lists are copied. A field whose name is a Python keyword has a trailing underscore, which its JSON name
-    loses (``from_``: ``from``).
+    lacks (``from_``: ``from``).
 
     Raises:
-        RecursionError: when a field that may hold any JSON value has more levels than Python goes down.
+        RecursionError: when a field of any JSON value has more levels than Python's recursion limit.
     """
     record_type = type(record)
     accessor = _ACCESSORS.get(record_type)
@@ -44,10 +44,10 @@ def record_to_json(record: object) -> dict[str, JsonValue]:
 def copied_json(value: JsonValue) -> JsonValue:
     """Copy a JSON value of unknown depth into objects and tuples.
 
-    JSON writers in other languages than Python may go down without end where this one stops.
+    Python's recursion limit bounds the depth here; JSON writers that are not written in Python may lack one.
 
     Raises:
-        RecursionError: when it has more levels than Python goes down.
+        RecursionError: when it has more levels than Python's recursion limit.
     """
     if isinstance(value, Mapping):
         return {key: copied_json(item) for key, item in value.items()}
@@ -55,28 +55,28 @@ def copied_json(value: JsonValue) -> JsonValue:
 
 
 def record_from_json(record_type: type[_RecordT], value: JsonValue) -> _RecordT:
-    """Build a dataclass instance from what ``record_to_json`` made of one, after any trip through JSON.
+    """Build a dataclass instance from the result of ``record_to_json``, also after a round trip through JSON.
 
     Raises:
-        ValueError: when the value does not fit the fields' types exactly; it says where.
+        ValueError: when the value does not fit the fields' types exactly; the message says where.
     """
     return cast("_RecordT", _read(record_type, value, record_type.__qualname__))
 
 
 def field_hints(record_type: type) -> dict[str, Hint]:
-    """List the fields of a dataclass by their JSON names, with their types resolved."""
+    """Return the fields of a dataclass by their JSON names, with their types resolved."""
     hints = get_type_hints(record_type, localns=_LOCAL_NAMES)
     return {_json_name(field.name): hints[field.name] for field in _fields(record_type)}
 
 
 def union_members(hint: Hint) -> tuple[Hint, ...]:
-    """List the alternatives of a union, or the hint itself when it is none."""
+    """Return the alternatives of a union; a hint that is not a union is the only one."""
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
 def _fields(record_type: type) -> tuple[Field[object], ...]:
     if not is_dataclass(record_type):
-        raise TypeError(f"{record_type.__qualname__} is no dataclass, so it has no fields to spell")
+        raise TypeError(f"{record_type.__qualname__} is not a dataclass")
     return fields(record_type)
 
 
@@ -85,7 +85,7 @@ def _json_name(name: str) -> str:
 
 
 def _accessor(record_type: type) -> _Accessor:
-    """Compile the way from an instance of one class to its JSON object."""
+    """Compile the conversion from an instance of one class to its JSON object."""
     names = [field.name for field in _fields(record_type)]
     keys = tuple(_json_name(name) for name in names)
     converters = [
@@ -94,7 +94,7 @@ def _accessor(record_type: type) -> _Accessor:
         if (converter := _converter(hint)) is not None
     ]
     read = _reader(names)
-    # Keys and values come from the same names; to say so with `strict` would take half as long as the rest.
+    # Keys and values come from the same names; checking that with `strict` would add half of the cost.
     if not converters:
         return lambda record: dict(zip(keys, read(record)))  # noqa: B905 - see above
 
@@ -108,7 +108,7 @@ def _accessor(record_type: type) -> _Accessor:
 
 
 def _reader(names: Sequence[str]) -> Callable[[object], tuple[JsonValue, ...]]:
-    """Read the named attributes as one tuple, whatever their number."""
+    """Return a function that reads the named attributes as one tuple, for any number of names."""
     if len(names) > 1:
         return attrgetter(*names)
     if not names:
@@ -118,7 +118,7 @@ def _reader(names: Sequence[str]) -> Callable[[object], tuple[JsonValue, ...]]:
 
 
 def _converter(hint: Hint) -> _Converter | None:
-    """Find what a value of this type needs to become JSON; None when it is JSON already."""
+    """Return the converter of a type to JSON; None when its values are JSON already."""
     members = [member for member in union_members(hint) if member is not NoneType]
     if len(members) > 1:
         return None if all(_converter(member) is None for member in members) else _plain
@@ -140,14 +140,14 @@ def _items(arguments: Iterable[Hint]) -> list[Hint]:
 
 
 def _as_object(value: object) -> JsonValue:
-    """Give a mapping that JSON writers take; they know ``dict`` only."""
+    """Return the mapping as a ``dict``, the only mapping that JSON writers accept."""
     if value is None or type(value) is dict:
         return cast("JsonValue", value)
     return dict(cast("Mapping[str, JsonValue]", value))
 
 
 def _plain(value: object) -> JsonValue:
-    """Convert by what the value turns out to be."""
+    """Convert by the type of the value itself."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -176,12 +176,12 @@ def _read(hint: Hint, value: JsonValue, where: str) -> object:
     elif origin in (dict, Mapping) and isinstance(value, Mapping):
         return {key: _read(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     elif type(value) is only or only is object or (origin is Literal and value in arguments):
-        return value  # below a JSON value, which is an ``object`` here, anything goes
-    raise ValueError(f"{where} is {value!r}, which is no {only}")
+        return value  # below a JSON value, an ``object`` here, any type is allowed
+    raise ValueError(f"{where} is {value!r}, which is not {only}")
 
 
 def _read_union(members: tuple[Hint, ...], value: JsonValue, where: str) -> object:
-    """Read a value of the first type that it fits."""
+    """Read a value as the first type that it fits."""
     if value is None and NoneType in members:
         return None
     kinds = [member for member in members if member is not NoneType]

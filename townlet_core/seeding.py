@@ -1,6 +1,6 @@
 """Counter-based draws: (seed, stream, tick, entity, index) -> number. Nothing is stored between draws.
 
-Each draw is a pure function of its five numbers, so the order of draws means nothing and a new consumer
+Each draw is a pure function of its five numbers, so the order of draws is irrelevant and a new consumer
 changes no other draw. Arithmetic is modulo 2**64; numbers are unsigned.
 """
 
@@ -21,7 +21,7 @@ STREAMS: Final = {
     "social": SOCIAL,
     "names": NAMES,
 }
-"""Key of each stream by name; ``stream_key`` says where the numbers come from."""
+"""Key of each stream by name; ``stream_key`` computes the numbers."""
 
 SEED_LIMIT: Final = 2**64
 """Seeds are integers in [0, SEED_LIMIT)."""
@@ -46,7 +46,7 @@ def text_key(text: str) -> int:
 
 
 def mix(z: int) -> int:
-    """Scramble 64 bits: SplitMix64's finaliser (Steele, Lea and Flood, 2014)."""
+    """Mix 64 bits: SplitMix64's finaliser (Steele, Lea and Flood, 2014)."""
     z ^= z >> 30
     z = (z * 0xBF58476D1CE4E5B9) & _MASK
     z ^= z >> 27
@@ -55,7 +55,7 @@ def mix(z: int) -> int:
 
 
 def draw(seed: int, stream: int, tick: int, entity: int, index: int) -> int:
-    """Draw 64 bits for one use; ``stream`` is one of the keys above, every argument is in [0, 2**64)."""
+    """Return 64 random bits; ``stream`` is one of the keys above, every argument is in [0, 2**64)."""
     h = mix((seed + _GOLDEN) & _MASK)
     for word in (stream, tick, entity, index):
         h = mix(((h ^ word) + _GOLDEN) & _MASK)
@@ -63,10 +63,10 @@ def draw(seed: int, stream: int, tick: int, entity: int, index: int) -> int:
 
 
 def unit(seed: int, stream: int, tick: int, entity: int, index: int) -> float:
-    """Draw a double in [0, 1), a multiple of 2**-53."""
+    """Return a random double in [0, 1), a multiple of 2**-53."""
     return (draw(seed, stream, tick, entity, index) >> 11) * 2.0**-53
 
 
-def integer(low: int, high: int, seed: int, stream: int, tick: int, entity: int, index: int) -> int:  # noqa: PLR0913, PLR0917 - a draw is named by five numbers, a range by two
-    """Draw an integer in [low, high]; the range holds fewer than 2**31 numbers."""
+def integer(low: int, high: int, seed: int, stream: int, tick: int, entity: int, index: int) -> int:  # noqa: PLR0913, PLR0917 - a draw has five numbers, a range has two
+    """Return a random integer in [low, high]; the range holds fewer than 2**31 numbers."""
     return low + (((draw(seed, stream, tick, entity, index) >> 32) * (high - low + 1)) >> 32)

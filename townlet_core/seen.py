@@ -1,4 +1,4 @@
-"""Spells the observation that a step led to as a message."""
+"""Converts the observation after a step to a message."""
 
 from functools import lru_cache
 from itertools import repeat
@@ -12,23 +12,23 @@ from townlet_core.dto.spec import WorldSpec
 _Map: TypeAlias = list[list[list[int]]]
 
 _FLOAT32: Final = Struct("f")
-_FEWEST_DIGITS: Final = 6  # every float32 of so many decimal digits is found again
-_MOST_DIGITS: Final = 9  # that many tell all of them apart
+_FEWEST_DIGITS: Final = 6  # every decimal number of that many digits survives a trip through float32
+_MOST_DIGITS: Final = 9  # that many digits distinguish all float32 numbers
 
 
 def observation_message(tick: int, spec: WorldSpec, outcome: StepOutcome) -> ObservationMessage:
-    """Copy what the living see after a step; nothing of the world's buffers is kept.
+    """Copy what the living agents see after a step; the message shares no memory with the world.
 
     Args:
         tick: the executed tick.
-        spec: what the world promises.
-        outcome: what the step led to.
+        spec: the properties of the world.
+        outcome: the outcome of the step.
     """
     observation, summary = outcome.observation, outcome.summary
     slots = [slot for slot, lives in enumerate(observation.alive.tolist()) if lives]
     features = cast("list[list[float]]", observation.features.tolist())
-    nobody = repeat((), len(spec.feature_names))
-    columns = zip(*(features[slot] for slot in slots), strict=True) if slots else nobody
+    empty = repeat((), len(spec.feature_names))
+    columns = zip(*(features[slot] for slot in slots), strict=True) if slots else empty
     # A world without channels may have a map of any shape.
     maps = cast("list[_Map]", observation.map.tolist()) if spec.map_channels else []
     masks = cast("list[list[int]]", observation.mask.tolist())
@@ -55,11 +55,11 @@ def observation_message(tick: int, spec: WorldSpec, outcome: StepOutcome) -> Obs
 
 @lru_cache(maxsize=1 << 14)
 def _shortest(value: float) -> float:
-    """Give the number of the fewest digits that is the same float32; most features seldom change."""
+    """Return the number of the fewest digits that is the same float32; most features seldom change."""
     for digits in range(_FEWEST_DIGITS, _MOST_DIGITS):
         short = float(f"{value:.{digits}g}")
         if _FLOAT32.unpack(_FLOAT32.pack(short))[0] == value:
-            return short + 0.0  # of two zeros that are equal, one is told
+            return short + 0.0  # turns -0.0 into 0.0
     return float(f"{value:.{_MOST_DIGITS}g}")
 
 

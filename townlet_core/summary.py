@@ -1,4 +1,4 @@
-"""What a run comes to."""
+"""The summary of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from townlet_core.records import record_to_json
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """The account of one ``run_for``; a resumed run counts its own ticks and facts, its KPIs all of them.
+    """The summary of one ``run_for``; ticks and facts are those of this call, KPIs cover the whole run.
 
     Attributes:
         run_id: id of the run.
         config_digest: digest of the resolved config.
         seed: the run's seed.
         ticks: ticks executed.
-        wall_seconds: time they took.
-        ticks_per_second: ticks over that time.
-        agent_steps_per_second: living agents of every tick over that time.
+        wall_seconds: duration of these ticks.
+        ticks_per_second: ticks divided by that duration.
+        agent_steps_per_second: sum of the living agents of every tick, divided by that duration.
         population: agents living at the end.
-        events_total: facts told.
-        events_by_kind: facts told by kind, sorted by kind.
+        events_total: facts emitted.
+        events_by_kind: facts emitted by kind, sorted by kind.
         kpis: name -> value, from the observers.
         sinks: counters of every sink at the end; replace them once the sinks have drained.
-        digest: last link of the chain over all facts in hex, None when none is kept.
+        digest: last link of the chain over all facts in hex, None when no digest is kept.
         interrupted: whether ``request_stop`` ended the run early.
     """
 
@@ -45,5 +45,5 @@ class RunSummary:
     interrupted: bool = False
 
     def to_json(self) -> dict[str, JsonValue]:
-        """Spell the summary as a new JSON object, keys in the order of the attributes."""
+        """Convert the summary to a new JSON object, keys in the order of the attributes."""
         return record_to_json(self)

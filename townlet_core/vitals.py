@@ -1,4 +1,4 @@
-"""How long ticks and their parts take, how the loop is doing, and when that is told."""
+"""Durations of ticks and their parts, the health of the loop, and the schedule of ``loop.health``."""
 
 from bisect import bisect_left
 from collections import deque
@@ -24,10 +24,10 @@ from townlet_core.events.health import (
 from townlet_core.events.loop import LoopHealth
 
 HEALTH_TICKS: Final = 60
-"""``loop.health`` is told at least this often."""
+"""Most ticks between two ``loop.health``."""
 
 TICK_BOUNDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-"""Upper bounds, in seconds, by which durations of ticks are counted."""
+"""Upper bounds of the histogram of tick durations, in seconds."""
 
 SYSTEMS: Final = ("policy", "world", "observers", "facts", "dispatch", "frame")
 """Parts of a tick, in the order of ``Marks``."""
@@ -35,27 +35,27 @@ SYSTEMS: Final = ("policy", "world", "observers", "facts", "dispatch", "frame")
 _MILLI: Final = 1000.0
 
 Marks: TypeAlias = tuple[float, float, float, float, float, float, float]
-"""Seconds of a clock when each part of a tick began, and when the last one ended."""
+"""Clock times in seconds at which each part of a tick began, and at which the last one ended."""
 
 Hooks: TypeAlias = Callable[[], Mapping[str, HookCounts]]
-"""Asked for the counts of the plugins' hooks by name, whenever they are told."""
+"""Returns the counts of the plugins' hooks by name; called for every report."""
 
 
 def no_hooks() -> Mapping[str, HookCounts]:
-    """Tell of no hook."""
+    """Return no hooks."""
     return {}
 
 
 class Vitals:
-    """Counts ticks and tells ``loop.health``: every 60 ticks, and as soon as a state has changed.
+    """Counts ticks and emits ``loop.health``: every 60 ticks, and as soon as a state has changed.
 
-    All but ``figures`` is for the town's own thread.
+    For the town's own thread, except ``figures``.
     """
 
     def __init__(
         self, dispatcher: EventDispatcher, hooks: Hooks = no_hooks, plugins: PluginCounts = NO_PLUGINS
     ) -> None:
-        """Start without a tick; reports go to the dispatcher."""
+        """Start without any tick; reports go to the dispatcher."""
         self._dispatcher, self._hooks, self._plugins = dispatcher, hooks, plugins
         self._marks: deque[Marks] = deque(maxlen=HEALTH_TICKS)
         self._summary = TickSummary()
@@ -78,13 +78,13 @@ class Vitals:
             self._report(tick)
 
     def fail(self, tick: int) -> None:
-        """Report that the loop cannot go on."""
+        """Report that the loop cannot continue."""
         self._status = "failed"
         if self._dispatcher.wants(LoopHealth.kind):
             self._report(tick)
 
     def figures(self, population: int) -> LoopFigures:
-        """Count for monitors; cheap, from any thread."""
+        """Return counters for monitors; cheap, from any thread."""
         counts = tuple(self._counts)
         return LoopFigures(
             tick=self._tick,
@@ -95,7 +95,7 @@ class Vitals:
         )
 
     def _due(self, tick: int) -> bool:
-        """Tell whether the time has come or a state has changed."""
+        """Return whether a report is due because of its time or because a state has changed."""
         failures, states = self._dispatcher.failure_count, self._dispatcher.states()
         if failures > self._failures:
             self._failures, self._failed_at = failures, tick
@@ -106,7 +106,7 @@ class Vitals:
         return changed or (tick + 1) % HEALTH_TICKS == 0
 
     def _judge(self, tick: int) -> None:
-        """Find the status; a listener that failed is remembered for as long as between two reports."""
+        """Determine the status; a failed listener counts for the length of one interval of reports."""
         if self._status == "failed":
             return
         ailing = tick - self._failed_at < HEALTH_TICKS or self._ill_within
@@ -114,9 +114,9 @@ class Vitals:
         self._status = "degraded" if ailing or sick else "ok"
 
     def _report(self, tick: int) -> None:
-        """Tell how everything is doing; durations start anew."""
+        """Emit ``loop.health``; durations start anew."""
         sinks, hooks = self._dispatcher.healths(), self._hooks()
-        # What only a whole report shows holds until the next one.
+        # Some trouble shows only in a whole report; it counts until the next one.
         self._ill_within = any(map(_is_dead, sinks.values())) or any(hook.disabled for hook in hooks.values())
         self._judge(tick)
         health = LoopHealth(
@@ -156,7 +156,7 @@ def _slowest(ticks: Sequence[Marks]) -> tuple[SystemDuration, ...]:
 
 
 def _report_of(sink: SinkHealth | SinkStatus) -> SinkReport:
-    """Say of a sink what ``loop.health`` has of it."""
+    """Convert a sink's health or account to its entry in ``loop.health``."""
     if isinstance(sink, SinkStatus):
         return SinkReport(
             state=sink.state,

@@ -68,10 +68,10 @@ BREACHES = {
     "context": (mutating, "the command changed its context"),
     "limits": (
         lambda _: CommandDone((Command("spawn"),)),
-        "the world obeys no 'spawn'; it obeys: feed",
+        "the world has no command 'spawn'; known: feed",
     ),
     "error": (failing, "RuntimeError: no flour"),
-    "type": (lambda _: None, "answers CommandDone or CommandRefused, not NoneType"),
+    "type": (lambda _: None, "must return CommandDone or CommandRefused, not NoneType"),
 }
 
 

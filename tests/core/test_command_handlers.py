@@ -174,7 +174,7 @@ def test_a_viewers_command_gets_nothing_done_that_needs_an_admin():
     run = Run(lambda _: CommandDone((MEAL,)), role="viewer")
     assert run.ask().error.code == "internal"
     assert run.others == plain(1)
-    assert "is for a viewer, who may not feed" in run.told(PluginRejected)[0].problem
+    assert "needs the role viewer, which may not give feed" in run.told(PluginRejected)[0].problem
     assert Run(lambda _: CommandDone((Command("look"),), {"n": 1}), role="viewer").ask().result == {"n": 1}
 
 
@@ -270,7 +270,7 @@ def test_a_command_that_steps_the_town_is_stopped():
     runs.append(run)
     assert run.ask().error.code == "internal"
     assert run.others == plain(1)
-    assert "no part may step within a step" in run.told(PluginRejected)[0].problem
+    assert "a part called step() within it" in run.told(PluginRejected)[0].problem
 
 
 def test_a_command_that_forces_its_way_into_its_context_changes_nothing_but_that():

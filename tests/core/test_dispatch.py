@@ -60,7 +60,7 @@ def test_a_failing_subscriber_is_counted_logged_once_and_passed_over(caplog):
     assert dispatcher.failures == {"broken": 2}
     assert dispatcher.failure_count == 2
     assert [record.getMessage() for record in caplog.records] == [
-        "listener 'broken' failed; further failures of it are only counted"
+        "listener 'broken' failed; its further failures are counted, but not logged"
     ]
 
 
@@ -243,5 +243,5 @@ def test_a_sink_that_cannot_even_be_stopped_is_told_as_failed(caplog):
     route = SinkRoute("broken", FailingSink(status_fails=True))
     status = EventDispatcher([route]).stop(route, 1.0)
     assert (status.name, status.state) == ("broken", "failed")
-    assert status.last_error == "the sink failed when it was stopped"
+    assert status.last_error == "the sink raised an exception in stop()"
     assert "listener 'broken' failed" in caplog.text

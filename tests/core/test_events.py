@@ -145,7 +145,7 @@ def test_a_plugin_takes_no_family_of_ours():
 
         kind: ClassVar[str] = "social.gossip"
 
-    with pytest.raises(ValueError, match="family that is ours"):
+    with pytest.raises(ValueError, match="family that Townlet reserves"):
         CORE_EVENTS.extended("social", [Gossip])
 
 

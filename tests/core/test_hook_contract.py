@@ -74,7 +74,7 @@ BREACHES = {
     "answers at 'during'": AffordanceHook("h", {"during": honest_failed}),
     "a second hook built alike": AffordanceHook("h", {"after": lambda _: [MoneyEffect(DICE.randint(0, 99))]}),
     "501; allowed: -500 to 500": AffordanceHook("h", {"after": lambda _: [MoneyEffect(501)]}),
-    "answers None or Cancel": AffordanceHook("h", {"before": lambda _: True}),
+    "must return None or Cancel": AffordanceHook("h", {"before": lambda _: True}),
     "ZeroDivisionError: ": AffordanceHook("h", {"failed": lambda _: 1 // 0}),
     "the hook changed its context": AffordanceHook("h", {"failed": overwriting}),
     "took [0-9]+ ms of 1": AffordanceHook("h", {"failed": late}),

@@ -91,7 +91,7 @@ def test_only_the_hooks_that_are_named_are_asked_and_only_at_stages_that_they_ha
 
 
 def test_two_hooks_cannot_have_one_name():
-    with pytest.raises(ContractError, match="names of their own, not a, a"):
+    with pytest.raises(ContractError, match="names must be unique; found: a, a"):
         HookRunner([AffordanceHook("a", {}), AffordanceHook("a", {})])
 
 
@@ -380,7 +380,7 @@ def test_a_draw_depends_on_seed_tick_resident_hook_and_index_alone():
         replace(context, serial=context.serial + 1), context.addressed_to("brewery"),
     ]  # fmt: skip
     assert len({context.draw(0), context.draw(1), *(other.draw(0) for other in others)}) == 6
-    with pytest.raises(ValueError, match="from 0"):
+    with pytest.raises(ValueError, match="0 or more"):
         context.draw(-1)
 
 
@@ -430,4 +430,4 @@ def test_the_log_tells_a_hooks_first_fault_and_its_last(caplog):
         for _ in range(5):
             ask(made, "before")
     assert len(caplog.records) == 1
-    assert "the hook 'a' (before eat_meal): a reason has 1 to 40" in caplog.text
+    assert "the hook 'a' (before eat_meal): a reason must have 1 to 40" in caplog.text

@@ -319,7 +319,7 @@ def test_the_lazy_form_executes_what_is_asked_for():
 def test_the_lazy_form_warns_when_it_is_dropped_unused():
     loop = loop_of()
     ticks = loop.iterate(10)
-    with pytest.warns(ResourceWarning, match="its ticks never ran"):
+    with pytest.warns(ResourceWarning, match="its ticks were never executed"):
         del ticks
     assert loop.tick == 0
 
@@ -341,7 +341,7 @@ def test_observers_need_names_and_kpis_of_their_own():
         def kpis(self):
             return {"herald": 2}
 
-    with pytest.raises(ContractError, match="two observers tell 'herald'"):
+    with pytest.raises(ContractError, match="two observers return the KPI 'herald'"):
         loop_of(observers=[Herald(), Copycat("copycat")]).run_for(1)
 
 

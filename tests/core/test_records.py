@@ -96,5 +96,5 @@ def test_what_does_not_fit_is_refused_with_its_place(change, where):
 
 
 def test_only_dataclasses_are_records():
-    with pytest.raises(TypeError, match="int is no dataclass"):
+    with pytest.raises(TypeError, match="int is not a dataclass"):
         record_to_json(1)

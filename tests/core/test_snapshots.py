@@ -70,11 +70,11 @@ def snapshot_of(**changes):
 @pytest.mark.parametrize(
     ("snapshot", "code", "message"),
     [
-        (snapshot_of(schema_version=99), "snapshot_schema", "schema version 99; this version reads 1"),
+        (snapshot_of(schema_version=99), "snapshot_schema", "schema version 99; this Townlet reads 1"),
         (snapshot_of(identity={"sim_digest": "other"}), "snapshot_identity", "sim_digest is other"),
         (snapshot_of(identity={"sim_digest": "abc"}), "snapshot_identity", "no fake world of 3 slots"),
-        (snapshot_of(parts={"policy": ...}), "snapshot_corrupt", "lacks the part policy"),
-        (snapshot_of(parts={"observers.kpis": ...}), "snapshot_corrupt", "lacks the part observers.kpis"),
+        (snapshot_of(parts={"policy": ...}), "snapshot_corrupt", "has no part policy"),
+        (snapshot_of(parts={"observers.kpis": ...}), "snapshot_corrupt", "has no part observers.kpis"),
         (snapshot_of(parts={"loop": {"seed": 7}}), "snapshot_corrupt", "part 'loop' is damaged"),
         (snapshot_of(parts={"world": {"tick": 5}}), "snapshot_corrupt", "part 'world' is damaged"),
     ],
@@ -112,7 +112,7 @@ def test_a_part_that_does_not_know_its_state_leaves_a_loop_that_refuses_to_go_on
     loop = build()
     with pytest.raises(SnapshotError, match="the state of 'kpis' is damaged"):
         loop.restore(snapshot_of(parts={"observers.kpis": {"agent_ticks": 1}}))
-    with pytest.raises(LoopFailedError, match="half restored"):
+    with pytest.raises(LoopFailedError, match="restore failed halfway"):
         loop.step()
 
 
@@ -125,7 +125,7 @@ def test_a_part_that_fails_at_going_on_is_told_with_what_it_said(error, said):
             raise error
 
     snapshot = snapshot_of()
-    with pytest.raises(ContractError, match=f"a part cannot go on from a snapshot: {said}"):
+    with pytest.raises(ContractError, match=f"a part cannot continue from a snapshot: {said}"):
         build(policy=Forgetful()).restore(snapshot)
 
 
@@ -133,5 +133,5 @@ def test_the_observers_state_must_be_of_this_town():
     smaller = build(agents=1)
     smaller.run_for(1)
     kpis = stored(smaller.snapshot()).parts["observers.kpis"]
-    with pytest.raises(SnapshotError, match="not one of 3 slots"):
+    with pytest.raises(SnapshotError, match="not for 3 slots"):
         build().restore(snapshot_of(parts={"observers.kpis": kpis}))

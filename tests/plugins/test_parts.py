@@ -125,11 +125,11 @@ def test_a_world_that_cannot_be_pictured_fails(run, tmp_path, body):
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        (world(f"def snapshot(self): {EXIT}"), "a part cannot tell its state: SystemExit: 0"),
-        (world("def snapshot(self): return None"), "a part cannot tell its state: AttributeError"),
+        (world(f"def snapshot(self): {EXIT}"), "a part cannot export its state: SystemExit: 0"),
+        (world("def snapshot(self): return None"), "a part cannot export its state: AttributeError"),
         (
             world(f"def restore(self, snapshot): {EXIT}"),
-            "the world cannot go on from a snapshot: SystemExit: 0",
+            "the world cannot continue from a snapshot: SystemExit: 0",
         ),
     ],
     ids=["snapshot", "no snapshot", "restore"],
@@ -154,7 +154,7 @@ def test_an_event_that_was_not_offered_fails_the_part_that_tells_it(run, offered
     code, err, summary = run(SHOP.replace("(SoldOut, Counted)", f"({offered},)"))
     assert code == 1
     named = "".join(each.capitalize() for each in kind.split("_"))
-    told = f"it tells 'bakery.{kind}'; offer {named} from townlet_events"
+    told = f"unknown kind 'bakery.{kind}'; add {named} to townlet_events"
     assert f"error: the {part} failed at tick 0: ContractError: {told}\n" in err
     assert summary is None
 

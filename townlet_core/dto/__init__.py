@@ -1,1 +1,1 @@
-"""What flows between the parts: frozen, slotted dataclasses; arrays are read-only memoryviews."""
+"""The data that flows between the parts: frozen, slotted dataclasses; arrays are read-only memoryviews."""

@@ -1,4 +1,4 @@
-"""What every agent wants, and what a policy wants shown to itself next time."""
+"""The intents of all agents, and the context that a policy keeps for its next decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class PolicyContext:
-    """The only carrier of option and commitment; the world hands it back in the next observation.
+    """The only carrier of option and commitment; the world returns it in the next observation.
 
     Attributes:
         option: int8[N], option number, -1 none.
@@ -26,7 +26,7 @@ class ActionBatch:
     Attributes:
         action: int16[N], action number; rows of dead slots are ignored.
         target: int32[N], slot or object number where the action takes one; -1 lets the world choose.
-        context: the policy's context, or None when it keeps none.
+        context: the policy's context, or None when it has none.
     """
 
     action: memoryview
@@ -36,7 +36,7 @@ class ActionBatch:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a policy answers.
+    """The answer of a policy to one observation.
 
     Attributes:
         actions: the intents.
@@ -49,12 +49,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class PolicyIdentity:
-    """Who decides.
+    """The identity of the policy that decides.
 
     Attributes:
         name: the provider's name.
-        version_digest: hex digest of what makes two policies of this name differ.
-        anneal_ratio: share of option choices made by the learned part, None where nothing is blended.
+        version_digest: hex digest of everything by which two policies of this name can differ.
+        anneal_ratio: share of option choices made by the learned part, None without blending.
     """
 
     name: str

@@ -1,4 +1,7 @@
-"""What may be asked of a running simulation, who may ask it, and what is answered (DOMAIN section 19)."""
+"""Commands to a running simulation: their specs, the roles that may give them, and their results.
+
+DOMAIN section 19 has the rules.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +12,7 @@ from townlet_core.events.console import CommandFault
 from townlet_core.jsonvalue import JsonValue
 
 Role: TypeAlias = Literal["viewer", "admin"]
-"""Who somebody is, once that has been established; an admin may do what a viewer may."""
+"""The authenticated role of an issuer; an admin may do everything that a viewer may do."""
 
 ErrorCode: TypeAlias = Literal[
     "invalid_args",
@@ -34,13 +37,13 @@ ErrorCode: TypeAlias = Literal[
 ERROR_CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode))
 
 ArgumentType: TypeAlias = Literal["text", "int", "real", "bool", "xy", "reals"]
-"""What an argument is: printable text, a whole number of 64 bits, a finite number, true or false, a tile
+"""The type of an argument: printable text, a whole number of 64 bits, a finite number, true or false, a tile
 ``[x, y]``, or finite numbers by name."""
 
 LONGEST_TEXT: Final = 1000
-"""Characters of a text in an argument."""
+"""Most characters of a text in an argument."""
 MOST_NUMBERS: Final = 64
-"""Entries of ``reals``."""
+"""Most entries of ``reals``."""
 _INT_LIMIT: Final = 2**63
 
 
@@ -50,7 +53,7 @@ class Argument:
 
     Attributes:
         name: its key in ``Command.args``.
-        type: what it must be.
+        type: the type of its value.
         required: whether it must be given.
     """
 
@@ -61,14 +64,14 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """What a command is called, who may give it, and with what.
+    """The name of a command, the role that it needs and its arguments.
 
     Attributes:
-        name: a world's own has lower-case letters, digits and underscores; a plugin's is
-            ``<entry point>.<name>``.
-        role: the least role that may give it; only an admin's command may change anything.
-        summary: one sentence for who looks for it.
-        arguments: what it takes.
+        name: a command of the world has lower-case letters, digits and underscores; a command of a plugin is
+            called ``<entry point>.<name>``.
+        role: the least role that may give it; only a command for admins may change anything.
+        summary: one sentence for the list of commands.
+        arguments: the arguments that it takes.
     """
 
     name: str
@@ -77,13 +80,13 @@ class CommandSpec:
     arguments: tuple[Argument, ...] = ()
 
     def read(self, args: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-        """Check arguments against what the command takes.
+        """Check arguments against the spec.
 
         Returns:
-            A copy of its own in the order of ``arguments``; reals are floats, tiles are lists.
+            A new dict in the order of ``arguments``; reals are floats, tiles are lists.
 
         Raises:
-            ValueError: when they do not fit; it says what is wrong and what is allowed.
+            ValueError: when they do not fit; the message says what is wrong and what is allowed.
         """
         taken = ", ".join(each.name for each in self.arguments) or "nothing"
         for name in args:
@@ -103,13 +106,13 @@ class CommandSpec:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One request; a world is given none that was not authorised and checked against its spec.
+    """One request; a world receives only requests that were authorised and checked against their spec.
 
     Attributes:
         name: name of the command.
         args: its arguments.
-        cmd_id: the issuer's key for this request; a repeated one is executed once.
-        issuer: who asks.
+        cmd_id: the issuer's key for this request; a repeated request is executed once.
+        issuer: the sender of the request.
     """
 
     name: str
@@ -118,28 +121,28 @@ class Command:
     issuer: str = ""
 
     def done(self, tick: int, result: Mapping[str, JsonValue] | None = None) -> "CommandResult":
-        """Answer that it was executed in a tick."""
+        """Return the result of a command that was executed in a tick."""
         return CommandResult(self.name, "ok", result or {}, None, self.cmd_id, self.issuer, tick)
 
     def refused(
         self, tick: int, code: ErrorCode, message: str, details: Mapping[str, JsonValue] | None = None
     ) -> "CommandResult":
-        """Answer that it was not executed."""
+        """Return the result of a command that was not executed."""
         error = CommandFault(code, message, details or {})
         return CommandResult(self.name, "error", {}, error, self.cmd_id, self.issuer, tick)
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What became of a command.
+    """The result of a command.
 
     Attributes:
         name: name of the command.
         status: ``ok`` or ``error``.
-        result: what it came to, empty after an error.
-        error: what went wrong, None when ok.
+        result: the command's output, empty after an error.
+        error: the reason for the error, None when ok.
         cmd_id: the request's key.
-        issuer: who asked.
+        issuer: the sender of the request.
         tick: the tick in which it was executed or refused.
     """
 
@@ -153,19 +156,19 @@ class CommandResult:
 
 
 def is_line(value: object, longest: int) -> bool:
-    """Tell whether something is printable text, which every encoding of ours can carry."""
+    """Return whether a value is printable text of at most ``longest`` characters."""
     return type(value) is str and len(value) <= longest and value.isprintable()
 
 
 def _read_text(value: JsonValue) -> JsonValue:
     if not is_line(value, LONGEST_TEXT):
-        raise ValueError(f"is no text of at most {LONGEST_TEXT} printable characters")
+        raise ValueError(f"must be text of at most {LONGEST_TEXT} printable characters")
     return value
 
 
 def _read_int(value: JsonValue) -> JsonValue:
     if type(value) is not int or not -_INT_LIMIT <= value < _INT_LIMIT:
-        raise ValueError("is no whole number of 64 bits")
+        raise ValueError("must be a whole number of 64 bits")
     return value
 
 
@@ -173,13 +176,13 @@ def _read_real(value: JsonValue) -> JsonValue:
     if type(value) is int and -_INT_LIMIT <= value < _INT_LIMIT:
         return float(value)
     if type(value) is not float or not isfinite(value):
-        raise ValueError("is no finite number")
+        raise ValueError("must be a finite number")
     return value
 
 
 def _read_bool(value: JsonValue) -> JsonValue:
     if type(value) is not bool:
-        raise ValueError("is neither true nor false")
+        raise ValueError("must be true or false")
     return value
 
 
@@ -189,20 +192,20 @@ def _read_tile(value: JsonValue) -> JsonValue:
             return [_read_int(value[0]), _read_int(value[1])]
     except ValueError:
         pass
-    raise ValueError("is no tile; one is spelt [x, y], in whole numbers")
+    raise ValueError("must be a tile: [x, y], two whole numbers")
 
 
 def _read_reals(value: JsonValue) -> JsonValue:
     if not isinstance(value, Mapping) or not 0 < len(value) <= MOST_NUMBERS:
-        raise ValueError(f"is no mapping of 1 to {MOST_NUMBERS} names to numbers")
+        raise ValueError(f"must map 1 to {MOST_NUMBERS} names to numbers")
     read: dict[str, JsonValue] = {}
     for name, number in value.items():
         if not is_line(name, LONGEST_TEXT):
-            raise ValueError("has a name that is no printable text")
+            raise ValueError("has a name that is not printable text")
         try:
             read[name] = _read_real(number)
         except ValueError as error:
-            raise ValueError(f"is wrong at {name:.80}, which {error}") from error
+            raise ValueError(f"has a wrong value at {name:.80}, which {error}") from error
     return read
 
 

@@ -1,4 +1,4 @@
-"""What a plugin's command is shown, and what it may answer."""
+"""The context that a plugin's command receives, and the answers that it may return."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from townlet_core.dto.draws import Draws, own_index
 from townlet_core.jsonvalue import JsonValue
 
 MOST_COMMANDS: Final = 16
-"""Commands to the world of one answer."""
+"""Most commands to the world in one answer."""
 LONGEST_REFUSAL: Final = 200
-"""Characters of a refusal's reason."""
+"""Most characters of the reason of a refusal."""
 LARGEST_RESULT: Final = 10_000
-"""Values and characters of a result, together."""
+"""Most values and characters of a result, together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,19 @@ class ResidentSeen:
 
 @dataclass(frozen=True, slots=True)
 class CommandContext(Draws):
-    """One request at the start of the tick that answers it; every call gets a copy of its own.
+    """One request at the start of the tick that answers it; every call gets its own copy.
 
-    A draw depends on seed, tick, command, ``cmd_id`` and index, and nothing else.
+    A draw depends only on seed, tick, command, ``cmd_id`` and index.
 
     Attributes:
         command: full name of the command.
         args: its arguments, checked against its spec.
-        cmd_id: the request's key, which a viewer's request may lack.
-        issuer: who asks.
+        cmd_id: the request's key; a viewer's request may have none.
+        issuer: the sender of the request.
         tick: the tick about to be executed.
         day: its day.
         tod: its number within that day.
-        residents: who lives, by id in the order of slots.
+        residents: the living residents by id, in the order of slots.
         seed: the run's seed, for ``draw``.
     """
 
@@ -74,13 +74,13 @@ class CommandContext(Draws):
 
 @dataclass(frozen=True, slots=True)
 class CommandDone:
-    """A plugin's command is granted.
+    """A plugin grants its command.
 
     Attributes:
-        commands: what the world is to do for it in this tick, at most 16, in this order; only commands of
-            the world, and only those that the command's own role may give. ``cmd_id`` and ``issuer`` are
-            those of the request.
-        result: what the issuer is told, as JSON, when the world has done all of it.
+        commands: the commands that the world executes for it in this tick, at most 16, in this order; only
+            commands of the world, and only those that the command's own role may give. ``cmd_id`` and
+            ``issuer`` are those of the request.
+        result: the output for the issuer, as JSON, when the world has executed all of them.
     """
 
     commands: tuple[Command, ...] = ()
@@ -89,11 +89,11 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True)
 class CommandRefused:
-    """A plugin's command is not executed.
+    """A plugin refuses its command.
 
     Attributes:
         reason: what is wrong and what is allowed, in 1 to 200 printable characters.
-        code: what kind of error.
+        code: the kind of error.
     """
 
     reason: str
@@ -101,7 +101,7 @@ class CommandRefused:
 
 
 CommandFunction: TypeAlias = Callable[[CommandContext], CommandDone | CommandRefused]
-"""Answers one request: a pure function of what it is shown, within ``plugins.hook_budget_ms``."""
+"""Answers one request: a pure function of its context, within ``plugins.hook_budget_ms``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class OfferedCommand:
     """A command that a plugin adds to those of the world.
 
     Attributes:
-        spec: what it is called, who may give it, and with what.
+        spec: its name, role and arguments.
         function: answers it.
     """
 

@@ -1,32 +1,32 @@
-"""Chance for what strangers wrote: a pure function of what they are shown."""
+"""Random draws for plugin code: each is a pure function of the plugin's context."""
 
 from typing import Final
 
 from townlet_core import seeding
 
 FIRST_DRAW: Final = 1000
-"""Draws of the stream ``world`` below this index are the town's own."""
+"""In the stream ``world``, draws below this index are reserved for the town."""
 
 
 class Draws:
-    """Numbers drawn from what a context is about; whoever inherits says what that is."""
+    """Random numbers that depend on a context; the subclass defines the key."""
 
     __slots__ = ()
 
     def draw(self, index: int) -> int:
-        """Draw 64 bits, the same ones whenever the same context and index meet again.
+        """Return 64 random bits; the same context and index always give the same bits.
 
         Args:
-            index: which of the draws, from 0: where two numbers must be independent, give them two indices.
+            index: number of the draw, from 0. Two independent numbers need two indices.
         """
         return seeding.draw(*self._key(index))
 
     def unit(self, index: int) -> float:
-        """Draw a double in [0, 1)."""
+        """Return a random double in [0, 1)."""
         return seeding.unit(*self._key(index))
 
     def integer(self, low: int, high: int, index: int) -> int:
-        """Draw an integer in [low, high]; the range holds fewer than 2**31 numbers."""
+        """Return a random integer in [low, high]; the range holds fewer than 2**31 numbers."""
         return seeding.integer(low, high, *self._key(index))
 
     def _key(self, index: int) -> tuple[int, int, int, int, int]:
@@ -34,15 +34,15 @@ class Draws:
 
 
 def own_index(name: str, index: int) -> int:
-    """Number a draw apart from the town's own ones and from those that others draw with the same index.
+    """Return a draw number that differs from the town's own and from those of other functions' draws.
 
     Args:
-        name: of the function that draws.
-        index: which of its draws.
+        name: name of the function that draws.
+        index: number of its draw.
 
     Raises:
         ValueError: when the index is negative.
     """
     if index < 0:
-        raise ValueError(f"draw {index}; allowed: from 0")
+        raise ValueError(f"draw index {index} is out of range (0 or more)")
     return FIRST_DRAW + (seeding.text_key(name) + index) % (seeding.SEED_LIMIT - FIRST_DRAW)

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
-PICTURED_DECIMALS = 3
-"""Decimals of the real numbers in a frame: it shows them, rules and summary keep every digit."""
+FRAME_DECIMALS = 3
+"""Decimals of the real numbers in a frame; rules and summary keep every digit."""
 
 
 @dataclass(frozen=True, slots=True)
 class TownFrame:
-    """One immutable picture of a world; every field but ``tick`` defaults to empty.
+    """One immutable frame of a world; every field but ``tick`` defaults to empty.
 
-    Entities are keyed by stable ids; no value is null: what is unknown is left out. The world fills
-    what it knows; the loop adds ``clock.speed``, ``kpis``, ``stability`` and ``promotion``.
+    Entities are keyed by stable ids. No value is null: unknown values are left out. The world fills in
+    its own values; the loop adds ``clock.speed``, ``kpis``, ``stability`` and ``promotion``.
 
     Attributes:
         tick: the executed tick.
@@ -23,14 +23,14 @@ class TownFrame:
         objects: object id -> type, pos, holder, queue, stock, running.
         utilities: district number -> ``power``, ``water``.
         prices: district number -> price key -> mills.
-        perturbations: event id -> what it is and until when.
+        perturbations: event id -> what it is and when it ends.
         employment: job id -> holders and capacity.
-        social: ties worth showing.
+        social: ties between residents.
         rewards: agent id -> components.
         stability: alert -> value.
         promotion: state of the promotion ladder.
         kpis: name -> value, from the observers.
-        extra: whatever another kind of world wants shown.
+        extra: values that only another kind of world has.
     """
 
     tick: int
@@ -51,11 +51,11 @@ class TownFrame:
 
 @dataclass(frozen=True, slots=True)
 class StateFrame:
-    """A frame on its way to the sinks; it is no fact and carries no ``seq``.
+    """A frame on its way to the sinks; it is not a fact and carries no ``seq``.
 
     Attributes:
         tick: the executed tick.
-        frame: the town at its end.
+        frame: the town at the end of the tick.
     """
 
     tick: int

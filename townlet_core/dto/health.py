@@ -1,4 +1,4 @@
-"""How a sink and the loop are doing; the smaller records are those of ``loop.health``."""
+"""The health of a sink and of the loop; ``loop.health`` uses the same smaller records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,24 +15,24 @@ from townlet_core.events.health import (
 
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
-    """One sink's counters; they obey the conservation law of telemetry.
+    """One sink's account: its counters, which obey the conservation law of telemetry.
 
     ``offered = emitted + sum(rejected)`` and
     ``emitted = delivered + spooled + buffered + dead_lettered + sum(dropped)``.
 
     Attributes:
         name: the sink's name within the run.
-        state: how it is doing now.
-        offered: messages handed to ``emit``.
+        state: its current state.
+        offered: messages passed to ``emit``.
         emitted: messages accepted for delivery.
         delivered: messages that reached their destination whole.
         spooled: messages waiting in a durable outbox.
         buffered: messages waiting in memory.
         dead_lettered: messages put aside as undeliverable.
-        dropped: messages given up, by reason.
-        rejected: messages refused at the door, by reason.
+        dropped: accepted messages that were lost, by reason.
+        rejected: messages that ``emit`` refused, by reason.
         retries: deliveries that were tried again.
-        last_error: the latest error, None when there was none.
+        last_error: the latest error, None without any.
     """
 
     name: str
@@ -51,16 +51,16 @@ class SinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class SinkCounts:
-    """What monitors count of a sink beside its account; ``loop.health`` leaves it out.
+    """Counters of a sink for monitoring, beside its account; ``loop.health`` leaves them out.
 
     Attributes:
         emitted: messages accepted for delivery, by class: ``critical``, ``normal``, ``bulk``.
-        dropped: messages given up, by reason and then by class; its sums are those of the account.
+        dropped: accepted messages that were lost, by reason and then by class; the sums are the account's.
         bytes_delivered: bytes of the lines that reached their destination whole.
-        emit_seconds: how long calls of ``emit`` took, or a sample of them.
-        ack_seconds: how long a sample of this run's messages took from ``emit`` to the destination.
-        dead_letters_deleted: messages put aside, by this run or an earlier one, and deleted since to make
-            room for younger ones.
+        emit_seconds: durations of calls of ``emit``, or of a sample of them.
+        ack_seconds: times from ``emit`` to the destination, for a sample of this run's messages.
+        dead_letters_deleted: dead letters of this run or an earlier one that were deleted since to make
+            room for newer ones.
         long_events: messages accepted although their line has more than 64 KiB.
     """
 
@@ -75,23 +75,23 @@ class SinkCounts:
 
 @dataclass(frozen=True, slots=True)
 class SinkHealth:
-    """How one sink is doing, for people and monitors; ``SinkStatus`` is its account.
+    """The health of one sink, for people and monitors; ``SinkStatus`` is its account.
 
     Attributes:
-        state: how it is doing now.
-        worker: the thread that does its work; the least alive, where there are several.
+        state: its current state.
+        worker: the thread that does its work; the least alive, if there are several.
         queue: what waits in memory.
-        spool: what waits in its outbox, None where it has none.
-        connected: whether its destination could be reached when it was last tried.
-        consecutive_failures: attempts that failed since one succeeded.
+        spool: what waits in its outbox, None without an outbox.
+        connected: whether its destination could be reached at the latest attempt.
+        consecutive_failures: attempts that failed since the last success.
         retries_total: deliveries that were tried again.
-        last_success_age_s: seconds since the destination last took something, None when it never did.
-        last_error: the latest error, None when there was none.
+        last_success_age_s: seconds since the destination last accepted something, None if it never did.
+        last_error: the latest error, None without any.
         acked_through: highest ``sequence`` of this run that the destination has, None when it has none.
-        flush_seconds: how long writes to the destination took until they were acknowledged.
-        certificate_expires_s: seconds until the first certificate in use expires, None where there is none.
+        flush_seconds: times from a write to its acknowledgement by the destination.
+        certificate_expires_s: seconds until the first certificate in use expires, None without certificates.
         totals: its account.
-        counts: what monitors count beside it.
+        counts: further counters for monitors.
     """
 
     state: SinkState
@@ -112,14 +112,14 @@ class SinkHealth:
 
 @dataclass(frozen=True, slots=True)
 class LoopFigures:
-    """What monitors count of a loop since it was built.
+    """Counters of a loop since it was built, for monitors.
 
     Attributes:
         tick: the latest finished tick, -1 before the first.
-        ticks: ticks executed here; a resumed run counts its own.
-        population: agents living.
-        listener_failures: how often subscribers, transforms and sinks raised.
-        tick_seconds: how long ticks took, without waiting for the next.
+        ticks: ticks executed by this loop; ticks before a resume are not counted.
+        population: living agents.
+        listener_failures: exceptions raised by subscribers, transforms and sinks.
+        tick_seconds: durations of ticks, without the wait for the next one.
     """
 
     tick: int

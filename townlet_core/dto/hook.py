@@ -1,4 +1,4 @@
-"""What an affordance hook is shown, and what it may answer (DOMAIN section 8.5)."""
+"""The context that an affordance hook receives, and the answers that it may return (DOMAIN section 8.5)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,9 +12,9 @@ HookStage: TypeAlias = Literal["before", "after", "failed"]
 STAGES: Final[tuple[HookStage, ...]] = ("before", "after", "failed")
 
 LONGEST_REASON: Final = 40
-"""Characters of a cancellation's reason."""
+"""Most characters of the reason of a cancellation."""
 MOST_EFFECTS: Final = 4
-"""Effects of one call."""
+"""Most effects of one call."""
 MOST_NEED: Final = 0.2
 MOST_MONEY: Final = 500
 """Mills."""
@@ -24,12 +24,12 @@ MOST_ITEMS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class HookContext(Draws):
-    """One use of an object at the moment at which a hook is asked; every hook gets a copy of its own.
+    """One use of an object at the moment at which a hook is called; every hook gets its own copy.
 
     Attributes:
         stage: ``before`` the charge, ``after`` the effects, or once the use has ``failed`` and everything is
-            given back.
-        hook: name of the hook that is asked.
+            refunded.
+        hook: name of the hook that is called.
         tick: the tick being executed.
         day: its day.
         tod: its minute of that day.
@@ -38,13 +38,13 @@ class HookContext(Draws):
         needs: need -> value in [0, 1], 1 is satisfied.
         wallet: mills.
         inventory: item -> number carried.
-        position: tile (x, y) that the resident stands on.
+        position: tile (x, y) of the resident.
         profile: the resident's personality.
         object_id: the object.
         object_type: its type.
-        place_id: the place it stands in.
-        stock: item -> number in the object; items that it never has are left out.
-        affordance_id: what is done with it.
+        place_id: the place that holds it.
+        stock: item -> number in the object; items that it never holds are left out.
+        affordance_id: the affordance in use.
         duration: ticks of a whole use.
         paid: mills paid for this use, 0 before it is charged.
         reason: why the use failed; None at the other stages.
@@ -74,7 +74,7 @@ class HookContext(Draws):
     seed: int = field(repr=False)
 
     def addressed_to(self, hook: str) -> Self:
-        """Copy everything for one hook, so that nothing it does to its copy reaches another."""
+        """Copy everything for one hook, so that its changes do not reach another hook."""
         return replace(
             self,
             hook=hook,
@@ -90,10 +90,10 @@ class HookContext(Draws):
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """A before-hook's refusal of a use.
+    """Returned by a before-hook to refuse a use.
 
     Attributes:
-        reason: 1 to 40 printable characters; the event ``affordance.fail`` tells them as ``detail``.
+        reason: 1 to 40 printable characters; the event ``affordance.fail`` carries them as ``detail``.
     """
 
     reason: str
@@ -150,4 +150,4 @@ class MoneyEffect:
 
 
 Effect: TypeAlias = NeedEffect | StockEffect | InventoryEffect | MoneyEffect
-"""What an after-hook may add to a finished use."""
+"""An effect that an after-hook may add to a finished use."""

@@ -1,11 +1,11 @@
-"""What every agent sees, and the map and columns that a scripted policy plans on."""
+"""The observation of every agent, and the map and columns that a scripted policy plans on."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class TownAtlas:
-    """What stays true for a whole run: the map, its objects, the affordances, the jobs.
+    """The constants of a run: the map, its objects, the affordances, the jobs.
 
     Every memoryview is read-only and C-contiguous; the world owns the buffers for the whole run.
     Sizes: H x W tiles, O objects, P places, J jobs, A affordances, F navigation fields,
@@ -65,14 +65,14 @@ class TownAtlas:
 
 @dataclass(frozen=True, slots=True)
 class TownView:
-    """Columns of one instant, for a policy that plans. Data only: nothing in it reaches into the world.
+    """Columns of one instant, for a policy that plans. Plain data without access to the world.
 
-    Every memoryview is read-only and C-contiguous; the producer reuses the buffers on its next step,
-    and the same ``TownView`` object stands for the same buffers. Row i is slot i, row o object o.
-    ``home_field`` and fields of objects and places index ``TownAtlas.fields``.
+    Every memoryview is read-only and C-contiguous. The producer reuses the buffers on its next step, and
+    the same ``TownView`` object always holds the same buffers. Row i is slot i; in object columns, row o is
+    object o. ``home_field`` and the fields of objects and places index ``TownAtlas.fields``.
 
     Attributes:
-        atlas: what stays true for the whole run.
+        atlas: the constants of the run.
         xy: int32[N, 2], position (x east, y south).
         needs: float64[N, 3], hunger, hygiene, energy in [0, 1], 1 = satisfied.
         wallet: int64[N], mills.
@@ -80,13 +80,13 @@ class TownView:
         job: int32[N], -1 none.
         home_field: int32[N], field of the home tile.
         extroversion: float64[N], in [-1, 1].
-        departure_lead: int32[N], ticks before the shift at which the resident sets out, path excluded.
+        departure_lead: int32[N], ticks before its shift at which the resident sets out, plus the walk.
         claim_object: int32[N], -1 none.
         claim_affordance: int32[N], -1 none.
         claim_stage: int8[N], 0 none, 1 queued, 2 held, 3 running.
         blocked: int32[N], moves blocked in a row.
-        ctx_reset: uint8[N], 1 when the policy must forget what it planned for this slot.
-        cooldown: int64[N, O], tick until which the pair may not start a new use (exclusive).
+        ctx_reset: uint8[N], 1 when the policy must discard its plan for this slot.
+        cooldown: int64[N, O], first tick at which the pair may start a new use.
         option: int8[N], option of the last ``PolicyContext``, -1 none.
         goal: int32[N], goal of the last ``PolicyContext``, -1 none.
         commit_remaining: int16[N], ticks of commitment left.
@@ -95,7 +95,7 @@ class TownView:
         object_powered: uint8[O], 1 when every utility of its type is on.
         object_holder: int32[O], slot, -1 none.
         object_queue: int32[O], residents waiting.
-        object_wait: int32[O], expected wait in ticks of somebody who joined now (DOMAIN section 6.2).
+        object_wait: int32[O], expected wait in ticks of a resident that joins now (DOMAIN section 6.2).
         object_stock: int32[O, 2], meals and ingredients.
         object_price: int64[O, I], mills for one unit of each price item where the object stands,
             -1 where it has no price.
@@ -133,18 +133,18 @@ class TownView:
 class ObservationBatch:
     """What every agent sees at the start of ``tick``; one row per slot.
 
-    Every memoryview is read-only and C-contiguous, owned by the world, and may be overwritten by the
-    world's next step: a consumer that keeps data copies it. Dead rows are zero but for ``wait`` in the mask.
+    Every memoryview is read-only and C-contiguous and owned by the world, which may overwrite it on its
+    next step: a consumer that keeps data copies it. Dead rows are zero but for ``wait`` in the mask.
 
     Attributes:
         tick: the tick that the next step executes.
         map: uint8[N, C, K, K], rows = y, columns = x, centred on the agent.
         features: float32[N, F], all in [-1, 1]; columns named by ``WorldSpec.feature_names``.
         mask: uint8[N, A], 1 where an action may be chosen.
-        alive: uint8[N], 1 where somebody lives in the slot.
+        alive: uint8[N], 1 where the slot has a living agent.
         serial: int64[N], the agent's number within the run, 0 on dead rows.
         agent_ids: the agent of each slot, empty text on dead rows.
-        view: columns for a scripted policy, or None when the world offers none.
+        view: columns for a scripted policy, or None in a world without them.
     """
 
     tick: int

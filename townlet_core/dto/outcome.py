@@ -1,4 +1,4 @@
-"""What one step of a world leads to."""
+"""The outcome of one step of a world."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from townlet_core.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class TickSummary:
-    """Every world number that ``loop.tick`` and ``loop.health`` report; zero where a world has none.
+    """Every number of a world that ``loop.tick`` and ``loop.health`` report; zero where a world has none.
 
     Attributes:
         day: day number of the executed tick.
@@ -20,14 +20,14 @@ class TickSummary:
         exits: agents that left in it.
         actions: executed intents by action name; names with count 0 are left out.
         failures: failed intents by reason; reasons with count 0 are left out.
-        reward_mean: mean reward of the living, 0 where a world gives none.
+        reward_mean: mean reward of the living, 0 in a world without rewards.
         queued: agents waiting in a queue.
         wallets: sum of the agents' wallets, mills.
         tills: sum of the tills, mills.
         treasury: the treasury, mills.
         reviews_pending: reviews of absences that wait for a decision.
-        perturbations_active: perturbations going on.
-        perturbations_pending: perturbations scheduled.
+        perturbations_active: perturbations in progress.
+        perturbations_pending: scheduled perturbations.
     """
 
     day: int = 0
@@ -49,15 +49,15 @@ class TickSummary:
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """Everything a step produced; the arrays follow the rules of ``ObservationBatch``.
+    """Everything that a step produced; the arrays follow the rules of ``ObservationBatch``.
 
     Attributes:
         observation: what every agent sees next.
         reward: float32[N].
         terminated: uint8[N], 1 where the agent's life ended in this tick by the rules of the world.
         truncated: uint8[N], 1 where it ended for an outside reason.
-        events: the tick's facts in order, without ``loop.tick``; diagnostics of the world's own among them
-            (``plugin.rejected``) become no facts.
+        events: the tick's facts in order, without ``loop.tick``; the world's own diagnostics among them
+            (``plugin.rejected``) do not become facts.
         summary: the numbers of the tick.
         command_results: one result per command, in order.
     """

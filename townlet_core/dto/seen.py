@@ -1,4 +1,4 @@
-"""What the agents see, as a message of JSON values, for people who feed a policy from outside."""
+"""Observations as a message of JSON values, for programs that feed a policy from outside."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ OBSERVATION_BATCH: Final = "observation.batch"
 
 @dataclass(frozen=True, slots=True)
 class AgentReward:
-    """What one agent earned in a tick.
+    """The reward of one agent in a tick.
 
     Attributes:
-        total: the reward that the world gave.
-        breakdown: component -> its part of the total; empty where a world tells no components.
+        total: the reward that the world returned.
+        breakdown: component -> its part of the total; empty in a world without components.
     """
 
     total: float
@@ -23,7 +23,7 @@ class AgentReward:
 
 @dataclass(frozen=True, slots=True)
 class SeenContext:
-    """What is true for all agents.
+    """Values that are the same for all agents.
 
     Attributes:
         day: day number of the executed tick.
@@ -42,8 +42,8 @@ class SeenContext:
 class AgentsSeen:
     """What every living agent sees at the end of a tick: the observation that the policy decides on next.
 
-    Whatever is told per agent has the order of ``agent_ids``. Real numbers are spelled with the fewest digits
-    that give the same float32.
+    Values per agent are in the order of ``agent_ids``. Real numbers have the fewest digits that give the
+    same float32.
 
     Attributes:
         next_tick: the tick that the policy decides next.
@@ -51,11 +51,11 @@ class AgentsSeen:
         agent_ids: the living agents, in the order of their slots.
         features: feature -> its value for each agent.
         map_channels: name of each channel of ``map``.
-        map: for each agent, channel, row (y) and column (x) a number; empty where a world has no map.
+        map: for each agent, channel, row (y) and column (x) a number; empty in a world without a map.
         action_names: name of each action number.
         mask: for each agent and action number, 1 where the action may be chosen.
-        reward: what each agent earned in the tick.
-        context: what is true for all of them.
+        reward: the reward of each agent in the tick.
+        context: values that are the same for all agents.
     """
 
     next_tick: int
@@ -72,11 +72,11 @@ class AgentsSeen:
 
 @dataclass(frozen=True, slots=True)
 class ObservationMessage:
-    """Observations on their way to the sinks; they are no fact and carry no ``seq``.
+    """Observations on their way to the sinks; they are not a fact and carry no ``seq``.
 
     Attributes:
         tick: the executed tick.
-        seen: what the agents see at its end.
+        seen: what the agents see at the end of the tick.
     """
 
     tick: int

@@ -1,4 +1,4 @@
-"""A simulation at rest."""
+"""The saved state of a simulation between two ticks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Named parts, each a JSON value; arrays travel inside as plain base64 text with dtype and shape.
+    """Named parts, each a JSON value; an array is base64 text with its dtype and shape.
 
     Attributes:
         tick: number of finished ticks.
-        identity: what must agree before a restore (``sim_digest``, ``town_digest``, ``policy_hash``, ...).
-        parts: ``world``, ``policy``, ``loop`` and one per observer; ``commands`` once somebody gave one.
+        identity: values that must agree before a restore (``sim_digest``, ``town_digest``,
+            ``policy_hash``, ...).
+        parts: ``world``, ``policy``, ``loop`` and one per observer; ``commands`` once a command was given.
         schema_version: version of this layout.
     """
 

@@ -1,4 +1,4 @@
-"""What a world promises before its first tick."""
+"""The properties of a world that are known before its first tick."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class WorldSpec:
         fields: name of each navigation field number; goals of a ``PolicyContext`` are indices into it.
         ticks_per_day: number of ticks in a day.
         offers_view: whether observations bring a ``TownView`` for policies that plan.
-        commands: what the world obeys; it is never given any other command.
+        commands: the commands that the world accepts; it never receives any other.
     """
 
     world: str

@@ -1,4 +1,4 @@
-"""How the town's state travels to one sink."""
+"""How a sink receives the town's state."""
 
 from dataclasses import dataclass, field
 from math import gcd
@@ -13,7 +13,7 @@ class ChannelCadences:
 
     Attributes:
         agents: clock, residents and their rewards.
-        objects: objects, utilities, perturbations, and what another kind of world wants shown.
+        objects: objects, utilities, perturbations, and the extra values of another kind of world.
         economy: prices and key figures.
         employment: jobs.
         social: ties, stability and promotion.
@@ -28,15 +28,15 @@ class ChannelCadences:
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """What a sink is shown of the town, and how often.
+    """Which part of the town's state a sink receives, and how often.
 
     Attributes:
         mode: nothing, whole frames, patches of the whole frame, or patches of its parts.
         every: ticks from one frame to the next, in mode ``snapshot``.
-        keyframe_every: in the modes ``diff`` and ``channels`` something whole is sent at least whenever the
-            tick passes a multiple of this.
+        keyframe_every: in the modes ``diff`` and ``channels`` a whole frame or channel is sent at the latest
+            when the tick passes a multiple of this number.
         channels: how often each channel is sent, in mode ``channels``.
-        observations: whether what the agents see is sent, in any mode, on every tick.
+        observations: whether the agents' observations are sent on every tick, in any mode.
     """
 
     mode: StreamMode = "snapshot"
@@ -47,7 +47,7 @@ class StreamSettings:
 
     @property
     def state_every(self) -> int:
-        """The sink is to be shown the town on ticks divisible by this; 0 never."""
+        """The sink receives the town's state on ticks divisible by this number; 0 means never."""
         each = self.channels
         match self.mode:
             case "off":

@@ -22,7 +22,7 @@ class AffordanceStart(Event):
 
 @dataclass(frozen=True, slots=True)
 class AffordanceFinish(Event):
-    """A use was completed; ``effects`` are the manifest's, by effect key."""
+    """A use was completed; ``effects`` are those of the manifest, by effect key."""
 
     kind: ClassVar[str] = "affordance.finish"
     agent_id: str
@@ -33,7 +33,7 @@ class AffordanceFinish(Event):
 
 @dataclass(frozen=True, slots=True)
 class AffordanceFail(Event):
-    """A use could not start or finish; ``progress`` ticks were done, ``refunded`` mills given back."""
+    """A use could not start or finish after ``progress`` ticks; ``refunded`` mills were returned."""
 
     kind: ClassVar[str] = "affordance.fail"
     agent_id: str

@@ -1,4 +1,4 @@
-"""What every event is, and the two ways an event travels."""
+"""The base class of events, and the two forms in which an event is passed on."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,19 +6,19 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. Subclasses are frozen, slotted and name their ``kind``."""
+    """Something that happened. Subclasses are frozen, slotted and define their ``kind``."""
 
     kind: ClassVar[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An event with its place in the run's one total order; facts are what the digest covers.
+    """An event with its place in the total order of a run; the digest covers all facts.
 
     Attributes:
         seq: run-wide number, from 0, without gaps.
         tick: the tick being executed when it happened.
-        event: what happened.
+        event: the event.
     """
 
     seq: int
@@ -28,11 +28,11 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """An event about the machinery, not the town: no ``seq``, in no digest.
+    """An event about the machinery, not the town: it has no ``seq`` and is in no digest.
 
     Attributes:
         tick: the tick being executed when it happened.
-        event: what happened.
+        event: the event.
     """
 
     tick: int

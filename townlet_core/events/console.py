@@ -1,4 +1,4 @@
-"""What came of commands."""
+"""The results of commands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from townlet_core.jsonvalue import JsonValue
 
 @dataclass(frozen=True, slots=True)
 class CommandFault:
-    """Why a command was not executed.
+    """The reason why a command was not executed.
 
     Attributes:
-        code: what kind of error, one of ``townlet_core.dto.command.ERROR_CODES``.
+        code: the kind of error, one of ``townlet_core.dto.command.ERROR_CODES``.
         message: what is wrong and what is allowed.
         details: the same for a program, by name.
     """
@@ -25,11 +25,11 @@ class CommandFault:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleResult(Event):
-    """A command was executed, or refused by the world or the plugin that it was for.
+    """A command was executed, or refused by the world or by the plugin that offers it.
 
-    Told before the other facts of its tick, in the order in which commands were accepted. ``error`` has a
-    code, what is wrong and what is allowed, and is null when ``status`` is ``ok``. What is refused at the
-    door (role, name, arguments) is told to nobody but who asked.
+    Emitted before the other facts of its tick, in the order in which commands were accepted. ``error`` has
+    the code, what is wrong and what is allowed; it is null when ``status`` is ``ok``. A request that the
+    command bus refuses (role, name, arguments) causes no event; only its issuer gets the answer.
     """
 
     kind: ClassVar[str] = "console.result"

@@ -1,4 +1,4 @@
-"""Money and goods. Money in mills."""
+"""Money and goods. Money is in mills."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from townlet_core.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class EconomyRestock(Event):
-    """An object's stock was filled up by ``amount``."""
+    """An object's stock was refilled by ``amount``."""
 
     kind: ClassVar[str] = "economy.restock"
     object_id: str
@@ -29,7 +29,7 @@ class EconomyRent(Event):
 
 @dataclass(frozen=True, slots=True)
 class EconomyDay(Event):
-    """The day's books: flows by kind, then what stands in wallets, tills and treasury."""
+    """The accounts of a day: flows by kind, then the totals of wallets, tills and treasury."""
 
     kind: ClassVar[str] = "economy.day"
     day: int

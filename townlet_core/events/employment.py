@@ -1,4 +1,4 @@
-"""Shifts, and winning and losing a job. Money in mills, times in ticks."""
+"""Shifts, hirings and job losses. Money is in mills, times are in ticks."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +8,7 @@ from townlet_core.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class EmploymentArrived(Event):
-    """First presence in a shift, ``offset`` ticks after its start."""
+    """The holder was present in a shift for the first time, ``offset`` ticks after its start."""
 
     kind: ClassVar[str] = "employment.arrived"
     agent_id: str
@@ -19,7 +19,7 @@ class EmploymentArrived(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmploymentLateStart(Event):
-    """A shift is late before it was ever attended."""
+    """A shift counts as late although its holder has not been present yet."""
 
     kind: ClassVar[str] = "employment.late_start"
     agent_id: str
@@ -29,7 +29,7 @@ class EmploymentLateStart(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmploymentAbsent(Event):
-    """A shift counts as missed; ``stamps`` absences stand in the last seven days."""
+    """A shift counts as missed; the holder has ``stamps`` absences in the last seven days."""
 
     kind: ClassVar[str] = "employment.absent"
     agent_id: str
@@ -40,7 +40,7 @@ class EmploymentAbsent(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmploymentDepartedEarly(Event):
-    """Somebody who was at work left it ``remaining`` ticks before the end."""
+    """A resident left work ``remaining`` ticks before the end of its shift."""
 
     kind: ClassVar[str] = "employment.departed_early"
     agent_id: str
@@ -50,7 +50,7 @@ class EmploymentDepartedEarly(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmploymentHelped(Event):
-    """Colleagues were already there when somebody came late."""
+    """Colleagues were already present when a resident came late."""
 
     kind: ClassVar[str] = "employment.helped"
     agent_id: str
@@ -60,7 +60,7 @@ class EmploymentHelped(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmploymentShiftCovered(Event):
-    """Colleagues did the work of somebody absent."""
+    """Colleagues did the work of an absent resident."""
 
     kind: ClassVar[str] = "employment.shift_covered"
     agent_id: str
@@ -70,7 +70,7 @@ class EmploymentShiftCovered(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmploymentShiftEnd(Event):
-    """A shift ended; ``attendance`` is the mean over the window, ``withheld`` the wages not earned."""
+    """A shift ended; ``attendance`` is the mean over the window, ``withheld`` are the wages not earned."""
 
     kind: ClassVar[str] = "employment.shift_end"
     agent_id: str
@@ -94,7 +94,7 @@ class EmploymentReview(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmploymentJobLoss(Event):
-    """Somebody lost the job; ``reason`` is approved or reviewed."""
+    """A resident lost its job; ``reason`` is approved or reviewed."""
 
     kind: ClassVar[str] = "employment.job_loss"
     agent_id: str
@@ -104,7 +104,7 @@ class EmploymentJobLoss(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmploymentHired(Event):
-    """Somebody got a job; ``reason`` is start, arrival, board or console."""
+    """A resident got a job; ``reason`` is start, arrival, board or console."""
 
     kind: ClassVar[str] = "employment.hired"
     agent_id: str

@@ -1,4 +1,4 @@
-"""What ``loop.health`` is made of; a sink tells of itself in the same records."""
+"""The records inside ``loop.health``; a sink reports its own health in the same records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ Durability = Literal["memory", "process", "power"]
 
 @dataclass(frozen=True, slots=True)
 class TickDurations:
-    """How long ticks took.
+    """Durations of ticks.
 
     Attributes:
-        mean: milliseconds on average.
+        mean: mean in milliseconds.
         p99: milliseconds that one tick in a hundred exceeds.
-        max: milliseconds of the longest one.
+        max: milliseconds of the longest tick.
     """
 
     mean: float
@@ -29,12 +29,12 @@ class TickDurations:
 
 @dataclass(frozen=True, slots=True)
 class SystemDuration:
-    """What one part of a tick took.
+    """The duration of one part of a tick.
 
     Attributes:
         name: the part: ``policy``, ``world``, ``observers``, ``facts`` (numbers and digest), ``dispatch``
-            (listeners and sinks) or ``frame`` (the picture of the town, and handing it to sinks).
-        mean_ms: milliseconds on average.
+            (listeners and sinks) or ``frame`` (building the frame and passing it to sinks).
+        mean_ms: mean in milliseconds.
     """
 
     name: str
@@ -43,11 +43,11 @@ class SystemDuration:
 
 @dataclass(frozen=True, slots=True)
 class HookCounts:
-    """How one plugin's hook is doing.
+    """The counts of one plugin's hook.
 
     Attributes:
-        calls: how often it was called.
-        failures: calls that raised or gave what no hook may give.
+        calls: number of calls.
+        failures: calls that raised an exception or returned something that is not allowed.
         overruns: calls that took longer than their budget.
         disabled: whether it is not called any more.
     """
@@ -60,12 +60,12 @@ class HookCounts:
 
 @dataclass(frozen=True, slots=True)
 class PluginCounts:
-    """How many plugins of others there are, by what became of them when the run began.
+    """The number of third-party plugins, by their state when the run began.
 
     Attributes:
-        allowed: let in and loaded.
-        refused: installed and not let in.
-        broken: installed and of no use: nobody could let them in as they are.
+        allowed: allowed and loaded.
+        refused: installed, but not allowed.
+        broken: installed, but unusable: no config can allow them as they are.
     """
 
     allowed: int
@@ -74,18 +74,18 @@ class PluginCounts:
 
 
 NO_PLUGINS: Final = PluginCounts(0, 0, 0)
-"""What is told where nobody counted, or there is nobody."""
+"""The counts of a loop that was built without any."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerHealth:
-    """The thread that does a sink's work; the town's own thread computes this.
+    """The thread that does a sink's work; the town's own thread computes this record.
 
     Attributes:
-        alive: whether it has shown itself lately, or had nothing to do.
-        heartbeat_age_s: seconds since it last showed itself.
-        restarts: how often it was started anew after an error that nobody had foreseen.
-        last_error: the latest such error, None when there was none.
+        alive: whether it gave a sign of life recently, or has nothing to do.
+        heartbeat_age_s: seconds since its last sign of life.
+        restarts: how often it was restarted after an unexpected error.
+        last_error: the latest such error, None without any.
     """
 
     alive: bool
@@ -96,11 +96,11 @@ class WorkerHealth:
 
 @dataclass(frozen=True, slots=True)
 class QueueHealth:
-    """What waits in memory.
+    """The buffer of a sink in memory.
 
     Attributes:
         events: messages held.
-        bytes: their bytes.
+        bytes: bytes of these messages.
         peak_events: most messages ever held.
         capacity_events: most messages that may be held.
         capacity_bytes: most bytes that may be held.
@@ -115,12 +115,12 @@ class QueueHealth:
 
 @dataclass(frozen=True, slots=True)
 class SpoolHealth:
-    """What waits in a durable outbox.
+    """The durable outbox of a sink.
 
     Attributes:
         events: messages held.
         bytes: bytes on the disk.
-        oldest_age_s: seconds since the oldest of them was committed, 0 when there is none.
+        oldest_age_s: seconds since the oldest of them was committed, 0 when the outbox is empty.
         segments: files that hold them.
         quarantined: files put aside because they were damaged.
         durability: what its content survives.
@@ -139,7 +139,7 @@ class ErrorHealth:
     """The latest error of a sink.
 
     Attributes:
-        code: what happened, as a short name.
+        code: the kind of error, as a short name.
         at_tick: tick of the latest message offered to the sink when it happened.
     """
 
@@ -149,11 +149,11 @@ class ErrorHealth:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How values are distributed.
+    """A distribution of values.
 
     Attributes:
-        le: upper bounds, ascending; above the last one lie all others.
-        counts: how many values lie at or below each bound and above the one before; one more than bounds.
+        le: upper bounds, ascending; the last count is for values above the last bound.
+        counts: values at or below each bound and above the previous one; one more count than bounds.
         sum: sum of all values.
         count: number of all values.
     """
@@ -172,14 +172,14 @@ class SinkTotals:
     ``emitted = delivered + spooled + buffered + dead_lettered + sum(dropped)``.
 
     Attributes:
-        offered: messages handed to the sink, with those that its transforms withheld.
+        offered: messages passed to the sink, including those that its transforms withheld.
         emitted: messages accepted for delivery.
         delivered: messages that reached their destination whole.
         spooled: messages waiting in a durable outbox.
         buffered: messages waiting in memory.
         dead_lettered: messages put aside as undeliverable.
-        dropped: messages given up, by reason.
-        rejected: messages refused at the door, by reason.
+        dropped: accepted messages that were lost, by reason.
+        rejected: messages that ``emit`` refused, by reason.
     """
 
     offered: int
@@ -194,22 +194,22 @@ class SinkTotals:
 
 @dataclass(frozen=True, slots=True)
 class SinkReport:
-    """How one sink is doing. A sink that cannot tell more than its account has null for all the rest.
+    """The health of one sink. For a sink that keeps only its account, the other fields are null.
 
     Attributes:
-        state: how it is doing now.
-        worker: the thread that does its work; the least alive, where there are several.
+        state: its current state.
+        worker: the thread that does its work; the least alive, if there are several.
         queue: what waits in memory.
-        spool: what waits in its outbox, None where it has none.
-        connected: whether its destination could be reached when it was last tried.
-        consecutive_failures: attempts that failed since one succeeded.
-        retries_total: deliveries that were tried again; every sink tells this.
-        last_success_age_s: seconds since the destination last took something, None when it never did.
-        last_error: the latest error, None when there was none.
+        spool: what waits in its outbox, None without an outbox.
+        connected: whether its destination could be reached at the latest attempt.
+        consecutive_failures: attempts that failed since the last success.
+        retries_total: deliveries that were tried again; every sink reports this.
+        last_success_age_s: seconds since the destination last accepted something, None if it never did.
+        last_error: the latest error, None without any.
         acked_through: highest ``sequence`` of this run that the destination has, None when it has none.
-        flush_seconds: how long writes to the destination took until they were acknowledged.
-        certificate_expires_s: seconds until the first certificate in use expires, None where there is none.
-        totals: its account; every sink tells this.
+        flush_seconds: times from a write to its acknowledgement by the destination.
+        certificate_expires_s: seconds until the first certificate in use expires, None without certificates.
+        totals: its account; every sink reports this.
     """
 
     state: SinkState

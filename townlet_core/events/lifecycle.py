@@ -1,4 +1,4 @@
-"""Coming into town and being moved about in it."""
+"""Arrivals of residents and moves without walking."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +8,7 @@ from townlet_core.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class LifecycleArrive(Event):
-    """A resident came into being; ``reason`` is start, replacement or console."""
+    """A resident was created; ``reason`` is start, replacement or console."""
 
     kind: ClassVar[str] = "lifecycle.arrive"
     agent_id: str
@@ -27,7 +27,7 @@ class LifecycleArrive(Event):
 class LifecycleMoved(Event):
     """A resident was moved without walking; ``reason`` is teleport or displaced.
 
-    The field that the event table calls ``from`` is spelt so in JSON.
+    The field ``from_`` is called ``from`` in JSON.
     """
 
     kind: ClassVar[str] = "lifecycle.moved"

@@ -1,4 +1,4 @@
-"""The loop's own account of each tick and of itself."""
+"""The loop's events about each tick and about itself."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from townlet_core.events.health import (
 
 @dataclass(frozen=True, slots=True)
 class LoopTick(Event):
-    """The last fact of every tick; ``events`` counts the facts before it. Money in mills."""
+    """The last fact of every tick; ``events`` counts the facts before it. Money is in mills."""
 
     kind: ClassVar[str] = "loop.tick"
     day: int
@@ -38,18 +38,18 @@ class LoopTick(Event):
 
 @dataclass(frozen=True, slots=True)
 class LoopHealth(Event):
-    """How the machinery is doing: every 60 ticks and on each change of state. A diagnostic.
+    """The health of the loop and its parts: every 60 ticks and on each change of state. A diagnostic.
 
-    ``status`` is ``failed`` when the loop cannot go on, ``degraded`` when a sink is not healthy or its worker
-    not alive, when a hook is disabled, or when a listener failed within the last 60 ticks, and else ``ok``.
-    ``tick`` is the latest tick. ``duration_ms`` and ``slowest_systems`` are of the ticks since the report
-    before, at most 60, without waiting for the next tick; the slowest part of a tick comes first.
-    ``failures`` counts how often subscribers, transforms and sinks raised since the run began.
-    ``perturbations_active``, ``perturbations_pending`` and ``reviews_pending`` are the town's.
-    ``plugins`` counts what is installed and not ours; each that was not let in is a ``plugin.refused``.
-    ``hooks`` has the counts of each plugin's hook, ``sinks`` tells of each sink, both by name. A sink that
-    keeps no more than its account tells ``state``, ``retries_total`` and ``totals``, and null for the rest.
-    What each value means and what to do about it: docs/operations/health.md.
+    ``status`` is ``failed`` when the loop cannot continue. It is ``degraded`` when a sink is not healthy or
+    its worker not alive, when a hook is disabled, or when a listener failed within the last 60 ticks.
+    Otherwise it is ``ok``. ``tick`` is the latest tick. ``duration_ms`` and ``slowest_systems`` cover the
+    ticks since the previous report, at most 60, without the wait for the next tick; the slowest part of a
+    tick comes first. ``failures`` counts the exceptions of subscribers, transforms and sinks since the run
+    began. ``perturbations_active``, ``perturbations_pending`` and ``reviews_pending`` are the town's.
+    ``plugins`` counts the installed plugins of third parties; each refused one causes a ``plugin.refused``.
+    ``hooks`` has the counts of each plugin's hook, ``sinks`` the health of each sink, both by name. A sink
+    that keeps only its account reports ``state``, ``retries_total`` and ``totals``, and null for the rest.
+    docs/operations/health.md explains each value and what to do about it.
     """
 
     kind: ClassVar[str] = "loop.health"
@@ -68,10 +68,10 @@ class LoopHealth(Event):
 
 @dataclass(frozen=True, slots=True)
 class LoopFailure(Event):
-    """The run cannot go on. A diagnostic; one ``loop.health`` with the status ``failed`` follows.
+    """The run cannot continue. A diagnostic; one ``loop.health`` with the status ``failed`` follows.
 
-    ``tick`` is the one that could not be finished; ``phase`` and ``agent_id`` say where in it, when that is
-    known; ``snapshot_path`` is where the failed simulation was kept for inspection, if it was.
+    ``tick`` is the tick that could not be finished. ``phase`` and ``agent_id`` give the place in it, if
+    known. ``snapshot_path`` is the file with the failed simulation for inspection, if one was saved.
     """
 
     kind: ClassVar[str] = "loop.failure"

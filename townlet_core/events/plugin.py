@@ -1,4 +1,4 @@
-"""What became of plugins."""
+"""Refused plugins and dropped answers."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,10 +8,10 @@ from townlet_core.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class PluginRefused(Event):
-    """An installed plugin was not let in, and the run went on without it. A diagnostic.
+    """An installed plugin was refused, and the run continued without it. A diagnostic.
 
-    ``allow_line`` is the line of ``plugins.allow`` that names it; where pins are required, it needs the
-    digest, too, which ``townlet plugins pin`` prints.
+    ``allow_line`` is the line of ``plugins.allow`` that allows it. Where pins are required, the line also
+    needs the digest, which ``townlet plugins pin`` prints.
     """
 
     kind: ClassVar[str] = "plugin.refused"
@@ -24,11 +24,11 @@ class PluginRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class PluginRejected(Event):
-    """A hook's answer was dropped, and the town went on without it. A diagnostic.
+    """A hook's answer was discarded, and the town continued without it. A diagnostic.
 
-    ``stage`` is ``before``, ``after`` or ``failed``, or ``command`` for a plugin's command, which is the
-    ``hook`` then and has neither affordance nor resident; ``problem`` says what was wrong, and whether the
-    hook is asked no more.
+    ``stage`` is ``before``, ``after`` or ``failed``. For a plugin's command it is ``command``; ``hook`` is
+    then the command's name, and affordance and resident are empty. ``problem`` says what was wrong, and
+    whether the hook is disabled.
     """
 
     kind: ClassVar[str] = "plugin.rejected"

@@ -1,4 +1,4 @@
-"""Who decides."""
+"""The policy that decides."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +8,7 @@ from townlet_core.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class PolicyMetadata(Event):
-    """Who decides from this tick on; emitted at the first tick and on change."""
+    """The policy that decides from this tick on; emitted at the first tick and on change."""
 
     kind: ClassVar[str] = "policy.metadata"
     provider: str

@@ -1,4 +1,4 @@
-"""Waiting, being served, and the conflicts of both."""
+"""Queues, grants and the conflicts around them."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +8,7 @@ from townlet_core.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class QueueJoin(Event):
-    """Somebody joined a queue at ``position`` (0 = next)."""
+    """A resident joined a queue at ``position`` (0 = next)."""
 
     kind: ClassVar[str] = "queue.join"
     agent_id: str
@@ -19,7 +19,7 @@ class QueueJoin(Event):
 
 @dataclass(frozen=True, slots=True)
 class QueueGrant(Event):
-    """The object was handed to somebody who ``waited`` that many ticks."""
+    """A resident got the object after it had ``waited`` that many ticks."""
 
     kind: ClassVar[str] = "queue.grant"
     agent_id: str
@@ -30,7 +30,7 @@ class QueueGrant(Event):
 
 @dataclass(frozen=True, slots=True)
 class QueueLeave(Event):
-    """A waiting resident or an idle holder gave up its claim after ``waited`` ticks.
+    """A waiting resident or an idle holder dropped its claim after ``waited`` ticks.
 
     ``reason`` is one of left, timeout, too_far, idle, closed, interrupted, agent_exit.
     """
@@ -57,7 +57,7 @@ class QueueConflict(Event):
 
 @dataclass(frozen=True, slots=True)
 class QueueHandover(Event):
-    """A finisher passed the object to somebody it likes, who stood at ``from_index`` of the queue."""
+    """A resident that finished passed the object to one it likes, at ``from_index`` of the queue."""
 
     kind: ClassVar[str] = "queue.handover"
     agent_id: str
@@ -78,7 +78,7 @@ class RivalryEntry:
 
 @dataclass(frozen=True, slots=True)
 class RivalryEvents(Event):
-    """The conflicts of one tick together; only in ticks that had one."""
+    """All conflicts of one tick; emitted only in ticks with a conflict."""
 
     kind: ClassVar[str] = "rivalry.events"
     events: tuple[RivalryEntry, ...]

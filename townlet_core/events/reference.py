@@ -1,4 +1,4 @@
-"""The reference page of events, written from the registry."""
+"""Writes the reference page of events from the registry."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
@@ -10,14 +10,14 @@ _INTRODUCTION = f"""\
 # Events
 
 A fact is `{{seq, tick, type, data}}`: `seq` counts from 0 without gaps over the run, `tick` is the tick being
-executed. Diagnostics carry a tick but no `seq` and are in no digest. This page is written from the event
-classes (`townlet_core/events/`) by `townlet_core.events.reference`, and a test compares the two; `townlet
-schema events` gives the same as JSON Schema. Schema version: {SCHEMA_VERSION}.
+executed. Diagnostics carry a tick but no `seq` and are in no digest. `townlet_core.events.reference`
+generates this page from the event classes (`townlet_core/events/`), and a test compares the two; `townlet
+schema events` prints the same as JSON Schema. Schema version: {SCHEMA_VERSION}.
 """
 
 
 def events_markdown(registry: EventRegistry) -> str:
-    """Write the page: every kind with what it means and its data, then the kinds kept free."""
+    """Return the page: every kind with its meaning and its data, then the reserved kinds."""
     lines = [_INTRODUCTION]
     for kind, event_class in registry.classes.items():
         lines += [f"## {kind}", ""]
@@ -26,7 +26,7 @@ def events_markdown(registry: EventRegistry) -> str:
         schema = registry.data_schema(kind)
         lines += [cast("str", schema["description"]).replace("``", "`"), "", *_table(schema), ""]
         lines += [f"Class: `{event_class.__module__}.{event_class.__qualname__}`", ""]
-    lines += ["## Reserved kinds", "", "These have no event class, and nobody else may take them:", ""]
+    lines += ["## Reserved kinds", "", "These have no event class, and no plugin may use them:", ""]
     lines += [f"- `{kind}`" for kind in sorted(RESERVED_KINDS)]
     return "\n".join(lines) + "\n"
 
@@ -35,25 +35,25 @@ def _table(schema: JsonObject) -> Iterator[str]:
     yield "| field | type |"
     yield "|---|---|"
     for name, field in cast("Mapping[str, JsonObject]", schema["properties"]).items():
-        yield f"| `{name}` | {_spell(field)} |"
+        yield f"| `{name}` | {_type_phrase(field)} |"
 
 
-def _spell(schema: JsonObject) -> str:  # noqa: PLR0911 - one answer for each form of type
-    """Spell a field's type in one short phrase."""
+def _type_phrase(schema: JsonObject) -> str:  # noqa: PLR0911 - one answer for each form of type
+    """Return a field's type as a short phrase."""
     match schema:
         case {"anyOf": members}:
-            return " or ".join(_spell(member) for member in _schemas(members))
+            return " or ".join(_type_phrase(member) for member in _schemas(members))
         case {"enum": values}:
             return " or ".join(f"`{value}`" for value in cast("Sequence[JsonValue]", values))
         case {"type": "array", "prefixItems": items}:
-            return f"[{', '.join(_spell(item) for item in _schemas(items))}]"
+            return f"[{', '.join(_type_phrase(item) for item in _schemas(items))}]"
         case {"type": "array", "items": item}:
-            return f"list of {_spell(cast('JsonObject', item))}"
+            return f"list of {_type_phrase(cast('JsonObject', item))}"
         case {"type": "object", "properties": properties}:
             fields = cast("Mapping[str, JsonObject]", properties)
-            return f"{{{', '.join(f'{name}: {_spell(field)}' for name, field in fields.items())}}}"
+            return f"{{{', '.join(f'{name}: {_type_phrase(field)}' for name, field in fields.items())}}}"
         case {"type": "object", "additionalProperties": values}:
-            return f"{{name: {_spell(cast('JsonObject', values))}}}"
+            return f"{{name: {_type_phrase(cast('JsonObject', values))}}}"
         case {"type": str(name)}:
             return name
     return "any JSON value"

@@ -1,4 +1,4 @@
-"""The registry of event kinds: which there are, what their data is, and which are diagnostics."""
+"""The registry of event kinds: their classes, the schemas of their data, and which are diagnostics."""
 
 import inspect
 import re
@@ -41,7 +41,7 @@ from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.records import Hint, field_hints, record_to_json, union_members
 
 SCHEMA_VERSION: Final = 1
-"""Major version of every event's data. New kinds and new optional fields keep it; all else raises it."""
+"""Major version of every event's data. New kinds and new optional fields keep it; other changes raise it."""
 
 RESERVED_KINDS: Final = frozenset(
     {
@@ -75,7 +75,7 @@ RESERVED_KINDS: Final = frozenset(
         "state.social",
     }
 )
-"""Kinds that have a meaning but no event class here; nobody else may take them."""
+"""Kinds that are used without an event class here; no plugin may use them."""
 
 _DIAGNOSTIC_KINDS: Final = frozenset({LoopHealth.kind, LoopFailure.kind})
 _DIAGNOSTIC_FAMILIES: Final = frozenset({"plugin", "telemetry"})
@@ -84,24 +84,24 @@ _KIND: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 @cache
 def is_diagnostic(kind: str) -> bool:
-    """Tell whether events of this kind are about the machinery: without ``seq``, in no digest."""
+    """Return whether events of this kind are about the machinery: without ``seq`` and in no digest."""
     return kind in _DIAGNOSTIC_KINDS or family_of(kind) in _DIAGNOSTIC_FAMILIES
 
 
 def family_of(kind: str) -> str:
-    """Give the part of a kind before its first dot."""
+    """Return the part of a kind before its first dot."""
     return kind.partition(".")[0]
 
 
 def schema_id(kind: str) -> str:
-    """Name the schema of a kind's data, with its major version."""
+    """Return the id of the schema of a kind's data, with its major version."""
     return f"urn:townlet:event:{kind}:{SCHEMA_VERSION}"
 
 
 def data_schema(kind: str, record_type: type) -> JsonObject:
-    """Describe the data of a kind, which is spelled from a dataclass, as JSON Schema 2020-12.
+    """Return the JSON Schema 2020-12 of a kind whose data is a dataclass.
 
-    A field with a default is always told, but not required: it came later, and what was told before lacks it.
+    A field with a default is always written, but not required: it was added later, and older events lack it.
     """
     named = zip(field_hints(record_type), fields(record_type), strict=True)
     required = [name for name, each in named if each.default is MISSING]
@@ -109,21 +109,21 @@ def data_schema(kind: str, record_type: type) -> JsonObject:
 
 
 def event_data(event: Event) -> dict[str, JsonValue]:
-    """Spell an event's data as a new JSON object; see ``record_to_json`` for the rules."""
+    """Convert an event's data to a new JSON object; see ``record_to_json`` for the rules."""
     return record_to_json(event)
 
 
 class EventRegistry:
-    """Every kind of event that a run may tell; immutable, ``extended`` gives a larger one.
+    """Every kind of event that a run may emit; immutable, ``extended`` returns a larger registry.
 
-    What it refuses is a mistake in a class, so it raises ``ValueError``; the door names the plugin at fault.
+    It raises ``ValueError`` for a mistake in a class; the caller names the plugin that has the class.
     """
 
     def __init__(self, classes: Iterable[type[Event]]) -> None:
         """Register classes.
 
         Raises:
-            ValueError: when two classes claim one kind, or a class is no frozen dataclass.
+            ValueError: when two classes claim one kind, or a class is not a frozen dataclass.
         """
         by_kind: dict[str, type[Event]] = {}
         for event_class in classes:
@@ -132,7 +132,7 @@ class EventRegistry:
                 first = by_kind[event_class.kind].__qualname__
                 raise ValueError(
                     f"the event kind '{event_class.kind}' is claimed twice, by {first} and "
-                    f"{event_class.__qualname__}; give one of them another name"
+                    f"{event_class.__qualname__}; rename one of them"
                 )
             by_kind[event_class.kind] = event_class
         self._by_kind = MappingProxyType(dict(sorted(by_kind.items())))
@@ -146,8 +146,8 @@ class EventRegistry:
         """Add the kinds of one plugin; each is called ``<entry point>.<name>``.
 
         Raises:
-            ValueError: when a kind has another prefix, or the entry point is called like a family of
-                ours (``queue``, ``social``, ...).
+            ValueError: when a kind has another prefix, or the entry point has the name of a family of
+                Townlet's own kinds (``queue``, ``social``, ...).
         """
         ours = {family_of(kind) for kind in (*self._by_kind, *RESERVED_KINDS)}
         for event_class in classes:
@@ -160,22 +160,22 @@ class EventRegistry:
                 )
             if entry_point in ours:
                 raise ValueError(
-                    f"the event kind '{kind}' lies in a family that is ours: {', '.join(sorted(ours))}"
+                    f"the event kind '{kind}' is in a family that Townlet reserves: {', '.join(sorted(ours))}"
                 )
         return EventRegistry((*self._by_kind.values(), *classes))
 
     def data_schema(self, kind: str) -> JsonObject:
-        """Describe the data of one kind as JSON Schema 2020-12.
+        """Return the JSON Schema 2020-12 of the data of one kind.
 
-        Further fields are allowed, since a later version of the same major may add optional ones.
+        Further fields are allowed, because a later version of the same major may add optional ones.
 
         Raises:
-            KeyError: when no such kind is registered.
+            KeyError: when the kind is not registered.
         """
         return data_schema(kind, self._by_kind[kind])
 
     def json_schema(self) -> JsonObject:
-        """Describe the data of every kind as one JSON Schema 2020-12 document, by kind below ``$defs``."""
+        """Return one JSON Schema 2020-12 document with the data of every kind, by kind below ``$defs``."""
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": f"urn:townlet:events:{SCHEMA_VERSION}",
@@ -201,7 +201,7 @@ def _require_event_class(event_class: type[Event]) -> None:
     if parameters is None or not parameters.frozen:
         raise ValueError(
             f"the event class {event_class.__qualname__} must be decorated with "
-            "@dataclass(frozen=True, slots=True): whoever hears of an event keeps it"
+            "@dataclass(frozen=True, slots=True): listeners keep events"
         )
     if "kind" not in event_class.__dict__:
         raise ValueError(
@@ -220,7 +220,7 @@ def _object_schema(record_type: type) -> JsonObject:
 
 
 def _type_schema(hint: Hint) -> JsonObject:
-    """Describe a field's type."""
+    """Return the schema of a field's type."""
     if hint in _SCALARS:
         return _SCALARS[hint]
     if isinstance(hint, type) and is_dataclass(hint):
@@ -232,7 +232,7 @@ def _type_schema(hint: Hint) -> JsonObject:
 
 
 def _generic_schema(hint: Hint) -> JsonObject:
-    """Describe a type that has parameters."""
+    """Return the schema of a type that has parameters."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         return {"enum": list(arguments)}
@@ -286,4 +286,4 @@ CORE_EVENTS: Final = EventRegistry(
         TelemetryLoss,
     )
 )
-"""The kinds that Townlet itself tells."""
+"""The kinds that Townlet itself emits."""

@@ -1,4 +1,4 @@
-"""What a sink says of itself."""
+"""The events that a sink emits about itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from townlet_core.events.base import Event
 class TelemetryLoss(Event):
     """Messages that a sink had numbered and will never deliver. A diagnostic, sent by that sink alone.
 
-    ``source`` is the one whose sequence has the gaps: the sink's own, or after a crash that of the run
-    before. ``ranges`` are pairs of the first and the last ``sequence`` lost, ascending; ``count`` is how many
-    messages that are. ``reason`` is one of those by which a sink counts what it dropped, or
+    ``source`` is the source whose sequence has the gaps: the sink's own, or after a crash that of the
+    previous run. ``ranges`` are pairs of the first and the last ``sequence`` lost, ascending; ``count`` is
+    the number of lost messages. ``reason`` is one of the reasons by which a sink counts dropped messages, or
     ``process_died``, or ``segment_damaged``.
     """
 

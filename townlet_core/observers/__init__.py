@@ -1,1 +1,1 @@
-"""Watchers of every tick: they turn what happened into further facts and into numbers."""
+"""Observers of every tick: they derive further facts and numbers from outcomes."""

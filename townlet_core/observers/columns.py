@@ -7,19 +7,19 @@ from townlet_core.dto.spec import WorldSpec
 class FeatureColumns:
     """Reads columns of ``ObservationBatch.features``.
 
-    One flat view is made per buffer and kept while the world reuses it; a strided slice of it is a column,
+    One flat view is made per buffer and kept while the world reuses it. A column is a strided slice of it,
     which costs a tenth of indexing resident by resident.
     """
 
     def __init__(self, spec: WorldSpec) -> None:
-        """Find the columns of a world."""
+        """Number the columns of a world."""
         self._numbers = {name: number for number, name in enumerate(spec.feature_names)}
         self._width = len(spec.feature_names)
         self._seen: memoryview | None = None
         self._flat = memoryview(b"").cast("f")
 
     def find(self, *names: str) -> tuple[str, ...]:
-        """Give the names back when the world has every one of them, nothing otherwise."""
+        """Return the names when the world has every one of these columns, otherwise nothing."""
         return names if all(name in self._numbers for name in names) else ()
 
     def named(self, prefix: str) -> tuple[str, ...]:
@@ -27,7 +27,7 @@ class FeatureColumns:
         return tuple(name for name in self._numbers if name.startswith(prefix))
 
     def read(self, observation: ObservationBatch, name: str) -> "memoryview[float]":
-        """Give one column, float32[N] with a stride; valid until the world's next step."""
+        """Return one column, float32[N] with a stride; valid until the world's next step."""
         if observation.features is not self._seen:
             self._seen = observation.features
             self._flat = observation.features.cast("B").cast("f")

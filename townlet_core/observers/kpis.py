@@ -1,4 +1,4 @@
-"""The numbers by which a town is judged, as the summary and the frame show them."""
+"""Key figures of a town, for the summary and the frame."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,11 +21,11 @@ _NOBODY: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class KpiSettings:
-    """What is counted as what.
+    """How activities and needs are counted.
 
     Attributes:
         names: which affordances are meals, showers and so on.
-        limits: where needs become worth telling.
+        limits: limits by which needs are counted.
     """
 
     names: UseNames = field(default_factory=UseNames)
@@ -34,11 +34,11 @@ class KpiSettings:
 
 @dataclass(slots=True)
 class _State:
-    """Everything remembered between ticks."""
+    """Everything that is kept between ticks."""
 
     agent_ticks: int
     occupants: list[int]
-    """Serial of each slot's occupant, -1 nobody."""
+    """Serial of each slot's occupant, -1 for an empty slot."""
     uses: UseTally
     shifts: ShiftTally
     needs: NeedTally
@@ -46,17 +46,17 @@ class _State:
 
 
 class KpiObserver:
-    """Counts what residents did and how they fared; adds no facts.
+    """Counts what residents did and how well they were; adds no facts.
 
-    Needs are told where the world has the features ``need_hunger``, ``need_hygiene`` and ``need_energy``,
-    option switches where it has features ``option_*``. Days, needs and options go by the observation that
-    a tick leads to, so the last tick of a day closes it.
+    Needs are reported if the world has the features ``need_hunger``, ``need_hygiene`` and ``need_energy``,
+    option switches if it has features ``option_*``. Days, needs and options are taken from the observation
+    after a tick, so the last tick of a day closes the day.
     """
 
     name: Final = "kpis"
 
     def __init__(self, settings: KpiSettings | None = None) -> None:
-        """Take the settings, or the default ones; ``begin`` comes before anything else."""
+        """Take the settings, or the defaults; call ``begin`` before anything else."""
         self._settings = settings or KpiSettings()
 
     def begin(self, spec: WorldSpec) -> None:
@@ -91,7 +91,7 @@ class KpiObserver:
         return ()
 
     def kpis(self) -> JsonObject:
-        """Tell all numbers; what is unknown is left out."""
+        """Return all numbers; unknown ones are left out."""
         state = self._state
         agent_days = state.agent_ticks / self._ticks_per_day
         return {
@@ -103,14 +103,14 @@ class KpiObserver:
         }
 
     def export_state(self) -> JsonValue:
-        """Tell everything counted so far."""
+        """Return everything counted so far."""
         return record_to_json(self._state)
 
     def import_state(self, state: JsonValue) -> None:
-        """Go on counting from an exported state.
+        """Continue counting from an exported state.
 
         Raises:
-            SnapshotError: when the value is no such state, or of a world with another number of slots.
+            SnapshotError: when the value is not such a state, or is of a world with another number of slots.
         """
         try:
             read = record_from_json(_State, state)
@@ -121,18 +121,18 @@ class KpiObserver:
         slots = len(self._state.occupants)
         rows = (read.occupants, read.needs.since, read.needs.unwell, read.needs.starving, read.options.last)
         if any(len(row) != slots for row in rows):
-            raise SnapshotError("snapshot_corrupt", f"the state of '{self.name}' is not one of {slots} slots")
+            raise SnapshotError("snapshot_corrupt", f"the state of '{self.name}' is not for {slots} slots")
         self._state = read
         self._forget_caches()
 
     def _forget_caches(self) -> None:
-        """Drop what only saves work: who was seen last, and with which options."""
+        """Discard the caches: the living residents and their options of the last observation."""
         self._living: list[int] = []
         self._presence = (b"", b"")
         self._chosen: list[bytes] = []
 
     def _see_occupants(self, observation: ObservationBatch) -> None:
-        """Find out who lives where when that changed."""
+        """Update the occupants of the slots when they changed."""
         presence = (observation.alive.tobytes(), observation.serial.tobytes())
         if presence == self._presence:
             return

@@ -1,4 +1,4 @@
-"""How well residents are: their needs, read from the features of every tick."""
+"""How well residents are: their needs, from the features of every tick."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ _NOBODY: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class NeedLimits:
-    """Where a need becomes worth telling.
+    """The limits by which needs are counted.
 
     Attributes:
         well: a resident is well while every need is above this.
-        starving: hunger at or below this counts towards a starvation incident ...
-        starving_ticks: ... which it becomes after this many ticks in a row.
+        starving: hunger at or below this counts towards a starvation incident.
+        starving_ticks: the number of such ticks in a row that makes one incident.
     """
 
     well: float = 0.3
@@ -28,17 +28,17 @@ class NeedLimits:
 
 @dataclass(slots=True)
 class NeedTally:
-    """Lowest and mean needs, days lived through well, and starvation; slots are rows of the lists.
+    """Lowest and mean needs, days without unmet needs, and starvation; each list has one row per slot.
 
     Attributes:
-        lowest: lowest need of anybody so far.
+        lowest: lowest need of any resident so far.
         sums: sum of each need over all samples.
         samples: living residents, summed over the ticks.
-        since: instant at which a slot's occupant was first seen, -1 nobody.
+        since: instant at which a slot's occupant was first seen, -1 for an empty slot.
         unwell: whether a slot's occupant was unwell today.
         starving: ticks in a row for which a slot's occupant is starving.
         incidents: starvation incidents so far.
-        day_shares: of those who lived through a whole day, the share that was well; one for each day.
+        day_shares: for each day, the share of the residents present all day that were well all day.
     """
 
     lowest: float = 1.0
@@ -52,11 +52,11 @@ class NeedTally:
 
     @classmethod
     def for_slots(cls, capacity: int) -> "NeedTally":
-        """Start with nothing seen in that many slots."""
+        """Start empty, with that many slots."""
         return cls(since=[_NOBODY] * capacity, unwell=[False] * capacity, starving=[0] * capacity)
 
     def welcome(self, slot: int, instant: int) -> None:
-        """Forget a slot's former occupant; somebody new was first seen at ``instant``."""
+        """Reset a slot for a new occupant, first seen at ``instant``."""
         self.since[slot], self.unwell[slot], self.starving[slot] = instant, False, 0
 
     def see(self, living: Sequence[int], columns: Sequence[Sequence[float]], limits: NeedLimits) -> None:
@@ -75,24 +75,24 @@ class NeedTally:
             self._count_starving(living, columns[0], limits)
 
     def close_day(self, living: Sequence[int], start: int) -> None:
-        """Judge the day whose first instant was ``start`` by those who lived through all of it."""
+        """Add the share for the day that started at ``start``, over the residents present all day."""
         whole = [slot for slot in living if self.since[slot] <= start]
         if whole:
             self.day_shares.append(sum(not self.unwell[slot] for slot in whole) / len(whole))
         self.unwell = [False] * len(self.unwell)
 
     def kpis(self) -> JsonObject:
-        """Tell what is known; nothing before the first instant."""
+        """Return the known numbers; none before the first instant."""
         if not self.samples:
             return {}
-        told: dict[str, JsonValue] = {
+        kpis: dict[str, JsonValue] = {
             "need_lowest": self.lowest,
             "need_mean": {need: self.sums[number] / self.samples for number, need in enumerate(NEEDS)},
             "starvation_incidents": self.incidents,
         }
         if self.day_shares:
-            told["well_all_day_share"] = fsum(self.day_shares) / len(self.day_shares)
-        return told
+            kpis["well_all_day_share"] = fsum(self.day_shares) / len(self.day_shares)
+        return kpis
 
     def _count_starving(self, living: Sequence[int], hunger: Sequence[float], limits: NeedLimits) -> None:
         for slot, value in zip(living, hunger, strict=True):

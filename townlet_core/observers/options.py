@@ -1,4 +1,4 @@
-"""How often residents change their mind, read from the option columns of the features."""
+"""How often residents switch options, read from the option columns of the features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ _NONE: Final = -1
 
 @dataclass(slots=True)
 class OptionTally:
-    """Switches between options; choosing none for a while is no switch.
+    """Switches between options; an interval without an option is not a switch.
 
     Attributes:
-        last: the last option of each slot's occupant, -1 none yet.
+        last: the last option of each slot's occupant, -1 before the first.
         switches: changes from one option to another so far.
     """
 
@@ -24,11 +24,11 @@ class OptionTally:
 
     @classmethod
     def for_slots(cls, capacity: int) -> "OptionTally":
-        """Start with nothing seen in that many slots."""
+        """Start empty, with that many slots."""
         return cls(last=[_NONE] * capacity)
 
     def welcome(self, slot: int) -> None:
-        """Forget a slot's former occupant."""
+        """Reset a slot for a new occupant."""
         self.last[slot] = _NONE
 
     def see(self, living: Sequence[int], columns: "Sequence[memoryview[float]]") -> None:
@@ -44,7 +44,7 @@ class OptionTally:
                 self.last[slot] = chosen[slot]
 
     def kpis(self, agent_ticks: int) -> JsonObject:
-        """Tell the number of switches and their rate."""
+        """Return the number of switches and their rate."""
         if not agent_ticks:
             return {}
         return {"option_switches": self.switches, "option_switch_rate": self.switches / agent_ticks}

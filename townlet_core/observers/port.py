@@ -11,8 +11,8 @@ from townlet_core.jsonvalue import JsonObject
 class Observer(Protocol):
     """Sees every tick's outcome and may add facts to it; called from one thread, between two ticks.
 
-    Its facts are part of the run's digest, so it is a pure function of what it was shown since ``begin``
-    and implements ``SupportsState`` when it remembers anything. An exception ends the run.
+    Its facts are part of the run's digest, so it must be a pure function of what it received since ``begin``,
+    and must implement ``SupportsState`` if it keeps anything. An exception ends the run.
     """
 
     @property
@@ -21,13 +21,13 @@ class Observer(Protocol):
         ...
 
     def begin(self, spec: WorldSpec) -> None:
-        """Prepare for a run of such a world; forgets every earlier run."""
+        """Prepare for a run of such a world; forget every earlier run."""
         ...
 
     def observe(self, outcome: StepOutcome, tick: int) -> tuple[Event, ...]:
-        """Look at one executed tick; the answer's facts follow those of the world."""
+        """Observe one executed tick; the returned facts follow those of the world."""
         ...
 
     def kpis(self) -> JsonObject:
-        """Tell the numbers kept so far; names are unique among a run's observers, unknowns left out."""
+        """Return the numbers so far; names are unique among a run's observers, unknown ones are left out."""
         ...

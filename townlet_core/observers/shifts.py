@@ -1,4 +1,4 @@
-"""Who went to work, and what it paid."""
+"""Attendance at work and wages."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,21 +20,21 @@ _WAGE: Final = "wage"
 
 @dataclass(slots=True)
 class ShiftTally:
-    """Counts over the events of employment and the books of each day.
+    """Counts over the events of employment and the daily accounts.
 
-    A shift counts when it ends; it is late when its holder first came late, absent when it was missed, and
-    may be both. ``paid_ticks`` counts at each shift's end, ``wages`` at each day's end, both exactly.
+    A shift is counted when it ends. It is late when its holder first came late, absent when it was missed,
+    and may be both. ``paid_ticks`` grows at each shift's end, ``wages`` at each day's end; both are exact.
 
     Attributes:
-        ended: shifts over.
-        worked: those of them with at least one paid tick.
-        late: those whose holder first came late or is late and never came.
-        absent: those that were missed.
-        late_or_absent: those that were one or both.
-        paid_ticks: paid ticks of all shifts over.
-        attendance: sum of the attendance told at the shifts' ends.
-        days: days closed.
-        wages: wages paid in these days, mills.
+        ended: shifts that ended.
+        worked: of these, the shifts with at least one paid tick.
+        late: shifts whose holder first came late, or was late and never came.
+        absent: missed shifts.
+        late_or_absent: shifts that were one or both.
+        paid_ticks: paid ticks of all ended shifts.
+        attendance: sum of the attendance in the events of the shifts' ends.
+        days: days that ended.
+        wages: wages paid on these days, mills.
         late_now: residents whose current shift is late.
         absent_now: residents whose current shift is missed.
     """
@@ -52,7 +52,7 @@ class ShiftTally:
     absent_now: dict[str, bool] = field(default_factory=dict)
 
     def see(self, event: Event) -> None:
-        """Add one event; others are ignored."""
+        """Add one event; events of other kinds are ignored."""
         match event:
             case EmploymentLateStart():
                 self.late_now[event.agent_id] = True
@@ -69,8 +69,8 @@ class ShiftTally:
                 self.wages += event.flows.get(_WAGE, 0)
 
     def kpis(self) -> JsonObject:
-        """Tell counts; shares once a shift is over, wages once a day is."""
-        told: dict[str, JsonValue] = {
+        """Return the counts; shares after the first shift, wages after the first day."""
+        kpis: dict[str, JsonValue] = {
             "shifts_ended": self.ended,
             "shifts_worked": self.worked,
             "shifts_late": self.late,
@@ -78,11 +78,11 @@ class ShiftTally:
             "paid_ticks": self.paid_ticks,
         }
         if self.ended:
-            told["shifts_late_or_absent_share"] = self.late_or_absent / self.ended
-            told["attendance_mean"] = self.attendance / self.ended
+            kpis["shifts_late_or_absent_share"] = self.late_or_absent / self.ended
+            kpis["attendance_mean"] = self.attendance / self.ended
         if self.days:
-            told["wages_paid"] = self.wages
-        return told
+            kpis["wages_paid"] = self.wages
+        return kpis
 
     def _end(self, event: EmploymentShiftEnd) -> None:
         late, absent = self._forget(event.agent_id)

@@ -1,4 +1,4 @@
-"""What residents did with things: meals, showers, sleep, and what they waited and quarrelled for."""
+"""Uses of objects: meals, showers, sleep, waiting and conflicts."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from townlet_core.jsonvalue import JsonObject, JsonValue
 
 @dataclass(frozen=True, slots=True)
 class UseNames:
-    """Which affordances count as what.
+    """The affordances of each kind of activity.
 
     Attributes:
         meals: eating, anywhere.
-        cafe_meals: those of them that are eaten at the cafe.
+        cafe_meals: the meals that are eaten at the cafe.
         cooking: making a meal.
         showers: washing.
         sleeps: sleeping.
@@ -35,10 +35,10 @@ class UseTally:
     Attributes:
         finished: completed uses by affordance.
         started: uses begun.
-        joins: times somebody joined a queue.
-        granted: resident -> ticks waited, of those whom a queue served and who have not begun yet.
+        joins: number of joins of a queue.
+        granted: resident -> ticks waited, for those that got their turn but have not started yet.
         waited: uses begun after waiting in a queue.
-        waited_ticks: ticks they waited.
+        waited_ticks: ticks of these waits.
         longest_wait: the longest of these waits.
         conflicts: conflicts by reason.
     """
@@ -53,7 +53,7 @@ class UseTally:
     conflicts: dict[str, int] = field(default_factory=dict)
 
     def see(self, event: Event) -> None:
-        """Add one event; others are ignored."""
+        """Add one event; events of other kinds are ignored."""
         match event:
             case AffordanceStart():
                 self._start(self.granted.pop(event.agent_id, 0))
@@ -69,7 +69,7 @@ class UseTally:
                 self.conflicts[event.reason] = self.conflicts.get(event.reason, 0) + 1
 
     def kpis(self, names: UseNames, agent_days: float) -> JsonObject:
-        """Tell counts, rates per resident and day, and how the waiting went."""
+        """Return counts, rates per resident and day, and figures about waiting."""
         counts = {
             "meals_eaten": self._count(names.meals),
             "meals_at_cafe": self._count(names.cafe_meals),
@@ -77,15 +77,15 @@ class UseTally:
             "showers": self._count(names.showers),
             "sleeps": self._count(names.sleeps),
         }
-        told: dict[str, JsonValue] = {**counts, "uses": self.started, "queue_joins": self.joins}
-        told["uses_waited"] = self.waited
+        kpis: dict[str, JsonValue] = {**counts, "uses": self.started, "queue_joins": self.joins}
+        kpis["uses_waited"] = self.waited
         if agent_days:
-            told |= {f"{name}_per_agent_day": count / agent_days for name, count in counts.items()}
+            kpis |= {f"{name}_per_agent_day": count / agent_days for name, count in counts.items()}
         if self.started:
-            told["uses_waited_share"] = self.waited / self.started
+            kpis["uses_waited_share"] = self.waited / self.started
         if self.waited:
-            told |= {"wait_mean": self.waited_ticks / self.waited, "wait_longest": self.longest_wait}
-        return {**told, "conflicts": dict(sorted(self.conflicts.items()))}
+            kpis |= {"wait_mean": self.waited_ticks / self.waited, "wait_longest": self.longest_wait}
+        return {**kpis, "conflicts": dict(sorted(self.conflicts.items()))}
 
     def _start(self, waited: int) -> None:
         self.started += 1

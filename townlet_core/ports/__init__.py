@@ -1,4 +1,4 @@
-"""The three ports a simulation is made of; the consumer owns them, adapters do not inherit them."""
+"""The three ports of a simulation; the core owns them, and adapters implement them without inheritance."""
 
 from townlet_core.ports.hooks import AffordanceHooks
 from townlet_core.ports.policy import PolicyPort

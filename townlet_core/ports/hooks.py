@@ -1,4 +1,4 @@
-"""The port through which a world asks hooks."""
+"""The port through which a world calls hooks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -10,60 +10,60 @@ from townlet_core.jsonvalue import JsonObject, JsonValue
 
 
 class AffordanceHooks(Protocol):
-    """The hooks that a run may ask, whatever they do; called from the world's thread, within a step.
+    """The hooks of a run; called from the world's thread, within a step.
 
-    Nothing that a hook does comes out of ``before``, ``after`` and ``failed``: what it should not have done
-    is told by ``take_rejections``. The world asks with the names that it was told to ask, in the order of
-    ``active``; a hook that was disabled meanwhile is passed over.
+    ``before``, ``after`` and ``failed`` never raise: ``take_rejections`` returns the violations of hooks. The
+    world calls with the names that its manifest lists, in the order of ``active``; a hook that was disabled
+    in the meantime is skipped.
     """
 
     @property
     def active(self) -> Mapping[str, frozenset[HookStage]]:
-        """Name of each hook -> stages that it answers at; in the order in which they are asked."""
+        """Name of each hook -> stages that it handles; in the order in which they are called."""
         ...
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """Name of each hook -> digest of its code, empty where nobody took one."""
+        """Name of each hook -> digest of its code, empty when none was taken."""
         ...
 
     def counters(self) -> Mapping[str, HookCounts]:
-        """Tell what each hook did since the run began; from any thread."""
+        """Return the counts of each hook since the run began; callable from any thread."""
         ...
 
     def begin(self) -> None:
-        """Prepare for a run from its start: nobody is disabled, all counts are 0."""
+        """Prepare for a run from its start: no hook is disabled, all counts are 0."""
         ...
 
     def before(self, names: Sequence[str], context: HookContext) -> Cancel | None:
-        """Ask before a use is charged; the first refusal ends the asking."""
+        """Call the hooks before a use is charged; the first refusal ends the calls."""
         ...
 
     def after(self, names: Sequence[str], context: HookContext) -> Mapping[str, float]:
-        """Ask when a use has had its effects.
+        """Call the hooks when a use has had its effects.
 
         Returns:
-            What all hooks add, by effect key (``need:hunger``, ``stock:meal``, ``inventory:meal``,
-            ``money``); whole numbers for all but needs.
+            The sum of all hooks' effects, by effect key (``need:hunger``, ``stock:meal``,
+            ``inventory:meal``, ``money``); whole numbers for all but needs.
         """
         ...
 
     def failed(self, names: Sequence[str], context: HookContext) -> None:
-        """Tell that a use failed."""
+        """Call the hooks when a use failed."""
         ...
 
     def take_rejections(self) -> tuple[PluginRejected, ...]:
-        """Hand over what was dropped since the last time, in order."""
+        """Return the answers discarded since the last call, in order, and forget them."""
         ...
 
     def export_state(self) -> JsonObject:
-        """Tell who is disabled or on the way to it; empty while everybody behaves."""
+        """Return the hooks that are disabled or had overruns; empty without any."""
         ...
 
     def import_state(self, state: JsonValue) -> None:
         """Continue from an exported state.
 
         Raises:
-            SnapshotError: when it was not exported by such hooks; nothing was changed then.
+            SnapshotError: when such hooks did not export the state; nothing was changed then.
         """
         ...

@@ -8,18 +8,18 @@ from townlet_core.dto.spec import WorldSpec
 
 
 class PolicyPort(Protocol):
-    """Something that decides for every agent at once.
+    """Decides for every agent at once.
 
-    A pure function of what it was given since ``begin``; respects the action mask; called from one thread.
+    A pure function of what it received since ``begin``; respects the action mask; called from one thread.
     """
 
     @property
     def identity(self) -> PolicyIdentity:
-        """Who decides."""
+        """The identity of the policy."""
         ...
 
     def begin(self, spec: WorldSpec, seed: int) -> None:
-        """Prepare for a run of a world with this spec; forgets every earlier run.
+        """Prepare for a run of a world with this spec; forget every earlier run.
 
         Raises:
             ConfigError: when the policy cannot act in such a world.
@@ -27,7 +27,7 @@ class PolicyPort(Protocol):
         ...
 
     def decide(self, observation: ObservationBatch) -> Decision:
-        """Choose one intent per slot; the answer's buffers may be reused by the next call.
+        """Choose one intent per slot; the buffers of the decision may be reused by the next call.
 
         Raises:
             PolicyError: when it cannot decide.
@@ -35,5 +35,5 @@ class PolicyPort(Protocol):
         ...
 
     def end(self) -> None:
-        """Release everything; may be called again."""
+        """Release all resources; may be called again."""
         ...

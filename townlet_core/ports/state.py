@@ -1,4 +1,4 @@
-"""The extra ability of a part that keeps state between ticks."""
+"""The additional protocol of a part that keeps state between ticks."""
 
 from typing import Protocol, runtime_checkable
 
@@ -10,13 +10,13 @@ class SupportsState(Protocol):
     """A policy or observer whose state belongs in a snapshot."""
 
     def export_state(self) -> JsonValue:
-        """Tell the state as a JSON value."""
+        """Return the state as a JSON value."""
         ...
 
     def import_state(self, state: JsonValue) -> None:
         """Continue from an exported state.
 
         Raises:
-            SnapshotError: when the value was not exported by such a part; nothing was changed then.
+            SnapshotError: when such a part did not export the value; nothing was changed then.
         """
         ...

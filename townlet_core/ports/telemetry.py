@@ -9,12 +9,12 @@ from townlet_core.dto.seen import ObservationMessage
 from townlet_core.events.base import Diagnostic, Fact
 
 Message: TypeAlias = Fact | Diagnostic | StateFrame | ObservationMessage
-"""What a sink is given."""
+"""A message for a sink."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmitResult:
-    """What became of one message at the door of a sink.
+    """The answer of a sink to one message.
 
     Attributes:
         status: ``accepted``, ``dropped`` (no room) or ``rejected`` (cannot be carried).
@@ -26,12 +26,11 @@ class EmitResult:
 
 
 class TelemetrySinkProtocol(Protocol):
-    """Somewhere that messages go.
+    """Delivers messages to a destination.
 
-    ``start`` comes first, ``stop`` last; both and ``emit`` are called from one thread. ``emit`` never
-    raises and never blocks longer than the sink's configured back-pressure allows; a message handed over
-    is frozen and may be kept, but encode early: a ``StateFrame`` is large, an
-    ``ObservationMessage`` larger.
+    ``start`` is called first, ``stop`` last; both and ``emit`` are called from one thread. ``emit`` never
+    raises and never blocks longer than the sink's configured back-pressure allows. A message is frozen and
+    may be kept, but should be encoded early: a ``StateFrame`` is large, an ``ObservationMessage`` larger.
     """
 
     def start(self) -> None:
@@ -44,22 +43,22 @@ class TelemetrySinkProtocol(Protocol):
         ...
 
     def emit(self, message: Message) -> EmitResult:
-        """Take one message; every call is counted in ``status``."""
+        """Accept, drop or reject one message; every call is counted in ``status``."""
         ...
 
     def status(self) -> SinkStatus:
-        """Tell the counters; cheap, from any thread."""
+        """Return the counters; cheap, from any thread."""
         ...
 
     def stop(self, deadline_seconds: float) -> SinkStatus:
-        """Drain within the deadline, close, and say what was left; may be called again."""
+        """Drain within the deadline, close, and return the final counters; may be called again."""
         ...
 
 
 @runtime_checkable
 class SupportsHealth(Protocol):
-    """The extra ability of a sink that can tell more of itself than its account."""
+    """The additional protocol of a sink that has more to report than its account."""
 
     def health(self) -> SinkHealth:
-        """Tell how it is doing; cheap, from any thread."""
+        """Return the sink's health; cheap, from any thread."""
         ...

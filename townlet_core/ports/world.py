@@ -16,12 +16,12 @@ class WorldPort(Protocol):
     """A world that can be stepped.
 
     Called from one thread. ``step`` performs no I/O and may raise ``WorldError``. The same seed and the
-    same inputs give identical bytes, whatever the process, the machine's load or the hash seed.
+    same inputs give identical bytes, regardless of the process, the machine's load and the hash seed.
     """
 
     @property
     def spec(self) -> WorldSpec:
-        """What the world promises; constant for its life."""
+        """The properties of the world; constant for its life."""
         ...
 
     def reset(self, seed: int) -> ObservationBatch:
@@ -40,7 +40,7 @@ class WorldPort(Protocol):
         ...
 
     def frame(self) -> TownFrame:
-        """Picture the world at the end of the last executed tick; needs a ``step`` before."""
+        """Return the frame of the world at the end of the last executed tick; needs a ``step`` before."""
         ...
 
     def snapshot(self) -> Snapshot:
@@ -56,5 +56,5 @@ class WorldPort(Protocol):
         ...
 
     def close(self) -> None:
-        """Release everything; may be called again."""
+        """Release all resources; may be called again."""
         ...

@@ -9,7 +9,7 @@ from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.worlds.town import codes, layout
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.state import Journal, TownState
-from townlet_core.dto.frame import PICTURED_DECIMALS, TownFrame
+from townlet_core.dto.frame import FRAME_DECIMALS, TownFrame
 from townlet_core.events import affordance, economy, employment, lifecycle, queue
 from townlet_core.events.base import Event
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -261,7 +261,7 @@ class Decoder:
         tick = int(state.towns["tick"][b]) - 1
         living = state.roster[b, : int(state.towns["population"][b])].tolist()
         residents = _columns(state.residents[b], _PICTURED_OF_RESIDENTS)
-        needs = state.residents["need"][b].round(PICTURED_DECIMALS).tolist()
+        needs = state.residents["need"][b].round(FRAME_DECIMALS).tolist()
         agents = {i: agent_id(residents[i][0]) for i in living}
         return TownFrame(
             tick=tick,
