@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import yaml
 
-from townlet_adapters.composition import open_simulation
+from townlet import open_simulation
 from townlet_core.dto.observation import TownView
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRent

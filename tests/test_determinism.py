@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from townlet_adapters.composition import open_simulation
+from townlet import open_simulation
 from townlet_adapters.documents import read_document
 from townlet_adapters.storage.snapshots import read_snapshot
 from townlet_adapters.worlds.town.batch import TownBatch

@@ -132,6 +132,45 @@ class Document:
         return Document(value, self.file, MappingProxyType(lines), (*self.at, *path))
 
 
+def plain_document(value: object, name: str, at: KeyPath = ()) -> Document:
+    """Copy a value that Python code gave into a document of plain dicts and lists.
+
+    Args:
+        value: mappings with text as keys, lists, tuples, text, numbers, booleans and None.
+        name: what it is called in messages.
+        at: path of the value in a larger document.
+
+    Raises:
+        ConfigError: when a part of it is something else, or is nested too deeply.
+    """
+    return Document(_plain(value, Document(None, name, at=at), ()), name, at=at)
+
+
+def _plain(value: object, whole: Document, path: KeyPath) -> JsonValue:
+    if len(path) > MAX_DEPTH:
+        raise ConfigError(whole.problem(path[:1], f"more than {MAX_DEPTH} levels", "fewer levels"))
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return float.__float__(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item, whole, (*path, number)) for number, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        copy: dict[str, JsonValue] = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(whole.problem(path, f"the key {key!r}", "keys that are text"))
+            copy[str.__str__(key)] = _plain(item, whole, (*path, key))
+        return copy
+    found = repr(value) if isinstance(value, float) else f"a value of the type {type(value).__name__}"
+    allowed = "a mapping, a list, text, a finite number, true, false or null"
+    raise ConfigError(whole.problem(path, found, allowed))
+
+
 def read_document(path: Path) -> Document:
     """Read a file.
 

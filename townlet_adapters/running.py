@@ -1,13 +1,19 @@
 """The use case "run a town to its end", with everything that a run leaves."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 from townlet_adapters.composition import OpenRun, RunRequest, open_run
+from townlet_adapters.config.model import RunConfig
 from townlet_adapters.storage.atomic import write_json
-from townlet_core.errors import EmptyTownError, OutputError, OutputLostError
+from townlet_core.errors import ConfigError, EmptyTownError, OutputError, OutputLostError, Problem
+from townlet_core.jsonvalue import JsonValue
+from townlet_core.loop import SimulationLoop
 from townlet_core.summary import RunSummary
+
+TICKS_OF_A_DAY = 1440
 
 
 def execute(
@@ -55,6 +61,88 @@ def execute(
     if empty is not None:
         raise EmptyTownError(str(empty), summary)
     return summary
+
+
+def run(  # noqa: PLR0913 - the settings of a run, each by its name
+    config: Path | str | RunConfig | Mapping[str, JsonValue] | None = None,
+    *,
+    ticks: int = TICKS_OF_A_DAY,
+    seed: int | None = None,
+    policy: str | None = None,
+    overrides: Mapping[str, JsonValue] | None = None,
+    out: Path | str | None = None,
+    resume: Path | str | None = None,
+    digest: bool = False,
+) -> RunSummary:
+    """Run a town to its end, as ``townlet run`` does.
+
+    Args:
+        config: a config file (``configs/NAME.yaml`` finds a shipped one), or the config itself; the default
+            town, or what the snapshot holds, when None.
+        ticks: number of ticks to execute, at least 1; 1440 are a day.
+        seed: the seed instead of the config's.
+        policy: name of the policy instead of the config's.
+        overrides: values instead of the config's, by key path, as in ``{"world.options.town": "hamlet_24"}``.
+        out: run folder to keep; None keeps none, and a sink that writes into it is left out.
+        resume: snapshot to go on from, or a folder for the newest valid one in it.
+        digest: whether to keep a digest even without a run folder.
+
+    Returns:
+        The summary, with the final account of every sink.
+
+    Raises:
+        ConfigError: when the config or a setting is wrong.
+        EmptyTownError: when no resident is left at the end; it has the summary.
+        TownletError: when the run cannot be built, fails, or cannot write what it leaves.
+    """
+    if type(ticks) is not int or ticks < 1:
+        raise ConfigError(Problem("ticks", repr(ticks), "a whole number from 1", "run()"))
+    request = RunRequest.of(
+        config, seed=seed, policy=policy, overrides=overrides, out=out, resume=resume, digest=digest
+    )
+    return execute(request, ticks)
+
+
+@contextmanager
+def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
+    config: Path | str | RunConfig | Mapping[str, JsonValue] | None = None,
+    *,
+    seed: int | None = None,
+    policy: str | None = None,
+    overrides: Mapping[str, JsonValue] | None = None,
+    out: Path | str | None = None,
+    resume: Path | str | None = None,
+    digest: bool = False,
+) -> Iterator[SimulationLoop]:
+    """Open a simulation for Python code that steps it; on leaving, its sinks are drained and it is closed.
+
+    With a run folder, the summary of all ticks executed is written into it on leaving, unless an exception
+    leaves first.
+
+    Args:
+        config: a config file (``configs/NAME.yaml`` finds a shipped one), or the config itself; the default
+            town, or what the snapshot holds, when None.
+        seed: the seed instead of the config's.
+        policy: name of the policy instead of the config's.
+        overrides: values instead of the config's, by key path, as in ``{"world.options.town": "hamlet_24"}``.
+        out: run folder to keep; None keeps none, and a sink that writes into it is left out.
+        resume: snapshot to go on from, or a folder for the newest valid one in it.
+        digest: whether to keep a digest even without a run folder.
+
+    Yields:
+        The loop, begun or restored.
+
+    Raises:
+        ConfigError: when the config or a setting is wrong.
+        TownletError: when it cannot be opened.
+    """
+    request = RunRequest.of(
+        config, seed=seed, policy=policy, overrides=overrides, out=out, resume=resume, digest=digest
+    )
+    with open_run(request) as run:
+        yield run.loop
+        if run.folder is not None:
+            _write(run, request, replace(run.loop.summary(), sinks=run.drain()))
 
 
 def _write(run: OpenRun, request: RunRequest, summary: RunSummary) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Literal, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from townlet_core.commands import CommandBus
 from townlet_core.digest import FactDigest
@@ -138,17 +138,17 @@ class SimulationLoop:
         self._dispatcher = dispatcher or EventDispatcher()
         self._observers = tuple(observers)
         self._digest = FactDigest() if digest else None
-        self._pacer = pacer or Pacer()
+        self._pacer, self._clock = pacer or Pacer(), clock
         self._snapshots, self._save_failure = snapshots, save_failure
-        self._clock = clock
         self._events, self._met = events, set[str]()
         handlers = handlers or CommandHandlers()
         self._commands = CommandBus(handlers, self._coming_tick)
         self._vitals = Vitals(self._dispatcher, lambda: {**hooks(), **handlers.counters()}, plugins)
         self._observation: ObservationBatch | None = None
         self._announced: PolicyIdentity | None = None
-        self._next_seq = self._population = 0
-        self._facts_by_kind: Counter[str] = Counter()
+        self._next_seq = self._population = self._agent_steps = 0
+        self._seconds, self._facts_by_kind = 0.0, Counter[str]()
+        self._opened = self._mark(0)
         self._stop_requested = self._stepping = False
         self._failure: str | None = None
         names = [observer.name for observer in self._observers]
@@ -260,6 +260,7 @@ class SimulationLoop:
             self._fail(part, tick, error)
         numbered = clock()
         self._observation, self._population = outcome.observation, outcome.summary.alive
+        self._agent_steps += outcome.summary.alive
         self._dispatcher.publish(facts)
         for event in diagnostics:
             self._dispatcher.publish_diagnostic(tick, event)
@@ -268,7 +269,9 @@ class SimulationLoop:
             self._dispatcher.publish_state(StateFrame(tick, self._frame(tick)))
         if self._dispatcher.wants_observations():
             self._dispatcher.publish_observations(self._seen(tick, outcome))
-        marks = (started, decided, stepped, observed, numbered, published, clock())
+        ended = clock()
+        self._seconds += ended - started
+        marks = (started, decided, stepped, observed, numbered, published, ended)
         self._vitals.note(tick, outcome.summary, marks)
         if self._snapshots is not None and (tick + 1) % self._snapshots.every_ticks == 0:
             self._snapshots.save(self.snapshot())
@@ -281,25 +284,41 @@ class SimulationLoop:
             EmptyTownError: when the town is empty at the end; it carries the summary.
             TownletError: any error that ``step`` raises.
         """
-        self.begin()
-        before, started = self._facts_by_kind.copy(), self._clock()
-        done = agent_steps = 0
-        for outcome in self._paced(ticks):
-            done += 1
-            agent_steps += outcome.summary.alive
+        mark, started = self._mark(self.tick), self._clock()
+        for done, outcome in enumerate(self._paced(ticks), start=1):
             if progress is not None:
                 progress(done, outcome.summary)
-        wall = self._clock() - started
-        by_kind = self._facts_by_kind - before
-        summary = RunSummary(
+        summary = self._account(mark, self._clock() - started)
+        self._stop_requested = False
+        if not summary.population:
+            raise EmptyTownError(f"the town is empty after tick {self.tick - 1}", summary)
+        return summary
+
+    def summary(self) -> RunSummary:
+        """Return the account of all ticks since the simulation was begun or restored.
+
+        ``wall_seconds`` is the time that the ticks took, without the time between them.
+        """
+        return self._account(self._opened, self._seconds)
+
+    def _mark(self, tick: int) -> "_Mark":
+        return _Mark(tick, self._next_seq, self._agent_steps, self._facts_by_kind.copy())
+
+    def _account(self, mark: "_Mark", wall: float) -> RunSummary:
+        """Sum up what happened since a mark."""
+        done, agent_steps = self.tick - mark.tick, self._agent_steps - mark.agent_steps
+        by_kind = self._facts_by_kind - mark.facts_by_kind
+        return RunSummary(
             run_id=self._run.run_id,
             config_digest=self._run.config_digest,
             seed=self._run.seed,
+            first_tick=mark.tick,
             ticks=done,
             wall_seconds=wall,
             ticks_per_second=done / wall if wall else 0.0,
             agent_steps_per_second=agent_steps / wall if wall else 0.0,
             population=self._population,
+            events_before=mark.next_seq,
             events_total=by_kind.total(),
             events_by_kind=dict(sorted(by_kind.items())),
             kpis=self._kpis(kept=True),
@@ -307,10 +326,6 @@ class SimulationLoop:
             digest=self.digest,
             interrupted=self._stop_requested,
         )
-        self._stop_requested = False
-        if not summary.population:
-            raise EmptyTownError(f"the town is empty after tick {self.tick - 1}", summary)
-        return summary
 
     def iterate(self, ticks: int) -> TickIterator:
         """Execute ``ticks`` ticks lazily, one whenever the next outcome is requested."""
@@ -355,6 +370,7 @@ class SimulationLoop:
             raise
         self._digest, self._next_seq, self._announced = digest, part.next_seq, part.announced
         self._observation, self._population = observation, _living(observation)
+        self._opened = self._mark(observation.tick)
 
     def _refuse_if_failed(self) -> None:
         if self._failure is not None:
@@ -490,6 +506,22 @@ class SimulationLoop:
 
 
 _Part = Literal["policy", "world", "observer"]
+
+
+class _Mark(NamedTuple):
+    """A point from which an account is made.
+
+    Attributes:
+        tick: the tick that comes next.
+        next_seq: number of the fact that comes next.
+        agent_steps: living agents of every tick before it, summed.
+        facts_by_kind: facts before it by kind.
+    """
+
+    tick: int
+    next_seq: int
+    agent_steps: int
+    facts_by_kind: Counter[str]
 
 
 @contextmanager

@@ -10,19 +10,21 @@ from townlet_core.records import record_to_json
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """The summary of one ``run_for``; ticks and facts are those of this call, KPIs cover the whole run.
+    """The account of one run; that of a resumed run has its own ticks and events, and KPIs since tick 0.
 
     Attributes:
         run_id: id of the run.
         config_digest: digest of the resolved config.
         seed: the run's seed.
+        first_tick: the first tick executed: 0, or that of the snapshot that was resumed.
         ticks: ticks executed.
         wall_seconds: duration of these ticks.
         ticks_per_second: ticks divided by that duration.
         agent_steps_per_second: sum of the living agents of every tick, divided by that duration.
         population: agents living at the end.
-        events_total: facts emitted.
-        events_by_kind: facts emitted by kind, sorted by kind.
+        events_before: facts of the ticks before ``first_tick``.
+        events_total: facts of the ticks executed.
+        events_by_kind: the same by kind, sorted by kind.
         kpis: name -> value, from the observers.
         sinks: counters of every sink at the end; replace them once the sinks have drained.
         digest: last link of the chain over all facts in hex, None when no digest is kept.
@@ -32,11 +34,13 @@ class RunSummary:
     run_id: str
     config_digest: str
     seed: int
+    first_tick: int
     ticks: int
     wall_seconds: float
     ticks_per_second: float
     agent_steps_per_second: float
     population: int
+    events_before: int
     events_total: int
     events_by_kind: Mapping[str, int]
     kpis: JsonObject

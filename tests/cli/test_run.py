@@ -155,11 +155,15 @@ def test_a_sink_on_standard_output_has_it_for_itself(townlet, config):
     assert "5 ticks with seed 7" in err
 
 
-def test_a_file_sink_without_a_run_folder_is_left_out_and_that_is_one_line(townlet, config):
-    code, _, err = townlet("run", str(config), "--ticks", "5", "--no-out", "--quiet")
+def test_the_events_of_the_run_folder_are_not_missed_in_a_run_without_a_folder(townlet, config):
+    assert townlet("run", str(config), "--ticks", "5", "--no-out", "--quiet") == (0, "", "")
+
+
+def test_another_file_sink_without_a_run_folder_is_left_out_and_that_is_one_line(townlet, config):
+    code, _, err = townlet("run", str(config), "--ticks", "5", "--no-out", "--sink", "file=mine.ndjson")
     assert code == 0
     assert len(err.splitlines()) == 1
-    assert "events.ndjson" in err
+    assert "the output 'mine.ndjson' is not opened" in err
 
 
 def test_a_pipe_gets_no_progress_bar_and_no_colour(townlet, config):

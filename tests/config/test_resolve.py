@@ -321,8 +321,8 @@ def test_another_policy_does_not_inherit_the_options_of_the_configured_one(catal
         ),
         Path(),
     )
-    assert resolve(with_policy(source, "scripted"), catalogue).policy.options["commit_ticks"] == 9
-    assert resolve(with_policy(source, "random"), catalogue).policy.options == {}
+    assert resolve(with_policy(source, "scripted", "--policy"), catalogue).policy.options["commit_ticks"] == 9
+    assert resolve(with_policy(source, "random", "--policy"), catalogue).policy.options == {}
 
 
 def test_what_the_environment_says_is_in_no_digest_and_no_representation(catalogue, monkeypatch):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("townlet_core", "townlet_plugins", "townlet_adapters")
+PACKAGES = ("townlet", "townlet_core", "townlet_plugins", "townlet_adapters")
 
 
 def project_files() -> list[Path]:

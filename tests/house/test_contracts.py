@@ -29,8 +29,8 @@ def test_imports_for_type_checking_count():
     assert "exclude_type_checking_imports" not in SETTINGS
 
 
-def test_the_three_packages_form_one_chain():
-    assert layers_of(None) == ["townlet_adapters", "townlet_plugins", "townlet_core"]
+def test_the_packages_form_one_chain():
+    assert layers_of(None) == ["townlet", "townlet_adapters", "townlet_plugins", "townlet_core"]
 
 
 def test_the_families_of_adapters_do_not_know_each_other():

@@ -42,7 +42,7 @@ def test_a_checkout_finds_the_configurations_in_the_same_place():
     )
 
 
-def test_a_wheel_holds_all_three_packages_with_their_types_and_data(wheel):
+def test_a_wheel_holds_all_packages_with_their_types_and_data(wheel):
     names = set(wheel.namelist())
     for package in PACKAGES:
         assert f"{package}/py.typed" in names

@@ -29,7 +29,7 @@ SINKS = {"file": "events.ndjson", "sqlite": "town.sqlite", "tally": "tally.json"
 PROGRAM = """\
 import json, sys
 from pathlib import Path
-from townlet_adapters.composition import open_simulation
+from townlet import open_simulation
 for number, config in enumerate(json.load(sys.stdin)):
     with open_simulation(config, out=Path(sys.argv[1]) / str(number)) as simulation:
         print(json.dumps([simulation.run_for(3).digest, simulation.observation.agent_ids[0]]))

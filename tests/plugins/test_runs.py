@@ -9,9 +9,10 @@ import pytest
 
 from tests.plugins.conftest import digest_of, pin
 from tests.plugins.wheels import SINK, Package
-from townlet_adapters.composition import Output, RunRequest, open_run, open_simulation
+from townlet_adapters.composition import Output, RunRequest, open_run
 from townlet_adapters.config.source import parse_override
 from townlet_adapters.documents import read_document
+from townlet_adapters.running import open_simulation
 from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.dto.command import Command
 from townlet_core.errors import ConfigError, PluginError, SnapshotError

@@ -13,9 +13,10 @@ from standardwebhooks import Webhook
 
 from tests.telemetry.faults import Fate, FaultProxy
 from tests.telemetry.receivers import TAKEN, ScriptedReceiver
-from townlet_adapters.composition import Output, RunRequest, open_run, open_simulation
+from townlet_adapters.composition import Output, RunRequest, open_run
 from townlet_adapters.config.resolve import SinkRequest
 from townlet_adapters.config.source import SHIPPED, Override, read_source
+from townlet_adapters.running import open_simulation
 from townlet_adapters.telemetry.collector.service import Collector, CollectorSettings, Listen
 from townlet_adapters.telemetry.plugin import townlet_sinks
 from townlet_adapters.telemetry.wire.endpoint import Endpoint

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.telemetry.guide import CONSUMER, follow, merge
+from townlet import open_simulation
 from townlet_adapters.cli.schema import message_schema
-from townlet_adapters.composition import open_simulation
 from townlet_adapters.telemetry.delivery.buffer import BASE_LOST, SUPERSEDED
 from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
 from townlet_adapters.telemetry.envelope import state_hash

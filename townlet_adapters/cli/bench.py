@@ -14,9 +14,9 @@ from rich.table import Table
 
 from townlet_adapters.cli.console import configure_logs, note, stdout_console
 from townlet_adapters.cli.options import require_finite
-from townlet_adapters.composition import open_simulation
 from townlet_adapters.kernels.compiler import INTERPRETED
 from townlet_adapters.kernels.sampling import sample_valid_batch
+from townlet_adapters.running import open_simulation
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.options import TownOptions

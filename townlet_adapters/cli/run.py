@@ -19,12 +19,10 @@ from townlet_adapters.composition import OpenRun, Output, RunRequest
 from townlet_adapters.config.model import MAX_SEED
 from townlet_adapters.config.resolve import SinkRequest
 from townlet_adapters.config.source import Override, find_config
-from townlet_adapters.running import execute
+from townlet_adapters.running import TICKS_OF_A_DAY, execute
 from townlet_core.errors import OutputError
 from townlet_core.loop import SimulationLoop
 from townlet_core.summary import RunSummary
-
-TICKS_OF_A_DAY = 1440
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +159,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         resume=resume,
         digest=digest,
         notify=note,
+        prefix="--",
     )
     return _run(request, ticks, Monitoring(listening, metrics_file), Report(quiet, digest))
 

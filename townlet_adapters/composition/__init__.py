@@ -1,6 +1,6 @@
 """The one composition root: builds a simulation from a config and closes it again."""
 
-from townlet_adapters.composition.build import OpenRun, check_config, live_briefly, open_run, open_simulation
+from townlet_adapters.composition.build import OpenRun, check_config, live_briefly, open_run
 from townlet_adapters.composition.loading import load_config
 from townlet_adapters.composition.request import Output, RunRequest
 from townlet_adapters.composition.resend import open_outboxes
@@ -14,5 +14,4 @@ __all__ = [
     "load_config",
     "open_outboxes",
     "open_run",
-    "open_simulation",
 ]

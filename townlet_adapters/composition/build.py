@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +17,11 @@ from townlet_adapters.composition.parts import (
     run_identity,
 )
 from townlet_adapters.composition.record import write_record
-from townlet_adapters.composition.request import Output, RunRequest
+from townlet_adapters.composition.request import RunRequest
 from townlet_adapters.composition.resume import read_stored, resolve_request
 from townlet_adapters.composition.sinks import DRAIN_SECONDS, LAST_SECONDS, history_settings, open_sinks
 from townlet_adapters.composition.snapshots import failure_saver, save_snapshot_file, snapshot_schedule
-from townlet_adapters.config.model import RunConfig
 from townlet_adapters.config.resolve import ResolvedConfig
-from townlet_adapters.config.source import Override, find_config
 from townlet_adapters.kernels.compiler import INTERPRETED, compiled_before, note_compiled
 from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
 from townlet_adapters.storage.snapshots import SnapshotFile
@@ -32,7 +30,6 @@ from townlet_core.dto.health import SinkStatus
 from townlet_core.errors import NoRunFolderError
 from townlet_core.events.plugin import PluginRefused
 from townlet_core.handlers import CommandHandlers
-from townlet_core.jsonvalue import JsonValue
 from townlet_core.loop import SimulationLoop
 from townlet_core.pacing import Pacer
 from townlet_core.vitals import no_hooks
@@ -80,45 +77,6 @@ class OpenRun:
         # Each sink goes on delivering while another is stopped, so one deadline holds for all of them.
         until = time.monotonic() + DRAIN_SECONDS
         return tuple(stop(route, max(LAST_SECONDS, until - time.monotonic())) for route in self.routes)
-
-
-@contextmanager
-def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
-    config: Path | str | RunConfig | Mapping[str, JsonValue] | None = None,
-    *,
-    seed: int | None = None,
-    overrides: Mapping[str, JsonValue] | None = None,
-    out: Path | str | None = None,
-    resume: Path | str | None = None,
-    digest: bool = False,
-) -> Iterator[SimulationLoop]:
-    """Open a simulation for Python code; everything is closed on leaving.
-
-    Args:
-        config: a config file (``configs/NAME.yaml`` finds a shipped one), or the config itself; the default
-            town, or what the snapshot holds, when None.
-        seed: the seed instead of the config's.
-        overrides: values instead of the config's, by key path, as in ``{"world.options.town": "hamlet_24"}``.
-        out: run folder to keep; None keeps none, and sinks that write into it are left out.
-        resume: snapshot to go on from.
-        digest: whether to keep a digest even without a run folder.
-
-    Yields:
-        The loop, begun or restored.
-
-    Raises:
-        TownletError: when it cannot be opened.
-    """
-    request = RunRequest(
-        config=find_config(str(config)) if isinstance(config, str | Path) else config,
-        seed=seed,
-        overrides=tuple(Override.of(key, value) for key, value in (overrides or {}).items()),
-        output=Output(keep=out is not None, path=Path(out) if out is not None else None),
-        resume=Path(resume) if resume is not None else None,
-        digest=digest,
-    )
-    with open_run(request) as run:
-        yield run.loop
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from townlet_adapters.config.model import RunConfig
 from townlet_adapters.config.resolve import ResolvedConfig, SinkRequest, allowlist_of, resolve
 from townlet_adapters.config.source import Override, Source, read_source, with_overrides
-from townlet_adapters.documents import Document
+from townlet_adapters.documents import plain_document
 from townlet_core.jsonvalue import JsonValue
 from townlet_plugins.catalogue import load_catalogue
 
@@ -32,5 +32,5 @@ def source_of(config: Path | RunConfig | Mapping[str, JsonValue], overrides: Seq
     """Read a config from a file, a model or a mapping."""
     if isinstance(config, Path):
         return read_source(config, overrides)
-    value = config.model_dump(mode="json") if isinstance(config, RunConfig) else dict(config)
-    return with_overrides(Document(value, "config"), Path.cwd(), overrides)
+    value = config.model_dump(mode="json") if isinstance(config, RunConfig) else config
+    return with_overrides(plain_document(value, "config"), Path.cwd(), overrides)

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from townlet_adapters.config.model import RunConfig
 from townlet_adapters.config.resolve import SinkRequest
-from townlet_adapters.config.source import Override
+from townlet_adapters.config.source import Override, find_config
 from townlet_core.jsonvalue import JsonValue
 
 _LOG = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class RunRequest:
         resume: a snapshot file, or a folder for the newest valid one in it.
         digest: whether to keep a digest even without a run folder.
         notify: called with one line for each thing that a person should know before the first tick.
+        prefix: what stands before a setting's name in messages, as in ``--policy``.
     """
 
     config: Path | RunConfig | Mapping[str, JsonValue] | None = None
@@ -54,3 +56,31 @@ class RunRequest:
     resume: Path | None = None
     digest: bool = False
     notify: Callable[[str], object] = _LOG.warning
+    prefix: str = ""
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the settings of a run, each by its name
+        cls,
+        config: Path | str | RunConfig | Mapping[str, JsonValue] | None = None,
+        *,
+        seed: int | None = None,
+        policy: str | None = None,
+        overrides: Mapping[str, JsonValue] | None = None,
+        out: Path | str | None = None,
+        resume: Path | str | None = None,
+        digest: bool = False,
+    ) -> Self:
+        """Make a request from the settings of Python code, which ``townlet_adapters.running.run`` describes.
+
+        Raises:
+            ConfigError: when there is no such config file, or a key of an override is wrong.
+        """
+        return cls(
+            config=find_config(str(config)) if isinstance(config, str | Path) else config,
+            seed=seed,
+            policy=policy,
+            overrides=tuple(Override.of(key, value) for key, value in (overrides or {}).items()),
+            output=Output(keep=out is not None, path=Path(out) if out is not None else None),
+            resume=Path(resume) if resume is not None else None,
+            digest=digest,
+        )

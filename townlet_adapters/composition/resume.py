@@ -31,13 +31,13 @@ def resolve_request(request: RunRequest, stored: SnapshotFile | None) -> Resolve
         seed = _stored_seed(stored, seed)
     overrides = request.overrides
     if seed is not None:
-        overrides = (*overrides, Override(("seed",), seed, "--seed"))
+        overrides = (*overrides, Override(("seed",), seed, f"{request.prefix}seed"))
     if request.config is None and stored is not None:
         source = with_overrides(_stored_document(stored), Path.cwd(), overrides)
     else:
         source = source_of(request.config or default_config(), overrides)
     if request.policy is not None:
-        source = with_policy(source, request.policy)
+        source = with_policy(source, request.policy, f"{request.prefix}policy")
     config = validated(source, request.sinks)
     if stored is not None and stored.snapshot.identity["sim_digest"] != config.sim_digest:
         raise SnapshotError(

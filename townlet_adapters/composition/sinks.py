@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
-from townlet_adapters.config.model import RedactSection, RenameResidentsSection, ValidateSection
+from townlet_adapters.config.model import DEFAULT_SINK, RedactSection, RenameResidentsSection, ValidateSection
 from townlet_adapters.config.resolve import ResolvedConfig, SinkChoice
 from townlet_adapters.secrets import read_secret
 from townlet_core.dispatch import SinkRoute
@@ -24,10 +24,11 @@ from townlet_plugins.offers import broken
 
 _LOG = logging.getLogger(__name__)
 
+EVENTS_FILE: Final = "events.ndjson"
+"""The events in a run folder, which the default sink writes."""
 
 DRAIN_SECONDS: Final = 10.0
 """How long the sinks may take to deliver what they still hold when a run ends."""
-
 
 LAST_SECONDS: Final = 1.0
 """What a sink has of them in any case, for its last attempt."""
@@ -42,7 +43,7 @@ def history_settings(config: ResolvedConfig) -> HistorySettings:
 def open_sinks(
     config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object], stack: ExitStack
 ) -> tuple[SinkRoute, ...]:
-    """Start every sink; one that needs a run folder is left out where there is none, after a notice."""
+    """Start every sink; one that needs a run folder is left out where there is none, and reported."""
     routes: list[SinkRoute] = []
     opened: Counter[str] = Counter()
     started: list[TelemetrySinkProtocol] = []
@@ -53,7 +54,8 @@ def open_sinks(
             at_sink = replace(context, producer=number, stream=stream)
             sink = config.build(choice.part, choice.path, at_sink)
         except NoRunFolderError as error:
-            notify(str(error))
+            if not _is_events_file(choice):
+                notify(str(error))
             continue
         transforms = tuple(_transforms(config, choice))
         with (
@@ -68,6 +70,11 @@ def open_sinks(
         name = kind if opened[kind] == 1 else f"{kind}-{opened[kind]}"
         routes.append(SinkRoute(name, sink, stream.state_every, transforms, stream.observations))
     return tuple(routes)
+
+
+def _is_events_file(choice: SinkChoice) -> bool:
+    """Return whether a sink writes the events of the run folder: a run without a folder misses none of it."""
+    return choice.part.name == DEFAULT_SINK and choice.part.options.get("path") == EVENTS_FILE
 
 
 def stop_sinks(sinks: Sequence[TelemetrySinkProtocol], seconds: float) -> None:

@@ -134,12 +134,18 @@ class ResolvedConfig:
             yield
 
 
-def with_policy(source: Source, name: str) -> Source:
-    """Let another policy decide; its options are the configured ones only if it is the configured one."""
+def with_policy(source: Source, name: str, origin: str) -> Source:
+    """Replace the policy; its options are the configured ones only if it is the configured one.
+
+    Args:
+        source: the config.
+        name: the policy.
+        origin: the option that named it, for messages.
+    """
     match source.document.value:
         case {"policy": {"use": use}} if use == name:
             return source
-    override = Override(POLICY, {"use": name}, "--policy")
+    override = Override(POLICY, {"use": name}, origin)
     return with_overrides(source.written, source.folder, (*source.overrides, override))
 
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from townlet_adapters.documents import Document, KeyPath, parse_document, read_document, read_key, spell_key
+from townlet_adapters.documents import (
+    Document,
+    KeyPath,
+    parse_document,
+    plain_document,
+    read_document,
+    read_key,
+    spell_key,
+)
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonValue
 
@@ -39,11 +47,12 @@ class Override:
             ConfigError: when the key is none.
         """
         try:
-            return cls(read_key(key), value, "overrides")
+            path = read_key(key)
         except ValueError as error:
             raise ConfigError(
                 Problem("", repr(key), "a key path such as world.options.town", "overrides")
             ) from error
+        return cls(path, plain_document(value, "overrides", path).value, "overrides")
 
 
 @dataclass(frozen=True, slots=True)

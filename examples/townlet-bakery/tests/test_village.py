@@ -6,7 +6,7 @@ from importlib.resources import as_file, files
 
 import pytest
 
-from townlet_adapters.composition import open_simulation
+from townlet import open_simulation
 from townlet_core.dto.command import Command
 
 ALLOW = [{"distribution": "townlet-bakery", "entry_point": "bakery", "allow_editable": True}]

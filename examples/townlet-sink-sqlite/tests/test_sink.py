@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from townlet_adapters.composition import open_simulation
+from townlet import open_simulation
 from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_core.errors import NoRunFolderError, OutputError
 from townlet_core.testing import check_sink

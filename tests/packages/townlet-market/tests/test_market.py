@@ -1,6 +1,6 @@
 import pytest
 
-from townlet_adapters.composition import open_simulation
+from townlet import open_simulation
 from townlet_core.errors import ConfigError
 from townlet_core.testing import FakeWorld, check_policy, check_world
 from townlet_market.policy import Buyers
