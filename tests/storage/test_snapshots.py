@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.disks import WatchedDisk
 from townlet_adapters.storage import snapshots
 from townlet_adapters.storage.snapshots import (
     digest_of,
@@ -15,7 +16,7 @@ from townlet_adapters.storage.snapshots import (
     write_snapshot,
 )
 from townlet_core.dto.snapshot import Snapshot
-from townlet_core.errors import SnapshotError
+from townlet_core.errors import OutputError, SnapshotError
 
 SIMULATION = {"seed": 7, "world": {"use": "fake", "options": {"z": 1, "a": 2}}}
 
@@ -156,3 +157,22 @@ def test_only_the_newest_are_kept_and_failures_do_not_count(tmp_path):
     retain_snapshots(tmp_path, 2)
     assert [path.name for path in list_snapshots(tmp_path)] == ["snapshot-20.json.gz", "snapshot-100.json.gz"]
     assert failure.exists()
+
+
+def test_a_snapshot_is_synced_before_it_takes_its_name_and_older_ones_go_after(tmp_path):
+    disk, folder = WatchedDisk(), tmp_path / "snapshots"
+    path = write_snapshot(folder, snapshot(1), SIMULATION, disk=disk)
+    assert [call.verb for call in disk.calls] == ["sync_folder", "sync", "replace", "sync_folder"]
+    assert disk.calls[2].path == path
+    assert (disk.calls[0].path, disk.calls[3].path) == (tmp_path, folder)
+
+
+@pytest.mark.parametrize("verb", ["sync", "replace", "sync_folder"])
+def test_a_snapshot_that_the_disk_did_not_take_is_an_error_and_the_last_one_stays(tmp_path, verb):
+    write_snapshot(tmp_path, snapshot(1), SIMULATION)
+    disk = WatchedDisk(fails=lambda call: call.verb == verb)
+    with pytest.raises(OutputError, match="Input/output error"):
+        write_snapshot(tmp_path, snapshot(2), SIMULATION, disk=disk)
+    if verb != "sync_folder":
+        assert newest_snapshot(tmp_path).snapshot.tick == 1
+    assert (tmp_path / "snapshot-1.json.gz").exists()

@@ -5,8 +5,13 @@
 ``layout_version``, ``policy_hash``, ``variant``), ``simulation`` (resolved world and policy sections,
 observers' settings and seed, from which a run can be built again), ``state``, and ``sha256`` of the
 canonical JSON of ``state``. The same simulation gives the same bytes.
+
+What a file may cost its reader is limited before it is parsed: ``MAX_FILE_BYTES`` on the disk,
+``MAX_TEXT_BYTES`` of JSON in it, ``MAX_VALUES`` values in that. Reading one takes at most 1.5 GiB of memory,
+whatever the file holds; a snapshot of the default town takes a few megabytes.
 """
 
+import errno
 import gzip
 import hashlib
 import json
@@ -15,16 +20,20 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeGuard
+from typing import Final, NoReturn, TypeGuard
 
+from townlet_adapters.disk import DISK, Disk, make_folders
+from townlet_adapters.files import read_regular
 from townlet_adapters.storage.atomic import write_atomically
 from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
 from townlet_core.errors import OutputError, SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 
-MAX_FILE_BYTES = 256 * 1024 * 1024
-MAX_TEXT_BYTES = 1024 * 1024 * 1024
-MAX_DEPTH = 64
+MAX_FILE_BYTES: Final = 64 * 1024 * 1024
+MAX_TEXT_BYTES: Final = 128 * 1024 * 1024
+MAX_VALUES: Final = 1_000_000
+"""Most members and items of the JSON as a whole; an array of the town is one text, whatever its size."""
+MAX_DEPTH: Final = 64
 
 _NAME = re.compile(r"snapshot-(\d+)\.json\.gz")
 _FIELDS = frozenset({"schema", "tick", "simulation", "sha256", "state"})
@@ -58,18 +67,23 @@ def digest_of(value: JsonValue) -> str:
 
 
 def write_snapshot(
-    folder: Path, snapshot: Snapshot, simulation: JsonObject, prefix: str = "snapshot"
+    folder: Path,
+    snapshot: Snapshot,
+    simulation: JsonObject,
+    prefix: str = "snapshot",
+    disk: Disk = DISK,
 ) -> Path:
-    """Write a snapshot into ``folder``, which is made if need be.
+    """Write a snapshot into ``folder``, which is made if need be; it survives a power cut from then on.
 
     Args:
         folder: where it goes.
         snapshot: the simulation at rest; its identity has ``sim_digest`` and ``event_digest``.
         simulation: resolved sections and seed; their digest is the ``sim_digest``.
         prefix: start of the file's name; only ``snapshot`` is found by ``newest_snapshot``.
+        disk: where it is made durable.
 
     Raises:
-        OutputError: when it cannot be written.
+        OutputError: when it cannot be written, or is larger than ``read_snapshot`` would read.
     """
     document: dict[str, JsonValue] = {
         "schema": snapshot.schema_version,
@@ -81,25 +95,35 @@ def write_snapshot(
     }
     path = folder / f"{prefix}-{snapshot.tick}.json.gz"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder, disk)
     except OSError as error:
         raise OutputError(f"{folder}: cannot hold snapshots: {error.strerror or error}") from error
     # Not canonical: the order of keys in a map (of its places, say) means something to its world.
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    write_atomically(path, gzip.compress(text.encode(), compresslevel=6, mtime=0))
+    data = gzip.compress(text.encode(), compresslevel=6, mtime=0)
+    if excess := _excess(text.encode(), data):
+        raise OutputError(f"{path}: cannot be written: {excess}, so it could not be resumed")
+    write_atomically(path, data, disk)
     return path
 
 
-def read_snapshot(path: Path) -> SnapshotFile:
+def read_snapshot(path: Path, *, follow_links: bool = True) -> SnapshotFile:
     """Read and check a snapshot file; a folder stands for the newest valid one in it.
+
+    Args:
+        path: the file or folder.
+        follow_links: whether the last part of the path may be a symbolic link.
 
     Raises:
         SnapshotError: ``snapshot_missing``, ``snapshot_corrupt`` or ``snapshot_schema``.
     """
     if path.is_dir():
         return newest_snapshot(path)
-    data = _read_bounded(path)
+    data = _read_bounded(path, follow_links=follow_links)
     text = _unpack(path, data)
+    file_bytes, text_bytes = len(data), len(text)
+    if excess := _excess(text, data):
+        _corrupt(path, f"{excess}, which no snapshot has")
     document = _parse(path, text)
     return SnapshotFile(
         path,
@@ -111,8 +135,8 @@ def read_snapshot(path: Path) -> SnapshotFile:
         ),
         simulation=_object(path, document, "simulation"),
         sha256=_text(path, document, "sha256"),
-        file_bytes=len(data),
-        text_bytes=len(text),
+        file_bytes=file_bytes,
+        text_bytes=text_bytes,
     )
 
 
@@ -128,7 +152,7 @@ def newest_snapshot(folder: Path) -> SnapshotFile:
     damaged: SnapshotError | None = None
     for path in reversed(list_snapshots(folder)):
         try:
-            return read_snapshot(path)
+            return read_snapshot(path, follow_links=False)
         except SnapshotError as error:
             damaged = damaged or error
     if damaged is not None:
@@ -152,18 +176,28 @@ def retain_snapshots(folder: Path, keep: int) -> None:
         path.unlink(missing_ok=True)
 
 
-def _read_bounded(path: Path) -> bytes:
+def _read_bounded(path: Path, *, follow_links: bool) -> bytes:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        return read_regular(path, MAX_FILE_BYTES, follow_links=follow_links)
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            _corrupt(path, f"larger than {MAX_FILE_BYTES} bytes, which no snapshot is")
         raise SnapshotError(
-            "snapshot_missing", f"{path}: cannot be read: {reason}; name a file snapshot-<tick>.json.gz"
+            "snapshot_missing",
+            f"{path}: cannot be read: {error.strerror}; name a file snapshot-<tick>.json.gz",
         ) from error
-    if len(data) > MAX_FILE_BYTES:
-        _corrupt(path, f"larger than {MAX_FILE_BYTES} bytes, which no snapshot is")
-    return data
+
+
+def _excess(text: bytes, data: bytes) -> str:
+    """Return which limit a snapshot exceeds, as JSON or as a file; empty when it exceeds none.
+
+    Values are counted by the signs that stand before them, in texts too, so no value is missed.
+    """
+    if len(data) > MAX_FILE_BYTES or len(text) > MAX_TEXT_BYTES:
+        return f"{len(data)} bytes and {len(text)} of JSON, more than {MAX_FILE_BYTES} and {MAX_TEXT_BYTES}"
+    if sum(text.count(sign) for sign in (b",", b"[", b"{")) > MAX_VALUES:
+        return f"more than {MAX_VALUES} values"
+    return ""
 
 
 def _unpack(path: Path, data: bytes, most: int = MAX_TEXT_BYTES) -> bytes:
