@@ -8,6 +8,7 @@ TownletError
 ├── OutputError             a run folder or file cannot be written                            (exit 2)
 │   ├── OutputLostError     the output of a run that has executed ticks cannot be written     (exit 1)
 │   └── NoRunFolderError    a part writes into the run folder, and this run has none          (exit 2)
+├── EnvironmentRefusedError a file or variable would make a dependency load other code     (exit 2)
 ├── MissingExtraError       an optional dependency is not installed; names the command        (exit 2)
 ├── ContractError           an adapter broke the contract of its port                         (exit 1)
 ├── WorldError              a world could not finish a step; carries tick, phase, agent       (exit 1)
@@ -97,6 +98,10 @@ class OutputLostError(OutputError):
 
 class NoRunFolderError(OutputError):
     """A part writes into the run folder, and this run has none."""
+
+
+class EnvironmentRefusedError(TownletError):
+    """A file in the working directory or an environment variable would make a dependency load other code."""
 
 
 class MissingExtraError(TownletError):

@@ -45,6 +45,8 @@ def test_the_families_of_adapters_do_not_know_each_other():
         "eventfiles",
         "files",
         "disk",
+        "guards",
+        "workdir",
     }
 
 

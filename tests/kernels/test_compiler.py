@@ -1,6 +1,7 @@
 """Compiled code is kept by what it was compiled from (ADR 0008)."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -106,8 +107,141 @@ def test_where_nothing_can_be_kept_it_says_so_and_goes_on(family, tmp_path):
     blocked.write_text("a file, where a folder is needed")
     words, complaint = ask(family, blocked)
     assert words == ["1", "False", "0"]
-    assert f"cannot be kept in {blocked}" in complaint
-    assert "set NUMBA_CACHE_DIR to a folder that can be written" in complaint
+    assert "every start compiles them anew" in complaint
+    assert f"{blocked}/family-" in complaint
+    assert "set NUMBA_CACHE_DIR to a folder to which you alone can write" in complaint
+
+
+OTHER = 54321
+"""A user who is not the one that runs the tests."""
+
+
+def open_to_all(cache):
+    cache.chmod(0o777)
+
+
+def open_to_the_group(cache):
+    cache.chmod(0o775)
+
+
+def below_an_open_folder(cache):
+    cache.parent.chmod(0o777)
+
+
+def generation_open(cache):
+    (generation(cache)).chmod(0o777)
+
+
+def file_open(cache):
+    first = next(path for path in generation(cache).rglob("*") if path.is_file())
+    generation(cache).chmod(0o755)
+    first.chmod(0o666)
+
+
+def linked_file(cache):
+    first = next(path for path in generation(cache).rglob("*") if path.is_file())
+    first.rename(cache.parent / "elsewhere")
+    first.symlink_to(cache.parent / "elsewhere")
+
+
+def reached_by_a_link_in_an_open_folder(cache):
+    real, hall = cache.parent / "real", cache.parent / "hall"
+    cache.rename(real)
+    hall.mkdir(mode=0o700)
+    (hall / "link").symlink_to(real)
+    cache.symlink_to(hall / "link")
+    hall.chmod(0o777)
+
+
+def owned_by_another(cache):
+    os.chown(cache, OTHER, -1)
+
+
+def generation_owned_by_another(cache):
+    os.chown(generation(cache), OTHER, -1)
+
+
+def file_owned_by_another(cache):
+    os.chown(next(path for path in generation(cache).rglob("*") if path.is_file()), OTHER, -1)
+
+
+def below_a_folder_of_another(cache):
+    os.chown(cache.parent, OTHER, -1)
+
+
+def generation(cache):
+    (found,) = cache.glob("family-*")
+    return found
+
+
+@pytest.mark.skipif(INTERPRETED, reason="nothing is compiled, so nothing is kept")
+@pytest.mark.parametrize(
+    ("expose", "told"),
+    [
+        (open_to_all, "other users can write to {cache}"),
+        (open_to_the_group, "other users can write to {cache}"),
+        (below_an_open_folder, "other users can write to {cache.parent}, above"),
+        (generation_open, "(to change that: chmod go-w {cache}/family-"),
+        (file_open, "(to change that: chmod -R go-w {cache}/family-"),
+        (linked_file, "is a link"),
+        (reached_by_a_link_in_an_open_folder, "other users can write to {cache.parent}/hall, above"),
+        (owned_by_another, "{cache}, above"),
+        (generation_owned_by_another, "belongs to another user"),
+        (file_owned_by_another, "belongs to another user"),
+        (below_a_folder_of_another, "{cache.parent}, above"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_compiled_code_that_another_user_could_have_written_is_not_run(family, tmp_path, expose, told):
+    (tmp_path / "user").mkdir(mode=0o755)
+    cache = tmp_path / "user/cache"
+    assert ask(family, cache)[0] == ["1", "False", "0"]
+    assert ask(family, cache) == (["1", "True", "1"], "")
+    if "another" in expose.__name__ and os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    expose(cache)
+    words, complaint = ask(family, cache)
+    assert words == ["1", "False", "0"]
+    assert told.format(cache=cache) in complaint
+    assert "every start compiles them anew" in complaint
+
+
+@pytest.mark.skipif(INTERPRETED, reason="nothing is compiled, so nothing is kept")
+def test_what_a_user_with_an_open_umask_keeps_is_used_again(family, tmp_path):
+    cache = tmp_path / "new/cache"
+    before = os.umask(0o002)
+    try:
+        assert ask(family, cache) == (["1", "False", "0"], "")
+        assert ask(family, cache) == (["1", "True", "1"], "")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(INTERPRETED, reason="nothing is compiled, so nothing is kept")
+def test_a_sticky_folder_above_it_is_as_good_as_a_closed_one(family, tmp_path):
+    (tmp_path / "sticky").mkdir()
+    (tmp_path / "sticky").chmod(0o1777)
+    cache = tmp_path / "sticky/cache"
+    assert ask(family, cache)[1] == ""
+    assert ask(family, cache) == (["1", "True", "1"], "")
+
+
+@pytest.mark.skipif(INTERPRETED, reason="nothing is compiled, so nothing is kept")
+def test_a_planted_pickle_does_not_run(family, tmp_path):
+    cache = tmp_path / "cache"
+    ask(family, cache)
+    planted = tmp_path / "planted"
+    (index,) = generation(cache).rglob("*.nbi")
+    code = f"cposix\nsystem\n(S'touch {planted}'\ntR."
+    index.write_bytes(code.encode())
+    ask(family, cache)
+    assert planted.exists(), "the pickle would not run anyway"
+    planted.unlink()
+    cache.chmod(0o777)
+    index.write_bytes(code.encode())
+    ask(family, cache)
+    assert not planted.exists()
 
 
 @pytest.mark.skipif(INTERPRETED, reason="interpreted, an inner kernel is a plain function")

@@ -1,5 +1,9 @@
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +13,7 @@ from townlet_plugins.catalogue import Catalogue, PluginRow, load_catalogue
 from townlet_plugins.integrity import read_content
 from townlet_plugins.listing import list_entry_points
 
+BIN = Path(sys.executable).parent
 BASE = "townlet: 1\nname: trial\nseed: 7\n"
 
 
@@ -49,6 +54,37 @@ def installed(package, site) -> Installed:
 def canary(package) -> Callable[[], bool]:
     """Whether anything of the package was imported."""
     return package.canary.exists
+
+
+class Process:
+    """The real program, in a folder of its own, with folders in front of the path."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path, self.more = folder, [], {}
+
+    def __call__(self, *arguments: str, isolated: bool = False) -> tuple[int, str, str]:
+        environment = {
+            **os.environ,
+            "NO_COLOR": "1",
+            "PYTHONPATH": os.pathsep.join(map(str, self.path)),
+            **self.more,
+        }
+        start = [sys.executable, "-I"] if isolated else [sys.executable]
+        done = subprocess.run(
+            [*start, BIN / "townlet", *arguments],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def process(tmp_path):
+    (tmp_path / "work").mkdir()
+    return Process(tmp_path / "work")
 
 
 def digest_of(installed: Installed) -> str:

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.plugins.conftest import admit, allow, digest_of, pin, row_of
+from tests.plugins.conftest import BIN, admit, allow, digest_of, pin, row_of
 from tests.plugins.test_runs import SHOP
 from tests.plugins.wheels import Installed, Package, row
-
-BIN = Path(sys.executable).parent
 
 
 def test_the_list_imports_nobody_and_tells_what_each_one_is(townlet, installed, canary):
@@ -233,37 +231,6 @@ def test_a_distribution_has_one_digest_whoever_installed_it(package, tmp_path, m
         path.syspath_prepend(tmp_path / "site")
         digests.add(digest_of(package.install(tmp_path / "site")))
     assert len(digests) == 1
-
-
-class Process:
-    """The real program, in a folder of its own, with folders in front of the path."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.path, self.more = folder, [], {}
-
-    def __call__(self, *arguments: str, isolated: bool = False) -> tuple[int, str, str]:
-        environment = {
-            **os.environ,
-            "NO_COLOR": "1",
-            "PYTHONPATH": os.pathsep.join(map(str, self.path)),
-            **self.more,
-        }
-        start = [sys.executable, "-I"] if isolated else [sys.executable]
-        done = subprocess.run(
-            [*start, BIN / "townlet", *arguments],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-
-@pytest.fixture
-def process(tmp_path):
-    (tmp_path / "work").mkdir()
-    return Process(tmp_path / "work")
 
 
 USES = "world: {use: bakery}\npolicy: {use: bakers}\n"

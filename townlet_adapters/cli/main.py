@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TextIO
 import click
 
 from townlet_adapters.cli import errors
+from townlet_adapters.guards import require_plain_numba
 from townlet_core.errors import TownletError
 
 _UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
@@ -75,6 +76,7 @@ def townlet() -> None:
       townlet run configs/hamlet.yaml --ticks 2880  two days in a smaller one
       townlet config check my.yaml                  is this config right?
     """
+    require_plain_numba()
 
 
 def _reserve_closed_streams() -> None:

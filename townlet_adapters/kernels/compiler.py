@@ -1,8 +1,8 @@
 """The one decorator for compiled code, and where compiled code is kept.
 
-numba's own cache looks at the file of the outermost function only: after an edit or an upgrade of a
-callee in another module it would run stale code. So compiled code is kept in a folder named by the
-digest of every source a kernel can reach (ADR 0008).
+numba's own cache checks the file of the outermost function only, and would run stale code after an edit of
+a callee in another module. So compiled code is kept in a folder named by the digest of every source that a
+kernel can reach (ADR 0008).
 """
 
 import functools
@@ -22,10 +22,15 @@ from numba import types
 from numba.core.registry import CPUDispatcher
 from platformdirs import user_cache_path
 
+from townlet_adapters.kernels.private import complaint, make_private
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _Types: TypeAlias = tuple[types.Type, ...]
+
+# numba reads this file again at each compilation; ``townlet_adapters.guards`` looked for it only once.
+numba.config._config_fname = os.devnull  # noqa: SLF001 - numba has no switch for it
 
 INTERPRETED = bool(numba.config.DISABLE_JIT)
 """True when ``NUMBA_DISABLE_JIT=1`` runs the kernels as plain Python."""
@@ -37,13 +42,13 @@ _COMPLETE = "complete"
 
 
 def cache_root() -> Path:
-    """Name the folder that compiled code is kept in; ``NUMBA_CACHE_DIR`` moves it."""
+    """Return the folder in which compiled code is kept; ``NUMBA_CACHE_DIR`` overrides the default."""
     configured = os.environ.get("NUMBA_CACHE_DIR")
     return Path(configured) if configured else user_cache_path("townlet", appauthor=False) / "kernels"
 
 
 def sources_digest(home: Path) -> str:
-    """Digest every Python source that kernels in a folder can reach: the folder's own and the helpers'."""
+    """Return a digest of every source that kernels in a folder can reach: the folder's and the helpers'."""
     digest = hashlib.sha256()
     for folder in (_KERNELS, home):
         for path in sorted(folder.rglob("*.py")):
@@ -54,35 +59,44 @@ def sources_digest(home: Path) -> str:
 
 @functools.cache
 def _generation(home: Path) -> Path | None:
-    """Find or make the folder for one family's compiled code, None when this machine keeps nothing for us.
+    """Find or make the folder for one family's compiled code; return None when nothing may be kept.
 
-    Older generations go, but for a few that other checkouts may still use.
+    numba keeps compiled code as pickles, and reading a pickle runs code. So a folder that another user could
+    write to is neither read nor written. Older generations are removed, except for a few that other checkouts
+    may still use.
     """
     path = cache_root() / f"{home.name}-{sources_digest(home)}"
     try:
         if not path.is_dir():
-            path.mkdir(parents=True)
-            siblings = sorted(path.parent.glob(f"{home.name}-*"), key=lambda entry: entry.stat().st_mtime)
-            for old in siblings[:-_KEPT_GENERATIONS]:
-                shutil.rmtree(old, ignore_errors=True)
-        writable = os.access(path, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
+            make_private(path)
+            _remove_old(path.parent, home.name)
+        trouble = complaint(path)
+    except OSError as error:
+        trouble = f"{path} cannot be used ({error.strerror or error})"
+    if not trouble and not os.access(path, os.W_OK):
+        trouble = f"{path} cannot be written"
+    if trouble:
         logging.getLogger(__name__).warning(
-            "compiled kernels cannot be kept in %s: every start compiles anew; "
-            "set NUMBA_CACHE_DIR to a folder that can be written",
-            path,
+            "compiled kernels are not kept, and every start compiles them anew: %s; set NUMBA_CACHE_DIR to a "
+            "folder to which you alone can write and which is below folders of yours or of root",
+            trouble,
         )
         return None
     return path
 
 
+def _remove_old(root: Path, name: str) -> None:
+    """Remove all but the latest generations of a family."""
+    siblings = sorted(root.glob(f"{name}-*"), key=lambda entry: entry.stat().st_mtime)
+    for old in siblings[:-_KEPT_GENERATIONS]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
 class _ByType(CPUDispatcher):  # type: ignore[misc]  # numba carries no types
     """Compiles a kernel for the types of its arguments, not for the values of its literal ones.
 
-    numba makes a version of a callee for every constant that is passed to it: forty of ``journal.write``,
-    and of all its callers' callers. That doubles the time to compile and gains nothing that inlining
+    numba compiles a version of a callee for every constant that is passed to it: forty of ``journal.write``,
+    and forty of everything that calls it. That doubles the time to compile and gains nothing that inlining
     does not give.
     """
 
@@ -93,7 +107,7 @@ class _ByType(CPUDispatcher):  # type: ignore[misc]  # numba carries no types
 
 
 class _Inner(_ByType):
-    """A kernel without a way in from Python; numba itself would jump to address 0."""
+    """A kernel that Python cannot call; without this check, numba would jump to address 0."""
 
     def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
         """Refuse a call from Python."""
@@ -103,8 +117,8 @@ class _Inner(_ByType):
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that only other kernels call; same bytes as interpreted, no fast-math.
 
-    It gets no way in from Python, which would be half of its time to compile, and is kept only as part of
-    the entry kernels that call it.
+    It gets no wrapper for calls from Python, which would be half of its time to compile. It is kept only as
+    part of the entry kernels that call it.
     """
     return _compile(_Inner, function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
@@ -112,8 +126,8 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function into every kernel that calls it.
 
-    For what runs for every resident in every tick: the arrays of a town are handed over one by one in a
-    call, which takes longer than such a function's own work.
+    Use it for what runs for every resident in every tick. A call passes the arrays of a town one by one,
+    which takes longer than such a function's own work.
     """
     return _compile(_Inner, function, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
@@ -121,9 +135,10 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that Python calls.
 
-    It lives in the folder that holds, or whose folders hold, every kernel it calls but the helpers here:
-    that folder's sources name the generation it is kept in. Interpreted, it silences numpy's overflow
-    warning: the 64-bit arithmetic of the draws wraps on purpose.
+    Its module must be in a folder that contains, directly or in folders below it, every kernel that it calls,
+    except for the helpers here: the sources in that folder determine the generation in which it is kept. When
+    it is interpreted, numpy's overflow warning is off, because the 64-bit arithmetic of the draws wraps on
+    purpose.
     """
     if not INTERPRETED:
         return _compile(_ByType, function, no_cfunc_wrapper=True)
@@ -136,7 +151,7 @@ def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _compile(dispatcher: type[_ByType], function: Callable[P, R], **options: bool) -> Callable[P, R]:
-    """Do what ``numba.njit`` does, with a dispatcher of ours."""
+    """Do what ``numba.njit`` does, with the given dispatcher."""
     if INTERPRETED:
         return function
     targetoptions = {"nopython": True, "boundscheck": None, "error_model": "numpy", "_nrt": False, **options}
@@ -152,13 +167,13 @@ def _compile(dispatcher: type[_ByType], function: Callable[P, R], **options: boo
 
 
 def compiled_before() -> bool:
-    """Tell whether an earlier process compiled and kept every kernel of the families imported so far."""
+    """Return whether an earlier process compiled and kept every kernel of the families imported so far."""
     kept = {home: _generation(home) for home in _HOMES}
     return all(folder is not None and _marker(home, folder).exists() for home, folder in kept.items())
 
 
 def note_compiled() -> None:
-    """Leave word that every kernel of the families imported so far has run once, and so is kept."""
+    """Record that every kernel of the families imported so far has run once, and so is kept."""
     for home in _HOMES:
         kept = _generation(home)
         if kept is not None:
@@ -166,10 +181,10 @@ def note_compiled() -> None:
 
 
 def _marker(home: Path, kept: Path) -> Path:
-    """Name the file that says that everything was kept.
+    """Return the path of the file that records that everything was kept.
 
-    numba finds what it kept for the very same files only, by place, time and size, and only if it is the
-    same numba in the same Python: another checkout with the same sources shares the folder and compiles anew.
+    numba finds what it kept only for the same files (by path, time and size) and only with the same numba and
+    Python. Another checkout with the same sources shares the folder and compiles anew.
     """
     found = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for path in sorted((*_KERNELS.rglob("*.py"), *home.rglob("*.py"))):

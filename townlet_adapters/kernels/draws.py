@@ -1,7 +1,7 @@
-"""Counter-based draws in compiled form (DOMAIN section 2); ``townlet_core.seeding`` states them once.
+"""Counter-based draws in compiled form (DOMAIN section 2); ``townlet_core.seeding`` has them in plain Python.
 
-All arithmetic is modulo 2**64. A draw is a pure function of (seed, stream, tick, entity, index): there is
-no generator, and adding a consumer changes no other draw.
+All arithmetic is modulo 2**64. A draw is a pure function of (seed, stream, tick, entity, index). There is no
+generator, so an additional consumer changes no other draw.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Distance fields over a grid: how far every passable tile is from a goal, by 4-neighbour steps."""
+"""Distance fields over a grid: the distance of every passable tile from a goal, in 4-neighbour steps."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ UNREACHABLE = 255
 
 DX = np.array([0, 0, 1, -1], dtype=np.int64)
 DY = np.array([-1, 1, 0, 0], dtype=np.int64)
-"""Steps in the order in which directions are always tried: north, south, east, west."""
+"""Steps in the order in which directions are tried: north, south, east, west."""
 
 
 @kernel
@@ -18,8 +18,8 @@ def flood(passable, field, frontier, count):
 
     Args:
         passable: uint8[H, W], 1 where one can stand.
-        field: uint8[H, W], 0 on the goal's tiles, 255 elsewhere; filled in place.
-        frontier: int32[at least H * W], holds ``count`` flat indices of the goal's tiles; overwritten.
+        field: uint8[H, W], 0 on the tiles of the goal, 255 elsewhere; filled in place.
+        frontier: int32[at least H * W], starts with ``count`` flat indices of goal tiles; overwritten.
         count: number of goal tiles.
     """
     height, width = passable.shape

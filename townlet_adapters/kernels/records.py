@@ -1,4 +1,4 @@
-"""Arrays of records: a resident is one pointer in a kernel, its fields lie together in memory (ADR 0007)."""
+"""Arrays of records: in a kernel, a resident is one pointer to adjacent fields (ADR 0007)."""
 
 from typing import Any, TypeAlias, cast
 
@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 Record: TypeAlias = Any
-"""One row of an array of records, inside kernels only: numpy's stubs cannot type its fields."""
+"""One row of an array of records, inside kernels only, since numpy's stubs cannot type its fields."""
 Records: TypeAlias = npt.NDArray[np.record]
 
 
 def record(*fields: tuple[str, str] | tuple[str, str, tuple[int, ...]]) -> np.dtype[np.record]:
-    """Make an aligned record type whose fields can be read as attributes, compiled or not."""
+    """Return an aligned record type whose fields can be read as attributes, compiled or not."""
     plain = np.dtype(list(fields), align=True)
     return cast("np.dtype[np.record]", np.dtype((np.record, plain)))

@@ -7,12 +7,12 @@ from townlet_adapters.kernels.compiler import entry_kernel, kernel
 from townlet_adapters.kernels.draws import POLICY, integer
 
 SAMPLE = 16
-"""Index of the draw: the first sample of a policy that acts by chance."""
+"""Index of the draw: the first sample of a policy that acts at random."""
 
 
 @kernel
 def pick(mask: npt.NDArray[np.uint8], tick: int, serial: int, seed: np.uint64) -> int:
-    """Choose one action of a row of the mask, all that it allows equally likely.
+    """Choose one action of a row of the mask; all allowed actions are equally likely.
 
     Args:
         mask: uint8[A], 1 where an action may be chosen; ``wait`` (0) always may.
@@ -43,7 +43,7 @@ def sample_valid(
     actions: npt.NDArray[np.int16],
     targets: npt.NDArray[np.int32],
 ) -> None:
-    """Choose an action for every resident of one town; dead slots wait, targets are left to the world.
+    """Choose an action for every resident of one town; empty slots wait, and the world chooses targets.
 
     Args:
         mask: uint8[N, A].
@@ -69,7 +69,7 @@ def sample_valid_batch(
     actions: npt.NDArray[np.int16],
     targets: npt.NDArray[np.int32],
 ) -> None:
-    """Choose an action for every resident of many towns, each as ``sample_valid`` would alone.
+    """Choose an action for every resident of many towns, for each town as ``sample_valid`` does.
 
     Args:
         mask: uint8[B, N, A].
