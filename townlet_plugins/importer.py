@@ -25,7 +25,51 @@ from townlet_core.errors import PluginError
 from townlet_plugins.integrity import Content
 from townlet_plugins.listing import OWN_PACKAGE
 
-_RESERVED: Final = frozenset({*sys.stdlib_module_names, "townlet_core", "townlet_plugins", OWN_PACKAGE})
+DEPENDENCIES: Final = frozenset(
+    {
+        "_yaml",
+        "annotated_types",
+        "click",
+        "colorama",
+        "h11",
+        "importlib_metadata",
+        "lazy_importer",
+        "llvmlite",
+        "markdown_it",
+        "mdurl",
+        "numba",
+        "numpy",
+        "orjson",
+        "platformdirs",
+        "pluggy",
+        "prometheus_client",
+        "pydantic",
+        "pydantic_core",
+        "pygments",
+        "rich",
+        "structlog",
+        "typing_extensions",
+        "typing_inspection",
+        "yaml",
+        "zipp",
+    }
+)
+"""Top-level modules of everything that Townlet needs; some are imported only when they are used."""
+
+OPTIONAL: Final = frozenset({"better_exceptions", "coverage", "greenlet", "scipy", "twisted"})
+"""Top-level modules that those import if they are installed."""
+
+_RESERVED: Final = frozenset(
+    {
+        *sys.stdlib_module_names,
+        *DEPENDENCIES,
+        *OPTIONAL,
+        "townlet",
+        "townlet_core",
+        "townlet_plugins",
+        OWN_PACKAGE,
+    }
+)
 
 
 class ImportRefusedError(PluginError):

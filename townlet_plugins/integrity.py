@@ -16,7 +16,7 @@ import stat
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
+from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Final
@@ -149,8 +149,7 @@ def _rows(source: Distribution, name: str) -> tuple[dict[str, str], str]:
     info = _info_folder(rows, name)
     counted = {path: declared for path, declared in rows.items() if not _is_note(path, info)}
     for path in counted:
-        if PurePosixPath(path).suffix == ".pth":
-            raise IntegrityError(f"it installs {printable(path)}, whose lines Python runs at every start")
+        _require_no_bypass(path)
     return counted, info
 
 
@@ -176,12 +175,17 @@ def _scripts(source: Distribution) -> frozenset[str]:
 
 
 def _is_script(path: str, scripts: frozenset[str]) -> bool:
-    parts = [part for part in path.split("/") if part != ".."]
-    return len(parts) == 2 and parts[0] in _SCRIPT_FOLDERS and parts[1] in scripts  # noqa: PLR2004 - folder, name
+    """Return whether a row is a script that an installer put beside the folder of modules, not into it."""
+    _, outside, inside = path.rpartition("../")
+    folder, _, name = inside.partition("/")
+    leads_out = bool(outside) and set(path[: -len(inside)].split("/")) == {"..", ""}
+    return leads_out and folder in _SCRIPT_FOLDERS and name in scripts
 
 
 def _is_bytecode(path: str) -> bool:
-    return path.endswith(".pyc") and ".." not in path.split("/")
+    """Return whether a file is a cache of compiled source; bytecode elsewhere can be imported like source."""
+    folders = path.split("/")[:-1]
+    return path.endswith(".pyc") and folders[-1:] == ["__pycache__"] and ".." not in folders
 
 
 def _is_note(path: str, info: str) -> bool:
@@ -197,6 +201,18 @@ def _require_inside(path: str) -> None:
         raise IntegrityError(f"{found}; at most {MAX_DEPTH - 1} are read")
     if any(part in {"", ".", ".."} for part in parts) or "\\" in path or not path.isprintable():
         raise IntegrityError(f"its RECORD names {printable(path)}, which is no path inside its own folder")
+
+
+def _require_no_bypass(path: str) -> None:
+    """Refuse what Python runs or imports from the disk, past the verified bytes."""
+    suffix = PurePosixPath(path).suffix
+    if suffix == ".pth":
+        raise IntegrityError(f"it installs {printable(path)}, whose lines Python runs at every start")
+    if suffix in BYTECODE_SUFFIXES:
+        raise IntegrityError(
+            f"it installs {printable(path)}, compiled code that Python imports without its source; "
+            "only a cache in a folder __pycache__ is allowed"
+        )
 
 
 def _info_folder(rows: Mapping[str, str], name: str) -> str:
@@ -215,7 +231,10 @@ def _require_no_more(root: Path, rows: Mapping[str, str], info: str) -> None:
     for folder in sorted(folders):
         # A folder that several distributions may fill has no owner who could vouch for the rest of it.
         if folder != info and f"{folder}/__init__.py" not in rows:
-            raise IntegrityError(f"its folder {printable(folder)} has no __init__.py, so it is not its alone")
+            shared = f"its folder {printable(folder)} has no __init__.py, so other packages may fill it, too"
+            raise IntegrityError(
+                f"{shared}: install it without --target" if folder in _SCRIPT_FOLDERS else shared
+            )
         for path in _walk(root, folder):
             if path not in rows and not _is_bytecode(path) and not _is_note(path, info):
                 raise IntegrityError(f"{printable(path)} is not in its RECORD")
@@ -241,7 +260,7 @@ def _top_of(path: str) -> str:
     top, slash, _ = path.partition("/")
     ends = (end for end in _MODULE_ENDS if top.endswith(end))
     name = top if slash else top.removesuffix(next(ends, top))
-    return name if name.isidentifier() else ""
+    return "" if "." in name else name
 
 
 def _require_as_listed(listing: Listing, verified: Distribution) -> None:

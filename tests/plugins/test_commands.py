@@ -215,22 +215,39 @@ def test_what_stands_before_an_editable_install_on_the_path_is_not_it(package, s
 
 def test_a_distribution_has_one_digest_whoever_installed_it(package, tmp_path, monkeypatch):
     wheel = package.wheel(tmp_path)
-    quiet = ["--quiet", "--no-deps", "--no-index", "--target"]
-    commands = {
-        "pip": [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", *quiet],
-        "uv": [BIN / "uv", "pip", "install", "--compile-bytecode", *quiet],
+    quiet = ["--quiet", "--no-deps", "--no-index"]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", *quiet]
+    uv = [BIN / "uv", "pip", "install", "--compile-bytecode", *quiet]
+    places = {
+        "pip target": [*pip, "--target"],
+        "pip prefix": [*pip, "--ignore-installed", "--prefix"],
+        "uv prefix": [*uv, "--prefix"],
     }
     digests = set()
-    for name, command in commands.items():
+    for name, command in places.items():
         subprocess.run([*command, tmp_path / name, wheel], check=True, capture_output=True)
+        (record,) = (tmp_path / name).rglob("RECORD")
+        site = record.parents[1]
         with monkeypatch.context() as path:
-            path.syspath_prepend(tmp_path / name)
-            digests.add(digest_of(Installed(package, tmp_path / name)))
-        assert list((tmp_path / name).rglob("*.pyc"))
+            path.syspath_prepend(site)
+            digests.add(digest_of(Installed(package, site)))
+        assert list(site.rglob("*.pyc"))
     with monkeypatch.context() as path:
         path.syspath_prepend(tmp_path / "site")
         digests.add(digest_of(package.install(tmp_path / "site")))
     assert len(digests) == 1
+
+
+def test_scripts_that_an_installer_put_among_the_modules_keep_a_package_out(
+    townlet, package, tmp_path, monkeypatch
+):
+    target = ["--quiet", "--no-deps", "--no-index", "--target", tmp_path / "uv"]
+    subprocess.run([BIN / "uv", "pip", "install", *target, package.wheel(tmp_path)], check=True)
+    monkeypatch.syspath_prepend(tmp_path / "uv")
+    code, out, err = townlet("plugins", "pin", "townlet-bakery")
+    assert (code, out) == (3, "")
+    assert "its folder bin has no __init__.py" in err
+    assert "install it without --target" in err
 
 
 USES = "world: {use: bakery}\npolicy: {use: bakers}\n"

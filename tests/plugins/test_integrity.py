@@ -107,7 +107,7 @@ def named(path):
     def escape(installed):
         installed.add_rows((path, "sha256=x", "1"))
 
-    escape.__qualname__ = f"row {path[:20]}"
+    escape.__qualname__ = f"row {path[:40]}"
     return escape
 
 
@@ -152,6 +152,30 @@ def shared_folder(installed):
     installed.add_rows(row("shared/part.py", data))
 
 
+def bytecode_beside(installed):
+    installed.path("late2.pyc").write_bytes(b"")
+
+
+def bytecode(name):
+    def bring(installed):
+        (installed.site / name).parent.mkdir(exist_ok=True)
+        (installed.site / name).write_bytes(b"")
+        installed.add_rows(row(name, b""))
+
+    bring.__qualname__ = f"bytecode {name}"
+    return bring
+
+
+def script(name):
+    def bring(installed):
+        (installed.site / name).parent.mkdir(exist_ok=True, parents=True)
+        (installed.site / name).write_bytes(EVIL)
+        installed.add_rows(row(name, EVIL))
+
+    bring.__qualname__ = f"script {name}"
+    return bring
+
+
 def compiled(name, data=b"\0"):
     def bring(installed):
         installed.path(name).write_bytes(data)
@@ -194,6 +218,21 @@ def compiled(name, data=b"\0"):
         (other_folder, "not one folder townlet-bakery-<version>.dist-info"),
         (path_file, "it installs evil.pth, whose lines Python runs at every start"),
         (shared_folder, "its folder shared has no __init__.py"),
+        (bytecode_beside, "late2.pyc is not in its RECORD"),
+        (
+            bytecode("helper.pyc"),
+            "it installs helper.pyc, compiled code that Python imports without its source",
+        ),
+        (bytecode("__pycache__x/helper.pyc"), "__pycache__x/helper.pyc, compiled code"),
+        (script("bin/bakery-tool"), "its folder bin has no __init__.py"),
+        (script("Scripts/bakery-tool.exe"), "its folder Scripts has no __init__.py"),
+        (named("bin/../bakery-tool"), "which is no path inside its own folder"),
+        (named("x/../../bin/bakery-tool"), "which is no path inside its own folder"),
+        (named("..bin/bakery-tool"), "..bin/bakery-tool is missing"),
+        (named("../lib/bin/bakery-tool"), "which is no path inside its own folder"),
+        (named("../../../bin/bakery-tool/x"), "which is no path inside its own folder"),
+        (named("../../../bin2/bakery-tool"), "which is no path inside its own folder"),
+        (named("../../../bin/bakery-tool2"), "which is no path inside its own folder"),
         (compiled("fast.cpython-311-x86_64-linux-gnu.so"), "it brings compiled code"),
         (compiled("fast.pyd"), "it brings compiled code"),
         (compiled("libfast.so.1.2"), "it brings compiled code"),
@@ -222,6 +261,24 @@ def test_what_verifies_is_loaded_and_its_row_tells_the_content(installed, canary
     assert canary()
 
 
+def test_a_file_called_like_a_script_counts_in_the_digest_of_the_folder_that_holds_it(package, site):
+    """What is in a package's own folder can be imported, whatever it is called."""
+    name = package.module
+    package.files = {
+        f"{name}/bin/__init__.py": b"",
+        f"{name}/bin/{package.entry_point}-tool": b"1",
+        "bin/__init__.py": b"",
+        f"bin/{package.entry_point}-tool": b"1",
+    }
+    installed = package.install(site)
+    before = digest_of(installed)
+    for path in (f"{name}/bin/bakery-tool", "bin/bakery-tool"):
+        (site / path).write_bytes(b"2")
+        installed.update_record()
+        assert digest_of(installed) != before
+        before = digest_of(installed)
+
+
 def test_a_change_of_source_and_record_alike_is_found_by_the_pin_and_only_by_it(installed, canary):
     pinned = pin(installed)
     installed.path("late.py").write_bytes(b"SAID = 'something else'\n")
@@ -242,17 +299,12 @@ def test_planted_bytecode_is_not_read_and_none_is_written(installed, pinned):
         py_compile.compile(
             str(evil), planted, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
         )
-    installed.path("late2.pyc").write_bytes(
-        installed.path("__pycache__").glob("late.*").__next__().read_bytes()
-    )
     before = sorted(installed.site.rglob("*"))
     assert (
         row_of(admit(pin(installed) if pinned else installed.package.permit), installed.package).state
         == "allowed"
     )
     assert importlib.import_module(f"{name}.late").SAID == "as it was"
-    with pytest.raises(ModuleNotFoundError):
-        importlib.import_module(f"{name}.late2")
     assert sorted(installed.site.rglob("*")) == before
 
 
@@ -315,6 +367,9 @@ def test_compiled_code_is_let_in_when_the_config_says_so_and_loaded_only_unchang
         ("bakery.py", "bakery"),
         (f"bakery{importlib.machinery.EXTENSION_SUFFIXES[0]}", "bakery"),
         ("bakery.so", "bakery"),
+        ("ba-kery.py", "ba-kery"),
+        ("ba-kery/__init__.py", "ba-kery"),
+        ("b\u00e4kery.py", "b\u00e4kery"),
         ("numpy.evil.py", ""),
         ("numpy.evil.so", ""),
         ("numpy.evil/__init__.py", ""),
