@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +22,7 @@ ModelT = TypeVar("ModelT", bound=OptionsModel)
 
 _LONGEST_VALUE = 60
 _TOLD = "told"
+_JSON_TYPES = "text, a number, true, false, null, a list, or a mapping with texts as keys"
 
 _TYPE_WORDS = MappingProxyType(
     {
@@ -62,6 +63,8 @@ def validate(document: "Document", model: type[ModelT], path: "KeyPath" = ()) ->
             unknown key names the nearest known one.
     """
     part = document.child(path)
+    for place, value in _not_json(part.value):
+        raise ConfigError(part.problem(place, f"a value of type {type(value).__name__}", _JSON_TYPES))
     try:
         return model.model_validate_json(_in_order(part.value), strict=True)
     except pydantic.ValidationError as error:
@@ -93,7 +96,22 @@ def spell_value(value: object) -> str:
 
 def _in_order(value: JsonValue) -> bytes:
     """Spell a value as JSON with its keys in the order of the text, which counts in maps."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=dict).encode()
+
+
+def _not_json(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple["KeyPath", object]]:
+    """List the parts that no text could hold; Python code may pass any object within a mapping."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                yield path, key
+            else:
+                yield from _not_json(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for at, item in enumerate(value):
+            yield from _not_json(item, (*path, at))
+    elif value is not None and not isinstance(value, str | bool | int | float):
+        yield path, value
 
 
 def _is_echo(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:

@@ -10,6 +10,7 @@ TownletError
 │   └── NoRunFolderError    a part writes into the run folder, and this run has none          (exit 2)
 ├── EnvironmentRefusedError a file or variable would make a dependency load other code     (exit 2)
 ├── MissingExtraError       an optional dependency is not installed; names the command        (exit 2)
+├── ArgumentError           a call from Python has an argument of a wrong type, shape or range (exit 1)
 ├── ContractError           an adapter broke the contract of its port                         (exit 1)
 ├── WorldError              a world could not finish a step; carries tick, phase, agent       (exit 1)
 ├── PolicyError             a policy could not decide; carries tick and agent                 (exit 1)
@@ -111,6 +112,14 @@ class MissingExtraError(TownletError):
         """Take the feature that was requested and the extra that provides it."""
         self.extra = extra
         super().__init__(f"{feature} needs the extra '{extra}': pip install 'townlet[{extra}]'")
+
+
+class ArgumentError(TownletError, ValueError):
+    """A call from Python has an argument of a wrong type, shape or range.
+
+    The message names the argument, what was found and what is expected. It is a ``ValueError`` too, as
+    Python code expects of a function that refuses an argument.
+    """
 
 
 class ContractError(TownletError):

@@ -155,6 +155,10 @@ class SimulationLoop:
         if len(set(names)) < len(names):
             raise ContractError(f"observer names must be unique; found: {', '.join(names)}")
 
+    def __repr__(self) -> str:
+        tick = self._observation.tick if self._observation is not None else 0
+        return f"SimulationLoop(world={self._world.spec.world!r}, seed={self._run.seed}, tick={tick})"
+
     @property
     def tick(self) -> int:
         """Number of finished ticks = the tick that the next step executes."""

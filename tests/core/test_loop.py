@@ -359,3 +359,10 @@ def test_no_part_steps_within_a_step_and_asking_for_it_harms_nothing():
     plain = loop_of(digest=True)
     assert loop.run_for(20).digest == plain.run_for(20).digest
     assert refused == list(range(20))
+
+
+def test_a_simulation_prints_as_a_line_and_is_not_begun_by_it():
+    loop = loop_of()
+    assert repr(loop) == "SimulationLoop(world='fake', seed=7, tick=0)"
+    loop.run_for(3)
+    assert repr(loop) == "SimulationLoop(world='fake', seed=7, tick=3)"

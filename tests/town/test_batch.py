@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from townlet_adapters.kernels.sampling import sample_valid_batch
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.batch import Intervention, TownBatch, allocate_arrays
+from townlet_adapters.worlds.town.arguments import Intervention
+from townlet_adapters.worlds.town.batch import TownBatch
+from townlet_adapters.worlds.town.buffers import allocate_arrays
 from townlet_adapters.worlds.town.decode import Decoder
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.world import TownWorld
 from townlet_core.dto.action import ActionBatch
-from townlet_core.errors import WorldError
+from townlet_core.errors import ArgumentError, WorldError
 
 
 @pytest.fixture(scope="module")
@@ -144,33 +146,220 @@ def test_observations_are_written_into_the_arrays_of_the_caller(hamlet):
         assert array.tobytes() == expected.tobytes(), name
 
 
+def test_the_arrays_of_an_observation_are_overwritten_and_a_copy_of_them_is_kept(hamlet):
+    batch = TownBatch(hamlet, 2)
+    seen = batch.reset(3)
+    kept = batch.copy_observation()
+    assert [array.tobytes() for array in kept] == [array.tobytes() for array in seen]
+    before = kept.features.tobytes()
+    assert batch.step(*choose(batch)) is seen
+    assert kept.features.tobytes() == before != seen.features.tobytes()
+    assert not any(np.shares_memory(mine, theirs) for mine, theirs in zip(kept, seen, strict=True))
+    kept.mask.fill(0)
+    assert seen.mask.any()
+
+
+def test_actions_and_targets_of_a_step_are_copied(hamlet):
+    batch, twin = TownBatch(hamlet, 1), TownBatch(hamlet, 1)
+    batch.reset(3)
+    twin.reset(3)
+    for _ in range(10):
+        actions, targets = choose(batch)
+        batch.step(actions, targets)
+        twin.step(actions.copy(), targets.copy())
+        actions.fill(0)
+        targets.fill(0)
+    assert image_of(batch, 0) == image_of(twin, 0)
+
+
 def test_an_array_of_another_shape_type_or_layout_is_refused(hamlet):
     fitting = allocate_arrays(hamlet, 2)
     frozen = fitting.features.copy()
     frozen.flags.writeable = False
     wrong = {
-        "mask": (fitting.mask[:1], "arrays.mask is uint8[1, 4, 15]; needed: uint8[2, 4, 15]"),
-        "reward": (fitting.reward.astype(float), "arrays.reward is float64[2, 4]; needed: float32[2, 4]"),
-        "map": (np.asfortranarray(fitting.map), "arrays.map must be C-contiguous and writable"),
-        "features": (frozen, "arrays.features must be C-contiguous and writable"),
+        "mask": (fitting.mask[:1], "arrays.mask is uint8[1, 4, 15]; expected uint8[2, 4, 15]"),
+        "reward": (fitting.reward.astype(float), "arrays.reward is float64[2, 4]; expected float32[2, 4]"),
+        "map": (np.asfortranarray(fitting.map), "arrays.map is read-only or not C-contiguous"),
+        "features": (frozen, "arrays.features is read-only or not C-contiguous"),
+        "alive": ([1, 1], "arrays.alive is of type list; expected uint8[2, 4]"),
     }
     for name, (array, message) in wrong.items():
-        with pytest.raises(ValueError, match=re.escape(message)):
+        with pytest.raises(ArgumentError, match=re.escape(message)):
             TownBatch(hamlet, 2, arrays=fitting._replace(**{name: array}))
+    with pytest.raises(ArgumentError, match="arrays is of type tuple; expected TownArrays"):
+        TownBatch(hamlet, 2, arrays=tuple(fitting))
 
 
-def test_a_batch_has_towns_and_a_seed_for_each(hamlet):
-    with pytest.raises(ValueError, match="a batch of 0 towns; at least 1"):
-        TownBatch(hamlet, 0)
-    with pytest.raises(ValueError, match="1 seeds for 2 towns"):
-        TownBatch(hamlet, 2).reset([5])
+@pytest.mark.parametrize("towns", [0, -1, 1.0, "2", None])
+def test_a_batch_has_a_whole_number_of_towns(hamlet, towns):
+    with pytest.raises(ArgumentError, match=f"towns is {towns!r}; expected a whole number of at least 1"):
+        TownBatch(hamlet, towns)
 
 
-def test_actions_of_another_shape_are_refused(hamlet):
+def test_a_batch_is_made_of_a_model_and_nothing_else(hamlet):
+    for model, name in ((hamlet.options, "TownOptions"), ({"town": "hamlet_24"}, "dict"), (None, "NoneType")):
+        with pytest.raises(ArgumentError, match=f"model is of type {name}; expected a TownModel"):
+            TownBatch(model, 2)
+
+
+def test_a_batch_has_a_seed_for_each_town_and_each_fits_64_bits(hamlet):
+    batch = TownBatch(hamlet, 2)
+    with pytest.raises(ArgumentError, match="1 seeds for 2 towns; expected one, or one for each town"):
+        batch.reset([5])
+    for seed in (-1, 2**64, 1.5, None, [0, -1], [0, 2**64], [0, 0.0], "78"):
+        with pytest.raises(ArgumentError, match="expected a whole number from 0 to 2\\*\\*64 - 1"):
+            batch.reset(seed)
+    batch.reset(np.arange(2, dtype=np.uint64))
+    assert batch.state.towns["seed"].tolist() == [0, 1]
+    batch.reset(np.int64(2))
+    assert batch.state.towns["seed"].tolist() == [2, 3]
+
+
+WAITING = np.zeros((2, 4), np.int16)
+"""Everybody in two hamlets waits."""
+
+
+@pytest.mark.parametrize(
+    ("actions", "found"),
+    [
+        (WAITING.astype(np.float32), "actions is float32[2, 4]"),
+        (WAITING.astype(bool), "actions is bool[2, 4]"),
+        (WAITING.astype(str), "actions is <U6[2, 4]"),
+        (WAITING[:1], "actions is int16[1, 4]"),
+        (WAITING[:, :3], "actions is int16[2, 3]"),
+        (WAITING[0], "actions is int16[4]"),
+        (WAITING.reshape(2, 4, 1), "actions is int16[2, 4, 1]"),
+        (WAITING.T, "actions is int16[4, 2]"),
+        (WAITING.tolist(), "actions is of type list"),
+        (0, "actions is of type int"),
+        (None, "actions is of type NoneType"),
+    ],
+)
+def test_actions_of_another_type_or_shape_are_refused(hamlet, actions, found):
     batch = TownBatch(hamlet, 2)
     batch.reset(1)
-    with pytest.raises(ValueError, match="broadcast"):
-        batch.step(np.zeros((2, 5), int))
+    before = [image_of(batch, b) for b in range(2)]
+    with pytest.raises(
+        ArgumentError, match=re.escape(f"{found}; expected an array of integers of shape [2, 4]")
+    ):
+        batch.step(actions)
+    assert [image_of(batch, b) for b in range(2)] == before
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.int64, np.uint64])
+def test_actions_may_be_integers_of_any_size(hamlet, dtype):
+    batch, twin = TownBatch(hamlet, 2), TownBatch(hamlet, 2)
+    batch.reset(1)
+    twin.reset(1)
+    for _ in range(5):
+        actions, _ = choose(batch)
+        batch.step(actions.astype(dtype))
+        twin.step(np.asfortranarray(actions.astype(dtype)))
+    assert image_of(batch, 1) == image_of(twin, 1)
+    assert batch.state.towns["tick"].tolist() == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype"),
+    [(-1, np.int8), (15, np.int16), (-1, np.int64), (2**16, np.int32), (2**63, np.uint64)],
+)
+def test_a_number_of_no_action_is_refused_by_its_place(hamlet, number, dtype):
+    actions = WAITING.astype(dtype)
+    actions[1, 2] = number
+    batch = TownBatch(hamlet, 2)
+    batch.reset(1)
+    with pytest.raises(ArgumentError, match=re.escape(f"actions[1, 2] is {number}; expected 0 to 14")):
+        batch.step(actions)
+    assert batch.state.towns["tick"].tolist() == [0, 0]
+
+
+def test_the_first_and_the_last_action_are_taken_and_a_masked_one_is_data(hamlet):
+    batch = TownBatch(hamlet, 2)
+    seen = batch.reset(1)
+    last = len(hamlet.spec.action_names) - 1
+    assert not seen.mask[:, :, last].any()
+    batch.step(np.full((2, 4), last))
+    assert batch.journal.failures[:, codes.INVALID].tolist() == [3, 3]  # and a slot that is dead
+    batch.step(WAITING)
+    assert batch.journal.failures[:, codes.INVALID].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (WAITING.astype(float), "targets is float64[2, 4]; expected an array of integers of shape [2, 4]"),
+        (WAITING[:1], "targets is int16[1, 4]; expected an array of integers of shape [2, 4]"),
+        (np.full((2, 4), -2), "targets[0, 0] is -2; expected -1 to 2147483647"),
+        (np.full((2, 4), 2**31), "targets[0, 0] is 2147483648; expected -1 to 2147483647"),
+        (np.full((2, 4), 2**63, np.uint64), "targets[0, 0] is 9223372036854775808; expected -1"),
+    ],
+)
+def test_targets_that_no_town_can_read_are_refused(hamlet, targets, message):
+    batch = TownBatch(hamlet, 2)
+    batch.reset(1)
+    with pytest.raises(ArgumentError, match=re.escape(message)):
+        batch.step(WAITING, targets)
+
+
+def test_a_target_that_does_not_exist_is_data(hamlet):
+    batch = TownBatch(hamlet, 2)
+    batch.reset(1)
+    batch.step(WAITING, np.full((2, 4), 2**31 - 1))
+    batch.step(WAITING, np.full((2, 4), -1, np.int8))
+    batch.step(WAITING, np.zeros((2, 4), np.uint64))
+    assert batch.state.towns["tick"].tolist() == [3, 3]
+
+
+def test_towns_that_have_not_been_founded_cannot_be_stepped(hamlet):
+    batch = TownBatch(hamlet, 2)
+    for step in (lambda: batch.step(WAITING), batch.advance, batch.observe):
+        with pytest.raises(WorldError, match="the towns have not been founded: call reset first"):
+            step()
+    batch.reset(1)
+    batch.step(WAITING)
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        (Intervention(2, codes.TELEPORT, 0), "town is 2 in "),
+        (Intervention(-1, codes.TELEPORT, 0), "town is -1 in "),
+        (Intervention(0, codes.TELEPORT, 4), "who is 4 in "),
+        (Intervention(0, codes.SET_NEED, -1), "who is -1 in "),
+        (Intervention(0, codes.SET_NEED, 0, 3), "a is 3 in "),
+        (Intervention(0, codes.SET_NEED, 0, 0, value=float("nan")), "value is nan in "),
+        (Intervention(0, codes.SWITCH_UTILITY, 1), "who is 1 in "),
+        (Intervention(0, codes.SWITCH_UTILITY, 0, 2), "a is 2 in "),
+        (Intervention(0, codes.SWITCH_UTILITY, 0, 1, 2), "b is 2 in "),
+        (Intervention(0, codes.CLOSE_OBJECT, 8), "who is 8 in "),
+        (Intervention(0, codes.CLOSE_OBJECT, 0, 2), "a is 2 in "),
+        (Intervention(0, 99, 0), "what is 99 in an intervention; known: "),
+    ],
+)
+def test_an_intervention_in_what_does_not_exist_is_refused_with_all_that_came_with_it(hamlet, order, message):
+    batch, untouched = TownBatch(hamlet, 2), TownBatch(hamlet, 2)
+    batch.reset(1)
+    untouched.reset(1)
+    with pytest.raises(ArgumentError, match=re.escape(message)):
+        batch.intervene(Intervention(0, codes.SET_NEED, 0, 0, value=0.0), order)
+    batch.step(WAITING)
+    untouched.step(WAITING)
+    assert image_of(batch, 0) == image_of(untouched, 0)
+
+
+def test_what_python_code_prints_of_towns_fits_a_line(hamlet):
+    world, batch = TownWorld(hamlet), TownBatch(hamlet, 2)
+    world.reset(1)
+    waiting = ActionBatch(memoryview(WAITING[0]), memoryview(np.full(4, -1, np.int32)))
+    outcome = world.step(waiting)
+    assert repr(batch.reset(1)) == "TownArrays(towns=2, slots=4, map=[4, 11, 11], features=139, actions=15)"
+    assert repr(batch) == "TownBatch(2 x TownModel(hamlet_24, 24 x 24 tiles, 4 slots, 15 actions))"
+    printed = [
+        *(hamlet, hamlet.plan, hamlet.tables, hamlet.spec, hamlet.atlas, world, world.snapshot(), outcome),
+        *(outcome.observation, outcome.observation.view, batch, batch.arrays, batch.state, batch.intents),
+        batch.journal,
+    ]
+    assert [text for text in map(repr, printed) if len(text) > 110 or "\n" in text or " at 0x" in text] == []
 
 
 def test_a_tick_that_wrote_more_than_was_thought_possible_ends_the_run(hamlet):

@@ -13,7 +13,8 @@ from tests.town.towns import build_model
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.batch import Intervention, TownBatch
+from townlet_adapters.worlds.town.arguments import Intervention
+from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.decode import Decoder
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.world import TownWorld

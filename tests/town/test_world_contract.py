@@ -67,7 +67,7 @@ def test_a_town_is_founded_before_it_is_stepped_or_saved():
 
 @pytest.mark.parametrize("seed", [-1, 2**64])
 def test_a_seed_that_is_no_64_bit_number_is_refused(seed):
-    with pytest.raises(ValueError, match="allowed: 0 to"):
+    with pytest.raises(ValueError, match="expected a whole number from 0 to"):
         hamlet().reset(seed)
 
 

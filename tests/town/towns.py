@@ -15,7 +15,7 @@ import numpy as np
 from townlet_adapters.documents import Document
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.batch import Intervention
+from townlet_adapters.worlds.town.arguments import Intervention
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.vocabulary import PROFILES

@@ -19,7 +19,6 @@ from townlet_adapters.kernels.sampling import sample_valid_batch
 from townlet_adapters.running import open_simulation
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
 from townlet_core.jsonvalue import JsonValue
 from townlet_core.records import record_to_json
 
@@ -161,7 +160,7 @@ def world_options(agents: int, variant: str) -> dict[str, JsonValue]:
 
 def engine(case: str, options: Mapping[str, JsonValue], towns: int, seconds: float) -> Measure:
     """Step towns as a trainer does: no events, random valid actions, observations into arrays."""
-    batch = TownBatch(TownModel.build(TownOptions.model_validate_json(json.dumps(options))), towns)
+    batch = TownBatch(TownModel.build(options), towns)
     seen, wants = batch.reset(SEED), batch.intents
     ticks, seeds = batch.state.towns["tick"], SEED + np.arange(towns, dtype=np.uint64)
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import click
 
 from townlet_core.errors import (
+    ArgumentError,
     ConfigError,
     ContractError,
     EmptyTownError,
@@ -40,6 +41,7 @@ EXIT_CODES: Mapping[type[TownletError], int] = MappingProxyType(
         NoRunFolderError: WRONG_INPUT,
         EnvironmentRefusedError: WRONG_INPUT,
         MissingExtraError: WRONG_INPUT,
+        ArgumentError: FAILED,
         ContractError: FAILED,
         WorldError: FAILED,
         PolicyError: FAILED,

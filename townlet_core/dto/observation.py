@@ -62,6 +62,10 @@ class TownAtlas:
     job_start: memoryview
     job_end: memoryview
 
+    def __repr__(self) -> str:
+        tiles, objects = self.passable.nbytes, len(self.object_type)
+        return f"TownAtlas(tiles={tiles}, objects={objects}, affordances={len(self.affordance_names)})"
+
 
 @dataclass(frozen=True, slots=True)
 class TownView:
@@ -128,6 +132,9 @@ class TownView:
     object_stock: memoryview
     object_price: memoryview
 
+    def __repr__(self) -> str:
+        return f"TownView(slots={len(self.wallet)}, atlas={self.atlas})"
+
 
 @dataclass(frozen=True, slots=True)
 class ObservationBatch:
@@ -155,3 +162,7 @@ class ObservationBatch:
     serial: memoryview
     agent_ids: tuple[str, ...]
     view: TownView | None = None
+
+    def __repr__(self) -> str:
+        living = sum(self.alive.tolist())
+        return f"ObservationBatch(tick={self.tick}, slots={len(self.alive)}, living={living})"

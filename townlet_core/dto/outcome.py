@@ -69,3 +69,9 @@ class StepOutcome:
     events: tuple[Event, ...]
     summary: TickSummary
     command_results: tuple[CommandResult, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"StepOutcome({self.observation}, events={len(self.events)}, "
+            f"command_results={len(self.command_results)})"
+        )

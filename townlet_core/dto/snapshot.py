@@ -25,3 +25,6 @@ class Snapshot:
     identity: Mapping[str, str]
     parts: Mapping[str, JsonValue]
     schema_version: int = SCHEMA_VERSION
+
+    def __repr__(self) -> str:
+        return f"Snapshot(tick={self.tick}, parts={sorted(self.parts)})"

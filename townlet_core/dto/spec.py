@@ -36,3 +36,9 @@ class WorldSpec:
     ticks_per_day: int = 1440
     offers_view: bool = False
     commands: tuple[CommandSpec, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"WorldSpec(world={self.world!r}, layout_version={self.layout_version}, "
+            f"capacity={self.capacity}, actions={len(self.action_names)}, features={len(self.feature_names)})"
+        )

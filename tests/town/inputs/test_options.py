@@ -1,14 +1,18 @@
 """What the options of a town may say."""
 
+import math
 from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from pydantic import BaseModel
 
 from townlet_adapters.documents import parse_document
 from townlet_adapters.validation import validate
+from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.options import GridTown, MapText, TownOptions
-from townlet_core.errors import ConfigError
+from townlet_core.errors import ArgumentError, ConfigError
 
 
 def read(text: str) -> TownOptions:
@@ -114,3 +118,39 @@ def test_a_wrong_option_is_told_with_its_line_its_key_and_what_is_allowed(text: 
     with pytest.raises(ConfigError) as caught:
         read(text)
     assert any(str(problem).startswith(message) for problem in caught.value.problems), str(caught.value)
+
+
+def test_a_model_is_built_from_options_given_as_a_mapping_of_their_keys():
+    named = TownModel.build({"town": "hamlet_24", "population": MappingProxyType({"target": 2})})
+    typed = TownModel.build(TownOptions(town="hamlet_24", population={"target": 2}))
+    assert named.options == typed.options
+    assert TownModel.build({}).options == TownModel.build().options == TownOptions()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"twon": "hamlet_24"}, "options: twon: unknown key; did you mean 'town'?"),
+        ({"population": {"target": "8"}}, 'options: population.target: "8"; '),
+        ({"population": {"target": 0}}, "options: population.target: 0; a whole number from 1 up to 16384"),
+        ({"town": "nowhere"}, "town: "),
+        ({"population": 8}, "options: population: 8; "),
+        (
+            {"economy": {"prices": {"home.meal": b"1"}}},
+            'options: economy.prices["home.meal"]: a value of type bytes; ',
+        ),
+        ({"town": Path("hamlet_24")}, "options: town: a value of type PosixPath; text, a number, "),
+        ({"queues": {3: 4}}, "options: queues: a value of type int; text, a number, "),
+        ({"population": {"start_need": math.nan}}, "options: "),
+    ],
+)
+def test_a_mistake_in_a_mapping_of_options_is_reported_with_its_key(options, problem):
+    with pytest.raises(ConfigError) as caught:
+        TownModel.build(options)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("options", ["hamlet_24", 8, ["town"]])
+def test_options_of_another_type_are_refused(options):
+    with pytest.raises(ArgumentError, match="; expected TownOptions or a mapping, such as"):
+        TownModel.build(options)

@@ -631,7 +631,7 @@ def test_a_batch_of_several_towns_refuses_hooks():
     town = room(all_stages())
     with pytest.raises(ConfigError, match=r"the hooks script, in a batch of 2 towns; .* single town only"):
         TownBatch(town.model, 2, hooks=run_by(all_stages()))
-    with pytest.raises(ValueError, match="hand over what the model was built with"):
+    with pytest.raises(ValueError, match="pass the hooks that the model was built with"):
         TownWorld(town.model)
 
 

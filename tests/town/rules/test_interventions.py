@@ -5,7 +5,8 @@ import pytest
 
 from tests.town.towns import Town, affordance, agent, build_model
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.batch import Intervention, TownBatch
+from townlet_adapters.worlds.town.arguments import Intervention
+from townlet_adapters.worlds.town.batch import TownBatch
 
 ROWS = [
     "E.....#",

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from townlet_adapters.worlds.town.batch import Intervention, TownBatch
+    from townlet_adapters.worlds.town.arguments import Intervention
+    from townlet_adapters.worlds.town.batch import TownBatch
     from townlet_adapters.worlds.town.model import TownModel
     from townlet_adapters.worlds.town.observe import TownArrays
     from townlet_adapters.worlds.town.options import TownOptions
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Intervention", "TownArrays", "TownBatch", "TownModel", "TownOptions", "TownWorld"]
 
 _HOMES = {
-    "Intervention": "batch",
+    "Intervention": "arguments",
     "TownArrays": "observe",
     "TownBatch": "batch",
     "TownModel": "model",

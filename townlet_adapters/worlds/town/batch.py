@@ -1,125 +1,42 @@
 """Many towns stepped by the same kernels, writing into arrays that the caller owns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.records import Records
-from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.arguments import (
+    Intervention,
+    check_actions,
+    check_arrays,
+    check_intervention,
+    check_model,
+    check_targets,
+    seeds_of,
+    town_count,
+)
+from townlet_adapters.worlds.town.buffers import (
+    allocate_arrays,
+    allocate_intents,
+    allocate_journal,
+    allocate_scratch,
+    allocate_state,
+)
 from townlet_adapters.worlds.town.decode import NO_REMARKS, Remark
 from townlet_adapters.worlds.town.hooks import HookCalls
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.observe import TownArrays
-from townlet_adapters.worlds.town.state import (
-    CURSOR,
-    DISTRICT,
-    EVENT,
-    OBJECT,
-    OUTCOME,
-    RESIDENT,
-    TOWN,
-    Journal,
-    Scratch,
-    TownState,
-)
+from townlet_adapters.worlds.town.state import CURSOR, EVENT
 from townlet_adapters.worlds.town.systems.interventions import INTERVENTION
-from townlet_adapters.worlds.town.tick import Intents, found_town, observe_towns, tick_towns
-from townlet_core.errors import ConfigError, Problem, WorldError
+from townlet_adapters.worlds.town.tick import found_town, observe_towns, tick_towns
+from townlet_core.errors import ArgumentError, ConfigError, Problem, WorldError
 from townlet_core.ports.hooks import AffordanceHooks
-
-SEED_RANGE = 2**64
-
-
-@dataclass(frozen=True, slots=True)
-class Intervention:
-    """Something done to a town from outside, in phase 1 of the coming tick.
-
-    Attributes:
-        town: number of the town in the batch.
-        what: ``codes.TELEPORT`` (``who`` a slot, ``a``, ``b`` the tile's x, y), ``codes.SWITCH_UTILITY``
-            (``who`` a district, ``a`` 0 power or 1 water, ``b`` 0 off or 1 on), ``codes.SET_NEED``
-            (``who`` a slot, ``a`` the need, ``value`` in [0, 1]) or ``codes.CLOSE_OBJECT``
-            (``who`` an object, ``a`` 1 closed or 0 open).
-        who: see ``what``.
-        a: see ``what``.
-        b: see ``what``.
-        value: see ``what``.
-    """
-
-    town: int
-    what: int
-    who: int
-    a: int = 0
-    b: int = 0
-    value: float = 0.0
-
 
 _NO_ORDERS: Records = np.zeros(0, INTERVENTION)
 _ROWS_OF_ONE = 8
 """More than the rows that one intervention writes, dismissals apart: move, leave or failure, grant."""
-
-
-def allocate_arrays(model: TownModel, towns: int) -> TownArrays:
-    """Make zeroed arrays of the right shapes; a caller may as well hand in its own (shared memory, say)."""
-    b, n, spec = towns, model.spec.capacity, model.spec
-    channels, window = len(spec.map_channels), spec.map_window
-    return TownArrays(
-        map=np.zeros((b, n, channels, window, window), np.uint8),
-        features=np.zeros((b, n, len(spec.feature_names)), np.float32),
-        mask=np.zeros((b, n, len(spec.action_names)), np.uint8),
-        reward=np.zeros((b, n), np.float32),
-        terminated=np.zeros((b, n), np.uint8),
-        truncated=np.zeros((b, n), np.uint8),
-        alive=np.zeros((b, n), np.uint8),
-        serial=np.zeros((b, n), np.int64),
-    )
-
-
-def allocate_state(model: TownModel, towns: int) -> TownState:
-    """Make the state of towns that nobody has founded yet: all zero."""
-    t, b, n = model.tables, towns, model.spec.capacity
-    o, districts, keys = t.objects.shape[0], *t.start_price.shape
-    height, width = t.object_mark.shape
-    return TownState(
-        towns=np.zeros(b, TOWN),
-        districts=np.zeros((b, districts), DISTRICT),
-        residents=np.zeros((b, n), RESIDENT),
-        objects=np.zeros((b, o), OBJECT),
-        roster=np.zeros((b, n), np.int64),
-        queue=np.zeros((b, o, n), np.int64),
-        cooldown=np.zeros((b, n, o), np.int64),
-        outcomes=np.zeros((b, n, model.outcome_history), OUTCOME),
-        occupant=np.zeros((b, height, width), np.int16),
-        reserved=np.zeros((b, height, width), np.uint8),
-        tills=np.zeros((b, t.places.shape[0]), np.int64),
-        price=np.zeros((b, districts, keys), np.int64),
-        flows=np.zeros((b, len(codes.HOOKED_FLOWS if model.hooked else codes.FLOWS)), np.int64),
-        job_holders=np.zeros((b, t.jobs.shape[0]), np.int64),
-    )
-
-
-def _allocate_scratch(model: TownModel) -> Scratch:
-    tiles = model.tables.passable.size
-    n = model.spec.capacity
-    return Scratch(
-        order=np.zeros(n, np.int64),
-        keys=np.zeros(n, np.uint64),
-        visited=np.zeros(tiles + 1, np.int64),
-        frontier=np.zeros(tiles, np.int64),
-        cursor=np.zeros(1, CURSOR),
-    )
-
-
-def _allocate_intents(towns: int, slots: int) -> Intents:
-    return Intents(
-        action=np.zeros((towns, slots), np.int16),
-        target=np.full((towns, slots), -1, np.int32),
-        option=np.full((towns, slots), -1, np.int8),
-        goal=np.full((towns, slots), -1, np.int32),
-        commit=np.zeros((towns, slots), np.int16),
-    )
 
 
 class TownBatch:
@@ -127,12 +44,18 @@ class TownBatch:
 
     One town of a batch lives exactly as it would alone. Nothing is written in Python per town or resident.
 
+    ``reset`` and ``step`` always return the same arrays, and each call overwrites them. Code that keeps an
+    observation beyond the next step keeps ``copy_observation()``.
+
     Attributes:
-        model: the town that all of them are.
+        model: the model that all towns share.
+        towns: how many towns there are.
         state: everything that changes; belongs to the batch, written by its kernels only.
-        arrays: what every resident sees, written by ``reset`` and ``step``; belongs to the caller.
-        intents: the batch's own input buffers; a caller that writes into them directly calls ``advance``.
-        journal: what the last tick left behind; without rows unless asked for.
+        arrays: what every resident sees, overwritten by ``reset`` and ``step``; belongs to the caller.
+        intents: the batch's own input buffers. A caller may write into them and call ``advance``, which
+            checks nothing.
+        journal: the rows of the last tick, overwritten by the next; without rows unless asked for.
+        founded: whether ``reset`` or a restored snapshot has given the towns a state.
     """
 
     def __init__(
@@ -154,30 +77,33 @@ class TownBatch:
             hooks: what the model was built with, where its manifest names hooks.
 
         Raises:
-            ValueError: when an array of the caller has another shape or type, or is not contiguous.
+            ArgumentError: when an argument has another type, or an array of the caller another shape or
+                dtype, or is read-only or not contiguous.
             ConfigError: when the manifest names hooks and there are several towns.
         """
-        if towns < 1:
-            raise ValueError(f"a batch of {towns} towns; at least 1")
+        check_model(model)
+        towns = town_count(towns)
         self.model = model
         self.towns = towns
-        fitting = allocate_arrays(model, towns)
-        self.arrays = fitting if arrays is None else _checked(arrays, fitting)
+        self._slots, self._action_count = model.spec.capacity, len(model.spec.action_names)
+        self.arrays = allocate_arrays(model, towns)
+        if arrays is not None:
+            check_arrays(arrays, self.arrays)
+            self.arrays = arrays
         self.state = allocate_state(model, towns)
-        self.intents = _allocate_intents(towns, model.spec.capacity)
-        self.journal = Journal(
-            rows=np.zeros((towns, model.journal_rows if journal else 0), EVENT),
-            written=np.zeros(towns, np.int32),
-            actions=np.zeros((towns, len(model.spec.action_names)), np.int32),
-            failures=np.zeros((towns, len(codes.REASONS)), np.int32),
-        )
-        self._scratch = _allocate_scratch(model)
+        self.intents = allocate_intents(model, towns)
+        self.journal = allocate_journal(model, towns, model.journal_rows if journal else 0)
+        self._scratch = allocate_scratch(model)
         self._orders: list[Intervention] = []
         self._calls: HookCalls | None = None
         if model.hooked:
             asked = _askable(model, towns, hooks)
             self._calls = HookCalls(model, asked, self.state, self._scratch.cursor, self.journal)
         self._mid_tick = self._asking = False
+        self.founded = False
+
+    def __repr__(self) -> str:
+        return f"TownBatch({self.towns} x {self.model})"
 
     @property
     def remarks(self) -> Mapping[int, Remark]:
@@ -191,11 +117,12 @@ class TownBatch:
             seed: seed of town 0, town b gets ``(seed + b) mod 2**64``; or one seed for each town.
 
         Returns:
-            ``arrays``, filled with the observation of instant 0.
+            ``arrays``, filled with the observation of instant 0. The next call overwrites them.
+
+        Raises:
+            ArgumentError: when a seed is not in [0, 2**64), or there is not one for each town.
         """
-        seeds = [(seed + b) % SEED_RANGE for b in range(self.towns)] if isinstance(seed, int) else list(seed)
-        if len(seeds) != self.towns:
-            raise ValueError(f"{len(seeds)} seeds for {self.towns} towns")
+        seeds = seeds_of(seed, self.towns)
         self.restart()
         if self._calls is not None:
             self._calls.begin()
@@ -208,6 +135,7 @@ class TownBatch:
                 self.model.tables, self.state, self.journal, self._scratch, self.arrays, b, np.uint64(value)
             )
         self._check_journal()
+        self.founded = True
         return self.arrays
 
     def step(
@@ -216,25 +144,35 @@ class TownBatch:
         """Execute one tick of every town.
 
         Args:
-            actions: [B, N] action numbers; a masked one is executed as nothing and counted ``invalid``.
-            targets: [B, N] slot or object numbers, -1 (the default) lets the world choose.
+            actions: integers[B, N], numbers of actions, for dead slots too; a masked one is executed as
+                nothing and counted ``invalid``. They are copied.
+            targets: integers[B, N], slot or object numbers, -1 (the default) lets the world choose; one
+                that does not exist makes the action fail with ``bad_target``. They are copied.
 
         Returns:
-            ``arrays``, filled with the next observation.
+            ``arrays``, filled with the next observation. The next call overwrites them:
+            ``copy_observation`` keeps one.
+
+        Raises:
+            ArgumentError: when an array is not of integers, has another shape or a number out of range.
+            WorldError: before the first ``reset``, and when a hook calls it from within a tick.
         """
+        check_actions(actions, self.towns, self._slots, self._action_count)
+        if targets is not None:
+            check_targets(targets, self.towns, self._slots)
         self.require_rest()
         self.intents.action[...] = actions
         self.intents.target[...] = -1 if targets is None else targets
         return self.advance()
 
     def advance(self) -> TownArrays:
-        """Execute one tick with what stands in ``intents``.
+        """Execute one tick with the numbers in ``intents``, unchecked.
 
         Raises:
-            WorldError: when a hook asks for it from within a tick.
+            WorldError: before the first ``reset``, and when a hook calls it from within a tick.
         """
-        if self._mid_tick:
-            self.require_rest()
+        if self._mid_tick or not self.founded:
+            self._refuse()
         orders = self._take_orders() if self._orders else _NO_ORDERS
         unfinished = tick_towns(
             self.model.tables, self.state, self.journal, self._scratch, self.intents, orders, self.arrays
@@ -246,13 +184,28 @@ class TownBatch:
         return self.arrays
 
     def intervene(self, *orders: Intervention) -> None:
-        """Do something to towns in phase 1 of the coming tick, in this order."""
+        """Do something to towns in phase 1 of the coming tick, in this order.
+
+        Raises:
+            ArgumentError: when an intervention names something that does not exist; none is taken then.
+        """
         self.require_rest()
+        for order in orders:
+            check_intervention(order, self.model, self.towns)
         self._orders.extend(orders)
 
+    def copy_observation(self) -> TownArrays:
+        """Return copies of ``arrays``, which the next step does not overwrite; they belong to the caller."""
+        return TownArrays._make(array.copy() for array in self.arrays)
+
     def observe(self) -> TownArrays:
-        """Write the observation of the state as it stands, after it was restored."""
-        self.require_rest()
+        """Write the observation of the state as it stands, after it was restored.
+
+        Raises:
+            WorldError: before the first ``reset``, and when a hook calls it from within a tick.
+        """
+        if self._mid_tick or not self.founded:
+            self._refuse()
         observe_towns(self.model.tables, self.state, self.arrays)
         return self.arrays
 
@@ -268,6 +221,11 @@ class TownBatch:
                 "hooks answer with effects",
                 tick=int(self.state.towns["tick"][0]),
             )
+
+    def _refuse(self) -> NoReturn:
+        """Raise the reason why the towns cannot be stepped or observed now."""
+        self.require_rest()
+        raise WorldError("the towns have not been founded: call reset first", tick=0)
 
     def restart(self) -> None:
         """Prepare for another state: a tick that an interrupt left is forgotten.
@@ -329,23 +287,9 @@ class TownBatch:
 def _askable(model: TownModel, towns: int, hooks: AffordanceHooks | None) -> AffordanceHooks:
     """Check that the hooks that the manifest names can be asked."""
     if hooks is None:
-        raise ValueError("the model's manifest names hooks; hand over what the model was built with")
+        raise ArgumentError("the model's manifest names hooks; pass the hooks that the model was built with")
     if towns > 1:
         found = f"{model.hook_identity}, in a batch of {towns} towns"
         allowed = "hooks are asked in a single town only: leave them out of the manifest, or step towns alone"
         raise ConfigError(Problem("affordances.manifest", f"the hooks {found}", allowed))
     return hooks
-
-
-def _checked(given: TownArrays, fitting: TownArrays) -> TownArrays:
-    """Return the caller's arrays when a kernel can write them."""
-    pairs: zip[tuple[str, npt.NDArray[np.generic], npt.NDArray[np.generic]]]
-    pairs = zip(TownArrays._fields, given, fitting, strict=True)
-    for name, array, want in pairs:
-        if array.shape != want.shape or array.dtype != want.dtype:
-            raise ValueError(
-                f"arrays.{name} is {array.dtype}{list(array.shape)}; needed: {want.dtype}{list(want.shape)}"
-            )
-        if not (array.flags.c_contiguous and array.flags.writeable):
-            raise ValueError(f"arrays.{name} must be C-contiguous and writable")
-    return given

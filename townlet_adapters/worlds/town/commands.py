@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.batch import Intervention
+from townlet_adapters.worlds.town.arguments import Intervention
 from townlet_adapters.worlds.town.vocabulary import COMMANDS
 from townlet_core.dto.command import Command, CommandResult, CommandSpec, ErrorCode
 from townlet_core.events.base import Event

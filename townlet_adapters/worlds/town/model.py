@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.documents import Document
 from townlet_adapters.kernels.records import Records
+from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town import codes, layout, navigation
 from townlet_adapters.worlds.town.affordances import Affordance, Condition, Name
 from townlet_adapters.worlds.town.options import TownOptions
@@ -35,6 +37,8 @@ from townlet_adapters.worlds.town.vocabulary import (
 )
 from townlet_core.dto.observation import TownAtlas
 from townlet_core.dto.spec import WorldSpec
+from townlet_core.errors import ArgumentError
+from townlet_core.jsonvalue import JsonValue
 from townlet_core.ports.hooks import AffordanceHooks
 
 DEPARTURE_LEAD = 20
@@ -80,6 +84,13 @@ class TownModel:
     names: tuple[str, ...]
     hook_identity: str
 
+    def __repr__(self) -> str:
+        plan, spec = self.plan, self.spec
+        return (
+            f"TownModel({plan.id}, {plan.width} x {plan.height} tiles, {spec.capacity} slots, "
+            f"{len(spec.action_names)} actions)"
+        )
+
     @property
     def width(self) -> int:
         """Width of the map in tiles."""
@@ -98,22 +109,24 @@ class TownModel:
     @classmethod
     def build(
         cls,
-        options: TownOptions | None = None,
-        base_dir: Path | None = None,
+        options: TownOptions | Mapping[str, JsonValue] | None = None,
+        base_dir: Path | str | None = None,
         hooks: AffordanceHooks | None = None,
     ) -> "TownModel":
         """Load a town and compile it.
 
         Args:
-            options: the ``world.options`` of a config; the default town when left out.
+            options: the ``world.options`` of a config, validated or as a mapping of the same keys; the
+                default town when left out.
             base_dir: folder that relative files in the options start from; left out: the working directory.
             hooks: what the manifest may name; nothing when left out.
 
         Raises:
-            ConfigError: when map, manifest or options do not make a town.
+            ConfigError: when map, manifest or options do not make a town; each problem has its key.
+            ArgumentError: when ``options`` are neither options nor a mapping.
         """
-        chosen = options or TownOptions()
-        plan = load_town(chosen, base_dir or Path(), hooks.active if hooks is not None else {})
+        chosen = _validated({} if options is None else options)
+        plan = load_town(chosen, Path(base_dir or ""), hooks.active if hooks is not None else {})
         tables = _tables(plan, chosen)
         spec = _spec(plan, chosen)
         return cls(
@@ -133,6 +146,18 @@ class TownModel:
             names=plan.names,
             hook_identity=_hook_identity(plan, hooks.digests if hooks is not None else {}),
         )
+
+
+def _validated(options: TownOptions | Mapping[str, JsonValue]) -> TownOptions:
+    """Return options as they are, or validate a mapping as the options of a config are validated."""
+    if isinstance(options, TownOptions):
+        return options
+    if not isinstance(options, Mapping):
+        raise ArgumentError(
+            f"options are of type {type(options).__name__}; expected TownOptions or a mapping, "
+            'such as {"town": "hamlet_24"}'
+        )
+    return validate(Document(options, "options"), TownOptions)
 
 
 def _hook_identity(plan: TownPlan, digests: Mapping[str, str]) -> str:

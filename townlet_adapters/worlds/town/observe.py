@@ -65,6 +65,13 @@ class TownArrays(NamedTuple):
     alive: npt.NDArray[np.uint8]
     serial: npt.NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        towns, slots, *maps = self.map.shape
+        return (
+            f"TownArrays(towns={towns}, slots={slots}, map={maps}, features={self.features.shape[-1]}, "
+            f"actions={self.mask.shape[-1]})"
+        )
+
 
 @inlined
 def usable_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:

@@ -169,6 +169,12 @@ class TownPlan:
     names: tuple[str, ...]
     warnings: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return (
+            f"TownPlan({self.id}, {self.width} x {self.height} tiles, {len(self.places)} places, "
+            f"{len(self.objects)} objects, {len(self.jobs)} jobs, {self.target} residents)"
+        )
+
 
 def load_town(
     options: TownOptions, base_dir: Path, hooks: Mapping[str, frozenset[HookStage]] = MappingProxyType({})

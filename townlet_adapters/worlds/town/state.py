@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.kernels.records import Records, record
+from townlet_adapters.kernels.records import Records, outline, record
 from townlet_adapters.worlds.town import codes
 
 RESIDENT = record(
@@ -150,6 +150,9 @@ class TownState(NamedTuple):
     flows: npt.NDArray[np.int64]
     job_holders: npt.NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        return outline(self)
+
 
 EVENT = record(
     ("agent", "i8"),
@@ -180,6 +183,9 @@ class Journal(NamedTuple):
     written: npt.NDArray[np.int32]
     actions: npt.NDArray[np.int32]
     failures: npt.NDArray[np.int32]
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 CURSOR = record(
@@ -221,3 +227,6 @@ class Scratch(NamedTuple):
     visited: npt.NDArray[np.int64]
     frontier: npt.NDArray[np.int64]
     cursor: Records
+
+    def __repr__(self) -> str:
+        return outline(self)

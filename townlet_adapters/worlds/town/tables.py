@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.kernels.records import Records, record
+from townlet_adapters.kernels.records import Records, outline, record
 
 PARAMS = record(
     ("start_wallet", "i8"),
@@ -139,3 +139,6 @@ class Tables(NamedTuple):
     name_profile: npt.NDArray[np.int64]
     start_price: npt.NDArray[np.int64]
     time_wave: npt.NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        return outline(self)

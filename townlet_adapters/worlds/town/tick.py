@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import entry_kernel, inlined, kernel
-from townlet_adapters.kernels.records import Records
+from townlet_adapters.kernels.records import Records, outline
 from townlet_adapters.worlds.town.codes import NOBODY, TICKS_PER_DAY
 from townlet_adapters.worlds.town.observe import TownArrays, blank, observe
 from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
@@ -42,6 +42,9 @@ class Intents(NamedTuple):
     option: npt.NDArray[np.int8]
     goal: npt.NDArray[np.int32]
     commit: npt.NDArray[np.int16]
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 @inlined

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.batch import SEED_RANGE, TownBatch
+from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.commands import Order, order_of, results_of
 from townlet_adapters.worlds.town.decode import Decoder, agent_id
 from townlet_adapters.worlds.town.model import TownModel
@@ -55,7 +55,9 @@ class TownWorld:
         self._agent_ids: tuple[str, ...] = ()
         self._tick = 0
         self._pending: tuple[Event, ...] | None = None
-        self._alive_since_reset = False
+
+    def __repr__(self) -> str:
+        return f"TownWorld({self._model}, tick {self._tick})"
 
     @property
     def spec(self) -> WorldSpec:
@@ -64,14 +66,12 @@ class TownWorld:
 
     def reset(self, seed: int) -> ObservationBatch:
         """Found the town anew from a seed in [0, 2**64)."""
-        if not 0 <= seed < SEED_RANGE:
-            raise ValueError(f"seed {seed}; allowed: 0 to 2**64 - 1")
         self.engine.reset(seed)
         return self._awake(pending=True)
 
     def step(self, actions: ActionBatch, commands: Sequence[Command] = ()) -> StepOutcome:
         """Execute one tick."""
-        if not self._alive_since_reset:
+        if not self.engine.founded:
             raise WorldError("the town was not founded: call reset or restore first", tick=self._tick)
         engine = self.engine
         engine.require_rest()
@@ -116,7 +116,7 @@ class TownWorld:
     def snapshot(self) -> Snapshot:
         """Save the town between two ticks."""
         self.engine.require_rest()
-        if not self._alive_since_reset:
+        if not self.engine.founded:
             raise WorldError("the town was not founded: there is nothing to save", tick=self._tick)
         return save_town(
             self._model,
@@ -130,6 +130,7 @@ class TownWorld:
         """Continue from a snapshot of the same town."""
         self.engine.restart()
         pending = load_town(self._model, snapshot, self.engine.state, self.engine.journal, self._hooks)
+        self.engine.founded = True
         self.engine.observe()
         return self._awake(pending=pending)
 
@@ -145,7 +146,6 @@ class TownWorld:
     def _awake(self, *, pending: bool) -> ObservationBatch:
         state = self.engine.state
         self._tick = int(state.towns["tick"][0])
-        self._alive_since_reset = True
         self._agent_ids = tuple(
             agent_id(serial) if alive else ""
             for serial, alive in zip(
