@@ -1,19 +1,31 @@
 """The use case "run a town to its end", with everything that a run leaves."""
 
+import logging
+import math
+import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from townlet_adapters.composition import OpenRun, RunRequest, open_run
 from townlet_adapters.config.model import RunConfig
 from townlet_adapters.storage.atomic import write_json
 from townlet_core.errors import ConfigError, EmptyTownError, OutputError, OutputLostError, Problem
+from townlet_core.events.base import Diagnostic, Fact
+from townlet_core.events.loop import LoopTick
 from townlet_core.jsonvalue import JsonValue
 from townlet_core.loop import SimulationLoop
 from townlet_core.summary import RunSummary
 
-TICKS_OF_A_DAY = 1440
+_LOG = logging.getLogger(__name__)
+
+TICKS_OF_A_DAY: Final = 1440
+
+_STDOUT: Final = re.compile(r"stdout(-\d+)?")
+_LOOK_SECONDS: Final = 0.1
 
 
 def execute(
@@ -38,12 +50,15 @@ def execute(
         the file that the request names.
 
     Raises:
+        BrokenPipeError: when all sinks write to standard output and its reader left, which ends the run;
+            summary and files are complete.
         EmptyTownError: when no resident is left at the end; summary and files are complete.
         OutputLostError: when the summary cannot be written; it has been reported.
         TownletError: when the run cannot be built, or fails.
     """
     with open_run(request) as run:
         empty: EmptyTownError | None = None
+        reader = _Reader(run)
         try:
             with watch(run):
                 summary = run.loop.run_for(ticks)
@@ -60,6 +75,10 @@ def execute(
             _write(run, request, summary)
     if empty is not None:
         raise EmptyTownError(str(empty), summary)
+    if reader.ended_run:
+        raise BrokenPipeError(
+            f"the reader of standard output has left; the run ended after tick {run.loop.tick - 1}"
+        )
     return summary
 
 
@@ -143,6 +162,37 @@ def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
         yield run.loop
         if run.folder is not None:
             _write(run, request, replace(run.loop.summary(), sinks=run.drain()))
+
+
+class _Reader:
+    """Ends a run when the reader of standard output has left, unless the run has another kind of sink."""
+
+    def __init__(self, run: OpenRun) -> None:
+        """Look at the sinks of a run from now on, after ticks."""
+        self._run, self._next_look = run, 0.0
+        self.ended_run = False
+        on_stdout = [_STDOUT.fullmatch(route.name) is not None for route in run.routes]
+        self._alone = all(on_stdout)
+        if any(on_stdout):
+            run.loop.dispatcher.subscribe(LoopTick.kind, self._look, name="reader of standard output")
+
+    def _look(self, _message: Fact | Diagnostic) -> None:
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_SECONDS
+        statuses = self._run.loop.dispatcher.statuses()
+        left = [each for each in statuses if _STDOUT.fullmatch(each.name) and each.state == "failed"]
+        if not left:
+            return
+        self._next_look = math.inf
+        if self._alone:
+            self.ended_run = True
+            self._run.loop.request_stop()
+        else:
+            _LOG.warning(
+                "sink %s: %s; the run goes on with its other sinks", left[0].name, left[0].last_error
+            )
 
 
 def _write(run: OpenRun, request: RunRequest, summary: RunSummary) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal, NamedTuple, NoReturn
 
 from townlet_core.commands import CommandBus
@@ -148,7 +149,7 @@ class SimulationLoop:
         self._announced: PolicyIdentity | None = None
         self._next_seq = self._population = self._agent_steps = 0
         self._seconds, self._facts_by_kind = 0.0, Counter[str]()
-        self._opened = self._mark(0)
+        self._opened = _Mark()
         self._stop_requested = self._stepping = False
         self._failure: str | None = None
         names = [observer.name for observer in self._observers]
@@ -288,7 +289,7 @@ class SimulationLoop:
             EmptyTownError: when the town is empty at the end; it carries the summary.
             TownletError: any error that ``step`` raises.
         """
-        mark, started = self._mark(self.tick), self._clock()
+        mark, started = self._mark(self.begin().tick), self._clock()
         for done, outcome in enumerate(self._paced(ticks), start=1):
             if progress is not None:
                 progress(done, outcome.summary)
@@ -306,12 +307,13 @@ class SimulationLoop:
         return self._account(self._opened, self._seconds)
 
     def _mark(self, tick: int) -> "_Mark":
-        return _Mark(tick, self._next_seq, self._agent_steps, self._facts_by_kind.copy())
+        kpis = self._kpis(kept=True) if tick else {}
+        return _Mark(tick, self._next_seq, self._agent_steps, self._facts_by_kind.copy(), kpis)
 
     def _account(self, mark: "_Mark", wall: float) -> RunSummary:
         """Sum up what happened since a mark."""
         done, agent_steps = self.tick - mark.tick, self._agent_steps - mark.agent_steps
-        by_kind = self._facts_by_kind - mark.facts_by_kind
+        by_kind = self._facts_by_kind - Counter(mark.facts_by_kind)
         return RunSummary(
             run_id=self._run.run_id,
             config_digest=self._run.config_digest,
@@ -326,6 +328,7 @@ class SimulationLoop:
             events_total=by_kind.total(),
             events_by_kind=dict(sorted(by_kind.items())),
             kpis=self._kpis(kept=True),
+            kpis_before=mark.kpis,
             sinks=self._dispatcher.statuses(),
             digest=self.digest,
             interrupted=self._stop_requested,
@@ -520,12 +523,14 @@ class _Mark(NamedTuple):
         next_seq: number of the fact that comes next.
         agent_steps: living agents of every tick before it, summed.
         facts_by_kind: facts before it by kind.
+        kpis: KPIs before it; empty at tick 0.
     """
 
-    tick: int
-    next_seq: int
-    agent_steps: int
-    facts_by_kind: Counter[str]
+    tick: int = 0
+    next_seq: int = 0
+    agent_steps: int = 0
+    facts_by_kind: Mapping[str, int] = MappingProxyType({})
+    kpis: JsonObject = MappingProxyType({})
 
 
 @contextmanager

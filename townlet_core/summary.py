@@ -25,7 +25,8 @@ class RunSummary:
         events_before: facts of the ticks before ``first_tick``.
         events_total: facts of the ticks executed.
         events_by_kind: the same by kind, sorted by kind.
-        kpis: name -> value, from the observers.
+        kpis: name -> value, from the observers, over all ticks since tick 0.
+        kpis_before: the same before ``first_tick``; empty for a run that began at tick 0.
         sinks: counters of every sink at the end; replace them once the sinks have drained.
         digest: last link of the chain over all facts in hex, None when no digest is kept.
         interrupted: whether ``request_stop`` ended the run early.
@@ -44,6 +45,7 @@ class RunSummary:
     events_total: int
     events_by_kind: Mapping[str, int]
     kpis: JsonObject
+    kpis_before: JsonObject
     sinks: tuple[SinkStatus, ...]
     digest: str | None
     interrupted: bool = False

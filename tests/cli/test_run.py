@@ -377,3 +377,23 @@ def test_naming_a_plugin_that_is_not_installed_ends_with_exit_code_3(townlet):
     assert (code, out) == (3, "")
     assert "plugins.allow[0]: townlet-bakery (bakery) is allowed, but not installed" in err
     assert not Path("runs").exists()
+
+
+def test_a_run_ends_when_its_only_reader_leaves(tmp_path):
+    code, err = by_shell("$TOWNLET run --ticks 1000000 --sink stdout --quiet --out r | head -n 2", tmp_path)
+    # With pipefail, the code of the pipe is that of the run.
+    assert (code, err) == (1, "")
+    summary = json.loads((tmp_path / "r/summary.json").read_text())
+    assert summary["interrupted"] is True
+    assert 0 < summary["ticks"] < 1000000
+    assert summary["sinks"][0]["last_error"].startswith("broken_pipe")
+
+
+def test_a_run_goes_on_for_its_other_sinks_when_the_reader_of_standard_output_leaves(tmp_path):
+    code, err = by_shell(
+        "$TOWNLET run --ticks 400 --sink stdout --sink file=e.ndjson --quiet --out r | head -n 2", tmp_path
+    )
+    assert code == 0
+    (line,) = err.splitlines()
+    assert "sink stdout: broken_pipe: Broken pipe; the run goes on with its other sinks" in line
+    assert sum(line["type"] == "townlet.loop.tick" for line in messages(tmp_path / "r/e.ndjson")) == 400

@@ -14,7 +14,7 @@ from townlet_adapters.cli.console import configure_logs, note, stderr_console, s
 from townlet_adapters.cli.options import OVERRIDES, to_overrides
 from townlet_adapters.cli.progress import progress_bar
 from townlet_adapters.cli.signals import interrupts
-from townlet_adapters.cli.story import tell
+from townlet_adapters.cli.summary import print_summary
 from townlet_adapters.composition import OpenRun, Output, RunRequest
 from townlet_adapters.config.model import MAX_SEED
 from townlet_adapters.config.resolve import SinkRequest
@@ -198,7 +198,7 @@ def _report(report: Report, run: OpenRun, summary: RunSummary) -> None:
             click.echo(summary.digest, err=taken)
         return
     folder = run.folder.path if run.folder is not None else None
-    tell(stderr_console() if taken else stdout_console(), run.config.run.name, summary, folder)
+    print_summary(stderr_console() if taken else stdout_console(), run.config.run.name, summary, folder)
 
 
 def _override(path: tuple[str, ...], value: str | int | None, origin: str) -> tuple[Override, ...]:

@@ -66,7 +66,8 @@ def _stored_document(stored: SnapshotFile) -> Document:
     if digest_of(simulation_of(stored.simulation)) != stored.snapshot.identity["sim_digest"]:
         found = "its sections hold more than the world, the policy, the observers and the seed"
         raise SnapshotError("snapshot_corrupt", f"{stored.path}: damaged: {found}")
-    return Document({"townlet": 1, "name": "resumed", **stored.simulation}, str(stored.path))
+    named = {"name": name} if (name := stored.snapshot.identity.get("name")) else {}
+    return Document({"townlet": 1, **named, **stored.simulation}, str(stored.path))
 
 
 def _difference(stored: JsonValue, asked: JsonValue, key: str = "") -> str:

@@ -39,7 +39,7 @@ def save_snapshot_file(folder: RunFolder, config: ResolvedConfig, snapshot: Snap
     Raises:
         OutputError: when it cannot be written.
     """
-    path = write_snapshot(folder.snapshots, _named(snapshot), config.simulation)
+    path = write_snapshot(folder.snapshots, _identified(snapshot, config), config.simulation)
     retain_snapshots(folder.snapshots, config.run.runner.snapshot_retain)
     return path
 
@@ -55,12 +55,16 @@ def _save_if_possible(
 
 
 def _save_failure(folder: RunFolder, config: ResolvedConfig, snapshot: Snapshot) -> str:
-    return str(write_snapshot(folder.snapshots, _named(snapshot), config.simulation, prefix="failure"))
+    return str(
+        write_snapshot(folder.snapshots, _identified(snapshot, config), config.simulation, prefix="failure")
+    )
 
 
-def _named(snapshot: Snapshot) -> Snapshot:
-    """Add the event digest to a snapshot's identity, where a reader of the file looks for it."""
+def _identified(snapshot: Snapshot, config: ResolvedConfig) -> Snapshot:
+    """Add the name of the run and the event digest to a snapshot's identity."""
+    event_digest = ""
     match snapshot.parts.get("loop"):
         case {"digest": str(digest)}:
-            return replace(snapshot, identity={**snapshot.identity, "event_digest": digest})
-    return replace(snapshot, identity={**snapshot.identity, "event_digest": ""})
+            event_digest = digest
+    identity = {**snapshot.identity, "name": config.run.name, "event_digest": event_digest}
+    return replace(snapshot, identity=identity)

@@ -229,7 +229,11 @@ class Courier:
         if not self._note_fault(error.code, f"{error.code}: {error}", fatal=fatal):
             return True
         if fatal:
-            self._warn_once("fatal", "%s (%s); it gives up; the run goes on without it", error, error.code)
+            # A reader that leaves is no trouble; what runs the town decides whether it goes on.
+            if error.code != "broken_pipe":
+                self._warn_once(
+                    "fatal", "%s (%s); it gives up; the run goes on without it", error, error.code
+                )
             return False
         delay = self._pace.wait(self._next_wait())
         if error.verdict == "pause":
