@@ -30,7 +30,7 @@ def read_secret(name: str, env: str | None, file: str | None, folder: Path) -> b
             raise ConfigError(Problem(key, f"{found} is not set", "set it before the run"))
     else:
         key, found = f"{name}_file", f"the file '{file}'"
-        secret = _read_private(key, folder / str(file), found)
+        secret = read_private(key, folder / str(file), found, MOST_BYTES + len(b"\r\n"))
     secret = secret.strip(b"\r\n")
     if not LEAST_BYTES <= len(secret) <= MOST_BYTES:
         allowed = f"a secret of {LEAST_BYTES} to {MOST_BYTES} bytes, such as 64 random hex digits"
@@ -38,7 +38,18 @@ def read_secret(name: str, env: str | None, file: str | None, folder: Path) -> b
     return secret
 
 
-def _read_private(key: str, path: Path, found: str) -> bytes:
+def read_private(key: str, path: Path, found: str, limit: int) -> bytes:
+    """Read a file that belongs to this user and that no other user can read.
+
+    Args:
+        key: what messages call it.
+        path: the file.
+        found: the file in words, for messages.
+        limit: most bytes that it may have.
+
+    Raises:
+        ConfigError: when it cannot be read, is larger, belongs to another user or can be read by others.
+    """
     try:
         with open_regular(path) as descriptor:
             status = os.fstat(descriptor)
@@ -47,7 +58,7 @@ def _read_private(key: str, path: Path, found: str) -> bytes:
             if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 allowed = "a file that only you can read: chmod 600"
                 raise ConfigError(Problem(key, f"{found} can be read by others", allowed))
-            return read_open(descriptor, MOST_BYTES + len(b"\r\n"))
+            return read_open(descriptor, limit)
     except OSError as error:
         problem = Problem(key, f"{found} cannot be read: {error.strerror}", "a file with the secret")
         raise ConfigError(problem) from error

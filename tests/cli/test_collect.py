@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from hashlib import sha256
 
 import pytest
 
@@ -28,7 +29,7 @@ from tests.telemetry.collector.support import (
     wait_until,
 )
 from townlet_adapters.telemetry.collector.store import read_report
-from townlet_adapters.telemetry.wire.frames import WINDOW, Ack, HelloAck
+from townlet_adapters.telemetry.wire.frames import WINDOW, Ack, HelloAck, Nack
 from townlet_adapters.telemetry.wire.tls import client_context
 
 PLAIN = ("--listen", "tcp://127.0.0.1:0", "--allow-plaintext", "--token-env", "TOKEN")
@@ -123,7 +124,7 @@ def test_both_transports_metrics_and_the_report(collector, certificates, tmp_pat
     running.signal(signal.SIGTERM)
     code, said = running.end()
     assert code == 0
-    assert "stored 15 events now, 15 of 1 sources in all; 0 missing, 2 declared lost" in said
+    assert "stored 15 events now, 15 of 1 source in all; 0 missing, 2 declared lost" in said
     assert json.loads((tmp_path / "events" / "report.json").read_text())["totals"]["events"] == 15
     code, out, _ = townlet("collect", "--report", "events")
     assert code == 1
@@ -211,9 +212,9 @@ def test_a_port_that_is_taken_is_wrong_usage(townlet, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "give --listen and --out, or --report"),
+        ([], "give --listen and --out, or --report alone"),
         (["--listen", "tls://127.0.0.1:0"], "give --listen and --out"),
-        (["--report", "events", "--out", "events"], "goes with neither"),
+        (["--report", "events", "--out", "events"], "give --listen and --out, or --report alone"),
         (["--report", "nowhere"], "nowhere: is not a folder"),
         (
             ["--listen", "udp://127.0.0.1:0", "--out", "x"],
@@ -234,16 +235,16 @@ def test_a_port_that_is_taken_is_wrong_usage(townlet, monkeypatch):
         ),
         (
             ["--listen", "tcp://127.0.0.1:0", "--out", "x", "--allow-plaintext"],
-            "would let anybody in; give --token-env",
+            "would accept events from any client; give --token-env, --token-file or --tokens-file",
         ),
         (
             ["--listen", "http://127.0.0.1:0", "--out", "x", "--allow-plaintext"],
-            "anybody in; give --secret-env",
+            "from any client; give --secret-env, --secret-file or --secrets-file",
         ),
         ([*PLAIN, "--out", "x", "--token-env", "NOT_SET"], "--token-env: the variable NOT_SET is not set"),
         (
             [*PLAIN, "--out", "x", "--token-env", "ACCENTS"],
-            "--token: a token holds something else; at most 4096",
+            "--token-env: the token holds other characters; at most 4096",
         ),
         (
             [*PLAIN, "--listen", "http://127.0.0.1:0", "--out", "x", "--secret-env", "SHORT"],
@@ -253,6 +254,19 @@ def test_a_port_that_is_taken_is_wrong_usage(townlet, monkeypatch):
             [*PLAIN, "--out", "x", "--token-file", "open.token"],
             "--token-file: the file 'open.token' can be read by others",
         ),
+        (
+            [*PLAIN, "--out", "x", "--tokens-file", "open.token"],
+            "--tokens-file: the file 'open.token' can be read by others",
+        ),
+        (
+            [*PLAIN, "--out", "x", "--tokens-file", "wrong.tokens"],
+            "wrong.tokens:2: --tokens-file: the second word is not a SHA-256; 64 hex digits",
+        ),
+        (
+            [*PLAIN, "--out", "x", "--tokens-file", "same.tokens"],
+            "--tokens-file: default and town-a have the same one; a different token or secret for each name",
+        ),
+        ([*PLAIN, "--out", "x", "--heartbeat", "0"], "--heartbeat"),
         ([*PLAIN, "--out", "x", "--cert", "c.pem"], "--cert and --key belong together"),
         ([*PLAIN, "--out", "x", "--client-ca", "c.pem"], "--client-ca and --crl need --cert and --key"),
         ([*PLAIN, "--out", "open.token"], "open.token: cannot be used: File exists"),
@@ -267,6 +281,9 @@ def test_whatever_cannot_work_is_said_in_one_line_before_anything_is_opened(
     monkeypatch.setenv("ACCENTS", "ä" * 20)
     (tmp_path / "open.token").write_text(TOKEN)
     (tmp_path / "open.token").chmod(0o644)
+    for name, word in (("wrong.tokens", TOKEN), ("same.tokens", sha256(TOKEN.encode()).hexdigest())):
+        (tmp_path / name).write_text(f"# towns\ntown-a {word}\n")
+        (tmp_path / name).chmod(0o600)
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "run.p1.ndjson").write_text("a letter")
     code, out, err = townlet("collect", *arguments)
@@ -308,6 +325,35 @@ def test_a_list_of_the_revoked_for_nobody_is_refused_in_our_own_words(townlet, c
     )  # fmt: skip
     assert code == 2
     assert "--crl: revokes nothing; give --client-ca, too, or leave it out" in " ".join(err.split())
+
+
+def test_towns_with_names_own_what_they_send_and_the_report_shows_it(townlet, collector, tmp_path):
+    tokens = {"town-a": "token-of-the-town-a", "town-b": "token-of-the-town-b"}
+    file = tmp_path / "tokens"
+    file.write_text("".join(f"{name} {sha256(each.encode()).hexdigest()}\n" for name, each in tokens.items()))
+    file.chmod(0o600)
+    running = collector(*PLAIN[:3], "--tokens-file", "tokens", "--out", "events")
+    with Peer(*running.ports) as town:
+        town.hello(token=tokens["town-a"])
+        assert town.deliver(lines(0, 3)) == Ack(3)
+    with Peer(*running.ports) as attacker:
+        assert attacker.hello(token=tokens["town-b"]) == Nack("forbidden")
+    running.signal(signal.SIGTERM)
+    _, said = running.end()
+    assert "other_owner: town-b sends urn:townlet:run:run-a:p1, which is owned by town-a" in said
+    code, out, _ = townlet("collect", "--report", "events")
+    assert (code, "town-a" in out) == (0, True)
+
+
+def test_a_heartbeat_says_how_much_is_stored(collector):
+    running = collector(*PLAIN, "--out", "events", "--heartbeat", "0.1")
+    with Peer(*running.ports) as peer:
+        peer.hello()
+        peer.deliver([*lines(0, 3), *lines(6, 6)])
+    running.await_said("5 new events stored; in all 5 events of 1 source, 2 missing, 0 declared lost")
+    assert json.loads(running.said[-1])["level"] == "info"
+    running.signal(signal.SIGTERM)
+    running.end()
 
 
 def test_the_report_of_a_folder_tells_where_every_number_is(townlet, collector, tmp_path):

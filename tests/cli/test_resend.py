@@ -6,6 +6,7 @@ import pytest
 
 from tests.telemetry.certificates import Certificates
 from townlet_adapters.composition import Output, RunRequest, open_run
+from townlet_adapters.telemetry.collector.credentials import secret_of, token_of
 from townlet_adapters.telemetry.collector.settings import CollectorSettings, Listen
 from townlet_adapters.telemetry.collector.testing import RunningCollector
 from townlet_adapters.telemetry.wire.endpoint import Endpoint
@@ -48,10 +49,10 @@ def write_config(folder, tcp, http):
 def collector(folder):
     pair = {"cert_file": folder / "server.pem", "key_file": folder / "server.key"}
     listen = tuple(Listen(scheme, Endpoint("localhost", 0)) for scheme in ("tls", "https"))
-    secrets = (SHARED.encode(),)
+    tokens, secrets = (token_of(SHARED.encode()),), (secret_of(SHARED.encode()),)
     return RunningCollector(
         CollectorSettings(
-            folder / "collected", listen, ServerTlsSettings(**pair), tokens=secrets, secrets=secrets
+            folder / "collected", listen, ServerTlsSettings(**pair), tokens=tokens, secrets=secrets
         )
     )
 

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from tests.telemetry.certificates import Certificates
 from townlet_adapters.composition import Output, RunRequest, open_run
+from townlet_adapters.telemetry.collector.credentials import token_of
 from townlet_adapters.telemetry.collector.service import Collector
 from townlet_adapters.telemetry.collector.settings import CollectorSettings, Listen
 from townlet_adapters.telemetry.envelope import source_urn
@@ -223,7 +224,7 @@ class Trial:
             folder=self._folder / "collected",
             listen=(Listen("tls", Endpoint("localhost", self._port)),),
             tls=ServerTlsSettings(server.cert_file, server.key_file),
-            tokens=(TOKEN.encode(),),
+            tokens=(token_of(TOKEN.encode()),),
         )
 
         async def serve() -> None:

@@ -17,6 +17,7 @@ from townlet_adapters.composition import Output, RunRequest, open_run
 from townlet_adapters.config.resolve import SinkRequest
 from townlet_adapters.config.source import SHIPPED, Override, read_source
 from townlet_adapters.running import open_simulation
+from townlet_adapters.telemetry.collector.credentials import secret_of, token_of
 from townlet_adapters.telemetry.collector.service import Collector, CollectorSettings, Listen
 from townlet_adapters.telemetry.plugin import townlet_sinks
 from townlet_adapters.telemetry.wire.endpoint import Endpoint
@@ -42,8 +43,8 @@ class RunningCollector:
             folder,
             tuple(Listen(scheme, Endpoint("127.0.0.1", 0)) for scheme in ("tls", "https")),
             ServerTlsSettings(certificates.server.cert_file, certificates.server.key_file),
-            tokens=(TOKEN.encode(),),
-            secrets=(SECRET.encode(),),
+            tokens=(token_of(TOKEN.encode()),),
+            secrets=(secret_of(SECRET.encode()),),
         )
         self._folder = folder
         self._ready = threading.Event()

@@ -1,6 +1,7 @@
 """The TLS-TCP way out: every line is stored once, whatever network and collector do."""
 
 import contextlib
+import json
 import logging
 import select
 import threading
@@ -452,19 +453,58 @@ def test_a_collector_that_says_it_has_what_nobody_sent_costs_one_batch_at_most(s
         assert peer.lines(SOURCE) == numbered(3, 3).lines
 
 
-def test_on_a_second_connection_it_is_known_what_was_sent(send_to):
+def test_on_a_second_connection_too_a_wrong_number_settles_nothing_that_was_not_sent(send_to):
     def boasting(peer_line: Line) -> None:
         peer_line.read()
-        peer_line.send(HelloAck(4))
+        peer_line.send(HelloAck(10**9))
 
     with ScriptedPeer(None, [lambda peer_line: peer_line.store(peer_line.welcome()), boasting]) as peer:
         transport = send_to(peer.endpoint)
         assert transport.write(numbered(3)) == 3
         peer.drop_connections()
-        with fails("protocol", match="never sent|not sent"):
+        with fails("closed"):
             transport.write(numbered(3, 3))
         assert transport.write(numbered(3, 3)) == 3
         assert peer.lines(SOURCE) == numbered(6).lines
+
+
+def test_a_collector_that_has_more_than_the_batch_may_acknowledge_less_than_it_greeted_with(send_to):
+    """An earlier process may have sent what is sent again now, batch by batch."""
+
+    def ahead(peer_line: Line) -> None:
+        peer_line.read()
+        peer_line.send(HelloAck(8))
+        while True:
+            peer_line.send(Ack(int(json.loads(peer_line.read().lines[-1])["sequence"])))
+
+    with ScriptedPeer(None, [ahead]) as peer:
+        transport = send_to(peer.endpoint)
+        for first in (0, 3, 6, 9):
+            assert transport.write(numbered(3, first)) == 3
+        assert peer.accepted == 1
+
+
+def greeting_with(claim):
+    def script(peer_line: Line) -> None:
+        hello = peer_line.read()
+        peer_line.send(HelloAck(claim))
+        while True:
+            peer_line.store(hello)
+
+    return script
+
+
+@pytest.mark.parametrize(("batches", "warned"), [([(3, 0), (3, 3)], True), ([(3, 0), (3, 5)], False)])
+def test_a_greeting_below_what_was_acknowledged_is_a_loss_only_where_every_number_was_sent(
+    send_to, caplog, batches, warned
+):
+    with ScriptedPeer(None, [greeting_with(-1), greeting_with(2)]) as peer:
+        transport = send_to(peer.endpoint)
+        for count, first in batches:
+            assert transport.write(numbered(count, first)) == count
+        peer.drop_connections()
+        assert transport.write(numbered(3, 20)) == 3
+    assert ("no longer has lines" in caplog.text) == warned
 
 
 def test_a_collector_that_lost_what_it_had_is_reported_and_goes_on(send_to, caplog):

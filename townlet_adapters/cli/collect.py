@@ -1,27 +1,32 @@
-"""``townlet collect``."""
+"""``townlet collect``: its options, and the report."""
 
 import asyncio
 import json
-import os
 import re
-import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
 from rich.table import Table
 
 from townlet_adapters.cli import errors
-from townlet_adapters.cli.console import configure_logs, note, stdout_console
+from townlet_adapters.cli.collecting import METRICS, Wish, collect
+from townlet_adapters.cli.console import configure_logs, stdout_console
 from townlet_adapters.secrets import read_secret
-from townlet_adapters.storage.atomic import write_json
+from townlet_adapters.telemetry.collector.credentials import (
+    Secret,
+    Token,
+    read_secrets,
+    read_tokens,
+    secret_of,
+    token_of,
+)
 from townlet_adapters.telemetry.collector.ledger import Report
 from townlet_adapters.telemetry.collector.plan import StoreLimits
-from townlet_adapters.telemetry.collector.service import Collector
 from townlet_adapters.telemetry.collector.settings import SCHEMES, CollectorSettings, Listen
 from townlet_adapters.telemetry.collector.store import read_report
 from townlet_adapters.telemetry.collector.stream import PeerLimits
@@ -29,9 +34,7 @@ from townlet_adapters.telemetry.ranges import RangeSet
 from townlet_adapters.telemetry.wire.endpoint import parse_listening
 from townlet_adapters.telemetry.wire.tls import ServerTlsSettings
 from townlet_core.errors import ConfigError, Problem
-from townlet_core.jsonvalue import JsonObject
 
-_METRICS = "--metrics"
 _KEYS: Mapping[str, str] = MappingProxyType(
     {
         "tls.cert_file": "--cert",
@@ -51,18 +54,6 @@ _RANGES_TOLD = 5
 _FILE = click.Path(path_type=Path)
 _DEFAULT_STORE = StoreLimits()
 _DEFAULT_PEERS = PeerLimits()
-
-
-class _Wish(NamedTuple):
-    """What is wanted beside a collector.
-
-    Attributes:
-        metrics: ``HOST:PORT`` to answer Prometheus at, or None.
-        ready_file: file to write once the collector listens, or None.
-    """
-
-    metrics: str | None
-    ready_file: Path | None
 
 
 @click.command("collect")
@@ -93,6 +84,12 @@ class _Wish(NamedTuple):
     "--token-file", multiple=True, metavar="FILE", help="File with such a token, readable by you alone."
 )
 @click.option(
+    "--tokens-file",
+    type=_FILE,
+    metavar="FILE",
+    help="File with a line NAME SHA256 for each token of each sender, readable by you alone.",
+)
+@click.option(
     "--secret-env",
     multiple=True,
     metavar="NAME",
@@ -102,10 +99,16 @@ class _Wish(NamedTuple):
     "--secret-file", multiple=True, metavar="FILE", help="File with such a secret, readable by you alone."
 )
 @click.option(
+    "--secrets-file",
+    type=_FILE,
+    metavar="FILE",
+    help="File with a line NAME SECRET for each secret of each sender, readable by you alone.",
+)
+@click.option(
     "--allow-plaintext", is_flag=True, help="Take tcp:// and http:// on this machine, for trials only."
 )
 @click.option(
-    _METRICS,
+    METRICS,
     metavar="HOST:PORT",
     help="Answer Prometheus there, without encryption or password; port 0 takes a free one.",
 )
@@ -135,6 +138,15 @@ class _Wish(NamedTuple):
     "--ready-file", type=_FILE, metavar="FILE", help="Write the line that says where it listens here, too."
 )
 @click.option(
+    "--heartbeat",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="Log that often how many events are stored, of how many sources, and how many are missing.",
+)
+@click.option("--quiet", is_flag=True, help="Log no heartbeat.")
+@click.option(
     "--report", type=_FILE, metavar="DIR", help="Tell what a folder holds and what is missing; do not listen."
 )
 @click.option("--json", "as_json", is_flag=True, help="Tell the report as JSON.")
@@ -149,107 +161,53 @@ def command(  # noqa: PLR0913 - one parameter for each option
     min_tls: str,
     token_env: tuple[str, ...],
     token_file: tuple[str, ...],
+    tokens_file: Path | None,
     secret_env: tuple[str, ...],
     secret_file: tuple[str, ...],
+    secrets_file: Path | None,
     allow_plaintext: bool,
     metrics: str | None,
     max_bytes: int | None,
     max_sources: int,
     max_connections: int,
     ready_file: Path | None,
+    heartbeat: float,
+    quiet: bool,
     report: Path | None,
     as_json: bool,
 ) -> int:
-    """Receive what towns send over TLS-TCP and HTTPS, and keep it: one NDJSON file for each source.
+    """Receive events of towns over TLS-TCP and HTTPS, and store them: one NDJSON file for each source.
 
-    An event is acknowledged once it is on the disk, and stored once however often it arrives. What is missing
-    without a loss record stands in report.json; --report tells it, with exit code 1 if there is anything.
+    An event is acknowledged once it is on the disk, and stored once however often it arrives. report.json
+    lists what is missing without a loss record; --report prints it, with exit code 1 if anything is missing.
     Interrupt it once to stop in good order, twice to stop at once.
 
     \b
     Examples:
       townlet collect --listen tls://0.0.0.0:7443 --cert server.pem --key server.key \\
-                      --token-env TOWNLET_TOKEN --out events
+                      --tokens-file tokens --out events
       townlet collect --listen https://0.0.0.0:8443 --cert server.pem --key server.key \\
                       --secret-file webhook.secret --client-ca clients.pem --out events
       townlet collect --listen tcp://127.0.0.1:0 --allow-plaintext --token-env TOWNLET_TOKEN --out events
       townlet collect --report events
     """
-    if report is not None:
-        if listen or out is not None:
-            raise click.UsageError("--report tells of a folder; it goes with neither --listen nor --out")
-        return _tell(read_report(report), as_json=as_json)
-    if not listen or out is None:
-        raise click.UsageError("give --listen and --out, or --report")
-    configure_logs()
+    if report is not None and not listen and out is None:
+        return _print(read_report(report), as_json=as_json)
+    if not listen or out is None or report is not None:
+        raise click.UsageError("give --listen and --out, or --report alone")
     with _our_names():
         settings = CollectorSettings(
             folder=out,
             listen=tuple(map(_listen, listen)),
             tls=_tls(cert, key, client_ca, crl, min_tls),
-            tokens=_secrets("token", token_env, token_file),
-            secrets=_secrets("secret", secret_env, secret_file),
+            tokens=_tokens(token_env, token_file, tokens_file),
+            secrets=_secrets(secret_env, secret_file, secrets_file),
             allow_plaintext=allow_plaintext,
             store=_DEFAULT_STORE._replace(folder_bytes=max_bytes, sources=max_sources),
             peers=_DEFAULT_PEERS._replace(connections=max_connections),
         )
-        settings.check()
-        return asyncio.run(_collect(settings, _Wish(metrics, ready_file)))
-
-
-async def _collect(settings: CollectorSettings, wish: _Wish) -> int:
-    """Collect until a signal comes."""
-    stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    _take_signals(stop)
-    collector = Collector(settings)
-    await collector.start()
-    try:
-        with ExitStack() as stack:
-            metrics = _serve_metrics(collector, wish.metrics, stack) if wish.metrics is not None else None
-            ready: JsonObject = {"listening": collector.urls, "metrics": metrics, "pid": os.getpid()}
-            if wish.ready_file is not None:
-                write_json(wish.ready_file, ready)
-            click.echo(json.dumps(ready), err=True)
-            code = await stop
-            note("stopping: what has come is stored and acknowledged; interrupt again to stop at once")
-    finally:
-        await collector.stop()
-    totals = collector.report().totals
-    note(
-        f"stored {collector.figures.stored} events now, {totals.events} of {totals.sources} sources in all; "
-        f"{totals.missing} missing, {totals.declared} declared lost"
-    )
-    return code
-
-
-def _take_signals(stop: "asyncio.Future[int]") -> None:
-    """Let the first SIGINT or SIGTERM set the exit code, and the second end everything at once."""
-    loop = asyncio.get_running_loop()
-
-    def first(code: int) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-            signal.signal(number, lambda *_: os._exit(errors.INTERRUPTED))
-        if not stop.done():
-            stop.set_result(code)
-
-    # A service manager ends a service by SIGTERM, and takes it for well.
-    loop.add_signal_handler(signal.SIGINT, first, errors.INTERRUPTED)
-    loop.add_signal_handler(signal.SIGTERM, first, errors.DONE)
-
-
-def _serve_metrics(collector: Collector, text: str, stack: ExitStack) -> str:
-    """Answer Prometheus until the stack is unwound; tells where."""
-    # Imported late: it takes a while, and most collectors are not watched.
-    from prometheus_client.registry import CollectorRegistry  # noqa: PLC0415 - as said above
-
-    from townlet_adapters.telemetry.collector.metrics import CollectorMetrics  # noqa: PLC0415 - as above
-    from townlet_adapters.telemetry.monitoring.exposition import serve_metrics  # noqa: PLC0415 - as above
-
-    registry = CollectorRegistry()
-    registry.register(CollectorMetrics(collector))
-    where = stack.enter_context(serve_metrics(parse_listening(text, _METRICS), registry, _METRICS))
-    return f"http://{where.authority}/metrics"
+        configure_logs()
+        return asyncio.run(collect(settings, Wish(metrics, ready_file, None if quiet else heartbeat * 60)))
 
 
 @contextmanager
@@ -290,13 +248,25 @@ def _tls(
     return ServerTlsSettings(cert, key, client_ca, crl, "1.2" if min_tls == "1.2" else "1.3")
 
 
-def _secrets(name: str, variables: Sequence[str], files: Sequence[str]) -> tuple[bytes, ...]:
-    folder = Path()
-    by_variable = [read_secret(name, variable, None, folder) for variable in variables]
-    return (*by_variable, *(read_secret(name, None, file, folder) for file in files))
+def _tokens(variables: Sequence[str], files: Sequence[str], file: Path | None) -> tuple[Token, ...]:
+    named = read_tokens(file, "--tokens-file") if file is not None else ()
+    return (*(token_of(each, key=key) for key, each in _read("token", variables, files)), *named)
 
 
-def _tell(report: Report, *, as_json: bool) -> int:
+def _secrets(variables: Sequence[str], files: Sequence[str], file: Path | None) -> tuple[Secret, ...]:
+    named = read_secrets(file, "--secrets-file") if file is not None else ()
+    return (*(secret_of(each, key=key) for key, each in _read("secret", variables, files)), *named)
+
+
+def _read(name: str, variables: Sequence[str], files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Read tokens or secrets, each with the option that it came by."""
+    for variable in variables:
+        yield f"--{name}-env", read_secret(name, variable, None, Path())
+    for file in files:
+        yield f"--{name}-file", read_secret(name, None, file, Path())
+
+
+def _print(report: Report, *, as_json: bool) -> int:
     """Print a report; the exit code says whether anything is missing or contradicts itself."""
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
@@ -304,6 +274,7 @@ def _tell(report: Report, *, as_json: bool) -> int:
         table = Table(box=None, pad_edge=False)
         for title in (
             "source",
+            "owner",
             "events",
             "duplicates",
             "first",
@@ -317,7 +288,9 @@ def _tell(report: Report, *, as_json: bool) -> int:
             declared = "; ".join(f"{reason}: {_spell(ranges)}" for reason, ranges in each.declared.items())
             bounds = ["-" if number is None else str(number) for number in (each.first, each.through)]
             told = (_spell(each.missing), declared or "-", _spell(each.contradictions))
-            table.add_row(each.source, str(each.events), str(each.duplicates), *bounds, *told)
+            table.add_row(
+                each.source, each.owner or "-", str(each.events), str(each.duplicates), *bounds, *told
+            )
         stdout_console().print(table, markup=False)
     return errors.DONE if report.exact else errors.FAILED
 

@@ -52,6 +52,11 @@ class RangeSet:
             index += 1
         return missing
 
+    def end_of(self, number: int) -> int:
+        """Return the last number of the range that holds ``number``; -1 when it is not in the set."""
+        index = bisect_left(self._lasts, number)
+        return self._lasts[index] if index < len(self._firsts) and self._firsts[index] <= number else -1
+
     def clear(self) -> None:
         """Forget everything."""
         self._firsts.clear()

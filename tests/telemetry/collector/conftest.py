@@ -3,6 +3,8 @@
 import pytest
 
 from tests.telemetry.collector.support import SECRET, TOKEN
+from townlet_adapters.disk import DISK
+from townlet_adapters.telemetry.collector.credentials import secret_of, token_of
 from townlet_adapters.telemetry.collector.settings import CollectorSettings, Listen
 from townlet_adapters.telemetry.collector.testing import RunningCollector
 from townlet_adapters.telemetry.wire.endpoint import Endpoint
@@ -20,9 +22,16 @@ def collect(folder):
     running = []
 
     def start(*schemes, **settings):
-        settings = {"tokens": (TOKEN.encode(),), "secrets": (SECRET,), "allow_plaintext": True, **settings}
+        settings = {
+            "tokens": (token_of(TOKEN.encode()),),
+            "secrets": (secret_of(SECRET),),
+            "allow_plaintext": True,
+            **settings,
+        }
         listen = tuple(Listen(scheme, Endpoint("127.0.0.1", 0)) for scheme in schemes)
-        collector = RunningCollector(CollectorSettings(settings.pop("folder", folder), listen, **settings))
+        disk = settings.pop("disk", DISK)
+        where = settings.pop("folder", folder)
+        collector = RunningCollector(CollectorSettings(where, listen, **settings), disk)
         collector.start()
         running.append(collector)
         return collector

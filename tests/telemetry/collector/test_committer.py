@@ -7,7 +7,7 @@ from tests.telemetry.collector.support import LIMIT, SOURCE
 from townlet_adapters.telemetry.collector.checking import Event
 from townlet_adapters.telemetry.collector.committer import Committer
 from townlet_adapters.telemetry.collector.figures import Figures
-from townlet_adapters.telemetry.collector.store import Lane, Outcome
+from townlet_adapters.telemetry.collector.store import Lane, Outcome, Submission
 
 MEBIBYTE = bytes(1 << 20)
 
@@ -25,11 +25,11 @@ class SlowStore:
         if self._error is not None:
             raise self._error
         self.groups.append(len(submissions))
-        return [Outcome(len(each.events), 0, each.events[-1].sequence, None) for each in submissions]
+        return [Outcome(len(each.events), 0, None) for each in submissions]
 
 
 async def submit(committer, number):
-    return await committer.submit(Lane(), SOURCE, [Event(SOURCE, number, MEBIBYTE, None)])
+    return await committer.submit(Submission(Lane(), "us", SOURCE, [Event(SOURCE, number, MEBIBYTE, None)]))
 
 
 async def pass_turns():
@@ -47,8 +47,8 @@ def test_too_many_bytes_on_their_way_make_everybody_wait_until_some_have_arrived
         assert not late.done()
         store.open.set()
         outcome = await (await late)
-        assert outcome.through == 65
-        assert [(await each).through for each in futures] == list(range(65))
+        assert outcome.stored == 1
+        assert [(await each).stored for each in futures] == [1] * 65
         await committer.close()
         return store.groups
 

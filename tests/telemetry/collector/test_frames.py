@@ -23,6 +23,7 @@ from tests.telemetry.collector.support import (
     stored,
     wait_until,
 )
+from townlet_adapters.telemetry.collector.credentials import token_of
 from townlet_adapters.telemetry.collector.plan import StoreLimits
 from townlet_adapters.telemetry.collector.stream import PeerLimits
 from townlet_adapters.telemetry.wire.frames import (
@@ -199,7 +200,8 @@ def test_whoever_breaks_the_rules_later_is_told_and_left_with_what_was_right(col
 
 
 def test_two_tokens_are_taken_while_they_are_changed(collect):
-    (port,) = collect("tcp", tokens=(b"the-old-token-of-ours", b"the-new-token-of-ours")).ports()
+    tokens = (token_of(b"the-old-token-of-ours"), token_of(b"the-new-token-of-ours"))
+    (port,) = collect("tcp", tokens=tokens).ports()
     for token, answer in [
         ("the-old-token-of-ours", HelloAck(NOTHING)),
         ("the-new-token-of-ours", HelloAck(NOTHING)),

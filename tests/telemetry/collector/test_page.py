@@ -9,7 +9,7 @@ from prometheus_client.registry import CollectorRegistry
 from townlet_adapters.telemetry.collector import checking, files, listener, plan, posts, tcp
 from townlet_adapters.telemetry.collector import http as http_service
 from townlet_adapters.telemetry.collector.metrics import CollectorMetrics
-from townlet_adapters.telemetry.collector.posts import RETRY_AFTER
+from townlet_adapters.telemetry.collector.posts import REFUSALS
 from townlet_adapters.telemetry.collector.tcp import NACKS
 from townlet_adapters.telemetry.wire import signing
 
@@ -31,7 +31,7 @@ def test_every_reason_of_a_refusal_is_explained():
 
 
 def test_every_trouble_of_the_disk_has_an_answer_over_both_transports():
-    assert troubles() == set(NACKS) == set(RETRY_AFTER)
+    assert troubles() == set(NACKS) == set(REFUSALS)
     assert set(get_args(files.DiskTrouble)) < troubles()
 
 

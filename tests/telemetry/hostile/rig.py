@@ -13,6 +13,7 @@ from tests.telemetry.delivering import assert_law, declarations
 from tests.telemetry.faults import FaultProxy, ScriptedPeer
 from tests.telemetry.receivers import ScriptedReceiver
 from townlet_adapters.telemetry.clock import SystemClock
+from townlet_adapters.telemetry.collector.credentials import secret_of, token_of
 from townlet_adapters.telemetry.collector.settings import CollectorSettings, Listen
 from townlet_adapters.telemetry.collector.testing import RunningCollector
 from townlet_adapters.telemetry.delivery.courier import Pace
@@ -117,8 +118,8 @@ class Rig:
         given = {
             "folder": self.events,
             "tls": ServerTlsSettings(shown.cert_file, shown.key_file, client_ca),
-            "tokens": (TOKEN.encode(),),
-            "secrets": (SECRET.encode(),),
+            "tokens": (token_of(TOKEN.encode()),),
+            "secrets": (secret_of(SECRET.encode()),),
             "stop_seconds": 0.1,
         }
         listen = (Listen(SCHEMES[self.kind], Endpoint("127.0.0.1", port)),)

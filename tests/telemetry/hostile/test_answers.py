@@ -12,6 +12,7 @@ import pytest
 
 from tests.telemetry.collector.support import wait_until
 from tests.telemetry.hostile.rig import LIMIT, OTHER_SECRETS, TOKEN, restock
+from townlet_adapters.telemetry.collector.credentials import secret_of, token_of
 from townlet_adapters.telemetry.collector.plan import StoreLimits
 from townlet_adapters.telemetry.wire.frames import Ack, HelloAck, Nack, Ping, encode
 from townlet_core.events.base import Event, Fact
@@ -280,7 +281,8 @@ def test_a_secret_that_the_collector_does_not_know_is_told_and_taken_once_it_doe
     status, _ = rig.until_told(sink, "unauthorized", "http_401")
     assert {"tcp": "token_file", "http": "compare the secrets"}[rig.kind] in status.last_error
     rig.until_logged(sink, SEE_TO_IT, {"tcp": "wrong_token", "http": "wrong_signature"}[rig.kind])
-    rig.heal(tokens=(TOKEN.encode(), ours.encode()), secrets=(theirs.encode(),))
+    tokens = (token_of(TOKEN.encode()), token_of(ours.encode()))
+    rig.heal(tokens=tokens, secrets=(secret_of(theirs.encode()),))
     rig.until_delivered(sink)
     rig.assert_complete(sink.stop(LIMIT))
 

@@ -9,6 +9,7 @@ from tests.telemetry.faults import Fate
 from tests.telemetry.hostile.rig import LIMIT, stored
 from tests.telemetry.test_streams import follow, spelled
 from townlet_adapters.composition import RunRequest, open_run
+from townlet_adapters.telemetry.collector.credentials import secret_of, token_of
 from townlet_adapters.telemetry.envelope import source_urn
 
 TICKS = 200
@@ -85,7 +86,8 @@ def test_the_same_seed_gives_the_same_digest_whatever_becomes_of_telemetry(rig, 
         case "shedding":
             options = {"durability": "memory", "buffer_events": 50}
         case "wrong secret":
-            rig.collect(tokens=(b"another-token-0123456789",), secrets=(b"another-secret-0123456789",))
+            other = b"another-secret-0123456789"
+            rig.collect(tokens=(token_of(other),), secrets=(secret_of(other),))
     patience = 5.0 if how == "healthy" else 0.2
     during = lively if how == "lively" else unmoved
     digest, status, run_id = live(rig, during, patience=patience, **options)

@@ -8,7 +8,7 @@ from typing import Final
 
 from townlet_adapters.telemetry.collector.checking import Event
 from townlet_adapters.telemetry.collector.figures import Figures
-from townlet_adapters.telemetry.collector.store import Lane, Outcome, Store, Submission
+from townlet_adapters.telemetry.collector.store import Outcome, Store, Submission
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Committer:
         self._room.set()
         self._work: asyncio.Task[None] | None = None
 
-    async def submit(self, lane: Lane, source: str, events: Sequence[Event]) -> "asyncio.Future[Outcome]":
+    async def submit(self, submission: Submission) -> "asyncio.Future[Outcome]":
         """Hand events over; waits while too many bytes of all peers are on their way to the disk.
 
         Returns:
@@ -38,8 +38,8 @@ class Committer:
         while self._bytes > _MOST_WAITING_BYTES:
             await self._room.wait()
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((Submission(lane, source, events), future))
-        self._bytes += _size(events)
+        self._waiting.append((submission, future))
+        self._bytes += _size(submission.events)
         if self._bytes > _MOST_WAITING_BYTES:
             self._room.clear()
         if self._work is None:
@@ -78,7 +78,7 @@ class Committer:
         except Exception:  # noqa: BLE001 - logged with its traceback
             # Nobody may wait for ever for what a mistake of ours took down.
             _log.exception("the store failed")
-            return [Outcome(0, 0, None, "storage_failed") for _ in submissions]
+            return [Outcome(0, 0, "storage_failed") for _ in submissions]
 
 
 def _size(events: Sequence[Event]) -> int:

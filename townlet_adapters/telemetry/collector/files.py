@@ -7,9 +7,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from townlet_adapters.disk import DISK, Disk, sync_folder_at
 from townlet_adapters.telemetry.collector.shelf import Shelf
 from townlet_adapters.telemetry.delivery.meters import Meter
 from townlet_adapters.telemetry.transports.base import TransportError
@@ -30,9 +32,9 @@ DiskTrouble: TypeAlias = Literal["no_space", "storage_failed"]
 class OpenFiles:
     """Descriptors of a folder's files. From one thread at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk = DISK) -> None:
         """Open nothing yet."""
-        self._folder = folder
+        self._folder, self._disk = folder, disk
         self._open: OrderedDict[str, int] = OrderedDict()
         self._torn: set[str] = set()  # files that end in what a failed write left
         self._syncs = ThreadPoolExecutor(_SYNCS_AT_ONCE, "townlet-fsync")
@@ -56,14 +58,16 @@ class OpenFiles:
     def sync(self, shelves: Sequence[Shelf]) -> dict[str, DiskTrouble]:
         """Bring what was appended to the disk; returns the sources of which nothing got there, and why.
 
-        What the disk refused once it may claim to have the next time, so those files are cut back to
-        ``Shelf.size`` before they are written again.
+        What the disk refused once it may claim to have the next time, even to another process, so those
+        files are cut back to ``Shelf.size`` at once.
         """
         begin = time.monotonic()
         failed: dict[str, DiskTrouble] = {}
         for shelf, error in zip(shelves, self._syncs.map(self._sync_one, shelves), strict=True):
             if error is not None:
                 self._torn.add(shelf.source)
+                with suppress(OSError):
+                    os.ftruncate(self._open[shelf.source], shelf.size)
                 failed[shelf.source] = self._tell(shelf, error)
         self._seconds.add(time.monotonic() - begin)
         return failed
@@ -104,21 +108,58 @@ class OpenFiles:
         if shelf.size:
             return os.open(shelf.path, flags)
         fd = os.open(shelf.path, flags | os.O_CREAT, 0o644)
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(folder)  # a name that is not on the disk would take the file with it
-        finally:
-            os.close(folder)
+            # A name that is not on the disk would take the file with it.
+            sync_folder_at(self._folder, self._disk)
+        except OSError:
+            os.close(fd)
+            raise
         return fd
 
     def _sync_one(self, shelf: Shelf) -> OSError | None:
         try:
-            os.fsync(self._open[shelf.source])
+            self._disk.sync(self._open[shelf.source])
         except OSError as error:
             return error
         return None
 
     def _tell(self, shelf: Shelf, error: BaseException | None) -> DiskTrouble:
         found = error if isinstance(error, OSError) else OSError(errno.EIO, "unknown")
-        _log.error("%s: cannot be written: %s", shelf.path, found.strerror)
-        return "no_space" if found.errno in _FULL else "storage_failed"
+        return trouble_of(shelf.path, found)
+
+
+def trouble_of(path: Path, error: OSError) -> DiskTrouble:
+    """Log why a file cannot be written, and name it for the peer."""
+    _log.error("%s: cannot be written: %s", path, error.strerror)
+    return "no_space" if error.errno in _FULL else "storage_failed"
+
+
+def make_folder(path: Path, disk: Disk) -> None:
+    """Make a folder with all above it, and bring each new name to the disk.
+
+    Raises:
+        OSError: when one of them cannot be made.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in reversed(missing):
+        sync_folder_at(each.parent, disk)
+
+
+def secure(folder: Path, shelves: Sequence[Shelf], disk: Disk) -> None:
+    """Cut unfinished lines off files, and bring the files and their names to the disk.
+
+    A process that was killed may have written lines without waiting for the disk.
+
+    Raises:
+        OSError: when that failed.
+    """
+    for shelf in shelves:
+        fd = os.open(shelf.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.ftruncate(fd, shelf.size)
+            disk.sync(fd)
+        finally:
+            os.close(fd)
+    if shelves:
+        sync_folder_at(folder, disk)

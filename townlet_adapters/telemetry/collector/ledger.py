@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from townlet_adapters.telemetry.collector.checking import MOST_REASONS, Event, Loss
@@ -17,6 +18,7 @@ class SourceReport(NamedTuple):
 
     Attributes:
         source: its name.
+        owner: name of the sender that alone may send it and declare losses of it; None when none has yet.
         file: name of its file, None when nothing of it was stored.
         events: different events stored.
         duplicates: how often one arrived that was stored already.
@@ -28,6 +30,7 @@ class SourceReport(NamedTuple):
     """
 
     source: str
+    owner: str | None
     file: str | None
     events: int
     duplicates: int
@@ -46,6 +49,7 @@ class SourceReport(NamedTuple):
         """Spell it."""
         return {
             "source": self.source,
+            "owner": self.owner,
             "file": self.file,
             "events": self.events,
             "duplicates": self.duplicates,
@@ -117,6 +121,7 @@ class Account(NamedTuple):
     """What a report on a source is made of; see ``SourceReport``."""
 
     source: str
+    owner: str | None
     file: str | None
     stored: RangeSet
     duplicates: int
@@ -130,14 +135,17 @@ class Ledger:
 
     Attributes:
         shelves: the files, by source.
+        owners: the owner of each source that has one, with or without a file.
         ranges: how many ranges are kept in mind, of all sources together.
     """
 
-    def __init__(self) -> None:
-        """Begin with no source."""
+    def __init__(self, owners: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Begin with no file."""
         self.shelves: dict[str, Shelf] = {}
+        self.owners: dict[str, str] = dict(owners)
         self.ranges = 0
         self._declared: dict[str, dict[str, RangeSet]] = {}
+        self._settled: dict[str, int] = {}  # grows, and is worked out when it is asked for
 
     def __len__(self) -> int:
         """Count the sources."""
@@ -172,6 +180,20 @@ class Ledger:
             ranges.add(*each)
         self.ranges += len(ranges)
 
+    def settled_through(self, source: str) -> int:
+        """Return the highest number up to which every number is stored or declared lost; -1 for none.
+
+        A hole ends it, however much is stored behind: its sender may still have what is missing.
+        """
+        shelf = self.shelves.get(source)
+        known = [*self._declared.get(source, {}).values(), *([shelf.stored] if shelf is not None else [])]
+        through = self._settled.get(source, -1)
+        while (further := max((each.end_of(through + 1) for each in known), default=-1)) > through:
+            through = further
+        if through >= 0:
+            self._settled[source] = through
+        return through
+
     def room_for(self, loss: Loss, most_ranges: int) -> bool:
         """Whether noting this keeps a source within so many ranges."""
         declared = self._declared.get(loss.source, {})
@@ -184,11 +206,11 @@ class Ledger:
         return [self._account(source) for source in sorted(self.shelves.keys() | self._declared.keys())]
 
     def _account(self, source: str) -> Account:
-        shelf = self.shelves.get(source)
+        shelf, owner = self.shelves.get(source), self.owners.get(source)
         declared = {reason: ranges.copy() for reason, ranges in self._declared.get(source, {}).items()}
         if shelf is None:
-            return Account(source, None, RangeSet(), 0, declared)
-        return Account(source, shelf.path.name, shelf.stored.copy(), shelf.duplicates, declared)
+            return Account(source, owner, None, RangeSet(), 0, declared)
+        return Account(source, owner, shelf.path.name, shelf.stored.copy(), shelf.duplicates, declared)
 
 
 def report_of(accounts: Iterable[Account]) -> Report:
@@ -201,6 +223,7 @@ def _report(account: Account) -> SourceReport:
     highest = max((each.last for each in (stored, lost) if each.last is not None), default=-1)
     return SourceReport(
         account.source,
+        account.owner,
         account.file,
         stored.count(),
         account.duplicates,

@@ -11,9 +11,10 @@ from townlet_adapters.telemetry.collector.ledger import Ledger
 from townlet_adapters.telemetry.collector.shelf import FILE_SUFFIX, Shelf
 from townlet_adapters.telemetry.ranges import RangeSet
 
-Trouble: TypeAlias = DiskTrouble | Literal["folder_full", "too_many_gaps", "too_many_sources"]
-"""Why nothing can be stored just now: what a disk does; the folder has its most bytes; the numbers of a
-source leave more gaps than are kept in mind; there are more sources than are kept in mind."""
+Trouble: TypeAlias = DiskTrouble | Literal["folder_full", "too_many_gaps", "too_many_sources", "other_owner"]
+"""Why nothing can be stored: what a disk does; the folder has its most bytes; the numbers of a source leave
+more gaps than are kept in mind; there are more sources than are kept in mind; the sender owns neither the
+source nor, for a loss record, the source that it is about."""
 
 
 class StoreLimits(NamedTuple):
@@ -44,6 +45,7 @@ class Write:
         places: where each number stands in ``fresh``.
         kept: how many of ``fresh`` are on disk; the rest could not be written.
         trouble: why not.
+        claims: sources that get an owner by this write.
     """
 
     shelf: Shelf
@@ -51,6 +53,7 @@ class Write:
     places: dict[int, int] = field(default_factory=dict)
     kept: int = 0
     trouble: Trouble | None = None
+    claims: set[str] = field(default_factory=set)
 
     def count_stored(self, events: Sequence[Event]) -> tuple[int, int]:
         """Tell how many events from the front are on disk, and how many of those had been there before."""
@@ -69,6 +72,7 @@ class Plan:
 
     Attributes:
         writes: what goes into each file, by source.
+        claims: the sender that becomes the owner of each source that had none.
     """
 
     def __init__(self, folder: Path, ledger: Ledger, stored_bytes: int, limits: StoreLimits) -> None:
@@ -79,9 +83,20 @@ class Plan:
         self._limits = limits
         self._new_sources: set[str] = set()
         self.writes: dict[str, Write] = {}
+        self.claims: dict[str, str] = {}
 
-    def add(self, source: str, events: Sequence[Event]) -> Trouble | None:
-        """Add what is new among a source's events; or none of them, and tell why."""
+    def add(self, owner: str, source: str, events: Sequence[Event]) -> Trouble | None:
+        """Add what is new among a source's events; or none of them, and return why.
+
+        Args:
+            owner: name of the sender.
+            source: the source of all events.
+            events: the events, in order.
+        """
+        sources = {source, *(event.loss.source for event in events if event.loss is not None)}
+        owners = {each: self._ledger.owners.get(each) or self.claims.get(each) for each in sources}
+        if not set(owners.values()) <= {owner, None}:
+            return "other_owner"
         write = self.writes.get(source) or Write(self._shelf(source))
         fresh: dict[int, Event] = {}
         for event in events:
@@ -92,6 +107,8 @@ class Plan:
             if trouble is not None:
                 return trouble
         self.writes[source] = write
+        write.claims |= {each for each, found in owners.items() if found is None}
+        self.claims.update(dict.fromkeys(write.claims, owner))
         write.places.update((sequence, len(write.fresh) + index) for index, sequence in enumerate(fresh))
         write.fresh += fresh.values()
         return None

@@ -4,19 +4,20 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
 from townlet_adapters.telemetry.collector.checking import Event, LineError, check_envelope
 from townlet_adapters.telemetry.collector.committer import Committer
+from townlet_adapters.telemetry.collector.credentials import Secrets
 from townlet_adapters.telemetry.collector.figures import Figures
 from townlet_adapters.telemetry.collector.http import Answer, Head
 from townlet_adapters.telemetry.collector.plan import Trouble
-from townlet_adapters.telemetry.collector.store import Lane, Outcome
+from townlet_adapters.telemetry.collector.store import Lane, Outcome, Submission
 from townlet_adapters.telemetry.collector.stream import Stream
 from townlet_adapters.telemetry.envelope import MAX_EVENT_BYTES
-from townlet_adapters.telemetry.wire.signing import SignatureError, Signatures
+from townlet_adapters.telemetry.wire.signing import SignatureError
 from townlet_core.jsonvalue import JsonObject
 
 EVENTS_PATH: Final = "/v1/events"
@@ -24,10 +25,32 @@ HEALTH_PATH: Final = "/healthz"
 MOST_EVENTS: Final = 512
 MOST_BODY: Final = MAX_EVENT_BYTES + 2 * MOST_EVENTS  # the lines, and what an array needs around them
 
-RETRY_AFTER: Final[Mapping[Trouble, int]] = MappingProxyType(
-    {"no_space": 5, "storage_failed": 5, "folder_full": 60, "too_many_gaps": 60, "too_many_sources": 60}
+
+class Refusal(NamedTuple):
+    """How a post is answered of which nothing was stored.
+
+    Attributes:
+        status: the status code.
+        detail: the reason in words.
+        retry_after: seconds after which the peer may try again, None where that does not help.
+    """
+
+    status: int
+    detail: str
+    retry_after: int | None = None
+
+
+REFUSALS: Final[Mapping[Trouble, Refusal]] = MappingProxyType(
+    {
+        "no_space": Refusal(503, "the disk is full", 5),
+        "storage_failed": Refusal(503, "the disk failed", 5),
+        "folder_full": Refusal(503, "the folder has the most bytes that it may have", 60),
+        "too_many_gaps": Refusal(503, "the numbers leave more gaps than are kept in mind", 60),
+        "too_many_sources": Refusal(503, "there are more sources than are kept in mind", 60),
+        "other_owner": Refusal(403, "a source of this post, or one it declares a loss of, has another owner"),
+    }
 )
-"""Seconds after which a peer may try again what could not be stored."""
+"""The answer to each reason for which nothing can be stored."""
 
 _BATCH: Final = "application/cloudevents-batch+json"
 _SINGLE: Final = "application/cloudevents+json"
@@ -41,20 +64,20 @@ class PostHandler:
         self,
         committer: Committer,
         figures: Figures,
-        signatures: Signatures,
+        secrets: Secrets,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Let in what is signed with one of the keys.
+        """Store what is signed with one of the secrets.
 
         Args:
             committer: the way to the disk.
             figures: where to count.
-            signatures: the keys.
+            secrets: the secrets, and the names that they prove.
             wall: seconds since 1970, which a signature's time is compared with.
         """
         self._committer = committer
         self._figures = figures
-        self._signatures = signatures
+        self._secrets = secrets
         self._wall = wall
 
     def refuse(self, stream: Stream, head: Head) -> Answer | None:
@@ -69,17 +92,17 @@ class PostHandler:
         if head.path == HEALTH_PATH:
             return Answer(200, {"status": "ok"})
         try:
-            self._signatures.verify(head.headers, body, self._wall())
+            owner = self._secrets.name_of(head.headers, body, self._wall())
         except SignatureError as error:
             return self._tell(stream, 401, error.reason, str(error), (b"www-authenticate", b"Signature"))
         try:
-            return await self._store(stream, _parse(head, body))
+            return await self._store(stream, owner, _parse(head, body))
         except LineError as error:
             # Only a body that cannot be read at all is bad as a request; the rest is about one event.
             status = 400 if error.reason == "not_json" else 422
             return self._tell(stream, status, error.reason, error.detail)
 
-    async def _store(self, stream: Stream, batch: list[object]) -> Answer:
+    async def _store(self, stream: Stream, owner: str, batch: list[object]) -> Answer:
         if len(batch) > MOST_EVENTS:
             return self._tell(
                 stream, 413, "too_many_events", f"{len(batch)}, where {MOST_EVENTS} are allowed"
@@ -89,13 +112,15 @@ class PostHandler:
             event = check_envelope(envelope)
             by_source.setdefault(event.source, []).append(event)
         futures = [
-            await self._committer.submit(Lane(), source, events) for source, events in by_source.items()
+            await self._committer.submit(Submission(Lane(), owner, source, events))
+            for source, events in by_source.items()
         ]
         outcomes: list[Outcome] = await asyncio.gather(*futures)
         for outcome in outcomes:
             if outcome.trouble is not None:
-                retry = (b"retry-after", b"%d" % RETRY_AFTER[outcome.trouble])
-                return self._tell(stream, 503, outcome.trouble, "nothing can be stored just now", retry)
+                status, detail, seconds = REFUSALS[outcome.trouble]
+                retry = () if seconds is None else ((b"retry-after", b"%d" % seconds),)
+                return self._tell(stream, status, outcome.trouble, detail, *retry)
         duplicates = sum(outcome.duplicates for outcome in outcomes)
         return Answer(200, {"stored": len(batch) - duplicates, "duplicates": duplicates})
 

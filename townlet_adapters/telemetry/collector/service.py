@@ -5,8 +5,10 @@ import logging
 import ssl
 from collections.abc import Callable, Sequence
 
+from townlet_adapters.disk import DISK, Disk
 from townlet_adapters.telemetry.collector.certificates import fresh_contexts
 from townlet_adapters.telemetry.collector.committer import Committer
+from townlet_adapters.telemetry.collector.credentials import Secrets, Tokens
 from townlet_adapters.telemetry.collector.figures import Figures
 from townlet_adapters.telemetry.collector.http import HttpService
 from townlet_adapters.telemetry.collector.ledger import Report
@@ -15,7 +17,6 @@ from townlet_adapters.telemetry.collector.posts import PostHandler
 from townlet_adapters.telemetry.collector.settings import ENCRYPTED, CollectorSettings, Listen
 from townlet_adapters.telemetry.collector.store import Store, StoreFigures
 from townlet_adapters.telemetry.collector.tcp import FrameService
-from townlet_adapters.telemetry.wire.signing import Signatures, parse_key
 from townlet_core.errors import ConfigError, Problem
 
 _log = logging.getLogger(__name__)
@@ -28,11 +29,16 @@ class Collector:
         figures: what it counts.
     """
 
-    def __init__(self, settings: CollectorSettings) -> None:
-        """Prepare; nothing is opened before ``start``."""
+    def __init__(self, settings: CollectorSettings, disk: Disk = DISK) -> None:
+        """Prepare; nothing is opened before ``start``.
+
+        Args:
+            settings: how it is set up.
+            disk: what makes written bytes durable.
+        """
         self._settings = settings
         self.figures = Figures()
-        self._store = Store(settings.folder, settings.store)
+        self._store = Store(settings.folder, settings.store, disk)
         self._committer = Committer(self._store, self.figures)
         self._listeners: list[Listener] = []
         self._reporter: asyncio.Task[None] | None = None
@@ -86,11 +92,11 @@ class Collector:
         settings = self._settings
         serves: dict[str, Serve] = {}
         if any(listen.scheme in {"tls", "tcp"} for listen in settings.listen):
-            frames = FrameService(self._store, self._committer, self.figures, settings.tokens)
+            frames = FrameService(self._store, self._committer, self.figures, Tokens(settings.tokens))
             serves["tls"] = serves["tcp"] = frames.serve
         if any(listen.scheme in {"https", "http"} for listen in settings.listen):
-            signatures = Signatures([parse_key(secret) for secret in settings.secrets])
-            http = HttpService(PostHandler(self._committer, self.figures, signatures), self.figures)
+            posts = PostHandler(self._committer, self.figures, Secrets(settings.secrets))
+            http = HttpService(posts, self.figures)
             serves["https"] = serves["http"] = http.serve
         return serves
 

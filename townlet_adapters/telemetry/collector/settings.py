@@ -1,14 +1,14 @@
 """How a collector is set up, and whether that can work and is safe."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from townlet_adapters.telemetry.collector.credentials import MOST_SECRETS, Secret, Token
 from townlet_adapters.telemetry.collector.plan import StoreLimits
 from townlet_adapters.telemetry.collector.stream import PeerLimits
 from townlet_adapters.telemetry.wire.endpoint import Endpoint, require_local
-from townlet_adapters.telemetry.wire.frames import MAX_TOKEN, is_plain
-from townlet_adapters.telemetry.wire.signing import parse_key
 from townlet_adapters.telemetry.wire.tls import ServerTlsSettings
 from townlet_core.errors import ConfigError, Problem
 
@@ -17,6 +17,9 @@ Scheme: TypeAlias = Literal["tls", "https", "tcp", "http"]
 
 SCHEMES: Final[tuple[Scheme, ...]] = ("tls", "https", "tcp", "http")
 ENCRYPTED: Final = frozenset({"tls", "https"})
+
+_OPEN: Final = "would accept events from any client"
+_TOKENS: Final = "give --token-env, --token-file or --tokens-file"
 
 
 class Listen(NamedTuple):
@@ -43,8 +46,8 @@ class CollectorSettings:
         folder: where the events go.
         listen: where to listen.
         tls: certificate and key, for encrypted addresses.
-        tokens: what a HELLO may say; empty when client certificates are required and enough.
-        secrets: what bodies may be signed with, as ``signing.parse_key`` reads it.
+        tokens: what a HELLO may bring; empty when client certificates are required and enough.
+        secrets: what posts may be signed with.
         allow_plaintext: whether plaintext is allowed, on this machine.
         store: what the folder may grow to.
         peers: what a peer may ask of us.
@@ -55,8 +58,8 @@ class CollectorSettings:
     folder: Path
     listen: tuple[Listen, ...]
     tls: ServerTlsSettings | None = None
-    tokens: tuple[bytes, ...] = field(default=(), repr=False)
-    secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    tokens: tuple[Token, ...] = field(default=(), repr=False)
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)
     allow_plaintext: bool = False
     store: StoreLimits = StoreLimits()  # noqa: RUF009 - immutable
     peers: PeerLimits = PeerLimits()  # noqa: RUF009 - immutable
@@ -70,15 +73,10 @@ class CollectorSettings:
             ConfigError: with every problem found.
         """
         problems = [problem for listen in self.listen for problem in self._problems_of(listen)]
-        for token in self.tokens:
-            if len(token) > MAX_TOKEN or not is_plain(token.decode("latin-1")):
-                allowed = f"at most {MAX_TOKEN} characters of printable ASCII, such as hex digits"
-                problems.append(Problem("--token", "a token holds something else", allowed))
-        for secret in self.secrets:
-            try:
-                parse_key(secret)
-            except ValueError as error:
-                problems.append(Problem("--secret", str(error), "whsec_ and base64, or the very bytes"))
+        problems += _shared("--tokens-file", self.tokens) + _shared("--secrets-file", self.secrets)
+        if len(self.secrets) > MOST_SECRETS:
+            found = f"{len(self.secrets)} secrets, where {MOST_SECRETS} are allowed"
+            problems.append(Problem("--secrets-file", found, "use tls:// with tokens for more senders"))
         if problems:
             raise ConfigError(*dict.fromkeys(problems))
 
@@ -97,10 +95,21 @@ class CollectorSettings:
                 problems.extend(error.problems)
         by_certificate = self.tls is not None and self.tls.client_ca_file is not None
         if listen.scheme == "tls" and not self.tokens and not by_certificate:
-            allowed = "give --token-env or --token-file, or --client-ca for client certificates"
-            problems.append(Problem(key, "would let anybody in", allowed))
+            allowed = f"{_TOKENS}, or --client-ca for client certificates"
+            problems.append(Problem(key, _OPEN, allowed))
         if listen.scheme == "tcp" and not self.tokens:
-            problems.append(Problem(key, "would let anybody in", "give --token-env or --token-file"))
+            problems.append(Problem(key, _OPEN, _TOKENS))
         if listen.scheme in {"https", "http"} and not self.secrets:
-            problems.append(Problem(key, "would let anybody in", "give --secret-env or --secret-file"))
+            problems.append(Problem(key, _OPEN, "give --secret-env, --secret-file or --secrets-file"))
         return problems
+
+
+def _shared(key: str, entries: Sequence[Token] | Sequence[Secret]) -> list[Problem]:
+    """Find tokens or secrets that are given to two names: one proof can prove one name only."""
+    names: dict[bytes, str] = {}
+    problems = []
+    for name, proof in entries:
+        if names.setdefault(proof, name) != name:
+            found = f"{names[proof]} and {name} have the same one"
+            problems.append(Problem(key, found, "a different token or secret for each name"))
+    return problems

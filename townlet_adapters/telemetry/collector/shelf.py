@@ -1,6 +1,7 @@
 """One source's file, as it is known; and the index beside it, so that a start need not read it all."""
 
 import hashlib
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Final
 
 import orjson
 
+from townlet_adapters.disk import DISK, Disk
 from townlet_adapters.telemetry.collector.checking import Event, file_stem
 from townlet_adapters.telemetry.ranges import RangeSet
 
@@ -61,7 +63,7 @@ class Shelf:
         """Note the last line."""
         self.last_line = (len(line), digest_of(line))
 
-    def save_index(self) -> None:
+    def save_index(self, disk: Disk = DISK) -> None:
         """Write beside the file what is known of it.
 
         Raises:
@@ -77,7 +79,7 @@ class Shelf:
                 "losses": [[*key, spell_ranges(ranges)] for key, ranges in self.losses.items()],
             }
         )
-        replace_file(self.index_path, b"%b%b}\n" % (_head(body), body))
+        replace_file(self.index_path, b"%b%b}\n" % (_head(body), body), disk)
         self.indexed = (self.size, self.duplicates)
 
 
@@ -112,7 +114,7 @@ def _head(body: bytes) -> bytes:
     return b'{"townlet_index":%d,"sha256":"%b",%b' % (_INDEX_FORMAT, digest_of(body).encode(), _INDEX_MARK)
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, disk: Disk) -> None:
     """Put ``data`` in the place of a file; whoever reads it finds the old one or the new one.
 
     Only for what can be made again: there is no wait for the disk, so that a loss of power may leave nothing.
@@ -123,7 +125,11 @@ def replace_file(path: Path, data: bytes) -> None:
     beside = path.with_name(f".{path.name}.part")
     try:
         beside.write_bytes(data)
-        beside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            disk.replace(beside.name, path.name, folder)
+        finally:
+            os.close(folder)
     except OSError:
         with suppress(OSError):
             beside.unlink()

@@ -4,15 +4,17 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
 
+from townlet_adapters.disk import DISK, Disk
 from townlet_adapters.telemetry.collector.checking import Event
-from townlet_adapters.telemetry.collector.files import OpenFiles
+from townlet_adapters.telemetry.collector.files import OpenFiles, make_folder, secure, trouble_of
 from townlet_adapters.telemetry.collector.ledger import Ledger, Report, report_of
+from townlet_adapters.telemetry.collector.owners import OWNERS_FILE, OwnersFile, read_owners
 from townlet_adapters.telemetry.collector.plan import Plan, StoreLimits, Trouble, Write
 from townlet_adapters.telemetry.collector.recovery import read_folder
 from townlet_adapters.telemetry.collector.shelf import FILE_SUFFIX, Shelf, replace_file
@@ -41,9 +43,17 @@ class Lane:
 
 
 class Submission(NamedTuple):
-    """Events of one source that are to be stored, in this order."""
+    """Events of one source that are to be stored, in this order.
+
+    Attributes:
+        lane: the order that they are a part of.
+        owner: name of the sender.
+        source: their source.
+        events: the events.
+    """
 
     lane: Lane
+    owner: str
     source: str
     events: Sequence[Event]
 
@@ -54,14 +64,24 @@ class Outcome(NamedTuple):
     Attributes:
         stored: how many of its events, from the front, are on disk now, duplicates included.
         duplicates: how many of those were stored before.
-        through: the highest number of the source on disk, None when there is none.
         trouble: why the others are not; None when there are no others.
     """
 
     stored: int
     duplicates: int
-    through: int | None
     trouble: Trouble | None
+
+
+class Standing(NamedTuple):
+    """What a sender is told of a source before it sends.
+
+    Attributes:
+        owner: name of the sender that owns it, None when none does yet.
+        settled_through: the highest number up to which all are stored or declared lost; -1 for none.
+    """
+
+    owner: str | None
+    settled_through: int
 
 
 class StoreFigures(NamedTuple):
@@ -81,13 +101,14 @@ class StoreFigures(NamedTuple):
 class Store:
     """A folder of events. ``store`` and ``close`` are called by one thread at a time, the rest by any."""
 
-    def __init__(self, folder: Path, limits: StoreLimits | None = None) -> None:
+    def __init__(self, folder: Path, limits: StoreLimits | None = None, disk: Disk = DISK) -> None:
         """Store in ``folder``; it is made when missing."""
-        self._folder = folder
+        self._folder, self._disk = folder, disk
         self._limits = limits or StoreLimits()
         self._guard = threading.Lock()  # over the ledger and all shelves
         self._ledger = Ledger()
-        self._files = OpenFiles(folder)
+        self._files = OpenFiles(folder, disk)
+        self._owners = OwnersFile(folder, disk)
         self._lock_fd = -1
         self._bytes = 0
 
@@ -98,7 +119,7 @@ class Store:
             OutputError: when it cannot be written, another collector has it, or a file is not ours.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder, self._disk)
             self._lock_fd = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._recover()
@@ -121,11 +142,15 @@ class Store:
         """
         plan = Plan(self._folder, self._ledger, self._bytes, self._limits)
         planned: list[Write | None] = []
-        for source, events, lane in ((each.source, each.events, each.lane) for each in submissions):
-            lane.trouble = lane.trouble or plan.add(source, events)
+        for lane, owner, source, events in submissions:
+            lane.trouble = lane.trouble or plan.add(owner, source, events)
             planned.append(plan.writes[source] if lane.trouble is None else None)
-        self._write([write for write in plan.writes.values() if write.fresh])
+        trouble = self._claim(plan.claims)
+        for write in plan.writes.values():
+            write.trouble = trouble if write.claims else None
+        self._write([write for write in plan.writes.values() if write.fresh and write.trouble is None])
         with self._guard:
+            self._ledger.owners.update(plan.claims if trouble is None else {})
             for write in plan.writes.values():
                 self._settle(write)
             outcomes = list(map(self._outcome, submissions, planned))
@@ -137,11 +162,10 @@ class Store:
             self._index(write.shelf, self._limits.unindexed_bytes)
         return outcomes
 
-    def through(self, source: str) -> int | None:
-        """Tell the highest number of a source that is on disk; None when there is none."""
+    def standing(self, source: str) -> Standing:
+        """Return what is known of a source."""
         with self._guard:
-            shelf = self._ledger.shelves.get(source)
-            return shelf.stored.last if shelf is not None else None
+            return Standing(self._ledger.owners.get(source), self._ledger.settled_through(source))
 
     def report(self) -> Report:
         """Tell of every source."""
@@ -153,7 +177,7 @@ class Store:
         """Put the report beside the files, as ``report.json``; the one before stays if that fails."""
         text = orjson.dumps(self.report().to_json(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         try:
-            replace_file(self._folder / REPORT_FILE, text)
+            replace_file(self._folder / REPORT_FILE, text, self._disk)
         except OSError as error:
             _log.warning("%s: cannot be written: %s", self._folder / REPORT_FILE, error.strerror)
 
@@ -167,12 +191,20 @@ class Store:
         for shelf in self._ledger.shelves.values():
             self._index(shelf, most_behind=0)
         self._files.close()
+        self._owners.close()
         self._unlock()
 
     def _recover(self) -> None:
-        for shelf in read_folder(self._folder):
+        shelves = list(read_folder(self._folder))
+        self._ledger = Ledger(self._owners.open())
+        # What an index tells of was on the disk before it was written.
+        secure(
+            self._folder,
+            [each for each in shelves if each.unfinished or each.size > each.indexed[0]],
+            self._disk,
+        )
+        for shelf in shelves:
             if shelf.unfinished:
-                os.truncate(shelf.path, shelf.size)
                 _log.warning("%s: cut off %d bytes of an unfinished line", shelf.path, shelf.unfinished)
                 shelf.unfinished = 0
             self._ledger.admit(shelf)
@@ -181,6 +213,16 @@ class Store:
         for path in set(self._folder.glob(f"*{FILE_SUFFIX}")) - known:
             # It was read, and holds at most the beginning of a line that nobody was told is stored.
             path.unlink()
+
+    def _claim(self, claims: Mapping[str, str]) -> Trouble | None:
+        """Bring new owners to the disk before anything of their sources; returns why that failed."""
+        if not claims:
+            return None
+        try:
+            self._owners.append(claims)
+        except OSError as error:
+            return trouble_of(self._owners.path, error)
+        return None
 
     def _write(self, writes: Sequence[Write]) -> None:
         for write in writes:
@@ -202,16 +244,14 @@ class Store:
         self._bytes += shelf.size - before
 
     def _outcome(self, submission: Submission, write: Write | None) -> Outcome:
-        shelf = self._ledger.shelves.get(submission.source)
-        through = shelf.stored.last if shelf is not None else None
         if write is None:
-            return Outcome(0, 0, through, submission.lane.trouble)
+            return Outcome(0, 0, submission.lane.trouble)
         stored, duplicates = write.count_stored(submission.events)
         write.shelf.duplicates += duplicates
         if stored == len(submission.events):
-            return Outcome(stored, duplicates, through, None)
+            return Outcome(stored, duplicates, None)
         submission.lane.trouble = write.trouble
-        return Outcome(stored, duplicates, through, write.trouble)
+        return Outcome(stored, duplicates, write.trouble)
 
     def _index(self, shelf: Shelf, most_behind: int) -> None:
         """Write an index that is behind; nothing depends on it but the time that the next start takes."""
@@ -220,7 +260,7 @@ class Store:
         if shelf.size - shelf.indexed[0] < most_behind:
             return
         try:
-            shelf.save_index()
+            shelf.save_index(self._disk)
         except OSError as error:
             _log.warning("%s: cannot be written: %s", shelf.index_path, error.strerror)
 
@@ -238,7 +278,10 @@ def read_report(folder: Path) -> Report:
     """
     if not folder.is_dir():
         raise OutputError(f"{folder}: is not a folder; name the one that a collector wrote to with --out")
-    ledger = Ledger()
+    try:
+        ledger = Ledger(read_owners(folder)[0])
+    except OSError as error:
+        raise OutputError(f"{folder / OWNERS_FILE}: cannot be read: {error.strerror}") from error
     for shelf in read_folder(folder):
         ledger.admit(shelf)
     return report_of(ledger.snapshot())

@@ -5,6 +5,7 @@ would see nothing but a closed connection. Here OpenSSL has the socket, and tell
 """
 
 import asyncio
+import hashlib
 import socket
 import ssl
 import struct
@@ -14,6 +15,7 @@ from typing import Final, NamedTuple
 from townlet_adapters.telemetry.collector.figures import Figures
 
 _READ: Final = 1 << 16
+_LONGEST_SUBJECT: Final = 512
 _PARTING_SECONDS: Final = 1.0
 _PARTING_BYTES: Final = 4 << 20
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: what was not sent yet is forgotten
@@ -78,6 +80,17 @@ class Stream:
                 await self._writable(deadline)
             else:
                 return
+
+    def certificate_name(self) -> str | None:
+        """Return the subject of the peer's verified certificate; None without one, or with an empty subject.
+
+        An attribute is ``name=value``, several are joined by commas, such as
+        ``organizationName=Example,commonName=town-a``.
+        """
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return None
+        subject = (self._socket.getpeercert() or {}).get("subject", ())
+        return spell_subject(subject)
 
     async def read(self, deadline: float) -> bytes:
         """Read what has come; empty at the end.
@@ -164,6 +177,29 @@ def spell_address(address: object) -> str:
         case (str(host), int(port), *_):
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return "somebody"
+
+
+def spell_subject(subject: object) -> str | None:
+    """Format a certificate's subject, as ``ssl`` returns it, so that two subjects never look the same.
+
+    The text is one line of printable characters; a long one is replaced by its SHA-256.
+    """
+    if not isinstance(subject, tuple) or not subject:
+        return None
+    parts = [f"{name}={_escape(str(value))}" for names in subject for name, value in names]
+    text = ",".join(parts)
+    if len(text) > _LONGEST_SUBJECT:
+        return f"sha256={hashlib.sha256(text.encode()).hexdigest()}"
+    return text
+
+
+def _escape(value: str) -> str:
+    def spell(letter: str) -> str:
+        if not letter.isprintable():
+            return rf"\u{ord(letter):06x}"
+        return f"\\{letter}" if letter in "\\,=" else letter
+
+    return "".join(map(spell, value))
 
 
 def _wake(future: "asyncio.Future[None]") -> None:

@@ -1,20 +1,19 @@
 """The frames of TLS-TCP, answered: who says hello, what is stored, what is refused."""
 
 import asyncio
-import hmac
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from townlet_adapters.telemetry.collector.checking import Event, LineError, check_line, require_source
 from townlet_adapters.telemetry.collector.committer import Committer
+from townlet_adapters.telemetry.collector.credentials import Tokens
 from townlet_adapters.telemetry.collector.figures import Figures
 from townlet_adapters.telemetry.collector.plan import Trouble
-from townlet_adapters.telemetry.collector.store import Lane, Outcome, Store
+from townlet_adapters.telemetry.collector.store import Lane, Outcome, Store, Submission
 from townlet_adapters.telemetry.collector.stream import Stream
 from townlet_adapters.telemetry.wire.frames import (
     FROM_CLIENT,
-    NOTHING,
     VERSION,
     WINDOW,
     Ack,
@@ -39,6 +38,7 @@ NACKS: Final[Mapping[Trouble, Nack]] = MappingProxyType(
         "folder_full": Nack("unavailable", 60),
         "too_many_gaps": Nack("overloaded", 60),
         "too_many_sources": Nack("overloaded", 60),
+        "other_owner": Nack("forbidden"),
     }
 )
 """How a peer is told that nothing can be stored just now, and when to try again."""
@@ -56,8 +56,8 @@ class _Stored(NamedTuple):
 class FrameService:
     """Serves connections that speak frames."""
 
-    def __init__(self, store: Store, committer: Committer, figures: Figures, tokens: Sequence[bytes]) -> None:
-        """Let in whoever has one of the tokens; with no tokens, whoever got through TLS."""
+    def __init__(self, store: Store, committer: Committer, figures: Figures, tokens: Tokens) -> None:
+        """Serve clients that have one of the tokens; without tokens, those with a client certificate."""
         self._store = store
         self._committer = committer
         self._figures = figures
@@ -79,21 +79,28 @@ class FrameService:
             self._figures.refuse("slow", stream.peer, "its HELLO did not come in time")
             return
         if isinstance(hello, Hello):
-            answer = self._admit(stream, hello)
+            owner = self._authenticate(stream, hello)
+            answer = self._admit(stream, hello, owner) if owner is not None else Nack("unauthorized")
             await stream.write(encode(answer))
-            if isinstance(answer, HelloAck):
+            if owner is not None and isinstance(answer, HelloAck):
                 frames.accepts = FROM_CLIENT
-                session = _Session(self._committer, self._figures, stream, frames, hello.source)
-                await session.run()
+                sender = _Sender(owner, hello.source)
+                await _Session(self._committer, self._figures, stream, frames, sender).run()
 
-    def _admit(self, stream: Stream, hello: Hello) -> HelloAck | Nack:
-        """Decide who may send."""
-        # Every token is compared, so that the time taken does not tell which one came close.
-        given = hello.token.encode("ascii")
-        matches = [hmac.compare_digest(given, token) for token in self._tokens]
-        if self._tokens and not any(matches):
-            self._figures.refuse("wrong_token", stream.peer, "the token of its HELLO is none of ours")
-            return Nack("unauthorized")
+    def _authenticate(self, stream: Stream, hello: Hello) -> str | None:
+        """Return the name of the sender; None when it is refused."""
+        if self._tokens:
+            owner = self._tokens.name_of(hello.token.encode("ascii"))
+            if owner is None:
+                self._figures.refuse("wrong_token", stream.peer, "the token of its HELLO is unknown here")
+            return owner
+        owner = stream.certificate_name()
+        if owner is None:
+            self._figures.refuse("nameless", stream.peer, "its certificate has no subject")
+        return owner
+
+    def _admit(self, stream: Stream, hello: Hello, owner: str) -> HelloAck | Nack:
+        """Decide whether an authenticated sender may send what it announces."""
         if not hello.oldest <= VERSION <= hello.newest:
             found = f"it speaks versions {hello.oldest} to {hello.newest}, and this collector {VERSION}"
             self._figures.refuse("version", stream.peer, found)
@@ -103,21 +110,32 @@ class FrameService:
         except LineError as error:
             self._figures.refuse(error.reason, stream.peer, error.detail)
             return Nack("forbidden")
-        through = self._store.through(hello.source)
-        return HelloAck(NOTHING if through is None else through)
+        standing = self._store.standing(hello.source)
+        if standing.owner not in {None, owner}:
+            found = f"{owner} sends {hello.source}, which is owned by {standing.owner}"
+            self._figures.refuse("other_owner", stream.peer, found)
+            return Nack("forbidden")
+        return HelloAck(standing.settled_through)
+
+
+class _Sender(NamedTuple):
+    """The name that a connection's token or certificate proves, and the source that it sends."""
+
+    owner: str
+    source: str
 
 
 class _Session:
     """One connection whose HELLO was answered."""
 
     def __init__(
-        self, committer: Committer, figures: Figures, stream: Stream, frames: FrameReader, source: str
+        self, committer: Committer, figures: Figures, stream: Stream, frames: FrameReader, sender: _Sender
     ) -> None:
         self._committer = committer
         self._figures = figures
         self._stream = stream
         self._frames = frames
-        self._source = source
+        self._owner, self._source = sender
         self._newest = -1
         self._lane = Lane()
         self._window = asyncio.Semaphore(WINDOW)  # answers that are due; who has that many is not read from
@@ -179,7 +197,8 @@ class _Session:
         except FrameError as error:
             refusal = refuse_frame(self._figures, self._stream, error)
         if events:
-            outcome = await self._committer.submit(self._lane, self._source, events)
+            submission = Submission(self._lane, self._owner, self._source, events)
+            outcome = await self._committer.submit(submission)
             self._answers.put_nowait(_Stored(events, outcome))
         return refusal
 

@@ -5,6 +5,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from townlet_adapters.disk import DISK, Disk
 from townlet_adapters.telemetry.collector.ledger import Report
 from townlet_adapters.telemetry.collector.service import Collector
 from townlet_adapters.telemetry.collector.settings import CollectorSettings
@@ -18,9 +19,9 @@ class RunningCollector:
         urls: where it listens, in the order of the settings.
     """
 
-    def __init__(self, settings: CollectorSettings) -> None:
-        """Prepare."""
-        self._settings = settings
+    def __init__(self, settings: CollectorSettings, disk: Disk = DISK) -> None:
+        """Prepare; ``disk`` makes written bytes durable."""
+        self._settings, self._disk = settings, disk
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
         self._outcome: BaseException | None = None
@@ -71,7 +72,7 @@ class RunningCollector:
 
     async def _live(self) -> None:
         try:
-            self.collector = Collector(self._settings)
+            self.collector = Collector(self._settings, self._disk)
             await self.collector.start()
             self.urls = self.collector.urls
             self._loop = asyncio.get_running_loop()

@@ -65,31 +65,36 @@ class Progress:
         self.source = source
         self.stored_through = NOTHING
         self._sent_through = NOTHING
-        self._claimed: int | None = None  # what the collector last said it has stored
+        self._claimed: int | None = None  # the least that its next answer can truly say
         self._ceiling = NOTHING  # the most that it can truly say
+        self._gapless = True  # whether no number is missing among those stored and sent
 
     def begin(self, batch: Batch, claim: int, peer: str) -> None:
         """Take up what a collector said in HELLO_ACK.
 
-        On the first connection it may be more than we know of: an earlier process may have sent it. That
-        settles no more than the lines of the batch at hand; later ones are sent whatever was said, and a
-        collector that has them already acknowledges them. So a wrong number costs one batch at most.
+        It may be more than this process knows of: an earlier one may have sent it. That settles no more than
+        the lines of the batch at hand, or what this process has sent; later lines are sent whatever was said,
+        and a collector that has them already acknowledges them. So a wrong number costs a batch for each
+        connection.
 
-        Raises:
-            TransportError: when it says that it has what was never sent.
+        It may be less than what was acknowledged: numbers that were never sent are missing below, and their
+        loss record is still to come.
         """
         if self._claimed is None:
-            self._ceiling = claim
             self.stored_through = min(claim, batch.sequences[-1])
-        elif claim > self._ceiling:
-            raise _lie(peer)
-        elif claim < self.stored_through:
+            self._gapless = batch.sequences[0] <= claim + 1
+        elif claim < self.stored_through and self._gapless:
             _log.warning("%s no longer has lines of %s that it had acknowledged", peer, self.source)
-        self._claimed = claim
+        self._ceiling = max(self._ceiling, claim)
+        # Its answers to what is sent now may be lower than what it has of an earlier process.
+        self._claimed = min(claim, max(self.stored_through, self._sent_through))
         self._settle(claim)
 
-    def send(self, last: int) -> None:
+    def send(self, frame: Data, last: int) -> None:
         """Note that lines up to a number are about to be sent."""
+        behind = max(self._sent_through, self.stored_through)
+        whole = last - frame.first_seq + 1 == len(frame.lines)
+        self._gapless = self._gapless and whole and frame.first_seq <= behind + 1
         self._sent_through = max(self._sent_through, last)
         self._ceiling = max(self._ceiling, last)
 
@@ -153,7 +158,7 @@ class Conversation:
         for frame, last in cut(batch, bisect_right(batch.sequences, self._progress.stored_through)):
             while len(self._in_flight) >= WINDOW:
                 deadline = self._hear_ack(deadline, ack_timeout)
-            self._progress.send(last)
+            self._progress.send(frame, last)
             self._in_flight.append(last)
             self._send(frame, deadline)
         while self._in_flight:
