@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from townlet_adapters.composition import Output, RunRequest, open_run
 from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_plugins.access import Allowed
 
 TICKS: Final = 5_000
 ROUNDS: Final = 9
@@ -55,7 +56,9 @@ def live(sink: JsonObject, output: int) -> tuple[float, str]:
     ours = os.dup(1)
     os.dup2(output, 1)
     try:
-        with open_run(RunRequest(config=config, output=Output(keep=False), digest=True)) as run:
+        allowed = Allowed(path=(Path(tempfile.gettempdir()),))
+        request = RunRequest(config, output=Output(keep=False), allowed=allowed, digest=True)
+        with open_run(request) as run:
             run.loop.run_for(100)
             began = time.perf_counter()
             run.loop.run_for(TICKS)

@@ -17,9 +17,8 @@ def private(path, content=SECRET + b"\n", mode=0o600):
 def test_a_secret_comes_from_a_variable_or_a_private_file(tmp_path, monkeypatch):
     monkeypatch.setenv("TRIAL_KEY", SECRET.decode())
     private(tmp_path / "key")
-    assert read_secret("key", "TRIAL_KEY", None, tmp_path) == SECRET
-    assert read_secret("key", None, "key", tmp_path) == SECRET
-    assert read_secret("key", None, str(tmp_path / "key"), tmp_path / "elsewhere") == SECRET
+    assert read_secret("key", "TRIAL_KEY", None) == SECRET
+    assert read_secret("key", None, tmp_path / "key") == SECRET
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,7 @@ def test_a_secret_comes_from_a_variable_or_a_private_file(tmp_path, monkeypatch)
 def test_a_key_file_is_long_enough_and_nobody_elses_to_read(tmp_path, content, mode, said):
     private(tmp_path / "key", content, mode)
     with pytest.raises(ConfigError, match=said) as caught:
-        read_secret("key", None, "key", tmp_path)
+        read_secret("key", None, tmp_path / "key")
     assert caught.value.problems[0].key == "key_file"
     assert content.decode() not in str(caught.value)
 
@@ -43,7 +42,7 @@ def test_a_secret_of_the_longest_length_may_end_a_line_in_either_way(tmp_path):
     longest = b"x" * 4096
     for end in (b"", b"\n", b"\r\n"):
         private(tmp_path / "key", longest + end)
-        assert read_secret("key", None, "key", tmp_path) == longest
+        assert read_secret("key", None, tmp_path / "key") == longest
 
 
 def test_what_is_not_a_file_or_not_there_is_reported(tmp_path, monkeypatch):
@@ -54,9 +53,10 @@ def test_what_is_not_a_file_or_not_there_is_reported(tmp_path, monkeypatch):
         ("a\0b", "Is not a valid path"),
     ]:
         with pytest.raises(ConfigError, match=f"cannot be read: {said}; a file with the secret"):
-            read_secret("key", None, name, tmp_path)
-    with pytest.raises(ConfigError, match="'none' cannot be read: No such file"):
-        read_secret("key", None, "none", tmp_path)
+            read_secret("key", None, tmp_path / name)
+    with pytest.raises(ConfigError, match="none' cannot be read: No such file"):
+        read_secret("key", None, tmp_path / "none")
     monkeypatch.delenv("TRIAL_KEY", raising=False)
-    with pytest.raises(ConfigError, match="the variable TRIAL_KEY is not set; set it before the run"):
-        read_secret("key", "TRIAL_KEY", None, tmp_path)
+    advice = "set it, or name another variable with key_env or a private file with key_file"
+    with pytest.raises(ConfigError, match=f"the variable TRIAL_KEY is not set; {advice}"):
+        read_secret("key", "TRIAL_KEY", None)

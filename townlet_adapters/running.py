@@ -4,7 +4,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +91,8 @@ def run(  # noqa: PLR0913 - the settings of a run, each by its name
     overrides: Mapping[str, JsonValue] | None = None,
     out: Path | str | None = None,
     resume: Path | str | None = None,
+    allow_env: Sequence[str] = (),
+    allow_path: Sequence[Path | str] = (),
     digest: bool = False,
 ) -> RunSummary:
     """Run a town to its end, as ``townlet run`` does.
@@ -104,6 +106,8 @@ def run(  # noqa: PLR0913 - the settings of a run, each by its name
         overrides: values instead of the config's, by key path, as in ``{"world.options.town": "hamlet_24"}``.
         out: run folder to keep; None keeps none, and a sink that writes into it is left out.
         resume: snapshot to go on from, or a folder for the newest valid one in it.
+        allow_env: variables that the config may read beside ``TOWNLET_*``.
+        allow_path: folders that the config may read files from beside its own.
         digest: whether to keep a digest even without a run folder.
 
     Returns:
@@ -117,7 +121,15 @@ def run(  # noqa: PLR0913 - the settings of a run, each by its name
     if type(ticks) is not int or ticks < 1:
         raise ConfigError(Problem("ticks", repr(ticks), "a whole number from 1", "run()"))
     request = RunRequest.of(
-        config, seed=seed, policy=policy, overrides=overrides, out=out, resume=resume, digest=digest
+        config,
+        seed=seed,
+        policy=policy,
+        overrides=overrides,
+        out=out,
+        resume=resume,
+        allow_env=allow_env,
+        allow_path=allow_path,
+        digest=digest,
     )
     return execute(request, ticks)
 
@@ -131,6 +143,8 @@ def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
     overrides: Mapping[str, JsonValue] | None = None,
     out: Path | str | None = None,
     resume: Path | str | None = None,
+    allow_env: Sequence[str] = (),
+    allow_path: Sequence[Path | str] = (),
     digest: bool = False,
 ) -> Iterator[SimulationLoop]:
     """Open a simulation for Python code that steps it; on leaving, its sinks are drained and it is closed.
@@ -146,6 +160,8 @@ def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
         overrides: values instead of the config's, by key path, as in ``{"world.options.town": "hamlet_24"}``.
         out: run folder to keep; None keeps none, and a sink that writes into it is left out.
         resume: snapshot to go on from, or a folder for the newest valid one in it.
+        allow_env: variables that the config may read beside ``TOWNLET_*``.
+        allow_path: folders that the config may read files from beside its own.
         digest: whether to keep a digest even without a run folder.
 
     Yields:
@@ -156,7 +172,15 @@ def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
         TownletError: when it cannot be opened.
     """
     request = RunRequest.of(
-        config, seed=seed, policy=policy, overrides=overrides, out=out, resume=resume, digest=digest
+        config,
+        seed=seed,
+        policy=policy,
+        overrides=overrides,
+        out=out,
+        resume=resume,
+        allow_env=allow_env,
+        allow_path=allow_path,
+        digest=digest,
     )
     with open_run(request) as run:
         yield run.loop

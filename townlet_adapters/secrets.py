@@ -7,30 +7,52 @@ from typing import Final
 
 from townlet_adapters.files import open_regular, read_open
 from townlet_core.errors import ConfigError, Problem
+from townlet_plugins.access import Access
 
 LEAST_BYTES: Final = 16
 MOST_BYTES: Final = 4096
 
 
-def read_secret(name: str, env: str | None, file: str | None, folder: Path) -> bytes:
-    """Read the secret that ``<name>_env`` or ``<name>_file`` names; line ends around it do not count.
+def configured_secret(name: str, env: str | None, file: str | None, access: Access) -> bytes:
+    """Read the secret that ``<name>_env`` or ``<name>_file`` of a config names.
 
     Args:
         name: what the config's keys begin with, such as ``key``.
         env: name of a variable, or None.
-        file: path of a file, relative to ``folder``, or None.
-        folder: where relative paths start.
+        file: path of a file as the config names it, or None.
+        access: what the config may read.
 
     Raises:
-        ConfigError: when it is not there, too short or too long, or a file that others can read.
+        ConfigError: when the config may not read it, or ``read_secret`` refuses it.
     """
     if env is not None:
-        key, found, secret = f"{name}_env", f"the variable {env}", os.environb.get(env.encode())
+        access.variable(env, f"{name}_env")
+    place = access.file(file, f"{name}_file") if file is not None else None
+    return read_secret(name, env, place)
+
+
+def read_secret(name: str, env: str | None, file: Path | None) -> bytes:
+    """Read a secret from a variable or from a private file; line ends around it do not count.
+
+    Args:
+        name: what the keys that name it begin with, such as ``key`` for ``key_env`` and ``key_file``.
+        env: name of a variable, or None for the file.
+        file: the file; not used when there is a variable.
+
+    Raises:
+        ConfigError: when it is not there, too short or too long, or in a file that others can read.
+    """
+    if env is not None:
+        key, found, secret = f"{name}_env", f"the variable {env}", os.environb.get(os.fsencode(env))
         if secret is None:
-            raise ConfigError(Problem(key, f"{found} is not set", "set it before the run"))
-    else:
+            allowed = f"set it, or name another variable with {key} or a private file with {name}_file"
+            raise ConfigError(Problem(key, f"{found} is not set", allowed))
+    elif file is not None:
         key, found = f"{name}_file", f"the file '{file}'"
-        secret = read_private(key, folder / str(file), found, MOST_BYTES + len(b"\r\n"))
+        secret = read_private(key, file, found, MOST_BYTES + len(b"\r\n"))
+    else:
+        allowed = f"name a variable with {name}_env or a private file with {name}_file"
+        raise ConfigError(Problem(f"{name}_env", "this key is missing", allowed))
     secret = secret.strip(b"\r\n")
     if not LEAST_BYTES <= len(secret) <= MOST_BYTES:
         allowed = f"a secret of {LEAST_BYTES} to {MOST_BYTES} bytes, such as 64 random hex digits"

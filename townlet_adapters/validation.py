@@ -115,7 +115,13 @@ def _not_json(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple
 
 
 def _is_echo(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
-    """Tell whether a list is called too short only because pydantic does not count its wrong items."""
+    """Decide whether an error only repeats another one.
+
+    A list counts as too short when pydantic leaves out its wrong items, and a default that depends on other
+    keys cannot be computed when one of those is wrong.
+    """
+    if detail["type"] == "default_factory_not_called":
+        return True
     loc = detail["loc"]
     wrong_items = any(len(each["loc"]) > len(loc) and each["loc"][: len(loc)] == loc for each in details)
     return detail["type"] == "too_short" and wrong_items

@@ -9,6 +9,7 @@ from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import NoRunFolderError
 from townlet_core.jsonvalue import JsonValue
 from townlet_core.ports import AffordanceHooks
+from townlet_plugins.access import Access
 
 
 class OptionsModel(Protocol):
@@ -39,7 +40,7 @@ class BuildContext:
 
     Attributes:
         seed: the run's seed.
-        config_dir: folder that relative input paths in the options start from.
+        access: what the config may read; every variable and every file that options name goes through it.
         run_dir: run folder that relative output paths start from, or None with ``--no-out``.
         run_id: id of the run, for envelopes.
         producer: number of the sink among those of the run, from 1; each has a sequence of its own.
@@ -48,7 +49,7 @@ class BuildContext:
     """
 
     seed: int
-    config_dir: Path
+    access: Access
     run_dir: Path | None
     run_id: str
     producer: int = 1
@@ -130,7 +131,7 @@ class PartFactory(Protocol[ProductT_co]):
         """``module:name`` of what builds the part."""
         ...
 
-    def prepare(self, validate: Validate, config_dir: Path) -> Prepared[ProductT_co]:
+    def prepare(self, validate: Validate, access: Access) -> Prepared[ProductT_co]:
         """Have the options validated and the files that they name read; raises ``ConfigError``."""
         ...
 
@@ -146,8 +147,9 @@ class Factory(Generic[OptionsT, ProductT_co]):
             to ``options``.
         summary: one line for people.
         target: option that ``--sink NAME=TARGET`` sets; empty where there is no such thing.
-        embed: puts the content of files that the options name (relative to a folder) in their place, so that
-            digests tell it and a snapshot holds it; raises ``ConfigError`` with keys relative to ``options``.
+        embed: puts the content of files that the options name, and that the config may read, in their place,
+            so that digests cover it and a snapshot holds it; raises ``ConfigError`` with keys relative to
+            ``options``.
     """
 
     name: str
@@ -155,7 +157,7 @@ class Factory(Generic[OptionsT, ProductT_co]):
     build: Callable[[OptionsT, BuildContext], ProductT_co]
     summary: str = ""
     target: str = ""
-    embed: Callable[[OptionsT, Path], OptionsT] | None = None
+    embed: Callable[[OptionsT, Access], OptionsT] | None = None
 
     @property
     def origin(self) -> str:
@@ -164,8 +166,8 @@ class Factory(Generic[OptionsT, ProductT_co]):
         named = self.build if hasattr(self.build, "__qualname__") else type(self.build)
         return f"{named.__module__}:{named.__qualname__}"
 
-    def prepare(self, validate: Validate, config_dir: Path) -> Prepared[ProductT_co]:
+    def prepare(self, validate: Validate, access: Access) -> Prepared[ProductT_co]:
         """Have the options validated and the files that they name read; raises ``ConfigError``."""
         valid = validate(self.options)
-        whole = valid if self.embed is None else self.embed(valid, config_dir)
+        whole = valid if self.embed is None else self.embed(valid, access)
         return Prepared(self.name, whole.model_dump(mode="json"), lambda context: self.build(valid, context))

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import isasyncgenfunction, iscoroutinefunction
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar, cast, get_args
 
@@ -20,6 +19,7 @@ from townlet_core.hooks import HookFunction
 from townlet_core.isolation import type_name
 from townlet_core.jsonvalue import canonical_json
 from townlet_plugins import hookspecs
+from townlet_plugins.access import Access
 from townlet_plugins.allowlist import ENTRY_POINT
 from townlet_plugins.factory import BuildContext, Factory, OptionsModel, PartFactory, Prepared, Validate
 
@@ -254,10 +254,10 @@ class _Guarded(Generic[ProductT]):
     def origin(self) -> str:
         return self.factory.origin
 
-    def prepare(self, validate: Validate, config_dir: Path) -> Prepared[ProductT]:
+    def prepare(self, validate: Validate, access: Access) -> Prepared[ProductT]:
         what = f"{self.blame} is broken: the options of its {self.kind} '{self.name}' cannot be used"
         with broken(what, TownletError):
-            prepared = self.factory.prepare(validate, config_dir)
+            prepared = self.factory.prepare(validate, access)
             canonical_json(prepared.options)  # what is no JSON has no digest: infinities, objects
         return Prepared(prepared.name, prepared.options, lambda context: self._built(prepared, context))
 

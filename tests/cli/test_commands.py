@@ -118,16 +118,16 @@ def test_a_right_config_is_ok_and_a_wrong_one_tells_every_problem(townlet, confi
 
 
 def test_a_config_is_shown_resolved_and_without_what_the_environment_says(townlet, config, monkeypatch):
-    monkeypatch.setenv("TRIAL_PATH", "secret-value")
+    monkeypatch.setenv("TOWNLET_PLACE", "secret-value")
     config.write_text(
-        config.read_text() + "telemetry: {sinks: [{use: file, options: {path: '${ENV:TRIAL_PATH}'}}]}\n"
+        config.read_text() + "telemetry: {sinks: [{use: file, options: {path: '${ENV:TOWNLET_PLACE}'}}]}\n"
     )
     code, out, _ = townlet("config", "show", str(config), "--set", "seed=9")
     shown = json.loads(out)
     assert code == 0
     assert shown["config"]["seed"] == 9
     assert len(shown["config_digest"]) == len(shown["sim_digest"]) == 64
-    assert shown["config"]["telemetry"]["sinks"][0]["options"]["path"] == "${ENV:TRIAL_PATH}"
+    assert shown["config"]["telemetry"]["sinks"][0]["options"]["path"] == "${ENV:TOWNLET_PLACE}"
     assert "secret-value" not in out
 
 

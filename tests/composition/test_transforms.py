@@ -35,8 +35,8 @@ def lines(folder: Path, name: str = "events.ndjson") -> list:
 
 @pytest.fixture
 def key(monkeypatch) -> dict:
-    monkeypatch.setenv("TRIAL_KEY", "0123456789abcdef")
-    return {"use": "rename_residents", "key_env": "TRIAL_KEY"}
+    monkeypatch.setenv("TOWNLET_TRIAL_KEY", "0123456789abcdef")
+    return {"use": "rename_residents", "key_env": "TOWNLET_TRIAL_KEY"}
 
 
 @pytest.mark.parametrize(("town", "seed", "least"), [("town_48", 7, 8), (MANY, 3, 32)])
@@ -153,10 +153,10 @@ def test_a_wrong_transform_is_named_with_file_line_and_key(tmp_path, transform, 
 
 
 def test_a_key_that_is_not_there_ends_the_run_before_it_starts(tmp_path, monkeypatch):
-    monkeypatch.delenv("TRIAL_KEY", raising=False)
+    monkeypatch.delenv("TOWNLET_TRIAL_KEY", raising=False)
     path = tmp_path / "keyless.yaml"
-    path.write_text(WRONG.replace("{}", "{use: rename_residents, key_env: TRIAL_KEY}"))
-    where = f"{path}:7: telemetry.sinks[0].transforms[0].key_env: the variable TRIAL_KEY is not set"
+    path.write_text(WRONG.replace("{}", "{use: rename_residents, key_env: TOWNLET_TRIAL_KEY}"))
+    where = f"{path}:7: telemetry.sinks[0].transforms[0].key_env: the variable TOWNLET_TRIAL_KEY is not set"
     with pytest.raises(ConfigError) as caught, open_run(request(path, tmp_path / "run")):
         pass
     assert where in str(caught.value)
@@ -179,4 +179,4 @@ def test_the_commands_and_the_config_of_the_page_work(tmp_path):
     subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, check=True)
     _, choice = load_config(path).sinks
     assert [each.use for each in choice.transforms] == ["redact", "rename_residents", "validate"]
-    assert len(read_secret("key", None, choice.transforms[1].key_file, tmp_path)) == 64
+    assert len(read_secret("key", None, tmp_path / choice.transforms[1].key_file)) == 64

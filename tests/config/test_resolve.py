@@ -11,6 +11,7 @@ from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.dto.stream import ChannelCadences
 from townlet_core.errors import ConfigError, PluginError, UnknownNameError
 from townlet_core.hooks import AffordanceHook
+from townlet_plugins.access import Access
 from townlet_plugins.allowlist import Allowlist, Permit
 from townlet_plugins.catalogue import load_catalogue
 from townlet_plugins.listing import Listing, list_entry_points
@@ -25,7 +26,7 @@ def catalogue():
 
 def resolved(catalogue, text=MINIMAL, *overrides, sinks=None, folder=Path()):
     changes = [parse_override(each) for each in overrides]
-    return resolve(with_overrides(parse_document(text, "a.yaml"), folder, changes), catalogue, sinks)
+    return resolve(with_overrides(parse_document(text, "a.yaml"), Access(folder), changes), catalogue, sinks)
 
 
 def problems(catalogue, text, *overrides) -> list[str]:
@@ -198,12 +199,12 @@ def test_who_may_come_in_is_read_before_anything_else():
         f"  {LINE}\n"
         "  - {distribution: other, entry_point: o, allow_native: true}\n"
     )
-    source = with_overrides(parse_document(text, "a.yaml"), Path())
+    source = with_overrides(parse_document(text, "a.yaml"), Access(Path()))
     assert allowlist_of(source) == Allowlist(
         (Permit("townlet-bakery", "bakery", "1.2.0"), Permit("other", "o", allow_native=True)),
         require_pins=True,
     )
-    assert allowlist_of(with_overrides(parse_document(MINIMAL, "a.yaml"), Path())) == Allowlist()
+    assert allowlist_of(with_overrides(parse_document(MINIMAL, "a.yaml"), Access(Path()))) == Allowlist()
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ def test_who_may_come_in_is_read_before_anything_else():
     ],
 )
 def test_what_is_wrong_with_the_plugins_is_told_before_anybody_is_let_in(section, told):
-    source = with_overrides(parse_document(f"{MINIMAL}plugins: {section}\n", "a.yaml"), Path())
+    source = with_overrides(parse_document(f"{MINIMAL}plugins: {section}\n", "a.yaml"), Access(Path()))
     with pytest.raises(ConfigError) as caught:
         allowlist_of(source)
     assert str(caught.value).startswith(told)
@@ -319,17 +320,17 @@ def test_another_policy_does_not_inherit_the_options_of_the_configured_one(catal
         parse_document(
             MINIMAL.replace("{use: scripted}", "{use: scripted, options: {commit_ticks: 9}}"), "a.yaml"
         ),
-        Path(),
+        Access(Path()),
     )
     assert resolve(with_policy(source, "scripted", "--policy"), catalogue).policy.options["commit_ticks"] == 9
     assert resolve(with_policy(source, "random", "--policy"), catalogue).policy.options == {}
 
 
 def test_what_the_environment_says_is_in_no_digest_and_no_representation(catalogue, monkeypatch):
-    text = MINIMAL + "telemetry: {sinks: [{use: file, options: {path: '${ENV:TRIAL_PATH}'}}]}\n"
+    text = MINIMAL + "telemetry: {sinks: [{use: file, options: {path: '${ENV:TOWNLET_TRIAL_PATH}'}}]}\n"
     digests = set()
     for value in ("secret-one", "secret-two"):
-        monkeypatch.setenv("TRIAL_PATH", value)
+        monkeypatch.setenv("TOWNLET_TRIAL_PATH", value)
         config = resolved(catalogue, text)
         assert config.sinks[0].part.options["path"] == value
         assert value not in repr(config)

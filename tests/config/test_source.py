@@ -13,6 +13,7 @@ from townlet_adapters.config.source import (
 )
 from townlet_adapters.documents import parse_document
 from townlet_core.errors import ConfigError
+from townlet_plugins.access import Access
 
 
 def message(call, *arguments) -> str:
@@ -70,7 +71,7 @@ def test_the_value_of_an_override_is_as_strict_as_a_file(value):
 
 def source(text: str, *overrides: str):
     return with_overrides(
-        parse_document(text, "a.yaml"), Path(), [parse_override(each) for each in overrides]
+        parse_document(text, "a.yaml"), Access(Path()), [parse_override(each) for each in overrides]
     )
 
 

@@ -4,6 +4,7 @@ import importlib
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from townlet_adapters.config.resolve import resolve
 from townlet_adapters.config.source import with_overrides
 from townlet_adapters.documents import parse_document
 from townlet_core.errors import ConfigError, PluginError
+from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext
 
 HEAD = "from townlet_plugins import hookimpl\nfrom townlet_plugins.factory import Factory\n"
@@ -182,7 +184,7 @@ def test_what_builds_a_part_need_not_be_a_function(package, site, build):
     found = row_of(catalogue, package)
     assert found.state == "allowed"
     config = using(catalogue, package.module)
-    assert config.build(config.sinks[0].part, (), BuildContext(7, site, None, "run")).status()
+    assert config.build(config.sinks[0].part, (), BuildContext(7, Access(site), None, "run")).status()
 
 
 @pytest.mark.parametrize(
@@ -238,7 +240,7 @@ def test_a_thread_that_an_import_starts_is_told(package, site):
 
 def using(catalogue, use: str, options: str = "{}"):
     text = f"townlet: 1\nseed: 7\ntelemetry: {{sinks: [{{use: {use}, options: {options}}}]}}\n"
-    return resolve(with_overrides(parse_document(text, "a.yaml"), None), catalogue)
+    return resolve(with_overrides(parse_document(text, "a.yaml"), Access(Path())), catalogue)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +264,7 @@ def test_a_part_that_cannot_be_built_names_its_plugin(package, site, was, become
     package.install(site)
     config = using(admit(package.permit), package.module)
     with pytest.raises(PluginError) as caught:
-        config.build(config.sinks[0].part, (), BuildContext(7, site, None, "run"))
+        config.build(config.sinks[0].part, (), BuildContext(7, Access(site), None, "run"))
     assert "the plugin 'bakery' of townlet-bakery 1.0 is broken" in str(caught.value)
     assert why in str(caught.value)
 

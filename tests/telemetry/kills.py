@@ -33,6 +33,7 @@ from townlet_adapters.telemetry.ranges import RangeSet
 from townlet_adapters.telemetry.wire.endpoint import Endpoint
 from townlet_adapters.telemetry.wire.tls import ServerTlsSettings
 from townlet_core.jsonvalue import JsonObject
+from townlet_plugins.access import Allowed
 
 TOKEN = "0123456789abcdef" * 2
 LIMIT = 120.0  # seconds for anything that has to happen at all
@@ -188,7 +189,9 @@ class Trial:
         """Be a town, until killed or for so many ticks."""
         self._log_to("town.log")
         os.environ["TOWNLET_TOKEN"] = TOKEN
-        with open_run(RunRequest(config=self._config(), output=Output(keep=False))) as run:
+        allowed = Allowed(path=(self._certificates.ca_file.parent,))
+        request = RunRequest(config=self._config(), output=Output(keep=False), allowed=allowed)
+        with open_run(request) as run:
             board.begin(run.run_id)
             sink = run.routes[0].sink
             left = ticks

@@ -26,6 +26,7 @@ from townlet_core.errors import ConfigError, NoRunFolderError
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock
 from townlet_core.testing import check_sink
+from townlet_plugins.access import Access, Allowed
 from townlet_plugins.factory import BuildContext
 
 SINKS = {factory.name: factory for factory in townlet_sinks()}
@@ -100,10 +101,12 @@ def no_secrets(monkeypatch):
     monkeypatch.delenv("TOWNLET_SECRET", raising=False)
 
 
-def build(name, options, run_dir, config_dir=Path(), run_id="r"):
+def build(name, options, run_dir, config_dir=None, run_id="r"):
+    """Build a sink; without a folder of the config, it may read every file."""
     text = json.dumps(options)
-    prepared = SINKS[name].prepare(lambda model: model.model_validate_json(text, strict=True), config_dir)
-    return prepared.build(BuildContext(seed=7, config_dir=config_dir, run_dir=run_dir, run_id=run_id))
+    access = Access(config_dir) if config_dir else Access(Path(), Allowed(path=(Path("/"),)))
+    prepared = SINKS[name].prepare(lambda model: model.model_validate_json(text, strict=True), access)
+    return prepared.build(BuildContext(seed=7, access=access, run_dir=run_dir, run_id=run_id))
 
 
 def private(path, text):
@@ -132,16 +135,19 @@ def test_neither_the_plugin_nor_help_brings_what_only_network_sinks_need():
 @pytest.mark.parametrize(
     ("name", "options", "key", "said"),
     [
-        ("tcp", {}, "token_env", "this key is missing, and the variable TOWNLET_TOKEN is not set"),
-        ("tcp", {"token_env": "NO_SUCH"}, "token_env", "the variable NO_SUCH is not set"),
-        ("tcp", {"token_file": "none"}, "token_file", "the file 'none' cannot be read"),
+        ("tcp", {}, "token_env", "the variable TOWNLET_TOKEN is not set"),
+        ("tcp", {"token_env": None}, "token_env", "this key is missing"),
+        ("tcp", {"token_env": "TOWNLET_NONE"}, "token_env", "the variable TOWNLET_NONE is not set"),
+        ("tcp", {"token_env": "PATH"}, "token_env", "a config may not read the variable PATH"),
+        ("tcp", {"token_file": "../none"}, "token_file", "a config may not read '../none'"),
+        ("tcp", {"token_file": "none"}, "token_file", "/none' cannot be read"),
         ("tcp", {"token_file": "open"}, "token_file", "can be read by others"),
         ("tcp", {"token_file": "umlauts"}, "token_file", "something else than printable ASCII"),
-        ("http", {}, "secret_env", "this key is missing, and the variable TOWNLET_SECRET is not set"),
-        ("http", {"secret_file": "none"}, "secret_file", "the file 'none' cannot be read"),
+        ("http", {}, "secret_env", "the variable TOWNLET_SECRET is not set"),
+        ("http", {"secret_file": "none"}, "secret_file", "/none' cannot be read"),
         ("http", {"secret_file": "short"}, "secret_file", "a key of 16 bytes, where 24 to 64 are allowed"),
         ("http", {"secret_file": "broken"}, "secret_file", "not base64"),
-        ("http", {"secret_file": "good", "second_secret_env": "NO_SUCH"}, "second_secret_env", "is not set"),
+        ("http", {"secret_file": "good", "second_secret_env": "TOWNLET_NO"}, "second_secret_env", "not set"),
         ("http", {"secret_file": "good", "second_secret_file": "short"}, "second_secret_file", "16 bytes"),
     ],
 )
@@ -333,7 +339,12 @@ def remote(collector, certificates, out):
         for number, options in enumerate(collector.addresses().values())
         for key, value in {**options, "tls": {"ca_file": str(certificates.ca_file)}}.items()
     ]
-    return RunRequest(SHIPPED / "remote.yaml", overrides=tuple(overrides), output=Output(keep=True, path=out))
+    return RunRequest(
+        SHIPPED / "remote.yaml",
+        overrides=tuple(overrides),
+        output=Output(keep=True, path=out),
+        allowed=Allowed(path=(certificates.ca_file.parent,)),
+    )
 
 
 @pytest.mark.usefixtures("both_secrets")
@@ -377,12 +388,14 @@ def refusal(request):
 def test_the_shipped_remote_config_says_what_must_be_set_first(tmp_path, monkeypatch):
     request = RunRequest(SHIPPED / "remote.yaml", output=Output(keep=True, path=tmp_path / "run"))
     first = (
-        "telemetry.sinks[0].options.token_env: the variable TOWNLET_TOKEN is not set; set it before the run"
+        "telemetry.sinks[0].options.token_env: the variable TOWNLET_TOKEN is not set; set it, "
+        "or name another variable with token_env or a private file with token_file"
     )
     assert refusal(request).endswith(first)
     monkeypatch.setenv("TOWNLET_TOKEN", TOKEN)
     second = (
-        "telemetry.sinks[1].options.secret_env: the variable TOWNLET_SECRET is not set; set it before the run"
+        "telemetry.sinks[1].options.secret_env: the variable TOWNLET_SECRET is not set; set it, "
+        "or name another variable with secret_env or a private file with secret_file"
     )
     assert refusal(request).endswith(second)
 
@@ -391,10 +404,10 @@ def test_the_shipped_remote_config_says_what_must_be_set_first(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("sink", "said"),
     [
-        ("tcp=localhost:7443", "options.token_env: this key is missing, and the variable TOWNLET_TOKEN"),
+        ("tcp=localhost:7443", "options.token_env: the variable TOWNLET_TOKEN is not set"),
         (
             "http=https://localhost/",
-            "options.secret_env: this key is missing, and the variable TOWNLET_SECRET",
+            "options.secret_env: the variable TOWNLET_SECRET is not set",
         ),
         ("http=http://localhost/", "options.url: would be reached in plaintext"),
         ("tcp=localhost", "options.endpoint: "),

@@ -189,10 +189,10 @@ def test_a_sink_that_asks_is_told_exactly_what_the_policy_decides_on_next(tmp_pa
 
 @pytest.mark.parametrize("checked", [True, False])
 def test_a_renamed_sink_tells_nobodys_id_and_a_redacted_one_no_map(tmp_path, monkeypatch, checked):
-    monkeypatch.setenv("TRIAL_KEY", "0123456789abcdef")
+    monkeypatch.setenv("TOWNLET_TRIAL_KEY", "0123456789abcdef")
     stream = {"observations": True}
     check = [{"use": "validate"}] if checked else []
-    rename = {"use": "rename_residents", "key_env": "TRIAL_KEY"}
+    rename = {"use": "rename_residents", "key_env": "TOWNLET_TRIAL_KEY"}
     redact = {"use": "redact", "fields": ["map", "wallet"], "kinds": ["observation.batch"]}
     request = town(
         tmp_path / "run",

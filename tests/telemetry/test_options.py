@@ -13,6 +13,7 @@ from townlet_core.errors import ConfigError, NoRunFolderError
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock
 from townlet_core.testing import check_sink
+from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def prepare(name, options):
 
 
 def context(run_dir, producer=1):
-    return BuildContext(seed=7, config_dir=Path(), run_dir=run_dir, run_id="run-1", producer=producer)
+    return BuildContext(seed=7, access=Access(Path()), run_dir=run_dir, run_id="run-1", producer=producer)
 
 
 def test_four_sinks_are_offered_each_with_its_target():
@@ -132,9 +133,28 @@ def test_options_of_network_sinks_are_told_with_their_defaults():
             "key_sha256": [],
         },
     }
-    assert prepare("tcp", TCP).options == common | TCP | {"token_env": None, "token_file": None}
-    secrets = dict.fromkeys(["secret_env", "secret_file", "second_secret_env", "second_secret_file"])
-    assert prepare("http", HTTP).options == common | HTTP | secrets
+    assert prepare("tcp", TCP).options == common | TCP | {"token_env": "TOWNLET_TOKEN", "token_file": None}
+    none = dict.fromkeys(["secret_file", "second_secret_env", "second_secret_file"])
+    assert prepare("http", HTTP).options == common | HTTP | none | {"secret_env": "TOWNLET_SECRET"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "variable"),
+    [
+        ("tcp", {}, "TOWNLET_TOKEN"),
+        ("tcp", {"tls": {"ca_file": "c"}}, "TOWNLET_TOKEN"),
+        ("tcp", {"token_file": "t"}, None),
+        ("tcp", {"tls": {"cert_file": "c", "key_file": "k"}}, None),
+        ("tcp", {"tls": {"cert_file": "c", "key_file": "k"}, "token_env": "T"}, "T"),
+        ("http", {}, "TOWNLET_SECRET"),
+        ("http", {"tls": {"cert_file": "c", "key_file": "k"}}, "TOWNLET_SECRET"),
+        ("http", {"secret_file": "s"}, None),
+        ("http", {"secret_env": "S"}, "S"),
+    ],
+)
+def test_the_default_variable_holds_the_secret_unless_something_else_does(name, options, variable):
+    own = TCP if name == "tcp" else HTTP
+    assert prepare(name, own | options).options["token_env" if name == "tcp" else "secret_env"] == variable
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from townlet_core.loop import RunIdentity, SimulationLoop
 from townlet_core.observers.kpis import KpiObserver
 from townlet_core.ports.telemetry import Message, TelemetrySinkProtocol
 from townlet_core.testing.fakes import CollectingSink
+from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext
 
 _DAY: Final = 1440
@@ -116,7 +117,7 @@ def _context(folder: Path, stream: StreamSettings | None = None) -> BuildContext
     folder.mkdir(parents=True, exist_ok=True)
     return BuildContext(
         seed=7,
-        config_dir=folder,
+        access=Access(folder),
         run_dir=folder,
         run_id=os.urandom(8).hex(),
         stream=stream or StreamSettings("snapshot"),
@@ -202,7 +203,7 @@ def _spooling(size: str, messages: Sequence[Message], folder: Path, bound: float
         nobody.bind(("127.0.0.1", 0))
         endpoint = f"127.0.0.1:{nobody.getsockname()[1]}"
         (folder / "town").mkdir(parents=True)
-        token = _private(folder / "token", os.urandom(16).hex())
+        token = _private(folder / "town" / "token", os.urandom(16).hex())
         options = TcpOptions(endpoint=endpoint, allow_plaintext=True, token_file=str(token), on_full="wait")
         sink = tcp_sink(options, _context(folder / "town"))
         sink.start()
@@ -258,7 +259,7 @@ class _Collecting:
         run.mkdir()
         return BuildContext(
             seed=7,
-            config_dir=self.folder,
+            access=Access(self.folder),
             run_dir=run,
             run_id=os.urandom(8).hex(),
             stream=StreamSettings("snapshot"),

@@ -261,9 +261,9 @@ def _secrets(variables: Sequence[str], files: Sequence[str], file: Path | None) 
 def _read(name: str, variables: Sequence[str], files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Read tokens or secrets, each with the option that it came by."""
     for variable in variables:
-        yield f"--{name}-env", read_secret(name, variable, None, Path())
+        yield f"--{name}-env", read_secret(name, variable, None)
     for file in files:
-        yield f"--{name}-file", read_secret(name, None, file, Path())
+        yield f"--{name}-file", read_secret(name, None, Path(file))
 
 
 def _print(report: Report, *, as_json: bool) -> int:

@@ -9,8 +9,10 @@ from pathlib import Path
 import click
 
 from townlet_adapters.cli import errors, new, scaffold
+from townlet_adapters.cli.allowing import reads_config, reads_plugins
 from townlet_core.errors import PluginError, Problem, UnknownNameError
 from townlet_core.records import record_to_json
+from townlet_plugins.access import Allowed
 from townlet_plugins.allowlist import NOBODY, Allowlist, Permit, normalised
 from townlet_plugins.catalogue import PluginRow, load_catalogue, verify_allowed
 from townlet_plugins.integrity import read_content
@@ -35,10 +37,10 @@ command.add_command(new.command)
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option(
-    "--config", metavar="FILE", help="Config whose plugins are let in; without it, nobody but ours."
-)
-def show(config: str | None, *, as_json: bool) -> None:
+@reads_plugins
+def show(
+    config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[Path, ...], as_json: bool
+) -> None:
     """List every plugin found; one that is not allowed is not imported for it.
 
     \b
@@ -47,7 +49,7 @@ def show(config: str | None, *, as_json: bool) -> None:
       townlet plugins list --json
       townlet plugins list --config my.yaml
     """
-    catalogue = load_catalogue(_allowlist(config))
+    catalogue = load_catalogue(_allowlist(config, Allowed(allow_env, allow_path)))
     if as_json:
         click.echo(json.dumps([_as_json(row) for row in catalogue.rows], indent=2))
     else:
@@ -77,14 +79,15 @@ def pin(distributions: tuple[str, ...]) -> None:
 
 @command.command("verify")
 @click.argument("config", required=False, metavar="[CONFIG]")
-def verify(config: str | None) -> int:
+@reads_config
+def verify(config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[Path, ...]) -> int:
     """Check that what a config lets in is installed and is what was pinned; nothing of it is imported.
 
     \b
     Example:
       townlet plugins verify my.yaml
     """
-    verdicts, faults = verify_allowed(_allowlist(config))
+    verdicts, faults = verify_allowed(_allowlist(config, Allowed(allow_env, allow_path)))
     if not any(verdict.permit for verdict in verdicts) and not faults:
         click.echo("nobody but our own plugins is let in")
     for verdict in verdicts:
@@ -131,13 +134,13 @@ def files(distribution: str, out: str | None) -> None:
         click.echo(Path(out) / path)
 
 
-def _allowlist(config: str | None) -> Allowlist:
-    """Read whom a config lets in."""
+def _allowlist(config: str | None, allowed: Allowed) -> Allowlist:
+    """Read which plugins a config allows."""
     if config is None:
         return NOBODY
     from townlet_adapters.cli.options import allowlist_in  # noqa: PLC0415 - a list without a config needs no YAML
 
-    return allowlist_in(config)
+    return allowlist_in(config, allowed)
 
 
 def _listings(name: str, installed: Iterable[Listing]) -> list[Listing]:

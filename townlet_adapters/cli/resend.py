@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from townlet_adapters.cli.allowing import reads_config
 from townlet_adapters.cli.console import configure_logs, note
 from townlet_adapters.cli.errors import DONE, FAILED, INTERRUPTED
 from townlet_adapters.cli.options import OVERRIDES, require_finite, to_overrides
@@ -14,6 +15,7 @@ from townlet_adapters.config.source import find_config
 from townlet_adapters.telemetry.spool import inspect
 from townlet_core.dto.health import SinkHealth
 from townlet_core.ports import SupportsHealth
+from townlet_plugins.access import Allowed
 
 _LOOK: Final = 0.1  # seconds between two looks at what is left
 _TELL: Final = 10.0  # seconds between two lines about it
@@ -30,7 +32,16 @@ _TELL: Final = 10.0  # seconds between two lines about it
     help="Give up after so long; by default, when it is interrupted.",
 )
 @OVERRIDES
-def command(folder: Path, config: str, *, seconds: float | None, overrides: tuple[str, ...]) -> int:
+@reads_config
+def command(  # noqa: PLR0913 - one parameter for each option
+    folder: Path,
+    config: str,
+    *,
+    seconds: float | None,
+    overrides: tuple[str, ...],
+    allow_env: tuple[str, ...],
+    allow_path: tuple[Path, ...],
+) -> int:
     """Deliver what a run has left, to where the run's CONFIG says; without a town.
 
     What a killed run lost is declared first, as at the start of a run. Exit code 0 when nothing is left, 1
@@ -46,7 +57,8 @@ def command(folder: Path, config: str, *, seconds: float | None, overrides: tupl
 
     configure_logs()
     outboxes = inspect.outboxes_in(folder)
-    with open_outboxes(find_config(config), outboxes, to_overrides(overrides)) as sinks:
+    allowed = Allowed(allow_env, allow_path)
+    with open_outboxes(find_config(config), outboxes, to_overrides(overrides), allowed) as sinks:
         kept = {outbox: sink for outbox, sink in sinks.items() if isinstance(sink, SupportsHealth)}
         return _wait(kept, seconds)
 

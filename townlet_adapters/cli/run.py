@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from townlet_adapters.cli import errors
+from townlet_adapters.cli.allowing import reads_config
 from townlet_adapters.cli.console import configure_logs, note, stderr_console, stdout_console
 from townlet_adapters.cli.options import OVERRIDES, to_overrides
 from townlet_adapters.cli.progress import progress_bar
@@ -23,6 +24,7 @@ from townlet_adapters.running import TICKS_OF_A_DAY, execute
 from townlet_core.errors import OutputError
 from townlet_core.loop import SimulationLoop
 from townlet_core.summary import RunSummary
+from townlet_plugins.access import Allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Report:
     "--speed", type=click.Choice(["max", "1x", "10x", "100x"]), help="Pace; 1x is four ticks a second."
 )
 @OVERRIDES
+@reads_config
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -116,6 +119,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
     sinks: tuple[str, ...],
     speed: str | None,
     overrides: tuple[str, ...],
+    allow_env: tuple[str, ...],
+    allow_path: tuple[Path, ...],
     out: Path | None,
     no_out: bool,
     snapshot_every: int | None,
@@ -157,6 +162,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         sinks=tuple(map(_sink, sinks)) or None,
         output=Output(keep=not no_out, path=out, summary=json_summary),
         resume=resume,
+        allowed=Allowed(allow_env, allow_path),
         digest=digest,
         notify=note,
         prefix="--",

@@ -1,16 +1,19 @@
 """``townlet schema``: events."""
 
 import json
+from pathlib import Path
 
 import click
 
-from townlet_adapters.cli.options import ALLOWING, catalogue_of
+from townlet_adapters.cli.allowing import reads_plugins
+from townlet_adapters.cli.options import catalogue_of
 from townlet_adapters.telemetry.envelope import envelope_schema, event_type
 from townlet_adapters.telemetry.streams import state_schemas
 from townlet_core.dto.seen import OBSERVATION_BATCH, AgentsSeen
 from townlet_core.events.reference import events_markdown
 from townlet_core.events.schema import CORE_EVENTS, EventRegistry, data_schema, schema_id
 from townlet_core.jsonvalue import JsonObject
+from townlet_plugins.access import Allowed
 
 
 @click.group("schema")
@@ -24,9 +27,11 @@ def command() -> None:
 
 
 @command.command("events")
-@ALLOWING
+@reads_plugins
 @click.option("--markdown", is_flag=True, help="Print a page for people instead; events alone.")
-def events(config: str | None, *, markdown: bool) -> None:
+def events(
+    config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[Path, ...], markdown: bool
+) -> None:
     """Print the JSON Schema (2020-12) of a line of a file: envelope, events, state, observations.
 
     \b
@@ -34,7 +39,9 @@ def events(config: str | None, *, markdown: bool) -> None:
       townlet schema events > events.schema.json
       townlet schema events --config my.yaml --markdown > events.md
     """
-    registry = catalogue_of(config).events if config is not None else CORE_EVENTS
+    registry = CORE_EVENTS
+    if config is not None:
+        registry = catalogue_of(config, Allowed(allow_env, allow_path)).events
     if markdown:
         click.echo(events_markdown(registry), nl=False)
         return

@@ -29,7 +29,7 @@ def make_context(config: ResolvedConfig, folder: RunFolder | None) -> BuildConte
     """Return what every factory of a run gets beside its options; the run's id is drawn here."""
     return BuildContext(
         seed=config.run.seed,
-        config_dir=config.folder,
+        access=config.access,
         run_dir=folder.path if folder is not None else None,
         # From the system's entropy, so that the town's own randomness stays untouched.
         run_id=secrets.token_hex(_RUN_ID_BYTES),

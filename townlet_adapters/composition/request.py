@@ -1,7 +1,7 @@
 """What to run, and where it leaves its files."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,6 +10,7 @@ from townlet_adapters.config.model import RunConfig
 from townlet_adapters.config.resolve import SinkRequest
 from townlet_adapters.config.source import Override, find_config
 from townlet_core.jsonvalue import JsonValue
+from townlet_plugins.access import NOTHING_ELSE, Allowed
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class RunRequest:
         sinks: sinks instead of the config's.
         output: where the run leaves its files.
         resume: a snapshot file, or a folder for the newest valid one in it.
+        allowed: variables and folders that the config may read in addition.
         digest: whether to keep a digest even without a run folder.
         notify: called with one line for each thing that a person should know before the first tick.
         prefix: what stands before a setting's name in messages, as in ``--policy``.
@@ -54,6 +56,7 @@ class RunRequest:
     sinks: tuple[SinkRequest, ...] | None = None
     output: Output = Output(keep=False)
     resume: Path | None = None
+    allowed: Allowed = NOTHING_ELSE
     digest: bool = False
     notify: Callable[[str], object] = _LOG.warning
     prefix: str = ""
@@ -68,6 +71,8 @@ class RunRequest:
         overrides: Mapping[str, JsonValue] | None = None,
         out: Path | str | None = None,
         resume: Path | str | None = None,
+        allow_env: Sequence[str] = (),
+        allow_path: Sequence[Path | str] = (),
         digest: bool = False,
     ) -> Self:
         """Make a request from the settings of Python code, which ``townlet_adapters.running.run`` describes.
@@ -82,5 +87,6 @@ class RunRequest:
             overrides=tuple(Override.of(key, value) for key, value in (overrides or {}).items()),
             output=Output(keep=out is not None, path=Path(out) if out is not None else None),
             resume=Path(resume) if resume is not None else None,
+            allowed=Allowed(tuple(allow_env), tuple(map(Path, allow_path))),
             digest=digest,
         )

@@ -11,6 +11,7 @@ from townlet_adapters.documents import Document
 from townlet_adapters.storage.snapshots import SnapshotFile, read_snapshot
 from townlet_core.errors import SnapshotError
 from townlet_core.jsonvalue import JsonValue
+from townlet_plugins.access import Access
 
 
 def read_stored(request: RunRequest) -> SnapshotFile | None:
@@ -33,9 +34,9 @@ def resolve_request(request: RunRequest, stored: SnapshotFile | None) -> Resolve
     if seed is not None:
         overrides = (*overrides, Override(("seed",), seed, f"{request.prefix}seed"))
     if request.config is None and stored is not None:
-        source = with_overrides(_stored_document(stored), Path.cwd(), overrides)
+        source = with_overrides(_stored_document(stored), Access(Path.cwd(), request.allowed), overrides)
     else:
-        source = source_of(request.config or default_config(), overrides)
+        source = source_of(request.config or default_config(), overrides, request.allowed)
     if request.policy is not None:
         source = with_policy(source, request.policy, f"{request.prefix}policy")
     config = validated(source, request.sinks)

@@ -10,7 +10,7 @@ from typing import Final
 
 from townlet_adapters.config.model import DEFAULT_SINK, RedactSection, RenameResidentsSection, ValidateSection
 from townlet_adapters.config.resolve import ResolvedConfig, SinkChoice
-from townlet_adapters.secrets import read_secret
+from townlet_adapters.secrets import configured_secret
 from townlet_core.dispatch import SinkRoute
 from townlet_core.errors import NoRunFolderError, TownletError
 from townlet_core.histories import HistorySettings
@@ -100,5 +100,5 @@ def _transforms(config: ResolvedConfig, choice: SinkChoice) -> Iterator[Transfor
                 yield Redact(RedactSettings(frozenset(section.fields), kinds))
             case RenameResidentsSection():
                 with config.located((*choice.path, "transforms", number)):
-                    key = read_secret("key", section.key_env, section.key_file, config.folder)
+                    key = configured_secret("key", section.key_env, section.key_file, config.access)
                 yield RenameResidents(RenameSettings(key), config.catalogue.events)

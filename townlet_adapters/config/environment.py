@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from townlet_adapters.documents import Document, KeyPath, read_key
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonValue
+from townlet_plugins.access import Access
 
 _REFERENCE = re.compile(r"\$\{ENV:([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -45,12 +46,12 @@ class Substituted:
         return options
 
 
-def substitute(document: Document) -> Substituted:
+def substitute(document: Document, access: Access) -> Substituted:
     """Replace every ``${ENV:NAME}`` below ``telemetry.sinks[].options``.
 
     Raises:
         ConfigError: when one stands anywhere else, in a key, below a key that names a secret, or names a
-            variable that is not set.
+            variable that the config may not read or that is not set.
     """
     raw: dict[KeyPath, str] = {}
     problems: list[Problem] = []
@@ -58,7 +59,7 @@ def substitute(document: Document) -> Substituted:
     def replaced(path: KeyPath, text: str) -> str:
         if not _REFERENCE.search(text):
             return text
-        problem = _refusal(document, path, text)
+        problem = _refusal(document, path, text, access)
         if problem is not None:
             problems.append(problem)
             return text
@@ -71,7 +72,7 @@ def substitute(document: Document) -> Substituted:
     return Substituted(Document(value, document.file, document.lines), raw)
 
 
-def _refusal(document: Document, path: KeyPath, text: str) -> Problem | None:
+def _refusal(document: Document, path: KeyPath, text: str, access: Access) -> Problem | None:
     """Say why a reference may not stand here."""
     match path:
         case ("telemetry", "sinks", int(), "options", *rest) if rest:
@@ -83,7 +84,12 @@ def _refusal(document: Document, path: KeyPath, text: str) -> Problem | None:
     for name in _REFERENCE.findall(text):
         if not _NAME.fullmatch(name):
             return document.problem(path, text, "NAME in ${ENV:NAME} has letters, digits and _")
-        if name not in os.environ:
+        try:
+            value = access.variable(name, "")
+        except ConfigError as error:
+            (refused,) = error.problems
+            return document.problem(path, refused.found, refused.allowed)
+        if value is None:
             return document.problem(path, text, f"the variable {name} is not set; set it before the run")
     return None
 

@@ -15,8 +15,11 @@ are strict (`"7"` is no number, `no` is text), and every error names file, line 
 check` tells all of them, `townlet config show` fills in every default, `townlet config schema` describes
 the same for editors. Relative paths of what is read (maps, manifests, certificates, secrets) start at the
 config's folder, those of what is written at the run folder. A text value below `telemetry.sinks[].options`
-may hold `${ENV:NAME}`; the environment's value is in no digest and is never shown. This page is written from
-the models by `townlet_adapters.config.reference`, and a test compares the two.
+may hold `${ENV:NAME}`; the environment's value is in no digest and is never shown.
+
+A config may read variables named `TOWNLET_*` and files below its own folder, after links are resolved;
+`--allow-env NAME` and `--allow-path DIR` allow more ([secrets.md](../operations/secrets.md)). This page is
+written from the models by `townlet_adapters.config.reference`, and a test compares the two.
 """
 
 

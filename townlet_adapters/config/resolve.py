@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from townlet_adapters.config.environment import Substituted, substitute
+from townlet_adapters.config.footprint import check_inputs
 from townlet_adapters.config.model import (
     DEFAULT_POLICY,
     DEFAULT_SINK,
@@ -34,6 +34,7 @@ from townlet_core.naming import nearest
 from townlet_core.observers.port import Observer
 from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
 from townlet_core.transforms.redact import FRAME_KIND
+from townlet_plugins.access import Access
 from townlet_plugins.allowlist import Allowlist
 from townlet_plugins.catalogue import Catalogue
 from townlet_plugins.factory import BuildContext, OptionsModel, PartFactory, Prepared
@@ -114,9 +115,9 @@ class ResolvedConfig:
     source: Source
 
     @property
-    def folder(self) -> Path:
-        """Where relative paths of the config start."""
-        return self.source.folder
+    def access(self) -> Access:
+        """What the config may read."""
+        return self.source.access
 
     def build(self, part: Prepared[ProductT], path: KeyPath, context: BuildContext) -> ProductT:
         """Build a part that stands at ``path``.
@@ -146,7 +147,7 @@ def with_policy(source: Source, name: str, origin: str) -> Source:
         case {"policy": {"use": use}} if use == name:
             return source
     override = Override(POLICY, {"use": name}, origin)
-    return with_overrides(source.written, source.folder, (*source.overrides, override))
+    return with_overrides(source.written, source.access, (*source.overrides, override))
 
 
 def allowlist_of(source: Source) -> Allowlist:
@@ -156,7 +157,7 @@ def allowlist_of(source: Source) -> Allowlist:
         ConfigError: with every problem of that section.
     """
     with source.blame():
-        document = substitute(source.document).document
+        document = substitute(source.document, source.access).document
         match document.value:
             case {"plugins": section} if section is not None:
                 return validate(document, PluginsSection, PLUGINS).allowlist()
@@ -174,16 +175,17 @@ def resolve(
         sinks: what to use instead of the configured sinks.
 
     Raises:
-        ConfigError: with every problem of the pass that found one.
+        ConfigError: with every problem of the pass that found one, or with every variable and file that the
+            config names and may not read.
         PluginError: when it names a plugin that may not be loaded.
     """
     if sinks is not None:
         source = _with_sinks(source, catalogue, sinks)
     with source.blame():
         raw = _completed(source.document)
-        substituted = substitute(raw)
+        substituted = substitute(raw, source.access)
         run = validate(raw, RunConfig)
-        parts = _Parts(substituted, catalogue, source.folder)
+        parts = _Parts(substituted, catalogue, source.access)
         parts.require_plugins()
         world = _Attempt(partial(parts.prepare, catalogue.worlds, run.world, WORLD))
         policy = _Attempt(partial(parts.prepare, catalogue.policies, run.policy, POLICY))
@@ -202,6 +204,8 @@ def resolve(
     chosen = tuple(each.value for each in sinks_tried)
     observers = tuple(each.value for each in observers_tried)
     shown = _shown(substituted, run, world.value, policy.value, chosen, observers)
+    with source.blame():
+        check_inputs(raw, shown, source.access)
     simulation = simulation_of(shown)
     return ResolvedConfig(
         run=run,
@@ -287,7 +291,7 @@ class _Parts:
 
     substituted: Substituted
     catalogue: Catalogue
-    folder: Path
+    access: Access
 
     def prepare(
         self, factories: Mapping[str, PartFactory[ProductT]], part: Part, path: KeyPath
@@ -295,7 +299,7 @@ class _Parts:
         factory = self._find(factories, part.use, (*path, "use"))
         options = (*path, "options")
         with _located(self.substituted.document, options):
-            return factory.prepare(_OptionsAt(self.substituted, options), self.folder)
+            return factory.prepare(_OptionsAt(self.substituted, options), self.access)
 
     def sink(self, run: RunConfig, number: int) -> SinkChoice:
         section, path = run.telemetry.sinks[number], (*SINKS, number)
@@ -363,7 +367,7 @@ def _with_sinks(source: Source, catalogue: Catalogue, requests: Sequence[SinkReq
             options[factory.target] = request.target
         sections.append({"use": request.name, "options": options})
     override = Override(SINKS, sections, "--sink")
-    return with_overrides(source.written, source.folder, (*source.overrides, override))
+    return with_overrides(source.written, source.access, (*source.overrides, override))
 
 
 def _completed(document: Document) -> Document:

@@ -17,6 +17,7 @@ from townlet_adapters.documents import (
 )
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonValue
+from townlet_plugins.access import NOTHING_ELSE, Access, Allowed
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"
 """The configs that come with the package."""
@@ -63,13 +64,13 @@ class Source:
         document: all of them, overrides applied.
         written: the text without the overrides.
         overrides: what was replaced, in order.
-        folder: where relative paths of the config start.
+        access: what the config may read; its folder is where relative paths start.
     """
 
     document: Document
     written: Document
     overrides: tuple[Override, ...]
-    folder: Path
+    access: Access
 
     @contextmanager
     def blame(self) -> Iterator[None]:
@@ -119,16 +120,16 @@ def default_config() -> Path:
     return SHIPPED / f"{DEFAULT_CONFIG}.yaml"
 
 
-def read_source(path: Path, overrides: Sequence[Override] = ()) -> Source:
+def read_source(path: Path, overrides: Sequence[Override] = (), allowed: Allowed = NOTHING_ELSE) -> Source:
     """Read a config file and apply overrides.
 
     Raises:
         ConfigError: when it cannot be read, is no YAML, or cannot be overridden so.
     """
-    return with_overrides(read_document(path), path.parent, overrides)
+    return with_overrides(read_document(path), Access(path.parent, allowed), overrides)
 
 
-def with_overrides(written: Document, folder: Path, overrides: Sequence[Override] = ()) -> Source:
+def with_overrides(written: Document, access: Access, overrides: Sequence[Override] = ()) -> Source:
     """Apply overrides to a document.
 
     Raises:
@@ -140,7 +141,7 @@ def with_overrides(written: Document, folder: Path, overrides: Sequence[Override
     for override in overrides:
         value = _replaced(value, override, 0)
     document = Document(value, written.file, written.lines)
-    return Source(document, written, tuple(overrides), folder)
+    return Source(document, written, tuple(overrides), access)
 
 
 def parse_override(text: str) -> Override:

@@ -1,18 +1,15 @@
 """The sinks that reach over a network, put together; this brings ssl, h11 and sqlite3."""
 
-import os
 from pathlib import Path
 from typing import Final
 
-from townlet_adapters.secrets import read_secret
+from townlet_adapters.secrets import configured_secret
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.delivery.courier import NETWORK, Pace
 from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
 from townlet_adapters.telemetry.delivery.sink import DeliveringSink
 from townlet_adapters.telemetry.envelope import source_urn
 from townlet_adapters.telemetry.options import (
-    SECRET_VARIABLE,
-    TOKEN_VARIABLE,
     HttpOptions,
     NetworkOptions,
     TcpOptions,
@@ -28,6 +25,7 @@ from townlet_adapters.telemetry.wire.frames import is_plain
 from townlet_adapters.telemetry.wire.signing import Signatures, parse_key
 from townlet_adapters.telemetry.wire.tls import TlsSettings
 from townlet_core.errors import ConfigError, NoRunFolderError, Problem
+from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext
 
 DEAD_LETTERS: Final = "dead-letters"
@@ -43,8 +41,8 @@ def tcp_sink(options: TcpOptions, context: BuildContext, pace: Pace = NETWORK) -
     """
     settings = TcpSettings(
         endpoint=parse_endpoint(options.endpoint),
-        tls=None if options.allow_plaintext else _tls(options.tls, context.config_dir),
-        token=_token(options, context.config_dir),
+        tls=None if options.allow_plaintext else _tls(options.tls, context.access),
+        token=_token(options, context.access),
         connect_timeout=options.timeout_seconds,
         ack_timeout=options.timeout_seconds,
     )
@@ -58,11 +56,11 @@ def http_sink(options: HttpOptions, context: BuildContext, pace: Pace = NETWORK)
         ConfigError: when a secret or certificate that it needs cannot be used.
         NoRunFolderError: when its outbox lies in the run folder, and there is none.
     """
-    url, folder = parse_url(options.url), context.config_dir
+    url, access = parse_url(options.url), context.access
     transport = HttpTransport(
         url,
-        _tls(options.tls, folder) if url.secure else None,
-        _signatures(options, folder),
+        _tls(options.tls, access) if url.secure else None,
+        _signatures(options, access),
         timeout=options.timeout_seconds,
     )
     return _sink("http", transport, options, context, pace)
@@ -108,56 +106,46 @@ def _folder(name: str, options: NetworkOptions, context: BuildContext) -> Path |
     return spool_dir / f"{name}-{context.producer}"
 
 
-def _tls(options: TlsOptions, folder: Path) -> TlsSettings:
-    def path(file: str | None) -> Path | None:
-        return None if file is None else folder / file
+def _tls(options: TlsOptions, access: Access) -> TlsSettings:
+    def path(key: str, file: str | None) -> Path | None:
+        if file is None:
+            return None
+        access.file(file, f"tls.{key}")
+        # Not the file that links lead to now: a certificate may be renewed by changing a link.
+        return access.folder / file
 
     return TlsSettings(
-        ca_file=path(options.ca_file),
-        cert_file=path(options.cert_file),
-        key_file=path(options.key_file),
-        crl_file=path(options.crl_file),
+        ca_file=path("ca_file", options.ca_file),
+        cert_file=path("cert_file", options.cert_file),
+        key_file=path("key_file", options.key_file),
+        crl_file=path("crl_file", options.crl_file),
         min_version=options.min_version,
         key_sha256=options.key_sha256,
     )
 
 
-def _token(options: TcpOptions, folder: Path) -> str:
+def _token(options: TcpOptions, access: Access) -> str:
     env, file = options.token_env, options.token_file
-    if env is None and file is None:
-        if options.tls.cert_file is not None:
-            return ""  # our certificate says who we are
-        env = _default("token", TOKEN_VARIABLE, ", or a certificate with tls.cert_file")
-    token = read_secret("token", env, file, folder).decode("latin-1")
+    if env is None and file is None and options.tls.cert_file is not None:
+        return ""  # the certificate authenticates the town
+    token = configured_secret("token", env, file, access).decode("latin-1")
     if not is_plain(token):
-        raise _unusable("token", env, "it holds something else than printable ASCII", "such as hex digits")
+        raise _unusable("token", env, "it has characters other than printable ASCII", "such as hex digits")
     return token
 
 
-def _signatures(options: HttpOptions, folder: Path) -> Signatures:
-    env, file = options.secret_env, options.secret_file
-    if env is None and file is None:
-        env = _default("secret", SECRET_VARIABLE)
-    keys = [_key("secret", env, file, folder)]
+def _signatures(options: HttpOptions, access: Access) -> Signatures:
+    keys = [_key("secret", options.secret_env, options.secret_file, access)]
     if options.second_secret_env is not None or options.second_secret_file is not None:
-        keys.append(_key("second_secret", options.second_secret_env, options.second_secret_file, folder))
+        keys.append(_key("second_secret", options.second_secret_env, options.second_secret_file, access))
     return Signatures(keys)
 
 
-def _key(name: str, env: str | None, file: str | None, folder: Path) -> bytes:
+def _key(name: str, env: str | None, file: str | None, access: Access) -> bytes:
     try:
-        return parse_key(read_secret(name, env, file, folder))
+        return parse_key(configured_secret(name, env, file, access))
     except ValueError as error:
         raise _unusable(name, env, str(error), "24 to 64 bytes, as text or as whsec_ and base64") from error
-
-
-def _default(name: str, variable: str, otherwise: str = "") -> str:
-    """Take the variable that is meant where none is named."""
-    if variable not in os.environ:
-        found = f"this key is missing, and the variable {variable} is not set"
-        allowed = f"set it, or name another one with {name}_env or a private file with {name}_file{otherwise}"
-        raise ConfigError(Problem(f"{name}_env", found, allowed))
-    return variable
 
 
 def _unusable(name: str, env: str | None, found: str, allowed: str) -> ConfigError:

@@ -1,5 +1,6 @@
 """What a config may say of the sinks we ship."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -114,22 +115,34 @@ connect, and between two acknowledgements"""
     """who the peer must be, and who we are"""
 
 
+def _token_variable(options: Mapping[str, object]) -> str | None:
+    """Choose the variable of a token where none is named; ``options`` are those validated before it."""
+    tls = options.get("tls")
+    certified = isinstance(tls, TlsOptions) and tls.cert_file is not None
+    return None if certified or options.get("token_file") is not None else TOKEN_VARIABLE
+
+
+def _secret_variable(options: Mapping[str, object]) -> str | None:
+    """Choose the variable of a key where none is named; ``options`` are those validated before it."""
+    return None if options.get("secret_file") is not None else SECRET_VARIABLE
+
+
 class TcpOptions(NetworkOptions):
     """Options of the sink `tcp`."""
 
-    token_env: Variable | None = None
-    """variable that holds the token; `TOWNLET_TOKEN` without this, `token_file` and `tls.cert_file`"""
-
     token_file: Text | None = None
-    """file that holds the token, nobody else's to read; relative to the config"""
+    """file that holds the token; a file of yours that nobody else can read"""
+
+    token_env: Variable | None = Field(default_factory=_token_variable)
+    """variable that holds the token; `TOWNLET_TOKEN` unless there is `token_file` or `tls.cert_file`"""
 
     endpoint: Text
     """where the collector listens, as `HOST:PORT`"""
 
-    @field_validator("token_file")
+    @field_validator("token_env")
     @classmethod
-    def _is_the_only_token(cls, file: str | None, info: ValidationInfo) -> str | None:
-        return _instead_of(info, "token_env", file)
+    def _is_the_only_token(cls, variable: str | None, info: ValidationInfo) -> str | None:
+        return _instead_of(info, "token_file", variable)
 
     @field_validator("endpoint")
     @classmethod
@@ -147,30 +160,30 @@ class TcpOptions(NetworkOptions):
 class HttpOptions(NetworkOptions):
     """Options of the sink `http`."""
 
-    secret_env: Variable | None = None
-    """variable that holds the key of the signatures; `TOWNLET_SECRET` without this and `secret_file`"""
-
     secret_file: Text | None = None
-    """file that holds the key of the signatures, nobody else's to read; relative to the config"""
+    """file that holds the key of the signatures; a file of yours that nobody else can read"""
 
-    second_secret_env: Variable | None = None
-    """variable that holds a second key to sign with, while keys are changed"""
+    secret_env: Variable | None = Field(default_factory=_secret_variable)
+    """variable that holds the key of the signatures; `TOWNLET_SECRET` unless there is `secret_file`"""
 
     second_secret_file: Text | None = None
     """file that holds a second key to sign with, while keys are changed"""
 
+    second_secret_env: Variable | None = None
+    """variable that holds a second key to sign with, while keys are changed"""
+
     url: Text
     """where events are posted to, as `https://HOST[:PORT]/PATH`"""
 
-    @field_validator("secret_file")
+    @field_validator("secret_env")
     @classmethod
-    def _is_the_only_secret(cls, file: str | None, info: ValidationInfo) -> str | None:
-        return _instead_of(info, "secret_env", file)
+    def _is_the_only_secret(cls, variable: str | None, info: ValidationInfo) -> str | None:
+        return _instead_of(info, "secret_file", variable)
 
-    @field_validator("second_secret_file")
+    @field_validator("second_secret_env")
     @classmethod
-    def _is_the_only_second_secret(cls, file: str | None, info: ValidationInfo) -> str | None:
-        return _instead_of(info, "second_secret_env", file)
+    def _is_the_only_second_secret(cls, variable: str | None, info: ValidationInfo) -> str | None:
+        return _instead_of(info, "second_secret_file", variable)
 
     @field_validator("url")
     @classmethod
@@ -185,10 +198,10 @@ class HttpOptions(NetworkOptions):
         return text
 
 
-def _instead_of(info: ValidationInfo, other: str, file: str | None) -> str | None:
-    if file is not None and info.data.get(other) is not None:
-        raise ValueError(f"give one of {other} (a variable's name) and {info.field_name} (a path)")
-    return file
+def _instead_of(info: ValidationInfo, other: str, variable: str | None) -> str | None:
+    if variable is not None and info.data.get(other) is not None:
+        raise ValueError(f"give one of {info.field_name} (a variable's name) and {other} (a path)")
+    return variable
 
 
 def _check_plaintext_is_allowed(info: ValidationInfo) -> None:

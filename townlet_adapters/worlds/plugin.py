@@ -6,11 +6,11 @@ somebody asks for its options.
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from townlet_core.ports import WorldPort
 from townlet_plugins import hookimpl
+from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext, Factory, OptionsModel, PartFactory, Prepared, Validate
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ class _LateTown:
         """Model of the town's options."""
         return self._factory().options
 
-    def prepare(self, validate: Validate, config_dir: Path) -> Prepared[WorldPort]:
+    def prepare(self, validate: Validate, access: Access) -> Prepared[WorldPort]:
         """Have the options validated and the files that they name read; raises ``ConfigError``."""
-        return self._factory().prepare(validate, config_dir)
+        return self._factory().prepare(validate, access)
 
     def _factory(self) -> "Factory[TownOptions, WorldPort]":
         from townlet_adapters.worlds.town.embed import embed_files  # noqa: PLC0415 - as the module says
@@ -62,7 +62,7 @@ def build_town(options: "TownOptions", context: BuildContext) -> WorldPort:
     from townlet_adapters.worlds.town.model import TownModel  # noqa: PLC0415 - brings numba
     from townlet_adapters.worlds.town.world import TownWorld  # noqa: PLC0415 - brings numba
 
-    model = TownModel.build(options, context.config_dir, context.hooks)
+    model = TownModel.build(options, context.access, context.hooks)
     for warning in model.plan.warnings:
         _LOG.warning("%s", warning)
     return TownWorld(model, context.hooks)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from townlet import open_simulation
 from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_core.errors import NoRunFolderError, OutputError
 from townlet_core.testing import check_sink
+from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext
 from townlet_sink_sqlite.plugin import SqliteOptions, build
 from townlet_sink_sqlite.transport import SqliteTransport
@@ -24,7 +26,7 @@ CONFIG = {
 
 
 def context(folder, run_id="run"):
-    return BuildContext(seed=7, config_dir=folder or ".", run_dir=folder, run_id=run_id)
+    return BuildContext(seed=7, access=Access(folder or Path()), run_dir=folder, run_id=run_id)
 
 
 def test_it_keeps_the_contract_of_a_sink(tmp_path):

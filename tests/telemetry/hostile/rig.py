@@ -33,6 +33,7 @@ from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock
+from townlet_plugins.access import Access, Allowed
 from townlet_plugins.factory import BuildContext
 
 TOKEN = "hostile-token-0123456789"  # noqa: S105 - made up
@@ -168,6 +169,11 @@ class Rig:
 
     # ---- the town's end
 
+    @property
+    def allowed(self):
+        """What a config must be allowed to read of what ``options`` names."""
+        return Allowed(path=(self.folder, self.certificates.ca_file.parent))
+
     def options(self, **changes):
         """What a config would say."""
         port = self.proxy.endpoint.port
@@ -185,7 +191,8 @@ class Rig:
         """Make a sink as a run does."""
         model, build = {"tcp": (TcpOptions, tcp_sink), "http": (HttpOptions, http_sink)}[self.kind]
         options = model.model_validate_json(json.dumps(self.options(**changes)), strict=True)
-        context = BuildContext(7, self.folder, None, run, stream=stream or StreamSettings())
+        access = Access(self.folder, self.allowed)
+        context = BuildContext(7, access, None, run, stream=stream or StreamSettings())
         sink = build(options, context, pace)
         self.sinks.append(sink)
         return sink

@@ -34,6 +34,7 @@ class Town:
         config = {"townlet": 1, "seed": 7, "telemetry": {"sinks": sinks}}
         (self.folder / "town.yaml").write_text(json.dumps(config))
         command = [TOWNLET, "run", "town.yaml", "--ticks", str(ticks), "--speed", speed, "--no-out"]
+        command += ["--allow-path", str(rig.certificates.ca_file.parent)]
         self.process = subprocess.Popen(
             [*command, "--json-summary", "summary.json"],
             cwd=self.folder,

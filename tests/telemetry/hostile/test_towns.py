@@ -38,7 +38,7 @@ def live(rig, before_step=unmoved, reference=None, *, patience=5.0, **options):
             }
         )
     config = {"townlet": 1, "seed": 7, "telemetry": {"sinks": sinks}}
-    with open_run(RunRequest(config=config, digest=True)) as run:
+    with open_run(RunRequest(config=config, allowed=rig.allowed, digest=True)) as run:
         sink = run.routes[0].sink
         for tick in range(0, TICKS, STEP):
             before_step(rig, sink, tick)

@@ -13,12 +13,13 @@ from townlet_adapters.worlds.town.prices import base_prices, basket
 from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.errors import ConfigError
 from townlet_core.jsonvalue import JsonValue
+from townlet_plugins.access import Access
 
 HAMLET = shipped_file("hamlet_24").read_text()
 
 
 def load(base_dir: Path = Path(), /, **options: JsonValue) -> TownPlan:
-    return load_town(validate(Document(options, "o.yaml"), TownOptions), base_dir)
+    return load_town(validate(Document(options, "o.yaml"), TownOptions), Access(base_dir))
 
 
 def refused(base_dir: Path = Path(), /, **options: JsonValue) -> str:

@@ -40,6 +40,7 @@ from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import ArgumentError
 from townlet_core.jsonvalue import JsonValue
 from townlet_core.ports.hooks import AffordanceHooks
+from townlet_plugins.access import Access
 
 DEPARTURE_LEAD = 20
 MAX_LEAD = 240
@@ -110,7 +111,7 @@ class TownModel:
     def build(
         cls,
         options: TownOptions | Mapping[str, JsonValue] | None = None,
-        base_dir: Path | str | None = None,
+        access: Access | None = None,
         hooks: AffordanceHooks | None = None,
     ) -> "TownModel":
         """Load a town and compile it.
@@ -118,7 +119,7 @@ class TownModel:
         Args:
             options: the ``world.options`` of a config, validated or as a mapping of the same keys; the
                 default town when left out.
-            base_dir: folder that relative files in the options start from; left out: the working directory.
+            access: which files the options may name; those below the working directory when left out.
             hooks: what the manifest may name; nothing when left out.
 
         Raises:
@@ -126,7 +127,7 @@ class TownModel:
             ArgumentError: when ``options`` are neither options nor a mapping.
         """
         chosen = _validated({} if options is None else options)
-        plan = load_town(chosen, Path(base_dir or ""), hooks.active if hooks is not None else {})
+        plan = load_town(chosen, access or Access(Path()), hooks.active if hooks is not None else {})
         tables = _tables(plan, chosen)
         spec = _spec(plan, chosen)
         return cls(

@@ -5,7 +5,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -26,6 +25,7 @@ from townlet_core.dto.hook import HookStage
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import canonical_json
 from townlet_core.naming import nearest
+from townlet_plugins.access import Access
 
 RESIDENTS_PER_NORM: Final = 8
 _NORM: Final[Mapping[ObjectTypeName, int]] = {
@@ -177,22 +177,22 @@ class TownPlan:
 
 
 def load_town(
-    options: TownOptions, base_dir: Path, hooks: Mapping[str, frozenset[HookStage]] = MappingProxyType({})
+    options: TownOptions, access: Access, hooks: Mapping[str, frozenset[HookStage]] = MappingProxyType({})
 ) -> TownPlan:
     """Read the map and the manifest that the options name, and check all of it together.
 
     Args:
         options: the options of the town.
-        base_dir: folder that relative paths in them start from.
+        access: which files they may name; relative paths start in its folder.
         hooks: active hooks with the stages that they answer at, in the order of asking.
 
     Raises:
         ConfigError: for what is wrong in the options with keys relative to them; for what is wrong in a file
             with that file, its line and keys relative to it.
     """
-    text, document, rows, cols = _find_map(options, base_dir)
+    text, document, rows, cols = _find_map(options, access)
     district = read_district(text, document)
-    manifest = _find_manifest(options, base_dir, hooks)
+    manifest = _find_manifest(options, access, hooks)
     prices = base_prices(options.economy)
     names = load_names()
     _stop_on(
@@ -240,7 +240,7 @@ def _stop_on(*problems: Problem) -> None:
         raise ConfigError(*problems)
 
 
-def _find_map(options: TownOptions, base_dir: Path) -> tuple[MapText, Document, int, int]:
+def _find_map(options: TownOptions, access: Access) -> tuple[MapText, Document, int, int]:
     """Find the district's text, where it was written, and how many rows and columns of it make the town."""
     source, rows, cols = options.town, 1, 1
     key: KeyPath = ("town",)
@@ -249,17 +249,17 @@ def _find_map(options: TownOptions, base_dir: Path) -> tuple[MapText, Document, 
         key, source = ("town", "grid", "district"), source.grid.district
     if isinstance(source, MapText):
         return source, Document(None, "", at=key), rows, cols
-    document = read_document(find_file(source, SHIPPED_MAPS, base_dir, key))
+    document = read_document(find_file(source, SHIPPED_MAPS, access, key))
     return validate(document, MapText), document, rows, cols
 
 
 def _find_manifest(
-    options: TownOptions, base_dir: Path, hooks: Mapping[str, frozenset[HookStage]]
+    options: TownOptions, access: Access, hooks: Mapping[str, frozenset[HookStage]]
 ) -> Manifest:
     """Read the manifest and mark what the config enables."""
     source, key = options.affordances.manifest, ("affordances", "manifest")
     if isinstance(source, str):
-        path = find_file(source, SHIPPED_MANIFESTS, base_dir, key)
+        path = find_file(source, SHIPPED_MANIFESTS, access, key)
         data = read_text(path)
         document = parse_document(data, str(path))
         texts = validate(document, ManifestText).root

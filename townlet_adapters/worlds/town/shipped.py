@@ -8,6 +8,7 @@ from typing import Final
 from townlet_adapters.documents import KeyPath, spell_key
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.naming import nearest
+from townlet_plugins.access import Access
 
 _DATA: Final = Path(__file__).parent / "data"
 
@@ -22,21 +23,21 @@ def shipped_file(name: str) -> Path:
     return _DATA / f"{name}.yaml"
 
 
-def find_file(name: str, shipped: Mapping[str, str], base_dir: Path, key: KeyPath) -> Path:
+def find_file(name: str, shipped: Mapping[str, str], access: Access, key: KeyPath) -> Path:
     """Find the file that a config means: a shipped one by its name, else a path.
 
     Args:
         name: what the config says.
         shipped: names of shipped files.
-        base_dir: folder that a relative path starts from.
+        access: which files the config may read; a relative path starts in its folder.
         key: where the config says it.
 
     Raises:
-        ConfigError: when there is no such file.
+        ConfigError: when there is no such file, or the config may not read it.
     """
     if name in shipped:
         return shipped_file(shipped[name])
-    path = base_dir / name
+    path = access.file(name, spell_key(key))
     if not path.is_file():
         found = f"'{name}' is neither a shipped name nor a file ({path})"
         raise ConfigError(
