@@ -209,14 +209,14 @@ POLICY_BREACHES = {
     "dtype": (deciding(lambda a: ActionBatch(a.action, a.action)), "actions.target has format 'h'"),
     "goal": (
         deciding(lambda a: replace(a, context=replace(a.context, goal=readonly(array("i", [5, 5]), 2)))),
-        "has goal 5; the world has 1 fields",
+        "has goal 5; the world has 3 fields",
     ),
     "random": (
         broken_policy(begin=lambda self, spec, seed: FakePolicy.begin(self, spec, seed + next(BORN))),
         "a second policy with the same seed",
     ),
     "forgetful": (
-        broken_policy(export_state=lambda self: [0] * len(self._turns)),
+        broken_policy(export_state=lambda self: [turn ^ 1 for turn in self._turns]),
         "what it remembers belongs in SupportsState",
     ),
     "anonymous": (broken_policy(identity=PolicyIdentity("", "")), "identity.name is empty"),

@@ -44,6 +44,15 @@ class Remembering(FakePolicy):
         return super().decide(observation)
 
 
+class Needy(FakeWorld):
+    """A fake world that keeps the needs at the end of each tick."""
+
+    def step(self, actions, commands=()):
+        outcome = super().step(actions, commands)
+        self.needs = [*getattr(self, "needs", []), [list(row) for row in self._state.needs]]
+        return outcome
+
+
 def loop_of(world, *routes, policy=None, **options):
     return SimulationLoop(
         world, policy or FakePolicy(), RunIdentity(7), dispatcher=EventDispatcher(routes), **options
@@ -73,8 +82,8 @@ def float32(values):
 
 
 def test_what_is_told_after_a_tick_is_what_the_policy_is_shown_before_the_next():
-    policy = Remembering()
-    messages = told(FakeWorld(3), 9, policy)
+    policy, world = Remembering(), Needy(3)
+    messages = told(world, 9, policy)
     assert [message.tick for message in messages] == list(range(9))
     for message in messages[:-1]:
         seen = message.seen
@@ -85,7 +94,12 @@ def test_what_is_told_after_a_tick_is_what_the_policy_is_shown_before_the_next()
         columns = [float32(column) for column in seen.features.values()]
         assert columns == [list(column) for column in zip(*features, strict=True)]
         assert json.loads(json.dumps((seen.map, seen.mask))) == [maps, masks]
-        assert seen.reward == (AgentReward(0.0),) * 3
+        rewards = [each.total for each in seen.reward]
+        assert float32(rewards) == [
+            float32([0.5 * hunger + 0.25 * hygiene + 0.125 * energy])[0]
+            for hunger, hygiene, energy in world.needs[message.tick]
+        ]
+        assert len(set(rewards)) == 3
 
 
 def test_it_says_by_which_names_to_read_it_and_when_it_was():

@@ -1,4 +1,8 @@
-"""Small, honest stand-ins for the parts of a simulation: they keep the contracts and nothing else."""
+"""Fakes for the parts of a simulation: they keep the contracts and do little else.
+
+Rows of different slots, and of one slot in different ticks, hold different numbers everywhere: a test fails
+when code under test mixes up rows, columns or ticks.
+"""
 
 from array import array
 from collections.abc import Sequence
@@ -32,6 +36,11 @@ _DECAY: Final = (0.02, 0.01, 0.005)
 _GAIN: Final = 0.4
 _FULL: Final = 0.95
 _QUARREL: Final = 0.05
+_CHANNELS: Final = ("self", "others")
+_WINDOW: Final = 3
+_GREATEST_CELL: Final = 251  # a prime: rows of cells do not repeat soon
+_FIELDS: Final = ("home", "table", "bed")
+_REWARD_OF_NEED: Final = (0.5, 0.25, 0.125)
 _FEED: Final = CommandSpec(
     "feed",
     "admin",
@@ -60,9 +69,10 @@ class _WorldState:
 
 
 class FakeWorld:
-    """Residents whose needs fall and who can always eat, wash and sleep, one tick each.
+    """Residents whose needs fall and who can eat, wash and sleep, one tick each.
 
-    Sometimes two of them quarrel. Every day closes with its books. It is a whole ``WorldPort`` of its own,
+    Three of four residents find one of these taken in each tick. Sometimes two of them quarrel. Every day
+    closes with its books. It is a whole ``WorldPort`` of its own,
     so nothing of the town has to be compiled to try a loop, a policy or a sink.
     """
 
@@ -89,9 +99,9 @@ class FakeWorld:
             action_names=_ACTIONS,
             feature_names=_FEATURES,
             variant="flat",
-            map_channels=("self",),
-            map_window=1,
-            fields=("home",),
+            map_channels=_CHANNELS,
+            map_window=_WINDOW,
+            fields=_FIELDS,
             ticks_per_day=ticks_per_day,
             commands=(_FEED, _LOOK),
         )
@@ -137,7 +147,7 @@ class FakeWorld:
         capacity = self._spec.capacity
         return StepOutcome(
             observation=self._observe(),
-            reward=readonly(array("f", [0.0] * capacity), capacity),
+            reward=readonly(self._rewards(), capacity),
             terminated=readonly(array("B", [0] * capacity), capacity),
             truncated=readonly(array("B", [0] * capacity), capacity),
             events=tuple(events),
@@ -200,7 +210,7 @@ class FakeWorld:
     def _act(self, slot: int, action: int, events: list[Event]) -> str:
         """Let one resident do something and grow needier; gives the name of what was done."""
         needs = self._state.needs[slot]
-        done = action if 0 < action < len(_ACTIONS) and needs[action - 1] < _FULL else 0
+        done = action if 0 < action < len(_ACTIONS) and self._may(slot, action) else 0
         self._state.busy[slot] = done > 0
         if done:
             agent_id, thing, use = f"agent_{slot}", f"thing_{done}", _AFFORDANCES[done]
@@ -211,11 +221,30 @@ class FakeWorld:
         self._state.needs[slot] = [max(0.0, need - decay) for need, decay in zip(needs, _DECAY, strict=True)]
         return _ACTIONS[done]
 
+    def _may(self, slot: int, action: int) -> bool:
+        """Whether a resident needs what an action gives, and finds it free in this tick."""
+        taken = (slot + action + self._state.tick // 3) % len(_ACTIONS) == 0
+        return not taken and self._state.needs[slot][action - 1] < _FULL
+
     def _quarrel(self, events: list[Event]) -> None:
         state = self._state
         if self._spec.capacity > 1 and seeding.unit(state.seed, seeding.WORLD, state.tick, 0, 0) < _QUARREL:
             events.append(QueueConflict("agent_0", "agent_1", None, "jostle", 0, 0.75))
             events.append(RivalryEvents((RivalryEntry("agent_0", "agent_1", "jostle", 0.75),)))
+
+    def _rewards(self) -> "array[float]":
+        """Reward the living for the needs that they have satisfied."""
+        rewards = [
+            sum(need * weight for need, weight in zip(needs, _REWARD_OF_NEED, strict=True))
+            for needs in self._state.needs[: self._living()]
+        ]
+        return array("f", rewards + [0.0] * (self._spec.capacity - len(rewards)))
+
+    def _map_of(self, slot: int) -> list[int]:
+        """Return the cells around a resident: each channel, row and column of each tick is another number."""
+        cells = len(_CHANNELS) * _WINDOW * _WINDOW
+        first = 1 + cells * slot + 7 * self._state.tick
+        return [1 + (first + cell) % _GREATEST_CELL for cell in range(cells)]
 
     def _observe(self) -> ObservationBatch:
         capacity, living = self._spec.capacity, self._living()
@@ -224,22 +253,26 @@ class FakeWorld:
             lives, busy = slot < living, self._state.busy[slot]
             needs = self._state.needs[slot]
             features.extend([*needs, float(not busy), float(busy)] if lives else [0.0] * len(_FEATURES))
-            mask.extend([1, *(int(lives and need < _FULL) for need in needs)])
-            maps.append(int(lives))
+            mask.extend([1, *(int(lives and self._may(slot, a)) for a in range(1, len(_ACTIONS)))])
+            maps.extend(self._map_of(slot) if lives else [0] * (len(_CHANNELS) * _WINDOW * _WINDOW))
         flags = [int(slot < living) for slot in range(capacity)]
         return ObservationBatch(
             tick=self._state.tick,
-            map=readonly(maps, capacity, 1, 1, 1),
+            map=readonly(maps, capacity, len(_CHANNELS), _WINDOW, _WINDOW),
             features=readonly(features, capacity, len(_FEATURES)),
             mask=readonly(mask, capacity, len(_ACTIONS)),
             alive=readonly(array("B", flags), capacity),
-            serial=readonly(array("q", [slot * flag for slot, flag in enumerate(flags)]), capacity),
+            serial=readonly(array("q", [(2 * slot + 1) * flag for slot, flag in enumerate(flags)]), capacity),
             agent_ids=tuple(f"agent_{slot}" if flag else "" for slot, flag in enumerate(flags)),
         )
 
 
 class FakePolicy:
-    """Takes turns: each resident does the next thing that its mask allows. Keeps state on purpose."""
+    """Takes turns: each resident does the next thing that its mask allows.
+
+    Slots begin with different turns, and each has another goal, option and commitment. It keeps state, so
+    that a run that forgets to save it is noticed.
+    """
 
     def __init__(self, *, fail_at: int | None = None) -> None:
         """Build the policy; at tick ``fail_at`` it breaks with an error of no port."""
@@ -252,9 +285,9 @@ class FakePolicy:
         return PolicyIdentity("fake", "0" * 64)
 
     def begin(self, spec: WorldSpec, seed: int) -> None:
-        """Start with the seed's turn."""
-        self._actions = len(spec.action_names)
-        self._turns = [seed % self._actions] * spec.capacity
+        """Start with the seed's turn in slot 0, and with the turns that follow it in the others."""
+        self._actions, self._fields = len(spec.action_names), len(spec.fields)
+        self._turns = [(seed + slot) % self._actions for slot in range(spec.capacity)]
 
     def decide(self, observation: ObservationBatch) -> Decision:
         """Give everybody the next allowed action."""
@@ -267,13 +300,15 @@ class FakePolicy:
                 if observation.mask[slot, action]:
                     self._turns[slot] = action
                     break
-        nothing = readonly(array("i", [-1] * slots), slots)
+        goals = [(slot + observation.tick) % (self._fields + 1) - 1 for slot in range(slots)]
+        commitments = [(3 * slot + observation.tick) % 100 for slot in range(slots)]
         context = PolicyContext(
-            option=readonly(array("b", [-1] * slots), slots),
-            goal=nothing,
-            commit_remaining=readonly(array("h", [0] * slots), slots),
+            option=readonly(array("b", self._turns), slots),
+            goal=readonly(array("i", goals), slots),
+            commit_remaining=readonly(array("h", commitments), slots),
         )
-        return Decision(ActionBatch(readonly(array("h", self._turns), slots), nothing, context))
+        actions, targets = array("h", self._turns), array("i", range(slots))
+        return Decision(ActionBatch(readonly(actions, slots), readonly(targets, slots), context))
 
     def end(self) -> None:
         """Do nothing: there is nothing to release."""
