@@ -87,12 +87,15 @@ class Document:
         file: where it came from, as it is to be shown: a path or a name such as ``--set``.
         lines: line from 1 of each part, by its path; a part without an entry stands where its parent does.
         at: path of this value in a larger document; the keys of problems start with it.
+        quotable: whether messages may quote its values; not those of a file that a config names, which may be
+            a private file of the operator.
     """
 
     value: JsonValue
     file: str
     lines: Mapping[KeyPath, int] = field(default_factory=lambda: MappingProxyType({}))
     at: KeyPath = ()
+    quotable: bool = True
 
     def line_of(self, path: KeyPath) -> int | None:
         """Tell the line of a part or of the nearest part around it; None when no line is known."""
@@ -129,7 +132,7 @@ class Document:
             raise KeyError(spell_key(path))
         depth = len(path)
         lines = {known[depth:]: line for known, line in self.lines.items() if known[:depth] == path}
-        return Document(value, self.file, MappingProxyType(lines), (*self.at, *path))
+        return Document(value, self.file, MappingProxyType(lines), (*self.at, *path), self.quotable)
 
 
 def plain_document(value: object, name: str, at: KeyPath = ()) -> Document:
@@ -171,13 +174,17 @@ def _plain(value: object, whole: Document, path: KeyPath) -> JsonValue:
     raise ConfigError(whole.problem(path, found, allowed))
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path, *, quotable: bool = True) -> Document:
     """Read a file.
+
+    Args:
+        path: the file.
+        quotable: whether messages may quote its values.
 
     Raises:
         ConfigError: when it is missing, unreadable or ``parse_document`` refuses it.
     """
-    return parse_document(read_text(path), str(path))
+    return parse_document(read_text(path), str(path), quotable=quotable)
 
 
 def read_text(path: Path) -> bytes:
@@ -193,7 +200,7 @@ def read_text(path: Path) -> bytes:
         raise ConfigError(Problem("", found, "name a YAML file of at most 1 MiB", str(path))) from error
 
 
-def parse_document(text: str | bytes, file: str) -> Document:
+def parse_document(text: str | bytes, file: str, *, quotable: bool = True) -> Document:
     """Read one YAML document.
 
     Allowed are mappings with text keys, lists, and scalars: null, true, false, decimal whole numbers of 64
@@ -202,6 +209,7 @@ def parse_document(text: str | bytes, file: str) -> Document:
     Args:
         text: the document; bytes are UTF-8.
         file: its name in messages.
+        quotable: whether messages may quote its values.
 
     Raises:
         ConfigError: when the text is larger than ``MAX_BYTES``, nests deeper than ``MAX_DEPTH``, is not YAML,
@@ -213,7 +221,7 @@ def parse_document(text: str | bytes, file: str) -> Document:
         raise ConfigError(Problem("", f"larger than {MAX_BYTES} bytes", "at most 1 MiB is read", file, 1))
     try:
         data.decode("utf-8")
-        return _Reader(file).document(yaml.parse(data, Loader=CSafeLoader))
+        return _Reader(file, quotable=quotable).document(yaml.parse(data, Loader=CSafeLoader))
     except UnicodeDecodeError as error:
         line, found, allowed = _line_at(data, error.start), "not UTF-8 text", "write the file in UTF-8"
         raise ConfigError(Problem("", found, allowed, file, line)) from error
@@ -239,8 +247,9 @@ def _line_at(data: bytes, position: int) -> int:
 class _Reader:
     """Builds a value and its lines from parser events, in one pass and at most ``MAX_DEPTH`` calls deep."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, quotable: bool) -> None:
         self._file = file
+        self._quotable = quotable
         self._lines: dict[KeyPath, int] = {}
 
     def document(self, events: Iterator[yaml.Event]) -> Document:
@@ -252,19 +261,17 @@ class _Reader:
                     self._refuse((), event, "a second document", "one document to a file")
                 seen = True
                 value = self._value(next(events), (), events)
-        return Document(value, self._file, MappingProxyType(self._lines))
+        return Document(value, self._file, MappingProxyType(self._lines), quotable=self._quotable)
 
     def _value(self, event: yaml.Event, path: KeyPath, events: Iterator[yaml.Event]) -> JsonValue:
         """Build what starts with ``event``, taking the events that belong to it."""
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(
-                path, event, f"an alias (*{event.anchor})", "write the value out; aliases are not read"
-            )
+            self._refuse(path, event, "an alias", "write the value out; aliases are not read")
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # noqa: S101 - the parser's grammar
         if event.anchor is not None:
-            self._refuse(path, event, f"an anchor (&{event.anchor})", "leave it out; anchors are not read")
+            self._refuse(path, event, "an anchor", "leave it out; anchors are not read")
         if event.tag is not None:
-            self._refuse(path, event, f"a tag ({event.tag})", "leave it out; tags are not read")
+            self._refuse(path, event, "a tag", "leave it out; tags are not read")
         self._lines.setdefault(path, _line_of(event))
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
@@ -299,8 +306,7 @@ class _Reader:
             self._refuse(path, event, "a key that is not plain text", allowed)
         key = self._scalar(event, path)
         if not isinstance(key, str):
-            found = f"the key {event.value}, which is not text"
-            self._refuse(path, event, found, f'write it in quotes: "{event.value}"')
+            self._refuse(path, event, "a key that is not text", "write the key in quotes")
         return key
 
     def _scalar(self, event: yaml.ScalarEvent, path: KeyPath) -> JsonValue:
@@ -318,9 +324,9 @@ class _Reader:
             real = float(text)
             if math.isfinite(real):
                 return real
-            self._refuse(path, event, f"{text}, which a double cannot hold", "a finite number")
+            self._refuse(path, event, "a number that a double cannot hold", "a finite number")
         if _NOT_FINITE.fullmatch(text):
-            self._refuse(path, event, text, "a finite number")
+            self._refuse(path, event, "a number that is not finite", "a finite number")
         return text
 
     def _refuse(self, path: KeyPath, event: yaml.Event, found: str, allowed: str) -> NoReturn:

@@ -35,6 +35,16 @@ _TYPE_WORDS = MappingProxyType(
         "null": "null",
     }
 )
+_KINDS: Mapping[type, str] = MappingProxyType(
+    {
+        str: "text",
+        bool: "a truth value",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        type(None): "null",
+    }
+)
 _BOUNDS = MappingProxyType(
     {
         "minimum": " from {}",
@@ -94,6 +104,11 @@ def spell_value(value: object) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 
+def _spell(value: object, document: "Document") -> str:
+    """Spell a value that a document holds, or only its type where the value may not be quoted."""
+    return spell_value(value) if document.quotable else _KINDS.get(type(value), "a mapping")
+
+
 def _in_order(value: JsonValue) -> bytes:
     """Spell a value as JSON with its keys in the order of the text, which counts in maps."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=dict).encode()
@@ -143,7 +158,7 @@ def _problem_of(  # noqa: PLR0911 - one answer for each kind of mistake
         # The key that tells which branch is meant, such as ``use``; pydantic points at what holds it.
         tag, wrong = detail["ctx"]["discriminator"].strip("'"), detail["ctx"]["tag"]
         known = re.findall(r"'([^']*)'", detail["ctx"]["expected_tags"])
-        return document.problem((*path, tag), spell_value(wrong), nearest(wrong, known))
+        return document.problem((*path, tag), _spell(wrong, document), nearest(wrong, known))
     if kind == "union_tag_not_found":
         tag = detail["ctx"]["discriminator"].strip("'")
         return document.problem((*path, tag), "this key is missing", allowed)
@@ -151,8 +166,8 @@ def _problem_of(  # noqa: PLR0911 - one answer for each kind of mistake
         context = detail["ctx"]
         return document.problem((*path[:-1], context["key"]), context["found"], context["allowed"])
     if kind in ("value_error", "assertion_error"):
-        return document.problem(path, spell_value(detail["input"]), str(detail["ctx"]["error"]))
-    return document.problem(path, spell_value(detail["input"]), allowed)
+        return document.problem(path, _spell(detail["input"], document), str(detail["ctx"]["error"]))
+    return document.problem(path, _spell(detail["input"], document), allowed)
 
 
 def _written_path(detail: ErrorDetails, value: JsonValue) -> "KeyPath":

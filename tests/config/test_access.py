@@ -12,6 +12,7 @@ from townlet_adapters.composition import load_config
 from townlet_adapters.config.footprint import check_inputs
 from townlet_adapters.documents import Document
 from townlet_adapters.running import open_simulation, run
+from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.errors import ConfigError
 from townlet_plugins.access import Access, Allowed, Input
 
@@ -297,3 +298,41 @@ def test_a_reference_to_the_environment_is_limited_before_it_is_looked_up(folder
     unset = refusal(load_config, folder / "a.yaml")
     monkeypatch.setenv("OTHER", "localhost")
     assert refusal(load_config, folder / "a.yaml") == unset
+
+
+PRIVATE = {
+    "a token": "hunter2\n",
+    "a key": "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2hunter2\n-----END OPENSSH PRIVATE KEY-----\n",
+    "variables": "AWS_SECRET=hunter2\nexport B=hunter2\n",
+    "a mapping": "user: hunter2\nid: [hunter2]\nlegend: hunter2\n",
+    "a list": "- hunter2\n- {id: hunter2}\n",
+    "an alias": "password: *hunter2\n",
+    "an anchor": "password: &hunter2 x\n",
+    "a tag": "password: !hunter2 x\n",
+    "a number": "password: 1e999\nx: hunter2\n",
+    "a broken text": 'password: "hunter2\n',
+    "a tab": "a:\n\thunter2\n",
+    "a percent sign": "a: %hunter2\n",
+}
+
+
+@pytest.mark.parametrize("content", PRIVATE.values(), ids=PRIVATE)
+@pytest.mark.parametrize("option", ["town: private", "affordances: {manifest: private}"])
+def test_a_private_file_in_place_of_an_input_is_not_quoted(townlet, folder, content, option):
+    (folder / "private").write_text(content)
+    (folder / "a.yaml").write_text(HEAD + TOWN + option + "\n")
+    code, out, err = townlet("config", "check", str(folder / "a.yaml"))
+    assert (code, err) == (2, "")
+    assert all(line.startswith(f"{folder / 'private'}:") for line in out.splitlines())
+    for secret in ("hunter2", "1e999", "BEGIN"):
+        assert secret not in out
+
+
+def test_what_is_wrong_with_a_map_is_reported_by_its_kind(folder):
+    original = shipped_file("hamlet_24").read_text()
+    for value, kind in [("5", "a number"), ("true", "a truth value"), ("null", "null"), ("[]", "a list")]:
+        (folder / "m.yaml").write_text(re.sub(r"(?m)^id: .*$", f"id: {value}", original))
+        (folder / "a.yaml").write_text(HEAD + TOWN + "town: m.yaml\n")
+        assert f": id: {kind}; text" in refusal(load_config, folder / "a.yaml")
+    (folder / "m.yaml").write_text(re.sub(r"(?m)^agents: .*$", "agents: x", original))
+    assert ": agents: text; a whole number" in refusal(load_config, folder / "a.yaml")

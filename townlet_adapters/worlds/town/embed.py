@@ -17,7 +17,9 @@ def embed_files(options: TownOptions, access: Access) -> TownOptions:
     affordances = options.affordances
     if isinstance(affordances.manifest, str) and affordances.manifest not in SHIPPED_MANIFESTS:
         key: KeyPath = ("affordances", "manifest")
-        document = read_document(find_file(affordances.manifest, SHIPPED_MANIFESTS, access, key))
+        document = read_document(
+            find_file(affordances.manifest, SHIPPED_MANIFESTS, access, key), quotable=False
+        )
         texts = validate(document, ManifestText).root
         affordances = affordances.model_copy(update={"manifest": texts})
     town = options.town
@@ -32,4 +34,4 @@ def embed_files(options: TownOptions, access: Access) -> TownOptions:
 def _embedded_map(source: str | MapText, access: Access, key: KeyPath) -> str | MapText:
     if isinstance(source, MapText) or source in SHIPPED_MAPS:
         return source
-    return validate(read_document(find_file(source, SHIPPED_MAPS, access, key)), MapText)
+    return validate(read_document(find_file(source, SHIPPED_MAPS, access, key), quotable=False), MapText)

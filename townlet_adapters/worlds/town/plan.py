@@ -249,7 +249,7 @@ def _find_map(options: TownOptions, access: Access) -> tuple[MapText, Document, 
         key, source = ("town", "grid", "district"), source.grid.district
     if isinstance(source, MapText):
         return source, Document(None, "", at=key), rows, cols
-    document = read_document(find_file(source, SHIPPED_MAPS, access, key))
+    document = read_document(find_file(source, SHIPPED_MAPS, access, key), quotable=False)
     return validate(document, MapText), document, rows, cols
 
 
@@ -261,7 +261,7 @@ def _find_manifest(
     if isinstance(source, str):
         path = find_file(source, SHIPPED_MANIFESTS, access, key)
         data = read_text(path)
-        document = parse_document(data, str(path))
+        document = parse_document(data, str(path), quotable=False)
         texts = validate(document, ManifestText).root
     else:
         texts, document, data = source, Document(None, "", at=key), b""
