@@ -1,7 +1,7 @@
 """`townlet spool` on real outboxes, at rest and in use."""
 
 import json
-import sqlite3
+import os
 
 import pytest
 
@@ -83,19 +83,15 @@ def test_verify_says_ok(townlet, spool):
 
 
 def change_a_row(folder):
-    db = sqlite3.connect(max(folder.glob("segment-*.db")))
-    db.execute("UPDATE rows SET crc = crc + 1 WHERE sequence = 90")
-    db.commit()
-    db.close()
+    path = max(folder.glob("segment-*.rows"))
+    content = path.read_bytes()
+    at = content.index(b'"n":90,')
+    path.write_bytes(content[:at] + b'"n":91,' + content[at + 7 :])
 
 
 def drop_the_end(folder):
-    db = sqlite3.connect(min(folder.glob("segment-*.db")))
-    (last,) = db.execute("SELECT max(sequence) FROM rows").fetchone()
-    db.execute("DELETE FROM rows WHERE sequence = ?", (last,))
-    db.execute("DELETE FROM commits WHERE last = ?", (last,))
-    db.commit()
-    db.close()
+    path = min(folder.glob("segment-*.rows"))
+    os.truncate(path, path.stat().st_size - 500)
 
 
 def overwrite(name, data):
@@ -115,31 +111,19 @@ def remove(name):
 @pytest.mark.parametrize(
     ("change", "told", "lost"),
     [
-        (
-            change_a_row,
-            "row 90 is not what was committed, or one before it is missing; its rows from there",
-            True,
-        ),
-        (drop_the_end, "ends at row", True),
-        (
-            overwrite("*.db", b"x" * 9000),
-            "file is not a database; its rows from there on will be declared lost",
-            True,
-        ),
-        (remove("*.db"), "cannot be opened", True),
-        (
-            overwrite("*.label", b"x"),
-            "is missing or cannot be read; the next start asks the segment itself",
-            False,
-        ),
-        (remove("*.label"), "is missing or cannot be read; the next start asks the segment itself", False),
+        (change_a_row, "1 rows between 90 and 90 are damaged or gone; what was not acknowledged", True),
+        (drop_the_end, "ends before row", True),
+        (overwrite("*.rows", b"x" * 9000), "holds nothing that can be read; its rows will be", True),
+        (remove("*.rows"), "ends before row", True),
+        (overwrite("*.label", b"x"), "what other files know of the segment is used", False),
+        (remove("*.label"), "has no label; what other files know of the segment is used", False),
         (
             overwrite("control", b"x" * 4096),
             "is not a control page; the next start uses what the segments know",
             False,
         ),
     ],
-    ids=["row", "tail", "database", "no database", "label", "no label", "control"],
+    ids=["row", "tail", "rows", "no rows", "label", "no label", "control"],
 )
 def test_what_is_wrong_is_told_and_what_will_come_of_it(townlet, spool, change, told, lost):
     change(spool / "tcp-1")
@@ -164,24 +148,31 @@ def test_an_outbox_in_use_is_listed_and_neither_read_nor_disturbed(townlet, tmp_
     for word in ("verify", "export"):
         code, out, err = townlet("spool", word, str(tmp_path / "spool"))
         assert (code, out) == (2, "")
-        assert "a run holds this outbox" in err
+        assert "a run uses this outbox" in err
         assert "townlet spool ls" in err
     outbox.commit([Row(200, b"{}\n")], ())
     assert outbox.stats().events == 71
     outbox.close()
 
 
-def test_a_log_that_a_kill_left_is_read_from_a_copy(townlet, tmp_path):
-    outbox = filled(tmp_path / "live")
-    for path in (tmp_path / "live").iterdir():
-        (tmp_path / "killed").mkdir(exist_ok=True)
-        (tmp_path / "killed" / path.name).write_bytes(path.read_bytes())
-    outbox.close()
-    assert max((tmp_path / "killed").glob("*-wal")).stat().st_size
-    before = contents(tmp_path / "killed")
-    assert numbers(townlet("spool", "export", str(tmp_path / "killed"))[1]) == list(range(30, 100))
-    assert townlet("spool", "verify", str(tmp_path / "killed"))[0] == 0
-    assert contents(tmp_path / "killed") == before
+@pytest.mark.parametrize("words", [("ls",), ("verify",), ("export",), ("send",)])
+def test_an_outbox_that_is_a_link_is_refused(townlet, spool, tmp_path, words):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "tcp-1").symlink_to(spool / "tcp-1")
+    config = [str(tmp_path / "none.yaml")] if words == ("send",) else []
+    for folder in (tmp_path / "other", tmp_path / "other" / "tcp-1"):
+        code, out, err = townlet("spool", *words, str(folder), *config)
+        assert (code, out) == (2, "")
+        assert f"{tmp_path / 'other' / 'tcp-1'}: is a link or not a folder" in err
+
+
+@pytest.mark.parametrize("words", [("ls",), ("verify",), ("export",), ("send",)])
+def test_an_outbox_that_others_can_write_to_is_refused(townlet, spool, tmp_path, words):
+    (spool / "tcp-1").chmod(0o770)
+    config = [str(tmp_path / "none.yaml")] if words == ("send",) else []
+    code, out, err = townlet("spool", *words, str(spool), *config)
+    assert (code, out) == (2, "")
+    assert "other users can write to it; run chmod go-w" in err
 
 
 @pytest.mark.parametrize("word", ["ls", "verify", "export"])
@@ -191,7 +182,7 @@ def test_a_folder_that_is_none_is_told_in_a_line(townlet, tmp_path, word):
     assert err == f"error: {tmp_path / 'nowhere'}: there is no such folder\n"
     code, out, err = townlet("spool", word, str(tmp_path))
     assert (code, out) == (2, "")
-    assert "is no outbox and holds none" in err
+    assert "is not an outbox and has none in it" in err
 
 
 def test_a_target_that_cannot_be_written_is_told_in_a_line(townlet, spool, tmp_path):

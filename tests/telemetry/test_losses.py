@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.telemetry.delivering import (
@@ -88,6 +88,7 @@ def test_memory_stays_bounded_however_the_reasons_alternate():
     assert sum(len(loss.ranges) for loss in told) < 3 * 8192 + 3
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(st.sampled_from(["superseded", "base_lost", "buffer_full"]), st.integers(1, 4))

@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from contextlib import closing
 
 import pytest
 
@@ -24,8 +23,8 @@ from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.delivery.courier import NETWORK
 from townlet_adapters.telemetry.delivery.errands import Mail, Sending
 from townlet_adapters.telemetry.spool.base import OutboxLimits, Row
+from townlet_adapters.telemetry.spool.frames import ROW, read_frames
 from townlet_adapters.telemetry.spool.outbox import Outbox
-from townlet_adapters.telemetry.spool.segment import connect
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
 from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_core.dto.frame import StateFrame, TownFrame
@@ -325,9 +324,11 @@ def test_a_damaged_segment_is_counted_by_its_rows_and_not_by_the_holes_between_t
     await_status(sink, lambda status: status.buffered == 0)
     sink.emit(fact())  # begins a segment, so that those before it are closed
     await_status(sink, lambda status: status.buffered == 0)
-    for path in sorted(outbox.folder.glob("segment-*.db")):
-        with closing(connect(path, "ro")) as database:
-            ((rows, oldest),) = database.execute("SELECT count(*), min(sequence) FROM rows")
+    for path in sorted(outbox.folder.glob("segment-*.rows")):
+        with path.open("rb") as file:
+            frames = read_frames(file.fileno(), 0, path.stat().st_size, int(path.stem[-8:]))
+            numbers = [frame.sequence for frame in frames if frame.kind == ROW]
+        rows, oldest = len(numbers), min(numbers)
         if oldest:
             break
     assert oldest > 1  # what was shed would have stood before it, in this segment

@@ -156,7 +156,7 @@ def _describe(shown: inspect.Look) -> dict[str, JsonValue]:
         "sources": list(shown.sources),
         "events": control.waiting if control is not None else None,
         "bytes": shown.bytes,
-        "segments": len({each.number for each in shown.segments}),
+        "segments": shown.segments,
         "oldest_age_s": round(age, 1) if control is not None else None,
         "quarantined": shown.quarantined,
     }

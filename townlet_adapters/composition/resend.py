@@ -56,7 +56,7 @@ def open_outboxes(
                 found = f"no sink has the outbox {outbox.name}"
                 raise ConfigError(Problem("telemetry.sinks", found, known, str(file)))
             path = kept[outbox.name]
-            there = Override((*path, "options", _SPOOL), str(outbox.resolve().parent), "DIR")
+            there = Override((*path, "options", _SPOOL), str(outbox.absolute().parent), "DIR")
             moved = load_config(file, (*overrides, there), allowed)
             (choice,) = (each for each in moved.sinks if each.path == path)
             at_sink = replace(make_context(moved, None), producer=int(outbox.name.rpartition("-")[2]))

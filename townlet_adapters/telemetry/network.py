@@ -1,4 +1,4 @@
-"""The sinks that reach over a network, put together; this brings ssl, h11 and sqlite3."""
+"""The sinks that reach over a network, put together; this brings ssl and h11."""
 
 from pathlib import Path
 from typing import Final

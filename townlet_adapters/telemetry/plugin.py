@@ -69,13 +69,13 @@ def build_file_sink(options: FileOptions, context: BuildContext) -> DeliveringSi
 
 def build_tcp_sink(options: TcpOptions, context: BuildContext) -> DeliveringSink:
     """Make the sink that sends to a collector; see ``network.tcp_sink``."""
-    from townlet_adapters.telemetry.network import tcp_sink  # noqa: PLC0415 - brings ssl, h11 and sqlite3
+    from townlet_adapters.telemetry.network import tcp_sink  # noqa: PLC0415 - brings ssl and h11
 
     return tcp_sink(options, context)
 
 
 def build_http_sink(options: HttpOptions, context: BuildContext) -> DeliveringSink:
     """Make the sink that posts to a receiver; see ``network.http_sink``."""
-    from townlet_adapters.telemetry.network import http_sink  # noqa: PLC0415 - brings ssl, h11 and sqlite3
+    from townlet_adapters.telemetry.network import http_sink  # noqa: PLC0415 - brings ssl and h11
 
     return http_sink(options, context)

@@ -87,7 +87,7 @@ def has_events(rig):
 
 
 def has_outbox(rig):
-    return lambda: any(path.stat().st_size > 60_000 for path in rig.outbox().glob("*.db-wal"))
+    return lambda: any(path.stat().st_size > 60_000 for path in rig.outbox().glob("*.rows"))
 
 
 def assert_law(told):

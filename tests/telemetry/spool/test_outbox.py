@@ -18,7 +18,6 @@ from tests.telemetry.spool.town import LIMITS, Town, line_of, read_all
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.spool import inspect
 from townlet_adapters.telemetry.spool.base import PROCESS_DIED, Loss, OutboxLimits, Row
-from townlet_adapters.telemetry.spool.folder import LONGEST_PATH
 from townlet_adapters.telemetry.spool.outbox import Outbox
 from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.errors import ContractError, OutputError
@@ -81,7 +80,7 @@ def test_the_older_source_leaves_first_and_its_files_with_it(begun, tmp_path):
     second.commit([Row(0, b"{}\n")], ())
     assert second.acknowledge("b", 0) == 0
     assert read_all(second) == [*(("a", number) for number in range(40)), ("b", 0)]
-    assert len(list((tmp_path / "outbox").glob("*.db"))) == 1
+    assert len(list((tmp_path / "outbox").glob("*.rows"))) == 1
 
 
 def test_a_source_comes_once(begun, tmp_path):
@@ -198,7 +197,7 @@ def test_a_second_process_is_kept_out(begun, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "control", "lock", "segment-00000001.db", "segment-00000001.label", "quarantine"]
+    "name", ["", "control", "lock", "segment-00000001.rows", "segment-00000001.label", "quarantine"]
 )
 def test_links_are_refused_and_what_they_lead_to_is_left_alone(tmp_path, name):
     real = tmp_path / "elsewhere"
@@ -213,39 +212,6 @@ def test_links_are_refused_and_what_they_lead_to_is_left_alone(tmp_path, name):
     with pytest.raises(OutputError, match="link"):
         Outbox(folder, LIMITS, SystemClock()).open("a")
     assert real.is_dir() or real.read_bytes() == b"precious"
-
-
-def path_of(root, size):
-    """Give a path below ``root`` that has so many bytes; its names are not ASCII."""
-    path = root
-    while (rest := size - len(os.fsencode(path))) > 200:
-        path /= "ü" * 80
-    return path / ("é" * ((rest - 1) // 2) + "e" * ((rest - 1) % 2))
-
-
-def test_the_longest_path_that_is_taken_can_be_used(begun, tmp_path):
-    outbox = begun(folder=path_of(tmp_path, LONGEST_PATH))
-    outbox.commit(rows_of(0, 5), ())
-    outbox.close()
-    assert len(read_all(begun("b", path_of(tmp_path, LONGEST_PATH)))) == 5
-
-
-@pytest.mark.parametrize("size", [LONGEST_PATH + 1, 900, 5000])
-def test_a_path_that_is_too_long_is_refused_with_its_measure(tmp_path, size):
-    with pytest.raises(OutputError) as refused:
-        Outbox(path_of(tmp_path, size), LIMITS, SystemClock()).open("a")
-    assert "the path is too long for an outbox" in str(refused.value)
-    assert f"it has {size} bytes, and SQLite can open what lies in one of at most 484" in str(refused.value)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_link_to_a_path_that_is_too_long_does_not_make_it_shorter(tmp_path):
-    real = path_of(tmp_path, LONGEST_PATH)
-    real.mkdir(parents=True)
-    (tmp_path / "short").symlink_to(real)
-    with pytest.raises(OutputError, match="the path is too long"):
-        Outbox(tmp_path / "short" / "tcp-1", LIMITS, SystemClock()).open("a")
-    assert list(real.iterdir()) == []
 
 
 def test_foreign_files_are_left_alone(begun, tmp_path):
@@ -279,15 +245,17 @@ def with_version(page, version):
 def test_an_outbox_of_a_newer_version_is_refused_and_left_as_it_is(begun, tmp_path):
     begun().close()
     control = tmp_path / "outbox" / "control"
-    control.write_bytes(with_version(control.read_bytes(), 2))
+    control.write_bytes(with_version(control.read_bytes(), 3))
     before = {path.name: path.read_bytes() for path in (tmp_path / "outbox").iterdir()}
-    with pytest.raises(OutputError, match="holds an outbox of format 2"):
+    with pytest.raises(OutputError, match="holds an outbox of format 3"):
         Outbox(tmp_path / "outbox", LIMITS, SystemClock()).open("b")
     assert {path.name: path.read_bytes() for path in (tmp_path / "outbox").iterdir()} == before
 
 
 def test_a_segment_of_a_newer_version_is_refused(begun, tmp_path):
-    begun().close()
+    outbox = begun()
+    outbox.commit(rows_of(0, 1), ())
+    outbox.close()
     path = tmp_path / "outbox" / "segment-00000001.label"
     body = b"9 " + path.read_bytes().split(b" ", 3)[3].removesuffix(b"\n")
     path.write_bytes(b"townlet-outbox %08x %s\n" % (zlib.crc32(body), body))
@@ -302,7 +270,7 @@ def test_a_control_page_of_an_older_version_is_unknown(begun, tmp_path, caplog):
     control = tmp_path / "outbox" / "control"
     control.write_bytes(with_version(control.read_bytes(), 0))
     assert read_all(begun("b")) == [("a", number) for number in range(4)]
-    assert "has the format 0, not 1" in caplog.text
+    assert "has the format 0; known: 1 to 2" in caplog.text
 
 
 def test_a_child_of_a_fork_touches_nothing(begun, tmp_path):
@@ -395,13 +363,6 @@ def backlog(folder):
     return town
 
 
-def told_of_gaps(folder):
-    """What ``townlet spool`` says of segments that are not there."""
-    problems = inspect.verify(folder)
-    list(inspect.export(folder, problems, everything=True))
-    return [each for each in problems if "is not there" in each]
-
-
 def test_runs_that_do_nothing_behind_a_backlog_leave_nothing(tmp_path):
     town = backlog(tmp_path / "outbox")
     town.start()  # declares what was shed
@@ -409,7 +370,7 @@ def test_runs_that_do_nothing_behind_a_backlog_leave_nothing(tmp_path):
     for _ in range(30):
         town.outbox.close()
         town.start()
-        assert town.outbox.stats().segments == 3
+        assert town.outbox.stats().segments == 2
         kept.add(len(list(town.folder.iterdir())))
     assert len(kept) == 1
     town.drain()
@@ -418,7 +379,7 @@ def test_runs_that_do_nothing_behind_a_backlog_leave_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("emitted", [0, 4], ids=["nothing emitted", "nothing committed"])
-def test_a_kill_at_each_step_of_a_start_that_removes_those_without_rows(tmp_path, emitted, caplog):
+def test_a_kill_at_each_step_of_a_start_loses_nothing_and_leaves_nothing(tmp_path, emitted, caplog):
     town = backlog(tmp_path / "outbox")
     steps = 0
     while True:
@@ -427,9 +388,10 @@ def test_a_kill_at_each_step_of_a_start_that_removes_those_without_rows(tmp_path
         town.die()
         if not town.die_starting(steps):
             break
-        assert told_of_gaps(town.folder) == []
+        assert inspect.verify(town.folder) == []
         steps += 1
-    assert steps > 10  # those of a start are six, and five files are removed
+    # A page is unlinked, opened and renamed; with something to declare, so is a label, and rows are opened.
+    assert steps >= (5 if emitted else 2)
     assert inspect.verify(town.folder) == []
     town.start()
     town.outbox.close()
@@ -443,7 +405,7 @@ def test_a_kill_at_each_step_of_a_start_that_removes_those_without_rows(tmp_path
     town.outbox.close()
 
 
-@pytest.mark.parametrize("ending", ["db", "label"])
+@pytest.mark.parametrize("ending", ["rows", "label"])
 def test_what_those_without_rows_told_of_is_told_by_the_next_one(tmp_path, ending):
     town = backlog(tmp_path / "outbox")
     for _ in range(3):

@@ -37,7 +37,7 @@ def ranges_of(*pairs):
     return RangeSet(pairs)
 
 
-STEPS = frozenset({"open", "os.remove", "os.rename", "sqlite3.connect"})
+STEPS = frozenset({"open", "os.remove", "os.rename", "os.truncate"})
 COMPLETE, BEFORE_COMMIT, AFTER_COMMIT, WENT_WRONG = range(4)
 
 

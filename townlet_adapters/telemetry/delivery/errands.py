@@ -153,9 +153,14 @@ class Commit(_FromBuffer):
 
     def carry(self, batch: Batch) -> int:
         """Commit, all or nothing."""
-        self._outbox.commit(
-            [Row(*row) for row in zip(batch.sequences, batch.lines, strict=True)], self._undeclared
-        )
+        try:
+            self._outbox.commit(
+                [Row(*row) for row in zip(batch.sequences, batch.lines, strict=True)], self._undeclared
+            )
+        finally:
+            found = self._outbox.take_losses()
+            with self._intake.lock:
+                self._intake.note_found(found)
         return len(batch.lines)
 
     def settle(self, batch: Batch, count: int) -> None:
@@ -233,6 +238,7 @@ class Mail:
             last = self._users == 0
         if last:
             self._outbox.close()
+            self._intake.count_lost_at_close(self._outbox.take_losses())
 
 
 class Sending:
@@ -265,9 +271,7 @@ class Sending:
             batch = self._outbox.read(min(most, BATCH_EVENTS), BATCH_BYTES)
             found = self._outbox.take_losses()
             with intake.lock:
-                if found:
-                    intake.found_lost += found
-                    intake.wake()
+                intake.note_found(found)
                 batch = self._accounted_for(batch)
                 if batch is not None:
                     return batch

@@ -19,7 +19,7 @@ from townlet_adapters.telemetry.envelope import (
     Speller,
     seal,
 )
-from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Loss
+from townlet_adapters.telemetry.spool.base import OUTBOX_REMOVED, Loss
 from townlet_adapters.telemetry.streams import Strand
 from townlet_adapters.telemetry.transports.base import INTERRUPTED
 from townlet_core.dto.frame import StateFrame
@@ -415,11 +415,31 @@ class Intake:
             self.losses.note(loss.reason, loss.ranges, loss.source)
             if loss.source == self.source:
                 self.cut_strands()
-                if loss.reason == SEGMENT_DAMAGED:
-                    # By rows, since its ranges may name again what was shed between them. What class a row
-                    # had is gone with it; most are facts.
-                    self.account.spooled -= loss.rows
-                    self.account.dropped[SEGMENT_DAMAGED, Shedding.NORMAL] += loss.rows
+                self._count_lost_rows(loss)
+
+    def _count_lost_rows(self, loss: Loss) -> None:
+        """Count by rows, since the ranges may name again what was shed between them.
+
+        The class of a row is lost with it; most are facts.
+        """
+        if loss.rows:
+            self.account.spooled -= loss.rows
+            self.account.dropped[loss.reason, Shedding.NORMAL] += loss.rows
+
+    def count_lost_at_close(self, found: Sequence[Loss]) -> None:
+        """Count what the outbox found lost when it was closed; the next run declares it."""
+        with self.lock:
+            for loss in found:
+                if self.phase != "closed" and loss.source == self.source:
+                    self._count_lost_rows(loss)
+
+    def note_found(self, found: Sequence[Loss]) -> None:
+        """Keep what the outbox found lost for the committer to account for; with the lock held."""
+        if found:
+            self.found_lost += found
+            if any(loss.reason == OUTBOX_REMOVED for loss in found):
+                self.note_fault(OUTBOX_REMOVED, f"{OUTBOX_REMOVED}: the outbox was removed while it was used")
+            self.wake()
 
     def _declare_losses(self) -> None:
         """Put records of what was lost into the buffer; with the lock held."""

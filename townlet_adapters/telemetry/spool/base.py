@@ -8,18 +8,39 @@ from townlet_adapters.telemetry.ranges import Range, RangeSet
 
 PROCESS_DIED: Final = "process_died"
 SEGMENT_DAMAGED: Final = "segment_damaged"
+OUTBOX_REMOVED: Final = "outbox_removed"
 
 
 class Row(NamedTuple):
-    """One line that waits.
+    """One event that waits.
 
     Attributes:
         sequence: its number within its source.
-        line: the envelope with its newline.
+        line: its envelope, ending in a newline.
     """
 
     sequence: int
     line: bytes
+
+
+class Before(NamedTuple):
+    """The segment with rows that comes before, as it was when the next one began.
+
+    Attributes:
+        number: its place in the order of segments.
+        source: source of its rows.
+        base: position in the queue of that source's number 0.
+        first: its rows have this number or higher ones.
+        end: its rows have lower numbers than this.
+        events: how many rows it holds.
+    """
+
+    number: int
+    source: str
+    base: int
+    first: int
+    end: int
+    events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +48,11 @@ class Loss:
     """Numbers of one source that will never be delivered, and why.
 
     Attributes:
-        source: whose numbers.
-        reason: ``process_died``, ``segment_damaged``, or one by which a sink counts what it dropped.
+        source: source of the numbers.
+        reason: ``process_died``, ``segment_damaged``, ``outbox_removed``, or a reason for which a sink drops.
         ranges: the numbers, ascending, not empty.
-        rows: how many rows of the outbox's own source, committed and not acknowledged, went with them; what
-            else the ranges name was no row, or had been declared by one that went.
+        rows: how many rows of the running source, committed and not acknowledged, were lost. The ranges may
+            name more numbers: those that were dropped before, or that a lost row declared.
     """
 
     source: str
@@ -41,12 +62,12 @@ class Loss:
 
     @classmethod
     def of(cls, source: str, reason: str, numbers: Iterable[tuple[int, int]]) -> "Loss":
-        """Make one from ranges in any order."""
+        """Make a loss from ranges in any order."""
         return cls(source, reason, tuple(RangeSet(numbers)))
 
     @property
     def count(self) -> int:
-        """How many numbers that are."""
+        """Count the numbers."""
         return sum(last - first + 1 for first, last in self.ranges)
 
 
@@ -55,11 +76,41 @@ class OutboxLimits:
     """How much an outbox may hold, and what its content survives.
 
     Attributes:
-        bytes: most bytes of segments on the disk; quarantined ones have a bound of their own.
-        segment_bytes: size at which a new segment is begun; at most an eighth of ``bytes`` is used.
-        durability: ``process``: what was committed survives ``kill -9``; ``power``: the loss of power, too.
+        bytes: most bytes of segments on the disk, without those in quarantine.
+        segment_bytes: size at which the next segment begins; at most an eighth of ``bytes``.
+        durability: ``process``: committed rows survive ``kill -9``; ``power``: they survive a power cut, too.
     """
 
     bytes: int = 1 << 30
     segment_bytes: int = 64 << 20
     durability: Literal["process", "power"] = "process"
+
+
+def each_once(losses: Iterable[Loss]) -> tuple[Loss, ...]:
+    """Join losses by source and reason; a number that several name stays with the first of them."""
+    named: dict[str, RangeSet] = {}
+    joined: dict[tuple[str, str], RangeSet] = {}
+    for loss in losses:
+        before = named.setdefault(loss.source, RangeSet())
+        into = joined.setdefault((loss.source, loss.reason), RangeSet())
+        for first, last in loss.ranges:
+            for new in before.holes(first, last):
+                into.add(new.first, new.last)
+            before.add(first, last)
+    return tuple(Loss.of(source, reason, numbers) for (source, reason), numbers in joined.items() if numbers)
+
+
+def without(losses: Iterable[Loss], known: Iterable[Loss]) -> tuple[Loss, ...]:
+    """Return the losses without the numbers that others name already."""
+    numbers: dict[str, RangeSet] = {}
+    for loss in known:
+        held = numbers.setdefault(loss.source, RangeSet())
+        for first, last in loss.ranges:
+            held.add(first, last)
+    rest: list[Loss] = []
+    for loss in losses:
+        held = numbers.get(loss.source, RangeSet())
+        left = [hole for first, last in loss.ranges for hole in held.holes(first, last)]
+        if left:
+            rest.append(Loss.of(loss.source, loss.reason, left))
+    return tuple(rest)

@@ -1,69 +1,51 @@
-"""One page of memory that the file system keeps: what was emitted and what is settled, however we end.
+"""The control page of an outbox: how many numbers the newest source gave, and what was acknowledged.
 
     0     8        12    16     24      26
-    magic version  crc   base   length  source ...          who: checked as a whole, replaced as a whole
+    magic version  crc   base   length  JSON ...        checked as a whole, replaced as a whole
     2048  2056     2064     2072
-    emitted settled waiting oldest                          counters: 48 bits of number, 16 bits of check each
+    emitted settled waiting oldest                      counters: 48 bits of number, 16 bits of check each
 
-A counter is stored by one aligned 8-byte store, which no kill can cut in two; its check tells it from
-anything else that may come to stand there.
+A counter is written by one ``pwrite`` within one page of memory, so a kill leaves the old or the new value.
+The file is never mapped: a process that maps a file dies when somebody truncates it.
 """
 
-import mmap
+import json
 import os
 import struct
 import zlib
-from enum import IntEnum
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-CONTROL_FILE: Final = "control"
-VERSION: Final = 1
+from townlet_adapters.telemetry.spool.base import Before
+from townlet_adapters.telemetry.spool.folder import CONTROL_FILE, FORMAT, Folder, is_at, write_at
 
 _MAGIC: Final = b"TWNOUTBX"
 _SIZE: Final = 4096
 _HEADER: Final = struct.Struct("<8sIIQH")
 _CHECKED: Final = struct.Struct("<IQH")
-_FIRST_CELL: Final = 256
-_LONGEST_SOURCE: Final = 1024
+_COUNTERS: Final = struct.Struct("<4Q")
+_EMITTED: Final = 2048
+_SETTLED: Final = _EMITTED + 8
 
 _NUMBER: Final = (1 << 48) - 1
 _SPREAD: Final = (
-    0x9E3779B97F4A7C15  # no sixteen equal bits in a row: a flipped bit of a number shows in its check
+    0x9E3779B97F4A7C15  # has no long run of equal bits, so a flipped bit of a number changes its check
 )
 _SALT: Final = 0xA5C3  # a page of zeros holds no counter
 
 
-class Cell(IntEnum):
-    """Which counter; ``SETTLED`` is a position in the queue, ``OLDEST`` milliseconds since 1970."""
-
-    EMITTED = _FIRST_CELL
-    SETTLED = _FIRST_CELL + 1
-    WAITING = _FIRST_CELL + 2
-    OLDEST = _FIRST_CELL + 3
-
-
-def sealed(number: int) -> int:
-    """Join a number with its check."""
-    return number | ((number * _SPREAD >> 48 & 0xFFFF) ^ _SALT) << 48
-
-
-def unsealed(word: int) -> int | None:
-    """Give the number back; None when the word was made by nobody."""
-    number = word & _NUMBER
-    return number if sealed(number) == word else None
-
-
 class Control(NamedTuple):
-    """What a control page says.
+    """The content of a control page.
 
     Attributes:
-        source: whose numbers.
+        source: the newest source.
         base: position in the queue of its number 0.
-        emitted: numbers below this were given; None when that cannot be told.
-        settled: everything before this position was acknowledged; None when that cannot be told.
-        waiting: rows that waited when the page was last touched; for people.
+        emitted: numbers below this were given; None when the counter is damaged.
+        settled: everything before this position was acknowledged; None when the counter is damaged.
+        waiting: rows that waited when the page was last written; for people.
         oldest: when the oldest of them was committed, in seconds since 1970; for people.
+        before: the latest segment with rows of an earlier source; None when there was none.
     """
 
     source: str
@@ -72,13 +54,14 @@ class Control(NamedTuple):
     settled: int | None
     waiting: int = 0
     oldest: float = 0.0
+    before: Before | None = None
 
 
-class UnreadableControlError(Exception):
-    """A control page does not say anything.
+class UnreadableError(Exception):
+    """A control page or label cannot be read.
 
     Attributes:
-        version: the format of a page of ours that is only too new or too old; otherwise None.
+        version: its format, when that is the reason; otherwise None.
     """
 
     def __init__(self, message: str, version: int | None = None) -> None:
@@ -88,10 +71,10 @@ class UnreadableControlError(Exception):
 
 
 def read_control(folder: Path) -> Control | None:
-    """Read the page of an outbox; None when there is none.
+    """Read the control page of an outbox; None when there is none.
 
     Raises:
-        UnreadableControlError: when it says nothing.
+        UnreadableError: when it does not hold what was written.
         OSError: when it cannot be read, or is a link.
     """
     try:
@@ -99,77 +82,141 @@ def read_control(folder: Path) -> Control | None:
     except FileNotFoundError:
         return None
     try:
-        page = os.pread(fd, _SIZE + 1, 0)
+        return _parse(os.pread(fd, _SIZE + 1, 0))
     finally:
         os.close(fd)
-    return _parsed(page)
 
 
-def _parsed(page: bytes) -> Control:
+def _parse(page: bytes) -> Control:
     if len(page) < _HEADER.size or not page.startswith(_MAGIC):
-        raise UnreadableControlError("is not a control page")
+        raise UnreadableError("is not a control page")
     _, version, crc, base, length = _HEADER.unpack_from(page)
-    source = page[_HEADER.size : _HEADER.size + length]
-    if zlib.crc32(_CHECKED.pack(version, base, length) + source) != crc:
-        raise UnreadableControlError("does not match its checksum")
-    if version != VERSION:
-        raise UnreadableControlError(f"has the format {version}, not {VERSION}", version)
-    if len(page) != _SIZE or length > _LONGEST_SOURCE:
-        raise UnreadableControlError(f"has {len(page)} bytes, not {_SIZE}")
-    words = struct.unpack_from("=4Q", page, _FIRST_CELL * 8)
-    emitted, settled, waiting, oldest = map(unsealed, words)
-    return Control(
-        source.decode(errors="replace"), base, emitted, settled, waiting or 0, (oldest or 0) / 1000
-    )
+    content = page[_HEADER.size : _HEADER.size + length]
+    if zlib.crc32(_CHECKED.pack(version, base, length) + content) != crc:
+        raise UnreadableError("does not match its checksum")
+    if not 1 <= version <= FORMAT:
+        raise UnreadableError(f"has the format {version}; known: 1 to {FORMAT}", version)
+    if len(page) != _SIZE:
+        raise UnreadableError(f"has {len(page)} bytes, not {_SIZE}")
+    emitted, settled, waiting, oldest = map(_checked, _COUNTERS.unpack_from(page, _EMITTED))
+    source, before = content.decode(errors="replace"), None
+    if version > 1:
+        source, *rest = json.loads(source)
+        before = Before(*rest) if rest else None
+    return Control(source, base, emitted, settled, waiting or 0, (oldest or 0) / 1000, before)
 
 
-def _spelled(control: Control) -> bytes:
-    source = control.source.encode()
-    if len(source) > _LONGEST_SOURCE:
-        raise ValueError(f"a source has at most {_LONGEST_SOURCE} bytes")
-    crc = zlib.crc32(_CHECKED.pack(VERSION, control.base, len(source)) + source)
-    page = bytearray(_SIZE)
-    _HEADER.pack_into(page, 0, _MAGIC, VERSION, crc, control.base, len(source))
-    page[_HEADER.size : _HEADER.size + len(source)] = source
-    counters = (control.emitted or 0, control.settled or 0, control.waiting, int(control.oldest * 1000))
-    struct.pack_into("=4Q", page, _FIRST_CELL * 8, *map(sealed, counters))
-    return bytes(page)
+def _with_check(number: int) -> int:
+    return number | ((number * _SPREAD >> 48 & 0xFFFF) ^ _SALT) << 48
+
+
+def _checked(word: int) -> int | None:
+    number = word & _NUMBER
+    return number if _with_check(number) == word else None
 
 
 class ControlPage:
-    """A page of this run, mapped; it takes the place of the one before by ``install``, as a whole."""
+    """The control page of this run."""
 
-    def __init__(self, folder: Path, control: Control, *, durable: bool) -> None:
-        """Write the page beside the one in force; its room on the disk is taken now, for good.
+    _fd = -1
+
+    def __init__(self, folder: Folder, control: Control) -> None:
+        """Write the page in place of the one before, as a whole.
 
         Raises:
-            OSError: when the disk does not take it.
+            OSError: when the disk does not take it; the page before stays in force.
         """
-        self._path = folder / CONTROL_FILE
-        self._new = folder / f"{CONTROL_FILE}.new"
-        self._new.unlink(missing_ok=True)
-        fd = os.open(self._new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(fd, 0, _SIZE)
-            os.pwrite(fd, _spelled(control), 0)
-            if durable:
-                os.fsync(fd)
-            self._memory = mmap.mmap(fd, _SIZE)
-        except OSError:
-            self._new.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(fd)
-        self.cells = memoryview(self._memory).cast("Q")
+        self._folder = folder
+        self._path = folder.path / CONTROL_FILE
+        self._head = _head(control)
+        self._emitted = control.emitted or 0
+        self._queue = _queue_of(control)
+        self._fd = folder.put(CONTROL_FILE, self._page())
 
-    def install(self) -> None:
-        """Put the page in force; needs no room."""
-        self._new.rename(self._path)
+    def __del__(self) -> None:
+        """Close the page once no thread can be writing to it any more."""
+        if self._fd >= 0:
+            os.close(self._fd)
 
-    def discard(self) -> None:
-        """Remove a page that was not put in force."""
-        self._new.unlink(missing_ok=True)
+    def note_emitted(self, count: int) -> None:
+        """Store how many numbers were given; ``repair`` notices a failure. Not for two threads at once."""
+        self._emitted = count
+        with suppress(OSError):
+            os.pwrite(self._fd, _word(count), _EMITTED)
 
-    def flush(self) -> None:
-        """Bring the page to the disk."""
-        self._memory.flush()
+    def note_queue(self, settled: int, waiting: int, oldest: float) -> None:
+        """Store what was acknowledged, and the figures for people. Not for two threads at once."""
+        self._queue = b"".join(map(_word, (settled, waiting, int(oldest * 1000))))
+        with suppress(OSError):
+            write_at(self._fd, self._queue, _SETTLED)
+
+    def sync(self) -> None:
+        """Bring the counters to the disk, where that is asked for.
+
+        Raises:
+            OSError: when the disk did not take them.
+        """
+        if self._folder.durable:
+            self._folder.disk.sync(self._fd)
+
+    def repair(self) -> str:
+        """Compare the page on the disk with what was written, and write it again when it differs.
+
+        Not while ``note_queue`` runs; ``note_emitted`` may run at any time.
+
+        Returns:
+            What was wrong; empty when nothing was.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        if not is_at(self._fd, self._path):
+            wrong = "was removed or replaced"
+            new = self._folder.put(CONTROL_FILE, self._page())
+            # In one step, because the town may be writing to the old one at this moment.
+            os.dup2(new, self._fd, inheritable=False)
+            os.close(new)
+        elif not self._is_whole():
+            wrong = "was changed by another program"
+            os.ftruncate(self._fd, _SIZE)
+            write_at(self._fd, self._page(), 0)
+        else:
+            return ""
+        while True:
+            count = self._emitted
+            write_at(self._fd, _word(count), _EMITTED)
+            if count == self._emitted:
+                return wrong
+
+    def _is_whole(self) -> bool:
+        least = self._emitted - 1  # the town notes a number before it stores it
+        page = os.pread(self._fd, _SIZE + 1, 0)
+        head, counters = self._page()[:_EMITTED], page[_SETTLED : _SETTLED + len(self._queue)]
+        if len(page) != _SIZE or page[:_EMITTED] != head or counters != self._queue:
+            return False
+        emitted = _checked(int.from_bytes(page[_EMITTED:_SETTLED], "little"))
+        return emitted is not None and least <= emitted <= self._emitted
+
+    def _page(self) -> bytes:
+        page = bytearray(_SIZE)
+        page[: len(self._head)] = self._head
+        page[_EMITTED:_SETTLED] = _word(self._emitted)
+        page[_SETTLED : _SETTLED + len(self._queue)] = self._queue
+        return bytes(page)
+
+
+def _word(count: int) -> bytes:
+    return _with_check(count).to_bytes(8, "little")
+
+
+def _queue_of(control: Control) -> bytes:
+    counters = (control.settled or 0, control.waiting, int(control.oldest * 1000))
+    return b"".join(map(_word, counters))
+
+
+def _head(control: Control) -> bytes:
+    content = json.dumps([control.source, *(control.before or ())], ensure_ascii=False).encode()
+    if len(content) > _EMITTED - _HEADER.size:
+        raise ValueError(f"a source of {len(control.source)} characters is too long for an outbox")
+    crc = zlib.crc32(_CHECKED.pack(FORMAT, control.base, len(content)) + content)
+    return _HEADER.pack(_MAGIC, FORMAT, crc, control.base, len(content)) + content

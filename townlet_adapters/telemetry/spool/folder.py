@@ -1,11 +1,10 @@
-"""The folder of one outbox: what in it is ours, who may use it, and what is put aside.
+"""The folder of an outbox: its files, who may use it, and how files in it are written.
 
-control                      what was emitted and what is settled
-lock                         held by the process that uses the outbox
-segment-00000007.db          rows (and its -wal beside it)
-segment-00000007.label       what that segment is
-segment-00000006.lost-5-90   label of a damaged one; its rows 5 to 89 are still to be declared lost
-quarantine/                  damaged segments, declared
+control                   numbers given and acknowledged
+lock                      held by the process that uses the outbox
+segment-00000007.rows     rows (``segment-00000007.db`` in an outbox of an earlier version)
+segment-00000007.label    what that segment is
+quarantine/               damaged segments whose loss is declared
 """
 
 import fcntl
@@ -14,113 +13,219 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from townlet_adapters.telemetry.spool.control import CONTROL_FILE
-from townlet_adapters.telemetry.spool.segment import Segment
+from townlet_adapters.disk import DISK, Disk
 from townlet_core.errors import OutputError
 
 _log = logging.getLogger(__name__)
 
+CONTROL_FILE: Final = "control"
 LOCK_FILE: Final = "lock"
 QUARANTINE: Final = "quarantine"
 MOST_QUARANTINED: Final = 8
-LONGEST_PATH: Final = 512 - len("/segment-00000001.db-journal")
-"""Most bytes of the path of an outbox: SQLite opens no file with a path of more than 512."""
+FORMAT: Final = 2
+"""Format of control pages and labels; format 1 kept the rows in SQLite."""
 
-_SEGMENT: Final = re.compile(r"segment-(\d{8})\.(?:db(?:-(?:wal|shm|journal))?|(label)|lost-(\d+)-(\d+))")
+_NAME: Final = re.compile(r"segment-(\d{8})\.(?:rows|label|db(?:-(?:wal|shm|journal))?|lost-\d+-\d+)")
 _UNFINISHED: Final = re.compile(r"(?:control|segment-\d{8}\.label)\.new")
+_FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
-class Files(NamedTuple):
-    """The files of one segment.
+class Folder:
+    """An outbox's folder, and the way to write to it.
 
     Attributes:
-        number: the segment's number.
-        label: its label, None when there is none.
-        lost: number of the first row that is lost and of the one after the last; None when it is not known to
-            be damaged.
+        path: where it is.
+        disk: makes written bytes durable.
+        durable: whether files are synced before they count (durability ``power``).
     """
 
-    number: int
-    label: Path | None
-    lost: tuple[int, int] | None
+    def __init__(self, path: Path, disk: Disk = DISK, *, durable: bool = False) -> None:
+        """Stand for a folder; touches nothing."""
+        self.path, self.disk, self.durable = path, disk, durable
+        self._fd = self._lock = -1
+
+    def take(self) -> None:
+        """Make the folder when it is missing, check it, and lock other processes out until ``release``.
+
+        Raises:
+            OutputError: when it cannot be used, or another process uses it.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check(self.path)
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+            self._lock = take_lock(self.path)
+        except BlockingIOError as error:
+            self.release()
+            raise OutputError(
+                f"{self.path}: another process uses this outbox; wait until it ends, or name another folder"
+            ) from error
+        except OSError as error:
+            self.release()
+            raise OutputError(f"{self.path}: cannot be used as an outbox: {error.strerror}") from error
+        for path in entries(self.path):
+            if _UNFINISHED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Unlock the folder."""
+        for fd in (self._fd, self._lock):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._lock = -1
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether this process holds it."""
+        return self._lock >= 0
+
+    def is_in_place(self) -> bool:
+        """Return whether the folder and its lock are still what the path leads to."""
+        return is_at(self._fd, self.path) and is_at(self._lock, self.path / LOCK_FILE)
+
+    def sync(self) -> None:
+        """Make the folder's entries durable, where that is asked for.
+
+        Raises:
+            OSError: when the disk did not take them.
+        """
+        if self.durable:
+            self.disk.sync_folder(self._fd)
+
+    def put(self, name: str, data: bytes) -> int:
+        """Write a file whole or not at all; returns its descriptor, open for reading and writing.
+
+        Raises:
+            OSError: when the disk does not take it; a file of that name stays as it was.
+        """
+        new = self.path / f"{name}.new"
+        new.unlink(missing_ok=True)
+        fd = self.create(new.name)
+        try:
+            write_at(fd, data, 0)
+            if self.durable:
+                self.disk.sync(fd)
+            self.disk.replace(new.name, name, self._fd)
+            self.sync()
+        except OSError:
+            os.close(fd)
+            new.unlink(missing_ok=True)
+            raise
+        return fd
+
+    def create(self, name: str) -> int:
+        """Make an empty file that was not there; returns its descriptor, open for reading and writing.
+
+        Raises:
+            OSError: when the disk does not take it.
+        """
+        return os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add bytes to a file: all, or none.
+
+        Raises:
+            OSError: when the disk does not take them.
+        """
+        fd = os.open(self.path / name, os.O_WRONLY | _FLAGS)
+        try:
+            append_at(fd, data, os.fstat(fd).st_size, self)
+        finally:
+            os.close(fd)
 
 
-def check_length(folder: Path) -> None:
-    """Refuse a path of which SQLite could not open what lies below it; links count as what they lead to.
+def append_at(fd: int, data: bytes, offset: int, folder: Folder) -> None:
+    """Write bytes at the end of a file, and sync it where that is asked for: all, or none.
 
     Raises:
-        OutputError: when it is longer than ``LONGEST_PATH``.
+        OSError: when the disk does not take them; the file ends at ``offset`` again if the disk allows.
     """
-    size = max(len(os.fsencode(path)) for path in (folder.absolute(), os.path.realpath(folder)))
-    if size > LONGEST_PATH:
-        raise OutputError(
-            f"{folder}: the path is too long for an outbox: it has {size} bytes, and SQLite can open what "
-            f"lies in one of at most {LONGEST_PATH}; name another spool_dir, with a shorter path"
-        )
+    try:
+        write_at(fd, data, offset)
+        if folder.durable:
+            folder.disk.sync(fd)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(fd, offset)
+        raise
+
+
+def write_at(fd: int, data: bytes, offset: int) -> None:
+    """Write all bytes at an offset.
+
+    Raises:
+        OSError: when the disk does not take them; some may have been written.
+    """
+    view = memoryview(data)
+    while view:
+        count = os.pwrite(fd, view, offset)
+        view, offset = view[count:], offset + count
+
+
+def is_at(fd: int, path: Path) -> bool:
+    """Return whether an open file is still the one at a path."""
+    try:
+        there = path.lstat()
+    except OSError:
+        return False
+    return fd >= 0 and os.path.samestat(os.fstat(fd), there)
 
 
 def check(folder: Path) -> None:
-    """Refuse a folder that is not a folder, and links among the files that are ours.
+    """Refuse a folder or file of an outbox that is a link, or that another user owns or may write.
 
     Raises:
-        OutputError: naming what is in the way.
+        OutputError: naming the path.
     """
     if folder.is_symlink() or not folder.is_dir():
-        raise OutputError(f"{folder}: is a link or no folder; an outbox is kept in a folder of its own")
-    for path in ours(folder):
-        mode = path.lstat().st_mode
-        if not (stat.S_ISDIR(mode) if path.name == QUARANTINE else stat.S_ISREG(mode)):
+        raise OutputError(f"{folder}: is a link or not a folder; an outbox needs a folder of its own")
+    for path in (folder, *entries(folder)):
+        status = path.lstat()
+        is_folder = path == folder or path.name == QUARANTINE
+        if not (stat.S_ISDIR(status.st_mode) if is_folder else stat.S_ISREG(status.st_mode)):
             raise OutputError(
-                f"{path}: is not a regular file, and an outbox follows no links; "
-                "move it away, or name another folder"
+                f"{path}: is not a {'folder' if is_folder else 'regular file'}, and an outbox follows no "
+                "links; move it away, or name another folder"
             )
+        if status.st_uid != os.geteuid():
+            raise OutputError(f"{path}: belongs to another user; name another folder, or chown it")
+        if status.st_mode & _OTHERS_WRITE:
+            raise OutputError(f"{path}: other users can write to it; run chmod go-w, or name another folder")
 
 
-def ours(folder: Path) -> Iterator[Path]:
-    """Give every entry whose name is one that an outbox gives; leaves the rest alone."""
+def entries(folder: Path) -> Iterator[Path]:
+    """Iterate over the entries with a name that an outbox uses; other files are left alone."""
     for path in sorted(folder.iterdir()):
         if path.name in {CONTROL_FILE, LOCK_FILE, QUARANTINE} or (
-            _SEGMENT.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
+            _NAME.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
         ):
             yield path
 
 
-def segment_files(folder: Path) -> list[Files]:
-    """List the segments by number, whatever is left of each."""
-    found: dict[int, Files] = {}
-    for path in ours(folder):
-        match = _SEGMENT.fullmatch(path.name)
-        if match is None:
-            continue
-        number, label, lost = int(match[1]), match[2], match[3] and (int(match[3]), int(match[4]))
-        known = found.get(number, Files(number, None, None))
-        if lost:
-            known = Files(number, path, lost)
-        elif label is not None and known.lost is None:
-            known = Files(number, path, None)
-        found[number] = known
-    return [found[number] for number in sorted(found)]
-
-
-def drop_unfinished(folder: Path) -> None:
-    """Remove what a kill left of files that were never put in force."""
-    for path in ours(folder):
-        if _UNFINISHED.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+def segment_files(folder: Path) -> dict[int, list[Path]]:
+    """List the files of each segment, by number."""
+    found: dict[int, list[Path]] = {}
+    for path in entries(folder) if folder.is_dir() else ():
+        match = _NAME.fullmatch(path.name)
+        if match is not None:
+            found.setdefault(int(match[1]), []).append(path)
+    return found
 
 
 def take_lock(folder: Path, *, shared: bool = False) -> int:
-    """Keep other processes out; returns the handle that holds the lock until it is closed.
+    """Lock other processes out; returns the descriptor that holds the lock until it is closed.
 
     Raises:
-        BlockingIOError: when another process uses the folder.
-        OSError: when there is no lock to take.
+        BlockingIOError: when another process holds it.
+        OSError: when there is no lock file.
     """
     flags = os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT
-    fd = os.open(folder / LOCK_FILE, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    fd = os.open(folder / LOCK_FILE, flags | os.O_NONBLOCK | _FLAGS, 0o600)
     try:
         fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
@@ -130,32 +235,28 @@ def take_lock(folder: Path, *, shared: bool = False) -> int:
 
 
 def quarantined(folder: Path) -> dict[int, int]:
-    """Give the number of each segment put aside, and its bytes."""
-    sizes: dict[int, int] = {}
-    aside = folder / QUARANTINE
-    if not aside.is_dir():
-        return sizes
-    for path in sorted(aside.iterdir()):
-        match = _SEGMENT.fullmatch(path.name)
-        if match is not None:
-            sizes[int(match[1])] = sizes.get(int(match[1]), 0) + path.lstat().st_size
-    return sizes
+    """Return the bytes of each segment in quarantine, by number."""
+    return {
+        number: sum(path.lstat().st_size for path in paths)
+        for number, paths in segment_files(folder / QUARANTINE).items()
+    }
 
 
-def put_aside(folder: Path, segment: Segment, most_bytes: int) -> None:
-    """Move a damaged segment into quarantine, and let the oldest there go when that is more than is kept.
+def put_aside(folder: Path, number: int, most_bytes: int) -> None:
+    """Move the files of a segment into quarantine; the oldest there are removed when it exceeds its bounds.
 
     Raises:
-        OSError: when it cannot be moved.
+        OSError: when they cannot be moved.
     """
     aside = folder / QUARANTINE
     aside.mkdir(mode=0o700, exist_ok=True)
-    with segment.lock:
-        segment.move_to(aside)
+    # The label goes last: what is left after a kill is known by it.
+    for path in sorted(segment_files(folder).get(number, ()), key=lambda path: path.suffix == ".label"):
+        path.rename(aside / path.name)
     sizes = quarantined(folder)
     while len(sizes) > 1 and (len(sizes) > MOST_QUARANTINED or sum(sizes.values()) > most_bytes):
         oldest = min(sizes)
         del sizes[oldest]
         _log.warning("%s: removed segment %d, the oldest in quarantine, to stay within bounds", aside, oldest)
-        for path in aside.glob(f"segment-{oldest:08d}.*"):
+        for path in segment_files(aside).get(oldest, ()):
             path.unlink(missing_ok=True)

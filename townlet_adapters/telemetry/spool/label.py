@@ -1,54 +1,40 @@
-"""What a segment is, in a small file beside it: told even when its database is not one any more."""
+"""The label of a segment: a small file beside the rows, which is there when the rows cannot be read.
+
+A label is one line: ``townlet-outbox CHECKSUM FORMAT JSON``. Notes follow it, a line each. An empty line
+comes before each note, so that it can be read when the note before it was not finished.
+"""
 
 import json
 import os
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from townlet_adapters.telemetry.ranges import Range
-from townlet_adapters.telemetry.spool.base import Loss
-
-VERSION: Final = 1
+from townlet_adapters.telemetry.spool.base import Before, Loss
+from townlet_adapters.telemetry.spool.control import UnreadableError
+from townlet_adapters.telemetry.spool.folder import FORMAT
 
 _MAGIC: Final = b"townlet-outbox"
 _FIELDS: Final = 4
 _LARGEST: Final = 16 << 20
 
 
-class Before(NamedTuple):
-    """The segment before: what it is, and what it came to.
-
-    Attributes:
-        number: its place in the order of segments.
-        source: whose rows it holds.
-        base: position in the queue of that source's number 0.
-        first: its rows have this number or higher ones.
-        end: its rows have lower numbers than this.
-        events: how many rows it holds.
-    """
-
-    number: int
-    source: str
-    base: int
-    first: int
-    end: int
-    events: int
-
-
-class Label(NamedTuple):
-    """One segment.
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a segment is.
 
     Attributes:
         number: its place in the order of segments; never used again.
-        source: whose rows it holds.
+        source: source of its rows.
         base: position in the queue of that source's number 0.
         first: its rows have this number or higher ones.
         before: the segment before it; None for the first one ever.
-        undeclared: losses that no row in an earlier segment declares, known when it was begun or found since.
-            Rows of this one may declare them; should it be damaged, they are to be declared again.
+        noted: losses that no row of an earlier segment declares: those known when it began, and those found
+            while it was written. Rows of this segment may declare them.
+        damaged: numbers of rows of this segment that were found damaged.
     """
 
     number: int
@@ -56,151 +42,123 @@ class Label(NamedTuple):
     base: int
     first: int
     before: Before | None
-    undeclared: tuple[Loss, ...] = ()
+    noted: tuple[Loss, ...] = ()
+    damaged: tuple[Range, ...] = ()
 
     @property
     def start(self) -> int:
-        """Position in the queue at which it begins."""
+        """Position in the queue at which the segment begins."""
         return self.base + self.first
 
 
-class UnreadableLabelError(Exception):
-    """A label does not say anything.
+def losses_to_json(losses: Sequence[Loss]) -> bytes:
+    """Format losses as JSON."""
+    return json.dumps(
+        [[each.source, each.reason, each.ranges] for each in losses], ensure_ascii=False
+    ).encode()
 
-    Attributes:
-        version: the format of a label that is only too new or too old; otherwise None.
+
+def losses_from_json(text: bytes | str) -> tuple[Loss, ...]:
+    """Read what ``losses_to_json`` wrote.
+
+    Raises:
+        ValueError: when it is something else.
     """
-
-    def __init__(self, message: str, version: int | None = None) -> None:
-        """Keep the version beside the message."""
-        self.version = version
-        super().__init__(message)
-
-
-def losses_to_text(losses: Sequence[Loss]) -> str:
-    """Spell losses as JSON."""
-    return json.dumps([[each.source, each.reason, each.ranges] for each in losses], ensure_ascii=False)
-
-
-def losses_from_text(text: str) -> tuple[Loss, ...]:
-    """Read what ``losses_to_text`` wrote."""
-    return tuple(
-        Loss(source, reason, tuple(Range(*pair) for pair in ranges))
-        for source, reason, ranges in json.loads(text)
-    )
-
-
-def _framed(body: bytes) -> bytes:
-    return b"%s %08x %s\n" % (_MAGIC, zlib.crc32(body), body)
-
-
-def note_to_bytes(losses: Sequence[Loss]) -> bytes:
-    """Spell a line that adds losses to a label."""
-    return _framed(b"%d " % VERSION + losses_to_text(losses).encode())
+    try:
+        return tuple(
+            Loss(source, reason, tuple(Range(*pair) for pair in ranges))
+            for source, reason, ranges in json.loads(text)
+        )
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def label_to_bytes(label: Label) -> bytes:
-    """Spell a label as one line: magic, format, checksum, content."""
+    """Format a label without its notes."""
     content: dict[str, object] = {
         "number": label.number,
         "source": label.source,
         "base": label.base,
         "first": label.first,
         "before": None if label.before is None else list(label.before),
-        "undeclared": losses_to_text(label.undeclared),
+        "undeclared": losses_to_json(label.noted).decode(),
     }
-    body = b"%d " % VERSION + json.dumps(content, ensure_ascii=False).encode()
-    return _framed(body)
+    return _line(json.dumps(content, ensure_ascii=False).encode())
 
 
-def label_from_bytes(data: bytes) -> Label:
-    """Read what ``label_to_bytes`` and ``note_to_bytes`` wrote, the former first.
-
-    A later line that says nothing was not finished when a kill came, and so was the commit that it was for.
-
-    Raises:
-        UnreadableLabelError: when it says nothing.
-    """
-    first, *others = data.split(b"\n")
-    told = json.loads(_content_of(first))
-    notes: list[Loss] = []
-    for each in others:
-        with suppress(UnreadableLabelError):
-            notes += losses_from_text(_content_of(each).decode())
-    return Label(
-        told["number"],
-        told["source"],
-        told["base"],
-        told["first"],
-        None if told["before"] is None else Before(*told["before"]),
-        (*losses_from_text(told["undeclared"]), *notes),
-    )
+def note_of_losses(losses: Sequence[Loss]) -> bytes:
+    """Format a note that adds to ``noted``."""
+    return b"\n" + _line(losses_to_json(losses))
 
 
-def _content_of(line: bytes) -> bytes:
-    parts = line.split(b" ", _FIELDS - 1)
-    if len(parts) != _FIELDS or parts[0] != _MAGIC:
-        raise UnreadableLabelError("is not a segment's label")
-    _, crc, version, content = parts
-    if crc != b"%08x" % zlib.crc32(version + b" " + content):
-        raise UnreadableLabelError("does not match its checksum")
-    if int(version) != VERSION:
-        raise UnreadableLabelError(f"has the format {int(version)}, not {VERSION}", int(version))
-    return content
+def note_of_damage(ranges: Sequence[Range]) -> bytes:
+    """Format a note that adds to ``damaged``."""
+    return b"\n" + _line(json.dumps({"damaged": ranges}).encode())
 
 
-def write_label(path: Path, label: Label, *, durable: bool) -> None:
-    """Write a label so that it is there whole or not at all.
-
-    Raises:
-        OSError: when the disk does not take it.
-    """
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        data = label_to_bytes(label)
-        while data:
-            data = data[os.write(fd, data) :]
-        if durable:
-            os.fsync(fd)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(fd)
-    new.rename(path)
-
-
-def add_note(path: Path, losses: Sequence[Loss], *, durable: bool) -> None:
-    """Add losses to a label: the whole line, or nothing.
-
-    Raises:
-        OSError: when the disk does not take it.
-    """
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        size = os.fstat(fd).st_size
-        data = note_to_bytes(losses)
-        try:
-            while data:
-                data = data[os.write(fd, data) :]
-        except OSError:
-            os.ftruncate(fd, size)
-            raise
-        if durable:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
+def _line(content: bytes) -> bytes:
+    body = b"%d %b" % (FORMAT, content)
+    return b"%b %08x %b\n" % (_MAGIC, zlib.crc32(body), body)
 
 
 def read_label(path: Path) -> Label:
-    """Read a label.
+    """Read a label with its notes. A note that is damaged, or was not finished when a kill came, is left out.
 
     Raises:
-        UnreadableLabelError: when it says nothing.
+        UnreadableError: when the label is not what was written.
         OSError: when it cannot be read, or is a link.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(fd, "rb") as file:
         return label_from_bytes(file.read(_LARGEST))
+
+
+def label_from_bytes(data: bytes) -> Label:
+    """Read a label and the notes behind it; see ``read_label``.
+
+    Raises:
+        UnreadableError: when the label is not what was written.
+    """
+    first, *others = data.split(b"\n")
+    try:
+        label = _parse(json.loads(_content_of(first)))
+    except (ValueError, TypeError, KeyError) as error:
+        raise UnreadableError(f"is not a label: {error}") from error
+    for each in others:
+        try:
+            note = _content_of(each)
+        except (UnreadableError, ValueError):
+            continue
+        if note.startswith(b"{"):
+            ranges = tuple(Range(*pair) for pair in json.loads(note)["damaged"])
+            label = replace(label, damaged=label.damaged + ranges)
+        else:
+            label = replace(label, noted=label.noted + losses_from_json(note))
+    return label
+
+
+def _parse(content: dict[str, object]) -> Label:
+    match content:
+        case {
+            "number": int(number),
+            "source": str(source),
+            "base": int(base),
+            "first": int(first),
+            "before": before,
+            "undeclared": str(noted),
+        }:
+            told = Before(*before) if isinstance(before, list) else None
+            return Label(number, source, base, first, told, losses_from_json(noted))
+    raise ValueError("a field is missing")
+
+
+def _content_of(line: bytes) -> bytes:
+    parts = line.split(b" ", _FIELDS - 1)
+    if len(parts) != _FIELDS or parts[0] != _MAGIC:
+        raise UnreadableError("is not the label of a segment")
+    _, crc, version, content = parts
+    if crc != b"%08x" % zlib.crc32(version + b" " + content):
+        raise UnreadableError("does not match its checksum")
+    if not 1 <= int(version) <= FORMAT:
+        raise UnreadableError(f"has the format {int(version)}; known: 1 to {FORMAT}", int(version))
+    return content

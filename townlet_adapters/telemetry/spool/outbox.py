@@ -5,8 +5,8 @@ open -> (losses) -> begin -> commit ... commit        the committer
                       note_emitted ...                the town
 """
 
+import errno
 import logging
-import os
 import threading
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -15,79 +15,86 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from townlet_adapters.disk import DISK, Disk
 from townlet_adapters.telemetry.clock import Clock
-from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Loss, OutboxLimits, Row
-from townlet_adapters.telemetry.spool.control import Cell, Control, ControlPage, sealed
-from townlet_adapters.telemetry.spool.folder import (
-    MOST_QUARANTINED,
-    check,
-    check_length,
-    drop_unfinished,
-    put_aside,
-    quarantined,
-    take_lock,
+from townlet_adapters.telemetry.ranges import Range
+from townlet_adapters.telemetry.spool.base import (
+    OUTBOX_REMOVED,
+    SEGMENT_DAMAGED,
+    Before,
+    Loss,
+    OutboxLimits,
+    Row,
+    each_once,
 )
-from townlet_adapters.telemetry.spool.label import Before, Label
-from townlet_adapters.telemetry.spool.recovery import Recovered, each_once, recover
-from townlet_adapters.telemetry.spool.segment import DamagedError, Segment, refused
+from townlet_adapters.telemetry.spool.control import Control, ControlPage
+from townlet_adapters.telemetry.spool.folder import MOST_QUARANTINED, Folder, put_aside, quarantined
+from townlet_adapters.telemetry.spool.frames import HEAD
+from townlet_adapters.telemetry.spool.label import Label
+from townlet_adapters.telemetry.spool.recovery import Recovered, recover
+from townlet_adapters.telemetry.spool.segment import Extent, Lost, Segment
 from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_core.errors import ContractError, OutputError
 from townlet_core.events.health import SpoolHealth
 
 _log = logging.getLogger(__name__)
 
-_ROW_BYTES: Final = 24  # what a row costs beside its line
-_COMMIT_BYTES: Final = 16384  # what a commit costs beside its rows, at most, but for long lists of losses
+_COMMIT_BYTES: Final = 1024  # what a commit costs beside its rows, but for long lists of losses
 _STEPS: Final = 8  # room is given back in at least so many steps
+_AHEAD: Final = 4096
+_AHEAD_BYTES: Final = 1 << 20
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-_Condemned: TypeAlias = tuple[Segment, tuple[Loss, ...]]
+_Found: TypeAlias = tuple[Segment, tuple[Loss, ...]]
 
 
 class Outbox:
     """Rows of this run and of earlier ones, oldest first, in segments that are freed as a whole.
 
-    Safe to use from several threads: the town's notes, one committer commits, one sender reads and
-    acknowledges, anybody asks for ``stats``. Neither ``note_emitted`` nor ``stats`` ever waits for the disk,
-    and a commit waits for a read of at most one batch.
+    Safe to use from several threads: the town notes numbers, one committer commits, one sender reads and
+    acknowledges, any thread asks for ``stats``. A commit does not wait for a read, nor a read for a commit.
+    ``note_emitted`` and ``stats`` write at most 24 bytes into a page of the file system's memory.
     """
 
-    def __init__(self, folder: Path, limits: OutboxLimits, clock: Clock) -> None:
-        """Keep the outbox in ``folder``, which nobody else may use meanwhile; touches nothing yet."""
-        self._folder = folder
+    def __init__(self, folder: Path, limits: OutboxLimits, clock: Clock, disk: Disk = DISK) -> None:
+        """Keep the outbox in ``folder``, which no other process may use meanwhile; touches nothing yet."""
+        self._path = folder
         self._limit = limits.bytes
         self._segment_bytes = min(limits.segment_bytes, limits.bytes // _STEPS)
         self._durability = limits.durability
         self._clock = clock
+        self._folder = Folder(folder, disk, durable=limits.durability == "power")
         self._source = ""
         self._recovered: Recovered | None = None
-        self._lock_fd = -1
 
-        # In the order in which they are taken; then a segment's own, then `_state`, which guards what follows
-        # it and is never held while the disk is used.
+        # In the order in which they are taken. `_state` guards what follows it, and is not held while a file
+        # is read or rows are written.
         self._committing = threading.Lock()
         self._reading = threading.Lock()
         self._state = threading.Lock()
         self._chain: list[Segment] = []
-        self._active: Segment | None = None
+        self._newest: Segment | None = None
         self._settled = 0
         self._waiting = 0
         self._oldest = 0.0
-        self._condemned: list[_Condemned] = []
+        self._found: list[_Found] = []
         self._aside = 0
+        self._page: ControlPage | None = None
 
         self._base = 0
         self._number = 1
-        self._end = 0
         self._before: Before | None = None
+        self._is_open = False  # whether rows go into the newest segment
+        self._end = 0
         self._undeclared: tuple[Loss, ...] = ()
-        self._taken: list[_Condemned] = []
+        self._taken: list[_Found] = []
         self._flight: list[Row] = []
         self._flight_source = ""
-        self._page: ControlPage | None = None
-        self._cells: memoryview | list[int] = [0] * (max(Cell) + 1)
+
+    # ---- the beginning ---------------------------------------------------------------------------
 
     def open(self, source: str) -> tuple[Loss, ...]:
-        """Take the folder, find out what an earlier run lost, and hold it for ``begin`` to settle.
+        """Take the folder, find out what an earlier run lost, and keep it for ``begin`` to settle.
 
         ``source`` is new: one that the outbox has never held. The folder is made when missing. Until
         ``begin`` has succeeded, the next ``open`` finds the same losses again.
@@ -96,29 +103,35 @@ class Outbox:
             What is to be declared lost first of all: one ``Loss`` for each source and reason.
 
         Raises:
-            OutputError: when the folder cannot be used, is a link, has too long a path, belongs to a newer
+            OutputError: when the folder cannot be used, is a link, belongs to another user or a newer
                 version, or another process uses it.
             ContractError: when ``source`` is not new.
         """
-        check_length(self._folder)
+        self._folder.take()
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            check(self._folder)
-            self._lock_fd = take_lock(self._folder)
-        except BlockingIOError as error:
-            raise OutputError(
-                f"{self._folder}: another process uses this outbox; "
-                "wait until it ends, or name another folder"
-            ) from error
-        except OSError as error:
-            raise OutputError(f"{self._folder}: cannot be used as an outbox: {error.strerror}") from error
-        try:
-            self._recovered = self._take_stock(source)
+            found = self._recover(source)
         except BaseException:
-            self._unlock()
+            self._folder.release()
             raise
-        self._source = source
-        return self._recovered.losses
+        for problem in found.problems:
+            _log.warning("%s", problem)
+        self._source, self._recovered = source, found
+        self._chain = found.chain
+        self._settled = found.settled
+        self._waiting = sum(segment.waiting for segment in found.chain)
+        self._oldest = found.oldest
+        self._base, self._number, self._before = found.base, found.number, found.before
+        return found.losses
+
+    def _recover(self, source: str) -> Recovered:
+        try:
+            found = recover(self._folder)
+            self._aside = len(quarantined(self._path))
+        except OSError as error:
+            raise OutputError(f"{self._path}: the outbox cannot be read: {error}") from error
+        if source in found.sources:
+            raise ContractError(f"{self._path}: the outbox has held {source} before; each run has its own")
+        return found
 
     def begin(self, rows: Sequence[Row]) -> None:
         """Commit the first rows of this run, which declare what ``open`` found lost, and settle it.
@@ -129,50 +142,69 @@ class Outbox:
         Raises:
             OutputError: when the disk does not take it; nothing has changed, and it may be tried again.
         """
-        recovered = self._recovered
-        if recovered is None:
+        found = self._recovered
+        if found is None:
             raise ContractError("begin comes after open, once")
-        label = Label(self._number, self._source, self._base, 0, self._before, recovered.losses)
-        self._number += 1
-        segment = self._segment(label)
         try:
-            page = ControlPage(self._folder, self._first_page(rows), durable=self._durability == "power")
+            extent = None
+            if rows or found.losses:
+                segment = self._next_segment(found.losses)
+                try:
+                    extent = segment.append(rows, (), self._clock.wall())
+                except OSError:
+                    self._take_back(segment)
+                    raise
             try:
-                with segment.lock:
-                    segment.create()
-                    segment.append(rows, (), self._clock.wall())
-                page.install()
-            except (OSError, TransportError, DamagedError):
-                page.discard()
-                with segment.lock:
-                    segment.remove()
+                page = ControlPage(self._folder, self._first_page(rows))
+            except OSError:
+                if self._newest is not None:
+                    self._take_back(self._newest)
                 raise
-        except (OSError, TransportError, DamagedError) as error:
+        except OSError as error:
             raise OutputError(
-                f"{self._folder}: the outbox cannot be begun: {error}; make room, or name another folder"
+                f"{self._path}: the outbox cannot be begun: {error}; make room, or name another folder"
             ) from error
         with self._state:
-            self._chain.append(segment)
-            self._active = segment
-            self._note_committed(segment, rows)
-        self._use(page)
+            self._page = page
+            if extent is not None:
+                self._note_committed(rows, extent)
         self._recovered = None
-        for each in recovered.unlabelled:
+        self._clear_up(found)
+
+    def _first_page(self, rows: Sequence[Row]) -> Control:
+        emitted = rows[-1].sequence + 1 if rows else 0
+        waiting = self._waiting + len(rows)
+        return Control(
+            self._source, self._base, emitted, self._settled, waiting, self._oldest, before=self._before
+        )
+
+    def _take_back(self, segment: Segment) -> None:
+        """Remove a segment that was begun in vain; the next one may have its number."""
+        self._chain.remove(segment)
+        self._newest, self._is_open = None, False
+        segment.remove()
+
+    def _clear_up(self, found: Recovered) -> None:
+        for segment in found.unlabelled:
             try:
-                each.relabel()
+                segment.relabel()
             except OSError as error:
-                _log.warning("%s: its label cannot be written: %s", each.path, error)
-        for each in recovered.damaged:
-            self._put_aside(each)
-        for each in recovered.spent:
-            self._remove(each)
+                _log.warning("%s: its label cannot be written: %s", segment.path, error)
+        for segment in found.spent:
+            self._remove(segment)
+
+    # ---- the town's side -------------------------------------------------------------------------
 
     def note_emitted(self, count: int) -> None:
-        """Note that the numbers below ``count`` were given; one store to memory, never waits, never raises.
+        """Note that the numbers below ``count`` were given; writes 8 bytes, never raises.
 
         Comes before the message is put where a worker can take it. Not for two threads at once.
         """
-        self._cells[Cell.EMITTED] = sealed(count)
+        page = self._page
+        if page is not None:
+            page.note_emitted(count)
+
+    # ---- the committer's side --------------------------------------------------------------------
 
     def commit(self, rows: Sequence[Row], undeclared: Sequence[Loss]) -> None:
         """Store rows, all or none; ascending, above every one before; may be empty.
@@ -188,27 +220,106 @@ class Outbox:
                 ``retry``; nothing was stored.
         """
         with self._committing:
-            taken, losses = tuple(self._taken), tuple(undeclared)
-            size = sum(len(row.line) for row in rows) + _ROW_BYTES * len(rows) + _COMMIT_BYTES
-            known = each_once([*self._undeclared, *losses, *_losses_of(taken)])
-            if not self._fits(size):
-                self._drop_delivered(known)
-                if not self._fits(size):
-                    raise TransportError("outbox_full", f"{self._folder}: {self._limit} bytes are in use")
             try:
-                self._append(rows, losses, known, fresh=bool(taken))
-            except TransportError:
-                # A full disk may be full of what was delivered.
-                if not self._drop_delivered(known):
-                    raise
-                self._append(rows, losses, known, fresh=bool(taken))
-            self._undeclared = losses
-            self._taken = self._taken[len(taken) :]
+                self._look_after()
+                self._commit(rows, tuple(undeclared))
+            except OSError as error:
+                raise _refused(error) from error
+            self._free()
+
+    def _commit(self, rows: Sequence[Row], losses: tuple[Loss, ...]) -> None:
+        with self._state:
+            taken, found = tuple(self._taken), tuple(self._found)
+        # What was found just now, the caller cannot have among its own yet.
+        losses = each_once([*losses, *_losses_of(found)])
+        known = each_once([*self._undeclared, *losses, *_losses_of(taken)])
+        fresh = bool(taken or found)
+        if not rows and not fresh and losses == self._undeclared:
+            return
+        size = sum(len(row.line) + HEAD for row in rows) + _COMMIT_BYTES
+        if not self._fits(size):
+            self._drop_delivered()
+            if not self._fits(size):
+                raise TransportError("outbox_full", f"{self._path}: {self._limit} bytes are in use")
+        try:
+            extent = self._append(rows, losses, known, fresh=fresh)
+        except OSError as error:
+            # A full disk may be full of what was delivered.
+            if error.errno not in _FULL or not self._drop_delivered():
+                raise
+            extent = self._append(rows, losses, known, fresh=fresh)
+        self._undeclared = losses
+        self._taken = self._taken[len(taken) :]
+        with self._state:
+            self._note_committed(rows, extent)
             for segment, _ in taken:
-                self._put_aside(segment)
+                segment.owes = any(each is segment for each, _ in (*self._found, *self._taken))
+
+    def _append(
+        self, rows: Sequence[Row], losses: tuple[Loss, ...], known: tuple[Loss, ...], *, fresh: bool
+    ) -> Extent:
+        """Store rows in the newest segment, or in a new one if that is full or not to be relied on.
+
+        What another segment lost is declared in a new one, whose label names it: should that be damaged, too,
+        the loss is still known.
+        """
+        segment = self._newest
+        full = segment is None or segment.extent.size >= self._segment_bytes
+        if segment is None or full or not self._is_open or (fresh and segment.extent.events):
+            segment = self._next_segment(known)
+        try:
+            return segment.append(rows, losses, self._clock.wall())
+        except OSError:
+            # After a failed sync, nobody knows what the disk holds, and the next one may report success.
+            self._is_open = segment.may_grow()
+            raise
+
+    def _next_segment(self, losses: tuple[Loss, ...]) -> Segment:
+        former = self._newest
+        before = former.before() if former is not None and former.extent.events else self._before
+        label = Label(self._number, self._source, self._base, self._end, before, losses)
+        segment = Segment(self._folder, label)
+        segment.create()
+        self._number += 1
+        self._before = before
+        with self._state:
+            self._newest, self._is_open = segment, True
+            self._chain.append(segment)
+        self._free()
+        return segment
+
+    def _note_committed(self, rows: Sequence[Row], extent: Extent) -> None:
+        """Count what was stored in the newest segment; the state is locked."""
+        if self._newest is None:
+            return
+        self._newest.extent = extent
+        if rows:
+            if not self._waiting:
+                self._oldest = self._clock.wall()
+            self._end = rows[-1].sequence + 1
+            self._newest.waiting += len(rows)
+            self._waiting += len(rows)
+            self._note_queue()
+
+    def _fits(self, size: int) -> bool:
+        with self._state:
+            return sum(segment.size for segment in self._chain) + size <= self._limit
+
+    def _drop_delivered(self) -> bool:
+        """Remove the rows of the newest segment if all were delivered; returns whether there were any."""
+        newest = self._newest
+        with self._state:
+            if newest is None or not newest.extent.size or newest.waiting or newest.owes:
+                return False
+            self._is_open = False
+        # Its label stays until that of the next one is there: it names the losses that are not declared.
+        newest.drop_rows()
+        return True
+
+    # ---- the sender's side -----------------------------------------------------------------------
 
     def read(self, most_events: int, most_bytes: int) -> Batch | None:
-        """Give the oldest rows not acknowledged, of one source; the same again until they are.
+        """Read the oldest rows not acknowledged, of one source; the same again until they are.
 
         At least one row, however large. A smaller limit than the last one gives the front of the same rows.
 
@@ -220,7 +331,10 @@ class Outbox:
         """
         with self._reading:
             if not self._flight:
-                self._fetch(most_events, most_bytes)
+                try:
+                    self._fetch(most_events, most_bytes)
+                except OSError as error:
+                    raise _refused(error) from error
             rows: list[Row] = []
             size = 0
             for row in self._flight[:most_events]:
@@ -235,41 +349,209 @@ class Outbox:
     def acknowledge(self, source: str, through: int) -> int:
         """Settle the rows of ``source`` with numbers up to ``through``, and free what is settled whole.
 
-        Needs no room on the disk. Numbers that are not stored are not settled: an acknowledgement beyond
-        the last row, or of a source whose turn it is not, settles no more than there is.
+        Needs no room on the disk. An acknowledgement beyond the last row, or of a source whose turn it is
+        not, settles no more than there is.
 
         Returns:
             How many rows that settled.
         """
+        total = 0
         with self._reading:
-            total = 0
-            while (turn := self._turn()) is not None:
-                segment, first, end = turn
-                stop = min(through + 1, end)
-                if segment.label.source != source or stop <= first:
+            while (self._flight or self._reads_on(source, through)) and self._flight_source == source:
+                count = bisect_left(self._flight, through + 1, key=_sequence_of)
+                if not count:
                     break
-                count, whole = self._settle(segment, first, stop)
                 total += count
-                if not whole:
-                    break
+                self._settle(count)
             self._free()
-            return total
+        return total
+
+    def _reads_on(self, source: str, through: int) -> bool:
+        """Read what an acknowledgement covers that was not read; returns whether there is anything."""
+        with self._state:
+            turn = self._turn()
+        if turn is None or turn[0].label.source != source or turn[1] > through:
+            return False
+        try:
+            self._fetch(_AHEAD, _AHEAD_BYTES)
+        except OSError as error:
+            _log.warning("%s: what was acknowledged is sent again: %s", self._path, error)
+        return bool(self._flight)
+
+    def _turn(self) -> tuple[Segment, int] | None:
+        """Return the segment to deliver from and the first number in it; the state is locked."""
+        for segment in self._chain:
+            first = max(segment.label.first, self._settled - segment.label.base)
+            if first < segment.extent.end:
+                return segment, first
+        return None
+
+    def _fetch(self, most_events: int, most_bytes: int) -> None:
+        while True:
+            with self._state:
+                turn = self._turn()
+            if turn is None:
+                return
+            segment, first = turn
+            rows, lost, at, end = segment.read(first, most_events, most_bytes)
+            for each in lost:
+                self._lose(segment, first, each, SEGMENT_DAMAGED, "rows are damaged or gone")
+            self._flight, self._flight_source = rows, segment.label.source
+            with self._state:
+                if rows:
+                    self._oldest = at or self._oldest
+                else:
+                    self._settled = max(self._settled, segment.label.base + end)
+                self._note_queue()
+            if rows:
+                return
+
+    def _settle(self, count: int) -> None:
+        """Settle the first rows in flight."""
+        reached = self._flight[count - 1].sequence + 1
+        self._flight = self._flight[count:]
+        with self._state:
+            turn = self._turn()
+            if turn is not None:
+                segment = turn[0]
+                segment.waiting -= count
+                self._waiting -= count
+                self._settled = segment.label.base + reached
+                self._note_queue()
+
+    def _note_queue(self) -> None:
+        if self._page is not None:
+            self._page.note_queue(self._settled, self._waiting, self._oldest if self._waiting else 0.0)
+
+    def _free(self) -> None:
+        """Remove the segments of which everything was acknowledged; needs no room on the disk."""
+        with self._state:
+            # From the oldest on, so that each segment that stays is named by the one after it.
+            spent = list(takewhile(self._is_spent, self._chain))
+            self._chain = self._chain[len(spent) :]
+        if spent and self._page is not None:
+            try:
+                # Were they gone and the page not what it is, they would be declared lost.
+                self._page.sync()
+            except OSError as error:
+                _log.warning("%s: the control page cannot be synced: %s", self._path, error)
+        for segment in spent:
+            self._remove(segment)
+
+    def _is_spent(self, segment: Segment) -> bool:
+        first = max(segment.label.first, self._settled - segment.label.base)
+        return segment is not self._newest and segment.extent.end <= first and not segment.owes
+
+    def _remove(self, segment: Segment) -> None:
+        try:
+            if segment.label.damaged or segment.is_condemned:
+                segment.release()
+                put_aside(self._path, segment.label.number, MOST_QUARANTINED * self._segment_bytes)
+                self._aside = len(quarantined(self._path))
+            else:
+                segment.remove()
+        except OSError as error:
+            # It is below what is settled, so the next start knows that it is not needed.
+            _log.warning("%s: cannot be removed: %s", segment.path, error)
+
+    # ---- damage ----------------------------------------------------------------------------------
+
+    def _lose(self, segment: Segment, first: int, lost: Lost, reason: str, why: str) -> None:
+        """Declare rows of a segment lost that were not acknowledged."""
+        label = segment.label
+        known = label.damaged
+        numbers = [Range(max(lost.first, first), lost.last)] if lost.last >= max(lost.first, first) else []
+        new = [each for each in numbers if not any(a <= each.first and each.last <= b for a, b in known)]
+        losses: tuple[Loss, ...] = ()
+        if new:
+            # A lost row may have declared what the label names; once is enough.
+            losses = each_once([Loss.of(label.source, reason, new), *(() if known else label.noted)])
+            if label.source == self._source:
+                losses = (replace(losses[0], rows=lost.rows), *losses[1:])
+            _log.warning(
+                "%s: %s; numbers %d to %d of %s are declared lost",
+                segment.path,
+                why,
+                new[0].first,
+                new[0].last,
+                label.source,
+            )
+            try:
+                segment.note_damage(new)
+            except OSError as error:
+                _log.warning("%s: cannot be marked as damaged: %s", segment.path, error)
+        with self._state:
+            segment.waiting -= lost.rows
+            self._waiting -= lost.rows
+            if losses:
+                segment.owes = True
+                self._found.append((segment, losses))
 
     def take_losses(self) -> tuple[Loss, ...]:
-        """Give what was found damaged since the last call, in segments of any source; for the committer.
+        """Return what was found lost since the last call, in segments of any source; for the committer.
 
         From the next commit on they are the caller's to pass as ``undeclared`` until a committed row
         declares them. Count by ``rows``, which is how many rows of this run no longer wait; the ranges may
         name again what was declared before, by a row that may have gone with the segment.
         """
         with self._state:
-            found, self._condemned = self._condemned, []
+            found, self._found = self._found, []
         with self._committing:
             self._taken += found
         return tuple(_losses_of(found))
 
+    def _look_after(self) -> None:
+        """Notice what another program did to the files, and put right what can be.
+
+        Raises:
+            OSError: when the control page cannot be written.
+            TransportError: when the outbox was removed and cannot be made again.
+        """
+        in_place = self._folder.is_in_place()
+        with self._reading:
+            for segment in [each for each in self._chain if each.waiting or each is self._newest]:
+                if not (in_place and segment.is_whole()):
+                    self._lose_what_is_gone(segment, removed=not in_place)
+        if not in_place:
+            if self._folder.is_taken:
+                _log.error("%s: the outbox was removed or replaced while it was used", self._path)
+            self._folder.release()
+            try:
+                self._folder.take()
+            except OutputError as error:
+                raise TransportError(OUTBOX_REMOVED, f"the outbox was removed, and {error}") from error
+        if self._page is not None:
+            with self._state:
+                wrong = self._page.repair()
+            if wrong:
+                _log.warning("%s: the control page %s; it is written again", self._path, wrong)
+
+    def _lose_what_is_gone(self, segment: Segment, *, removed: bool) -> None:
+        """Declare what is not in the file any more; rows in flight are in memory, and may still arrive."""
+        label, extent = segment.label, segment.extent
+        with self._state:
+            turn = self._turn()
+        flight = self._flight if turn is not None and turn[0] is segment else []
+        segment.release()
+        if segment is self._newest:
+            self._is_open = False
+        kept = Extent(0, label.first, 0) if removed else segment.tail().extent
+        first = flight[-1].sequence + 1 if flight else max(label.first, self._settled - label.base)
+        first = max(first, kept.end)
+        rows = min(segment.waiting - len(flight), extent.events - kept.events)
+        if first < extent.end:
+            reason, why = (
+                (OUTBOX_REMOVED, "the outbox was removed")
+                if removed
+                else (SEGMENT_DAMAGED, "was removed, replaced or cut")
+            )
+            self._lose(segment, first, Lost(first, extent.end - 1, rows), reason, why)
+            segment.extent = Extent(kept.size, first, extent.events - rows)
+
+    # ---- the end ---------------------------------------------------------------------------------
+
     def stats(self) -> SpoolHealth:
-        """Tell what waits; cheap, never waits for the disk."""
+        """Return what waits; does not wait for the disk."""
         with self._state:
             age = max(0.0, self._clock.wall() - self._oldest) if self._waiting else 0.0
             return SpoolHealth(
@@ -277,324 +559,61 @@ class Outbox:
                 bytes=sum(segment.size for segment in self._chain),
                 oldest_age_s=age,
                 segments=len(self._chain),
-                quarantined=self._aside + len(self._condemned) + len(self._taken),
+                quarantined=self._aside + sum(bool(segment.label.damaged) for segment in self._chain),
                 durability=self._durability,
             )
 
     def close(self) -> None:
-        """Let go of the folder; what waits stays. No call may follow but ``stats``."""
-        with self._committing, self._reading:
-            with self._state:
-                segments = [*self._chain, *(each for each, _ in self._condemned + self._taken)]
-            for segment in segments:
-                with segment.lock:
-                    segment.release()
+        """Release the folder; what waits stays. No call may follow but ``stats`` and ``take_losses``.
+
+        What is found lost at this moment is returned by ``take_losses``, and declared by the next run.
+        """
+        with self._committing:
             if self._page is not None:
-                self._page.flush()
-            self._let_go_of_page()
-            self._unlock()
+                try:
+                    self._close_books()
+                except (OSError, TransportError) as error:
+                    _log.warning("%s: cannot be closed in good order: %s", self._path, error)
+            with self._reading, self._state:
+                for segment in self._chain:
+                    segment.release()
+                self._page = None
+                self._folder.release()
         if self._waiting:
             _log.warning(
-                "%s: %d events wait here; a run with this outbox sends them, or townlet spool send",
-                self._folder,
+                "%s: %d events wait here; the next run with this outbox delivers them, or townlet spool send",
+                self._path,
                 self._waiting,
             )
+
+    def _close_books(self) -> None:
+        with self._reading:
+            self._flight = []
+        self._look_after()
+        found = _losses_of([*self._taken, *self._found])
+        if found:
+            self._next_segment(each_once([*self._undeclared, *found]))
+        if self._page is not None:
+            self._page.sync()
 
     def abandon(self) -> None:
         """Let go after a fork, in the child: everything is the parent's, and nothing of it is touched."""
         # No lock is taken: at the fork, a thread that the child does not have may have held it.
         self._state = threading.Lock()
-        for segment in [*self._chain, *(each for each, _ in self._condemned + self._taken)]:
-            segment.abandon()
-        self._let_go_of_page()
-        self._unlock()
-
-    # ---- the beginning ---------------------------------------------------------------------------
-
-    def _take_stock(self, source: str) -> Recovered:
-        try:
-            drop_unfinished(self._folder)
-            found = recover(self._folder)
-            self._aside = len(quarantined(self._folder))
-        except (OSError, TransportError) as error:
-            raise OutputError(f"{self._folder}: the outbox cannot be read: {error}") from error
-        if source in found.sources:
-            raise ContractError(f"{self._folder}: the outbox has held {source} before; each run has its own")
-        self._chain = found.chain
-        self._settled = found.settled
-        self._waiting = sum(segment.waiting for segment in found.chain)
-        self._base, self._number, self._before = found.base, found.number, found.before
-        if found.chain:
-            oldest = found.chain[0]
-            with oldest.lock:
-                self._oldest = oldest.committed_at(max(oldest.label.first, self._settled - oldest.label.base))
-        return found
-
-    def _first_page(self, rows: Sequence[Row]) -> Control:
-        emitted = rows[-1].sequence + 1 if rows else 0
-        return Control(
-            self._source, self._base, emitted, self._settled, self._waiting + len(rows), self._oldest
-        )
-
-    def _use(self, page: ControlPage) -> None:
-        self._page = page
-        self._cells = page.cells
-
-    # ---- the committer's side --------------------------------------------------------------------
-
-    def _append(
-        self, rows: Sequence[Row], undeclared: tuple[Loss, ...], known: tuple[Loss, ...], *, fresh: bool
-    ) -> None:
-        """Store rows in the active segment, or in a new one if that is full or not to be relied on.
-
-        What another segment lost is declared in a new one, whose label tells of it: should that be damaged,
-        too, the loss is still known.
-        """
-        while True:
-            segment = self._active
-            if segment is None or segment.size >= self._segment_bytes or (fresh and segment.begun):
-                segment = self._next_segment(known)
-            with segment.lock:
-                if segment.damaged:
-                    continue
-                try:
-                    segment.append(rows, undeclared, self._clock.wall())
-                except DamagedError as error:
-                    self._seal(segment)
-                    if not segment.begun:
-                        self._discard(segment)
-                        raise TransportError("io_error", f"{segment.path}: {error}") from error
-                    _log.warning("%s: %s; what follows goes into another segment", segment.path, error)
-                    continue
-                except TransportError:
-                    if not segment.begun:
-                        self._discard(segment)
-                    raise
-                with self._state:
-                    self._note_committed(segment, rows)
-            return
-
-    def _note_committed(self, segment: Segment, rows: Sequence[Row]) -> None:
-        """Count what was stored; the state is locked."""
-        if not rows:
-            return
-        if not self._waiting:
-            self._oldest = self._clock.wall()
-        segment.end = self._end = rows[-1].sequence + 1
-        segment.events += len(rows)
-        segment.waiting += len(rows)
-        self._waiting += len(rows)
-        self._tell_people()
-
-    def _next_segment(self, losses: tuple[Loss, ...]) -> Segment:
-        former = self._active
-        if former is not None:
-            self._seal(former)
-        label = Label(self._number, self._source, self._base, self._end, self._before, losses)
-        segment = self._segment(label)
-        try:
-            with segment.lock:
-                segment.create()
-        except OSError as error:
-            with segment.lock:
-                segment.remove()
-            raise refused(error) from error
-        self._number += 1
-        with self._state:
-            self._active = segment
-            self._chain.append(segment)
-        if former is not None:
-            # Its log goes into the database, which takes less room; whoever reads it opens it again.
-            with former.lock:
-                former.release()
-                former.measure()
-        self._free()
-        return segment
-
-    def _segment(self, label: Label) -> Segment:
-        return Segment(
-            self._folder, label, durable=self._durability == "power", segment_bytes=self._segment_bytes
-        )
-
-    def _seal(self, segment: Segment) -> None:
-        """Put nothing more into a segment if that is where rows go, and remember what it came to."""
-        with self._state:
-            if self._active is not segment:
-                return
-            self._active = None
-            if segment.begun:
-                label = segment.label
-                self._before = Before(
-                    label.number, label.source, label.base, label.first, segment.end, segment.events
-                )
-
-    def _discard(self, segment: Segment) -> None:
-        """Remove a segment into which nothing was ever committed; its lock is held."""
-        with self._state:
-            self._active = None
-            self._chain.remove(segment)
-        segment.remove()
-
-    def _fits(self, size: int) -> bool:
-        with self._state:
-            return sum(segment.size for segment in self._chain) + size <= self._limit
-
-    def _drop_delivered(self, known: tuple[Loss, ...]) -> bool:
-        """Let go of the active segment if all of it was delivered; returns whether it was."""
-        active = self._active
-        if active is None or not active.events:
-            return False
-        with self._state:
-            if active.waiting:
-                return False
-        try:
-            # The next one's label tells of what is undeclared, so it comes before this one goes.
-            self._next_segment(known)
-        except TransportError:
-            # There is not even room for a label before this one has gone.
-            self._free()
-        return True
-
-    # ---- the sender's side -----------------------------------------------------------------------
-
-    def _turn(self) -> tuple[Segment, int, int] | None:
-        """Give the segment that is to be delivered from, the first number in it and the end of them."""
-        with self._state:
-            for segment in self._chain:
-                first = max(segment.label.first, self._settled - segment.label.base)
-                if first < segment.end:
-                    return segment, first, segment.end
-        return None
-
-    def _fetch(self, most_events: int, most_bytes: int) -> None:
-        while (turn := self._turn()) is not None:
-            segment, first, _ = turn
-            with segment.lock:
-                try:
-                    self._flight = segment.read(first, most_events, most_bytes)
-                except DamagedError as error:
-                    self._condemn(segment, first, str(error))
-                    continue
-                oldest = segment.committed_at(first)
-            self._flight_source = segment.label.source
-            with self._state:
-                self._oldest = oldest or self._oldest
-                self._tell_people()
-            return
-
-    def _settle(self, segment: Segment, first: int, stop: int) -> tuple[int, bool]:
-        """Settle the rows of a segment from ``first`` to below ``stop``; returns how many, and whether all.
-
-        What was read is counted by that; beyond it the segment is asked, which may fail.
-        """
-        count = bisect_left(self._flight, stop, key=_sequence_of)
-        reached = self._flight[count - 1].sequence + 1 if count else first
-        damage = ""
-        if count == len(self._flight) and reached < stop:
-            with segment.lock:
-                try:
-                    count += segment.count(reached, stop)
-                    reached = stop
-                except DamagedError as error:
-                    damage = str(error)
-                except TransportError as error:
-                    _log.warning("%s: what was acknowledged is sent again: %s", segment.path, error)
-        else:
-            reached = stop
-        with self._state:
-            self._flight = self._flight[count:]
-            segment.waiting -= count
-            self._waiting -= count
-            self._pass(segment.label.base + reached)
-        if damage:
-            with segment.lock:
-                self._condemn(segment, reached, damage)
-        return count, reached == stop or bool(damage)
-
-    def _pass(self, position: int) -> None:
-        """Note that everything before a position is settled; the state is locked."""
-        self._settled = position
-        self._cells[Cell.SETTLED] = sealed(position)
-        self._tell_people()
-
-    def _tell_people(self) -> None:
-        self._cells[Cell.WAITING] = sealed(self._waiting)
-        self._cells[Cell.OLDEST] = sealed(int(self._oldest * 1000) if self._waiting else 0)
-
-    def _free(self) -> None:
-        """Remove the segments of which everything was acknowledged; needs no room on the disk."""
-        with self._state:
-            # From the oldest on, so that each segment that stays is told of by the one after it.
-            spent = list(takewhile(self._is_spent, self._chain))
-            self._chain = self._chain[len(spent) :]
-        for segment in spent:
-            self._remove(segment)
-
-    def _is_spent(self, segment: Segment) -> bool:
-        first = max(segment.label.first, self._settled - segment.label.base)
-        return segment is not self._active and segment.end <= first
-
-    def _remove(self, segment: Segment) -> None:
-        try:
-            with segment.lock:
-                segment.remove()
-        except OSError as error:
-            # It is below what is settled, so the next start knows that it is not needed.
-            _log.warning("%s: cannot be removed: %s", segment.path, error)
-
-    def _condemn(self, segment: Segment, first: int, why: str) -> None:
-        """Give up the rows of a segment from ``first`` on; its lock is held, and nothing is in flight."""
-        segment.damaged = why
-        self._seal(segment)
-        label = segment.label
-        own = label.source == self._source
-        lost = Loss.of(label.source, SEGMENT_DAMAGED, [(first, segment.end - 1)])
-        _log.warning(
-            "%s: %s; numbers %d to %d of %s are declared lost, and the file goes into quarantine",
-            segment.path,
-            why,
-            first,
-            segment.end - 1,
-            label.source,
-        )
-        try:
-            segment.condemn(first)
-        except OSError as error:
-            _log.warning("%s: cannot be marked as damaged: %s", segment.path, error)
-        with self._state:
-            rows = segment.waiting
-            segment.waiting = 0
-            self._waiting -= rows
-            losses = each_once([lost, *segment.noted])
-            if own:
-                losses = (replace(losses[0], rows=rows), *losses[1:])
-            self._condemned.append((segment, losses))
-            self._chain.remove(segment)
-            self._pass(segment.finish)
-
-    # ---- the end ---------------------------------------------------------------------------------
-
-    def _put_aside(self, segment: Segment) -> None:
-        try:
-            put_aside(self._folder, segment, MOST_QUARANTINED * self._segment_bytes)
-        except OSError as error:
-            _log.warning("%s: cannot be put into quarantine: %s", segment.path, error)
-        self._aside = len(quarantined(self._folder))
-
-    def _let_go_of_page(self) -> None:
-        # Whoever holds the cells still may go on storing: the memory goes when nobody does any more.
-        self._cells = [0] * (max(Cell) + 1)
+        for segment in self._chain:
+            segment.release()
         self._page = None
-
-    def _unlock(self) -> None:
-        if self._lock_fd >= 0:
-            os.close(self._lock_fd)
-            self._lock_fd = -1
+        self._folder.release()
 
 
 def _sequence_of(row: Row) -> int:
     return row.sequence
 
 
-def _losses_of(condemned: Sequence[_Condemned]) -> list[Loss]:
-    return [loss for _, losses in condemned for loss in losses]
+def _losses_of(found: Sequence[_Found]) -> list[Loss]:
+    return [loss for _, losses in found for loss in losses]
+
+
+def _refused(error: OSError) -> TransportError:
+    code = "no_space" if error.errno in _FULL else "io_error"
+    return TransportError(code, f"the outbox cannot be used: {error}")

@@ -1,23 +1,31 @@
 """What an earlier run left: which segments there are, and which numbers are in none of them.
 
-A segment's label tells where its rows begin, and where those of the segment before it ended; the control page
-tells how far the numbers went and what was acknowledged. What lies between and is in no segment was lost.
+A segment's label says where its rows begin, and where those of the segment before it ended; the control page
+says how far the numbers went and what was acknowledged. A number between that is in no segment was lost.
 """
 
-import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
-from townlet_adapters.telemetry.ranges import RangeSet
-from townlet_adapters.telemetry.spool.base import PROCESS_DIED, SEGMENT_DAMAGED, Loss
-from townlet_adapters.telemetry.spool.control import Control, UnreadableControlError, read_control
-from townlet_adapters.telemetry.spool.folder import Files, quarantined, segment_files
-from townlet_adapters.telemetry.spool.label import Before, Label, UnreadableLabelError, read_label
-from townlet_adapters.telemetry.spool.segment import DamagedError, Segment, label_in
+from townlet_adapters.telemetry.ranges import Range
+from townlet_adapters.telemetry.spool.base import (
+    PROCESS_DIED,
+    SEGMENT_DAMAGED,
+    Before,
+    Loss,
+    each_once,
+    without,
+)
+from townlet_adapters.telemetry.spool.control import Control, UnreadableError, read_control
+from townlet_adapters.telemetry.spool.folder import FORMAT, Folder, quarantined, segment_files
+from townlet_adapters.telemetry.spool.label import Label, read_label
+from townlet_adapters.telemetry.spool.segment import Extent, Segment
 from townlet_core.errors import OutputError
 
-_log = logging.getLogger(__name__)
+_OTHERS: Final = "what other files know of the segment is used"
+_CONDEMNED: Final = re.compile(r".*\.lost-(\d+)-(\d+)")
 
 
 @dataclass(slots=True)
@@ -25,46 +33,38 @@ class Recovered:
     """What there is.
 
     Attributes:
-        chain: segments that hold rows to deliver, oldest first, or that come after such.
-        unlabelled: those of them whose label cannot be read.
-        damaged: segments whose loss is to be declared.
+        chain: segments with rows to deliver, oldest first, or that come after such.
+        unlabelled: those of them whose label has to be written again.
         spent: segments of which nothing is needed any more.
+        oldest: when the oldest row to deliver was committed, in seconds since 1970; 0 when it is not known.
         settled: position before which everything was acknowledged.
         losses: what is to be declared, each number once.
         base: position for the number 0 of the next source.
         number: number for the next segment.
         before: what the next segment's label says of the one before it.
         sources: every source that is still known.
+        problems: a line for each thing that is wrong: file, what, and what comes of it.
     """
 
     chain: list[Segment] = field(default_factory=list)
     unlabelled: list[Segment] = field(default_factory=list)
-    damaged: list[Segment] = field(default_factory=list)
     spent: list[Segment] = field(default_factory=list)
+    oldest: float = 0.0
     settled: int = 0
     losses: tuple[Loss, ...] = ()
     base: int = 0
     number: int = 1
     before: Before | None = None
     sources: frozenset[str] = frozenset()
+    problems: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Held:
-    """A segment as it was found."""
-
-    segment: Segment
-    lost: tuple[int, int] | None
-    named: bool  # whether anything says what it is
-    labelled: bool  # whether its label does
-
-
-def recover(folder: Path) -> Recovered:
+def recover(folder: Folder) -> Recovered:
     """Find out what there is, changing nothing.
 
     Raises:
-        OutputError: when the folder belongs to a newer version, or cannot be read.
-        TransportError: when the machine is at fault.
+        OutputError: when the outbox belongs to a newer version.
+        OSError: when the folder cannot be read.
     """
     recovery = _Recovery(folder)
     try:
@@ -76,345 +76,259 @@ def recover(folder: Path) -> Recovered:
 class _Recovery:
     """One look at a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._control = control_of(folder)
-        self._held: list[_Held] = []
-        self._losses: list[Loss] = []
         self._result = Recovered()
+        self._page = self._read_page()
+        self._losses: list[Loss] = []
+        self._ends: dict[int, int] = {}  # by number of the segment, by what its rows say
+        self.held: list[Segment] = []
 
     def run(self) -> Recovered:
         result = self._result
-        files = segment_files(self._folder)
-        self._held = [self._hold(each) for each in files]
-        result.number = 1 + max([each.number for each in files] + list(quarantined(self._folder)), default=0)
-        self._name_the_nameless()
-        self._drop_those_never_begun()
-        known = {held.segment.label.source for held in self._held if held.named}
-        self._drop_those_skipped()
-        self._find_ends()
+        files = segment_files(self._folder.path)
+        result.number = 1 + max([*files, *quarantined(self._folder.path)], default=0)
+        self._hold(files)
+        labels = [segment.label for segment in self.held]
+        result.sources = frozenset(
+            {label.source for label in labels} | ({self._page.source} if self._page else set())
+        )
+        undeclared = self._find_ends()
         self._find_settled()
-        self._settle_the_newest_source()
+        self._settle_the_newest_source(undeclared)
         self._walk()
         result.losses = each_once(self._losses)
-        result.sources = frozenset(known | ({self._control.source} if self._control else set()))
         return result
 
     def release(self) -> None:
-        """Close every database that was looked into, also where the look broke off."""
-        for segment in [*(held.segment for held in self._held), *self._result.spent]:
-            with segment.lock:
+        """Close every file that was looked into."""
+        for segment in (*self.held, *self._result.spent):
+            segment.release()
+
+    # ---- what each segment is ------------------------------------------------------------------
+
+    def _read_page(self) -> Control | None:
+        path = self._folder.path / "control"
+        try:
+            page = read_control(self._folder.path)
+        except UnreadableError as error:
+            _refuse_newer(self._folder.path, error)
+            page, why = None, str(error)
+        except OSError as error:
+            page, why = None, f"cannot be read: {error.strerror}"
+        else:
+            if page is None or None not in {page.emitted, page.settled}:
+                return page
+            why = "a counter is damaged"
+        self._result.problems.append(
+            f"{path}: {why}; the next start uses what the segments know, so what was acknowledged may be "
+            "sent again, and numbers that were given and never committed are not declared"
+        )
+        return page
+
+    def _hold(self, files: dict[int, list[Path]]) -> None:
+        """Make the segments, newest first. Without a label, the copy in the rows counts, or the next one."""
+        after: Label | None = None
+        for number in sorted(files, reverse=True):
+            segment = self._segment(number, files[number])
+            label = self._read_label(files[number])
+            known = label or segment.copy_of_label()
+            before = self._before(after)
+            if known is None and before is not None and before.number == number:
+                known = Label(number, before.source, before.base, before.first, None)
+            if known is not None:
                 segment.release()
+                segment = self._segment(number, files[number], known)
+            if after is not None and before is not None and before.number < number:
+                # A run found it without rows, left it out of the chain, and died before it was removed.
+                self._result.spent.append(segment)
+            elif known is None:
+                self._leave_out(segment, empty=not sum(path.stat().st_size for path in files[number]))
+            else:
+                if label is None:
+                    self._result.unlabelled.append(segment)
+                    is_missing = not any(path.suffix == ".label" for path in files[number])
+                    # One without rows was made just before a kill.
+                    if is_missing and segment.tail().extent.events:
+                        self._result.problems.append(f"{segment.path}: has no label; {_OTHERS}")
+                self.held.insert(0, segment)
+                after = known
 
-    def _hold(self, files: Files) -> _Held:
-        label = read_label_of(self._folder, files)
-        labelled = label is not None
-        label = label or label_inside(self._folder, files)
-        segment = Segment(self._folder, label or Label(files.number, "", 0, 0, None))
-        if files.label is not None:
-            segment.label_path = files.label
-        if files.lost is not None:
-            segment.damaged, segment.end = "it was found damaged before", files.lost[1]
-        return _Held(segment, files.lost, label is not None, labelled)
+    def _before(self, after: Label | None) -> Before | None:
+        """Return what a label says of the segment before it; the page stands for the one after the newest."""
+        if after is not None:
+            return after.before
+        return self._page.before if self._page is not None else None
 
-    def _name_the_nameless(self) -> None:
-        """Tell what a segment is from what stands in the one after it, or on the control page."""
-        after: _Held | None = None
-        for held in reversed(self._held):
-            if not held.named:
-                label = self._inferred(held.segment.label.number, after)
-                if label is not None:
-                    path = held.segment.label_path
-                    held.segment = Segment(self._folder, label)
-                    held.segment.label_path = path
-                    held.segment.damaged = "it has lost its label"
-                    held.named = True
-            after = held
+    def _leave_out(self, segment: Segment, *, empty: bool) -> None:
+        """Leave out a segment that no file describes; an empty one was made just before a kill."""
+        self._result.spent.append(segment)
+        if not empty:
+            segment.is_condemned = True
+            self._result.problems.append(
+                f"{segment.path}: no file says what it held, so its loss cannot be declared; it goes into "
+                "quarantine"
+            )
 
-    def _inferred(self, number: int, after: _Held | None) -> Label | None:
-        before = after.segment.label.before if after is not None else None
-        if before is not None and before.number == number:
-            return Label(number, before.source, before.base, before.first, None)
-        page = self._control
-        if after is None and page is not None:
-            first = 0
-            for held in self._held:
-                label = held.segment.label
-                if held.named and label.number < number and label.base == page.base:
-                    summary = self._summary(held)
-                    first = max(first, held.segment.end if summary is None else summary)
-            return Label(number, page.source, page.base, first, None)
+    def _segment(self, number: int, files: list[Path], label: Label | None = None) -> Segment:
+        label = label or Label(number, "", 0, 0, None)
+        if any(path.suffix.startswith((".db", ".lost-")) for path in files):
+            from townlet_adapters.telemetry.spool.legacy import (  # noqa: PLC0415 - brings sqlite3
+                LegacySegment,
+            )
+
+            segment: Segment = LegacySegment(self._folder, label)
+        else:
+            segment = Segment(self._folder, label)
+        segment.measure()
+        return segment
+
+    def _read_label(self, files: list[Path]) -> Label | None:
+        for path in files:
+            if path.suffix == ".label" or path.suffix.startswith(".lost-"):
+                try:
+                    label = read_label(path)
+                except UnreadableError as error:
+                    _refuse_newer(self._folder.path, error)
+                    why = str(error)
+                except OSError as error:
+                    why = f"cannot be read: {error.strerror}"
+                else:
+                    if f"-{label.number:08d}." in path.name:
+                        return replace(label, damaged=label.damaged + _condemned(path))
+                    why = f"is the label of segment {label.number}"
+                self._result.problems.append(f"{path}: {why}; {_OTHERS}")
+                return None
         return None
 
-    def _drop_those_never_begun(self) -> None:
-        """Leave out a source to which no run ever switched: what it should have declared is still open."""
-        while self._held:
-            held = self._held[-1]
-            label = held.segment.label
-            begun = self._control is not None and self._control.base >= label.base
-            committed = self._summary(held) is not None or held.segment.damaged
-            if not held.named or begun or label.first > 0 or committed:
-                return
-            self._result.spent.append(self._held.pop().segment)
+    # ---- how far each goes ---------------------------------------------------------------------
 
-    def _drop_those_skipped(self) -> None:
-        """Leave out what a later run found without rows, see ``_drop_empty_end``, and died before removing.
-
-        The next segment's label then tells of an earlier one. A database that no longer says whose it is
-        stays for a person to look at.
-        """
-        kept: list[_Held] = []
+    def _find_ends(self) -> tuple[Loss, ...]:
+        """Find the ends: the next label says it, or the rows do; returns what the newest left undeclared."""
         after: Label | None = None
-        for held in reversed(self._held):
-            segment = held.segment
-            before = after.before if after is not None else None
-            is_skipped = before is not None and before.number < segment.label.number
-            if is_skipped and held.lost is None and (held.named or not segment.path.exists()):
-                self._result.spent.append(segment)
+        undeclared: tuple[Loss, ...] = ()
+        for segment in reversed(self.held):
+            label, tail = segment.label, segment.tail()
+            self._ends[label.number] = tail.extent.end
+            before = self._before(after)
+            if before is not None and before.number == label.number:
+                segment.extent = Extent(tail.extent.size, before.end, before.events)
             else:
-                kept.append(held)
-                after = segment.label
-        self._held = kept[::-1]
-
-    def _find_ends(self) -> None:
-        """Tell how far each segment goes: what comes after it says so, or its latest commit does."""
-        after: Label | None = None
-        for held in reversed(self._held):
-            segment = held.segment
-            if not held.named:
-                continue
-            if held.lost is not None:
-                after = segment.label
-                continue
-            before = after.before if after is not None else None
-            if before is not None and before.number == segment.label.number:
-                segment.end, segment.events = before.end, before.events
-            else:
-                if self._summary(held) is None and after is not None and not segment.damaged:
-                    segment.damaged = "the database is gone"
-                if segment.damaged:
-                    segment.end = max(segment.end, self._latest_end(segment.label, after))
-            after = segment.label
-
-    def _latest_end(self, label: Label, after: Label | None) -> int:
-        """Tell which number a segment cannot have reached, by where what comes after it begins."""
-        if after is not None and after.base == label.base:
-            return after.first
-        base = after.base if after is not None else (self._control.base if self._control else 0)
-        return base - label.base - 1
-
-    def _summary(self, held: _Held) -> int | None:
-        """Ask a segment where it ends; notes on it whether it is damaged."""
-        segment = held.segment
-        if segment.damaged:
-            return None
-        try:
-            with segment.lock:
-                told = segment.summary()
-        except DamagedError as error:
-            segment.damaged = str(error)
-            return None
-        if told is None:
-            return None
-        segment.end, segment.events, segment.undeclared = told.end, told.events, told.undeclared
-        return told.end
+                segment.extent = tail.extent
+                if after is not None and tail.undeclared is None:
+                    segment.extent = tail.extent._replace(end=_latest_end(label, after))
+            if after is None:
+                undeclared = label.noted if tail.undeclared is None else tail.undeclared
+            after = label
+        return undeclared
 
     def _find_settled(self) -> None:
-        page, held = self._control, [each for each in self._held if each.named]
-        oldest = held[0].segment.label.start if held else (page.base if page else 0)
+        page, held = self._page, self.held
         settled = page.settled if page is not None else None
         if page is not None and settled is not None:
-            finishes = [each.segment.finish for each in held]
-            if settled > max(page.base + (page.emitted or 0), *finishes, 0):
-                settled = None
-        if settled is None:
-            if held:
-                _log.warning(
-                    "%s: what was acknowledged is not known any more; what is there is sent again",
-                    self._folder,
+            farthest = max(page.base + (page.emitted or 0), *(each.finish for each in held), 0)
+            if settled > farthest:
+                self._result.problems.append(
+                    f"{self._folder.path / 'control'}: says that more was acknowledged than was sent; "
+                    "what is there is sent again"
                 )
-            settled = oldest
-        self._result.settled = settled
+                settled = None
+        oldest = held[0].label.start if held else (page.base if page else 0)
+        self._result.settled = oldest if settled is None else settled
 
-    def _settle_the_newest_source(self) -> None:
-        """Declare what the newest source had emitted and not committed, and what it had not declared."""
-        result, page = self._result, self._control
-        last = next((held.segment for held in reversed(self._held) if held.named), None)
-        if page is not None and (last is None or page.base > last.label.base):
-            # All its segments are gone: with everything in them acknowledged, or by somebody's hand.
-            source, base, end, undeclared = page.source, page.base, 0, tuple[Loss, ...]()
-        elif last is not None:
-            source, base, end, undeclared = last.label.source, last.label.base, last.end, last.undeclared
+    def _settle_the_newest_source(self, undeclared: tuple[Loss, ...]) -> None:
+        """Declare what the newest source had given and not committed, and what it had not declared."""
+        result, page = self._result, self._page
+        last = self.held[-1] if self.held else None
+        self._losses += undeclared
+        reason = PROCESS_DIED
+        if last is not None and (page is None or page.base <= last.label.base):
+            source, base, end = last.label.source, last.label.base, last.extent.end
+            if not last.extent.events and last.tail().is_torn:
+                reason = SEGMENT_DAMAGED
+                last.is_condemned = True
+                result.problems.append(
+                    f"{last.path}: holds nothing that can be read; its rows will be declared lost, and it "
+                    "goes into quarantine"
+                )
+        elif page is not None:
+            # It has no segment: it committed nothing, or its files were removed.
+            source, base, end = page.source, page.base, 0
         else:
             return
-        self._losses += undeclared
         emitted = end
         if page is not None and page.base == base:
-            if page.emitted is None:
-                _log.warning("%s: how far the numbers of %s went is not known any more", self._folder, source)
             emitted = max(end, page.emitted or 0)
-        if last is not None and self._reaches_the_end(last) and last.label.base == base:
-            last.end = max(last.end, emitted)
-        else:
-            if last is not None and result.settled - base > end:
-                # Rows that were acknowledged are gone, so what was committed with them is, too.
-                self._losses += last.noted
-            first = max(end, result.settled - base)
-            if first < emitted:
-                self._losses.append(Loss.of(source, PROCESS_DIED, [(first, emitted - 1)]))
-        result.base = base + max(emitted, result.settled - base) + 1
-        if last is not None:
-            result.before = _told_of(last)
+        acknowledged = result.settled - base
+        if last is not None and acknowledged > end and last.label.base == base:
+            # Rows that were acknowledged are gone, and with them what says which losses they declared.
+            self._losses += last.label.noted
+        first = max(end, acknowledged)
+        if first < emitted:
+            self._losses.append(Loss.of(source, reason, [(first, emitted - 1)]))
+        result.base = base + max(emitted, acknowledged) + 1
 
-    def _reaches_the_end(self, last: Segment) -> bool:
-        """Whether a segment is damaged, and may have held all that is missing: its end is not known."""
-        known = any(held.segment is last and held.lost is not None for held in self._held)
-        return bool(last.damaged) and not known
+    # ---- what becomes of each ------------------------------------------------------------------
 
     def _walk(self) -> None:
         """Sort the segments, and declare what is damaged or gone."""
         result = self._result
         reached = result.settled
-        for held in self._held:
-            segment, label = held.segment, held.segment.label
-            if not held.named:
-                _log.error("%s: nothing says any more what it held, so its loss cannot be told", segment.path)
-                result.damaged.append(segment)
-                continue
-            self._declare_gap(label.before, reached)
+        for index, segment in enumerate(self.held):
+            label = segment.label
+            if label.before is not None:
+                self._declare_gone(label.before, reached)
             reached = max(reached, segment.finish)
-            # From the oldest on, so that each segment that stays is told of by the one after it.
-            spent = segment.end <= max(label.first, result.settled - label.base) and not result.chain
-            if held.lost is None and spent:
+            if label.damaged:
+                known = [loss for later in self.held[index + 1 :] for loss in later.label.noted]
+                found = [Loss.of(label.source, SEGMENT_DAMAGED, label.damaged), *label.noted]
+                self._losses += without(found, known)
+            first = max(label.first, result.settled - label.base)
+            if self._ends[label.number] < segment.extent.end > first:
+                result.problems.append(
+                    f"{segment.path}: ends before row {segment.extent.end - 1}; the rows that are missing "
+                    "will be declared lost"
+                )
+            # From the oldest on, so that each segment that stays is named by the one after it.
+            if (first >= segment.extent.end and not result.chain) or not segment.extent.events:
                 result.spent.append(segment)
-            elif segment.damaged:
-                self._declare_damaged(segment, held.lost[0] if held.lost else None)
             else:
-                self._chain(segment)
-        self._drop_empty_end()
-        unlabelled = {id(held.segment) for held in self._held if not held.labelled}
-        result.unlabelled = [segment for segment in result.chain if id(segment) in unlabelled]
+                rows, at = segment.locate(first)
+                segment.waiting = segment.extent.events - rows
+                if not result.chain:
+                    result.oldest = float(at)
+                result.chain.append(segment)
+        if self._page is not None and self._page.before is not None:
+            self._declare_gone(self._page.before, reached)
+        with_rows = [segment for segment in self.held if segment.extent.events]
+        result.before = with_rows[-1].before() if with_rows else None
 
-    def _drop_empty_end(self) -> None:
-        """Let the newest segments go as long as they hold nothing: a run that does nothing leaves nothing.
-
-        The next segment's label tells of the newest one that stays. What those that go had not declared is
-        in that label, too, and they are removed once it is in force: whenever a kill comes, each segment
-        that stays is told of, and each loss is known.
-        """
-        chain, named = self._result.chain, [held.segment for held in self._held if held.named]
-        while chain and chain[-1] is named[-1] and not chain[-1].events:
-            named.pop()
-            self._result.spent.append(chain.pop())
-            self._result.before = _told_of(named[-1])
-
-    def _chain(self, segment: Segment) -> None:
-        """Take a segment that is whole, as far as one can tell without reading it."""
-        first = max(segment.label.first, self._result.settled - segment.label.base)
-        try:
-            with segment.lock:
-                segment.measure()
-                segment.waiting = segment.events
-                if first > segment.label.first:
-                    segment.waiting = segment.count(first, segment.end)
-        except DamagedError as error:
-            segment.damaged = str(error)
-            self._declare_damaged(segment, None)
-        else:
-            self._result.chain.append(segment)
-
-    def _declare_damaged(self, segment: Segment, lost_from: int | None) -> None:
-        label = segment.label
-        first = lost_from
-        if first is None:
-            first = max(label.first, self._result.settled - label.base)
-        self._losses += label.undeclared
-        if first < segment.end:
-            self._losses.append(Loss.of(label.source, SEGMENT_DAMAGED, [(first, segment.end - 1)]))
-        _log.warning(
-            "%s: %s; %d numbers of %s are declared lost, and the file goes into quarantine",
-            segment.path,
-            segment.damaged,
-            max(0, segment.end - first),
-            label.source,
-        )
-        self._result.damaged.append(segment)
-
-    def _declare_gap(self, before: Before | None, reached: int) -> None:
-        """Declare a segment that was there before this one, was not settled, and is gone."""
-        if before is None or any(held.segment.label.number == before.number for held in self._held):
-            return
+    def _declare_gone(self, before: Before, reached: int) -> None:
         first = max(before.first, reached - before.base)
-        if first < before.end:
-            _log.warning("%s: segment %d is gone", self._folder, before.number)
+        if first < before.end and before.number not in {segment.label.number for segment in self.held}:
+            self._result.problems.append(
+                f"{self._folder.path}: segment {before.number} is gone and was not acknowledged whole; its "
+                f"rows {first} to {before.end - 1} are declared lost, unless they were before"
+            )
             self._losses.append(Loss.of(before.source, SEGMENT_DAMAGED, [(first, before.end - 1)]))
 
 
-def _told_of(segment: Segment) -> Before:
-    """Spell what the label of the next segment says of this one."""
-    label = segment.label
-    return Before(label.number, label.source, label.base, label.first, segment.end, segment.events)
+def _condemned(label: Path) -> tuple[Range, ...]:
+    """Return the rows that format 1 had found damaged and not declared; the name of the label says which."""
+    match = _CONDEMNED.fullmatch(label.name)
+    if match is None or int(match[2]) <= int(match[1]):
+        return ()
+    return (Range(int(match[1]), int(match[2]) - 1),)
 
 
-def control_of(folder: Path) -> Control | None:
-    """Read the control page; one that says nothing is as good as none, and is told of.
-
-    Raises:
-        OutputError: when it is of a newer version, or cannot be read.
-    """
-    try:
-        return read_control(folder)
-    except UnreadableControlError as error:
-        _refuse_newer(folder, error.version)
-        _log.warning("%s: the control page %s; what the segments know is used", folder, error)
-    except OSError as error:
-        _log.warning("%s: the control page cannot be read: %s; what the segments know is used", folder, error)
-    return None
+def _latest_end(label: Label, after: Label) -> int:
+    """Return a number that a segment cannot have reached, by where the one after it begins."""
+    return after.first if after.base == label.base else after.base - label.base - 1
 
 
-def read_label_of(folder: Path, files: Files) -> Label | None:
-    """Read the label of a segment; None, with a line in the log, when it says nothing.
-
-    Raises:
-        OutputError: when it is of a newer version.
-    """
-    if files.label is not None:
-        try:
-            label = read_label(files.label)
-        except UnreadableLabelError as error:
-            _refuse_newer(folder, error.version)
-            _log.warning("%s: %s; the segment is asked itself", files.label, error)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            _log.warning("%s: cannot be read: %s; the segment is asked itself", files.label, error)
-        else:
-            if label.number == files.number:
-                return label
-    return None
-
-
-def label_inside(folder: Path, files: Files) -> Label | None:
-    """Ask a segment itself what it is."""
-    told = label_in(folder / f"segment-{files.number:08d}.db")
-    return told if told is not None and told.number == files.number else None
-
-
-def _refuse_newer(folder: Path, version: int | None) -> None:
-    if version is not None and version > 1:
+def _refuse_newer(folder: Path, error: UnreadableError) -> None:
+    if error.version is not None and error.version > FORMAT:
         raise OutputError(
-            f"{folder}: holds an outbox of format {version}, and this version of Townlet knows format 1; "
-            "deliver it with the version that wrote it, or name another folder"
+            f"{folder}: holds an outbox of format {error.version}; this version of Townlet knows 1 to "
+            f"{FORMAT}; deliver it with the version that wrote it, or name another folder"
         )
-
-
-def each_once(losses: Iterable[Loss]) -> tuple[Loss, ...]:
-    """Join losses by source and reason, so that each number is in one of them: the first that names it."""
-    named: dict[str, RangeSet] = {}
-    joined: dict[tuple[str, str], RangeSet] = {}
-    for loss in losses:
-        before = named.setdefault(loss.source, RangeSet())
-        into = joined.setdefault((loss.source, loss.reason), RangeSet())
-        for first, last in loss.ranges:
-            for new in before.holes(first, last):
-                into.add(new.first, new.last)
-            before.add(first, last)
-    return tuple(Loss.of(source, reason, numbers) for (source, reason), numbers in joined.items() if numbers)

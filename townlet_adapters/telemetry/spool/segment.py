@@ -1,472 +1,375 @@
-"""One file of rows: appended to by one run, read until the peer has everything, then removed as a whole.
+"""One segment: rows of one source; one run appends to it; removed as a whole once the peer has them."""
 
-Every row carries a checksum and its distance from the row before, so that neither a changed row nor a missing
-one goes unnoticed, whatever the database makes of a damaged file.
-"""
-
-import ctypes
-import errno
 import os
-import sqlite3
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import replace
 from typing import Final, NamedTuple
-from urllib.parse import quote
 
-from townlet_adapters.telemetry.ranges import RangeSet
-from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Loss, Row
+from townlet_adapters.telemetry.ranges import Range, RangeSet
+from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Before, Loss, Row, without
+from townlet_adapters.telemetry.spool.control import UnreadableError
+from townlet_adapters.telemetry.spool.folder import Folder, append_at
+from townlet_adapters.telemetry.spool.frames import (
+    LABEL,
+    ROW,
+    Frame,
+    frame_of_label,
+    frames_of,
+    last_mark,
+    read_frames,
+    row_near,
+)
 from townlet_adapters.telemetry.spool.label import (
     Label,
-    UnreadableLabelError,
-    add_note,
     label_from_bytes,
     label_to_bytes,
-    losses_from_text,
-    losses_to_text,
-    write_label,
+    losses_from_json,
+    losses_to_json,
+    note_of_damage,
+    note_of_losses,
 )
-from townlet_adapters.telemetry.transports.base import TransportError
 
-PAGE: Final = 4096
-DATABASE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
-"""What SQLite raises; its messages quote the database, and may then be no text."""
-LARGEST_WAL: Final = 1024  # pages in the log at which they go into the database itself
-_SMALLEST_WAL: Final = 8
-
-_SCHEMA: Final = (
-    "CREATE TABLE segment (label BLOB NOT NULL)",
-    """CREATE TABLE rows (
-        sequence INTEGER PRIMARY KEY, gap INTEGER NOT NULL, crc INTEGER NOT NULL, line BLOB NOT NULL
-    )""",
-    """CREATE TABLE commits (
-        number INTEGER PRIMARY KEY, last INTEGER NOT NULL, events INTEGER NOT NULL, at REAL NOT NULL,
-        undeclared TEXT NOT NULL, crc INTEGER NOT NULL
-    )""",
-    "CREATE INDEX commits_by_last ON commits (last)",
-)
-_IDENTITY: Final = 4  # fields of a label that tell segments apart
-_NONE: Final = losses_to_text(())
-_WRITES: Final = frozenset(
-    {
-        sqlite3.SQLITE_IOERR_WRITE,
-        sqlite3.SQLITE_IOERR_FSYNC,
-        sqlite3.SQLITE_IOERR_DIR_FSYNC,
-        sqlite3.SQLITE_IOERR_TRUNCATE,
-    }
-)
-_MACHINE: Final = {
-    sqlite3.SQLITE_FULL: "no_space",
-    sqlite3.SQLITE_BUSY: "busy",
-    sqlite3.SQLITE_LOCKED: "busy",
-    sqlite3.SQLITE_NOMEM: "out_of_memory",
-    sqlite3.SQLITE_INTERRUPT: "interrupted",
-}
+_NONE: Final = losses_to_json(())
+_CLOSED: Final = -1
+_GONE: Final = -2
 
 
-class DamagedError(Exception):
-    """A segment does not hold what was committed to it."""
-
-
-class Summary(NamedTuple):
-    """What a segment holds, as its latest commit says.
+class Extent(NamedTuple):
+    """How far the rows of a segment go.
 
     Attributes:
+        size: bytes of its file that count.
         end: its rows have lower numbers than this.
         events: how many rows it holds.
-        undeclared: losses that no row up to here declares.
     """
 
+    size: int
     end: int
     events: int
-    undeclared: tuple[Loss, ...]
 
 
-def crc_of(sequence: int, gap: int, line: bytes) -> int:
-    """Give the checksum of a row."""
-    return zlib.crc32(line, (sequence + gap * 0x9E3779B1) & 0xFFFFFFFF)
+class Tail(NamedTuple):
+    """What the end of a file says of a segment.
+
+    Attributes:
+        extent: how far its rows go.
+        undeclared: losses that no row of it declares; None when the end is damaged or was not finished.
+        is_torn: whether the file ends with something else than a frame.
+    """
+
+    extent: Extent
+    undeclared: tuple[Loss, ...] | None
+    is_torn: bool
+
+
+class Lost(NamedTuple):
+    """Rows that are damaged or gone.
+
+    Attributes:
+        first: lowest number that one of them may have.
+        last: highest.
+        rows: how many.
+    """
+
+    first: int
+    last: int
+    rows: int
 
 
 class Segment:
-    """One database and its label. Whoever calls a method that names it holds ``lock``.
+    """A file of rows and its label. One thread appends, one reads; the outbox sees to it.
 
     Attributes:
-        label: what it is.
-        lock: held for every use of the database, which is at most one batch long.
-        end: its rows have lower numbers than this; the outbox keeps it.
-        events: rows that it holds; the outbox keeps it.
+        label: what it is; with the notes made since.
+        extent: how far its rows go.
         waiting: rows that are not acknowledged; the outbox keeps it.
-        size: bytes that it takes on the disk.
-        noted: losses that are in its label.
-        begun: whether anything was ever committed to it, as far as is known.
-        damaged: why nothing may go into it or come out of it any more; empty when it is whole.
-        undeclared: losses that travelled in its latest commit; the outbox keeps it.
+        is_condemned: whether nothing in it can be read, and it is kept for a person to look at.
+        owes: whether its damage is still to be declared; the outbox keeps it.
     """
 
-    def __init__(
-        self, folder: Path, label: Label, *, durable: bool = False, segment_bytes: int = LARGEST_WAL * PAGE
-    ) -> None:
-        """Stand for the segment of this label; touches nothing yet."""
+    suffix = ".rows"
+
+    def __init__(self, folder: Folder, label: Label, extent: Extent | None = None) -> None:
+        """Stand for the segment of this label; touches nothing."""
         self.label = label
-        self.path = folder / f"segment-{label.number:08d}.db"
-        self.label_path = self.path.with_suffix(".label")
-        self.lock = threading.Lock()
-        self.end = label.first
-        self.events = self.waiting = self.size = 0
-        self.damaged = ""
-        self.undeclared = label.undeclared
-        self.noted = list(label.undeclared)
-        self._known = _numbers_of(self.noted)
-        self._durable = durable
-        self._wal_pages = max(_SMALLEST_WAL, min(LARGEST_WAL, segment_bytes // PAGE // 4))
-        self._db: sqlite3.Connection | None = None
-        self._created = False
-        self.begun = False
+        self.extent = extent or Extent(0, label.first, 0)
+        self.waiting = 0
+        self.owes = self.is_condemned = False
+        self._folder = folder
+        self._label_bytes = 0
+        self._notes = threading.Lock()
+        self._salt = label.number
+        self._writer = self._reader = _CLOSED
+        self._cursor: tuple[int, int, int] | None = (
+            None  # offset, number of the row before it, rows before it
+        )
+
+    @property
+    def name(self) -> str:
+        """Return the name that its files have in common."""
+        return f"segment-{self.label.number:08d}"
+
+    @property
+    def path(self) -> str:
+        """Return the path of its rows, for messages."""
+        return f"{self._folder.path / self.name}{self.suffix}"
 
     @property
     def finish(self) -> int:
         """Position in the queue at which it ends."""
-        return self.label.base + self.end
+        return self.label.base + self.extent.end
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """Give every file that belongs to it, the one that says so first."""
-        beside = [self.path.with_name(f"{self.path.name}-{end}") for end in ("wal", "shm", "journal")]
-        return (self.label_path, self.path, *beside)
+    def size(self) -> int:
+        """Bytes that it takes on the disk."""
+        return self.extent.size + self._label_bytes
+
+    def before(self) -> Before:
+        """Return what the label of the next segment says of this one."""
+        label, extent = self.label, self.extent
+        return Before(label.number, label.source, label.base, label.first, extent.end, extent.events)
+
+    # ---- writing -------------------------------------------------------------------------------
 
     def create(self) -> None:
-        """Write the label and an empty database; holding the lock.
+        """Make the files.
+
+        Raises:
+            OSError: when the disk does not take them; there are none then.
+        """
+        data = label_to_bytes(self.label)
+        copy = frame_of_label(data, self._salt)
+        self._writer = self._folder.create(self.name + self.suffix)
+        try:
+            append_at(self._writer, copy, 0, self._folder)
+            os.close(self._folder.put(f"{self.name}.label", data))
+        except OSError:
+            self.remove()
+            raise
+        self._label_bytes = len(data)
+        self.extent = self.extent._replace(size=len(copy))
+
+    def append(self, rows: Sequence[Row], undeclared: Sequence[Loss], at: float) -> Extent:
+        """Store rows and what no row declares: all, or nothing.
+
+        Returns:
+            How far the rows go now; they count once the outbox has set it.
+
+        Raises:
+            ValueError: when the rows are not in order.
+            OSError: when the disk does not take them.
+        """
+        size, end, events = self.extent
+        mark = losses_to_json(undeclared) if undeclared else _NONE
+        data = frames_of(rows, (end - 1, events), int(at), mark, self._salt)
+        self.note([*undeclared, *_gaps(rows, end, self.label.source)])
+        append_at(self._writer, data, size, self._folder)
+        return Extent(size + len(data), rows[-1].sequence + 1 if rows else end, events + len(rows))
+
+    def may_grow(self) -> bool:
+        """Whether the file ends where the rows end, and a failed sync left nothing unknown behind."""
+        return not self._folder.durable and os.fstat(self._writer).st_size == self.extent.size
+
+    def note(self, losses: Sequence[Loss]) -> None:
+        """Write losses into the label that are not in it: they are known then if the rows are destroyed.
 
         Raises:
             OSError: when the disk does not take it.
         """
-        write_label(self.label_path, self.label, durable=self._durable)
-        self._created = True
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        if self._durable:
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        new = without(losses, self.label.noted)
+        if new:
+            self._add_note(note_of_losses(new))
+            self.label = replace(self.label, noted=self.label.noted + new)
+
+    def note_damage(self, ranges: Sequence[Range]) -> None:
+        """Write into the label which rows are damaged.
+
+        Raises:
+            OSError: when the disk does not take it.
+        """
+        self.label = replace(self.label, damaged=(*self.label.damaged, *ranges))
+        self._add_note(note_of_damage(ranges))
+
+    def _add_note(self, data: bytes) -> None:
+        with self._notes:
+            self._folder.append(f"{self.name}.label", data)
+            self._label_bytes += len(data)
+
+    # ---- reading -------------------------------------------------------------------------------
+
+    def read(self, first: int, most_events: int, most_bytes: int) -> tuple[list[Row], list[Lost], int, int]:
+        """Read the next rows, from the number ``first`` on; each call goes on where the one before ended.
+
+        At least one row, however large, unless there is none any more.
+
+        Returns:
+            The rows; what is damaged among and before them, or up to the end when there are no rows; when the
+            first row was committed, in seconds since 1970; one more than the last number that was passed.
+
+        Raises:
+            OSError: when the file cannot be opened or read.
+        """
+        extent = self.extent
+        if self._cursor is None:
+            self._cursor = self._seek(first)
+        offset, before, passed = self._cursor
+        rows: list[Row] = []
+        lost: list[Lost] = []
+        size, at, at_end = 0, 0, True
+        for frame in self._frames(offset, extent.size):
+            if frame.kind != ROW or frame.sequence <= before:
+                continue
+            size += len(frame.payload)
+            if frame.sequence >= extent.end:
+                break
+            if rows and (len(rows) >= most_events or size > most_bytes):
+                at_end = False
+                break
+            if frame.sequence - frame.gap - 1 != before or frame.ordinal != passed:
+                lost.append(Lost(before + 1, frame.sequence - frame.gap - 1, frame.ordinal - passed))
+            rows.append(Row(frame.sequence, frame.payload))
+            at = at if len(rows) > 1 else frame.at
+            offset, before, passed = frame.end, frame.sequence, frame.ordinal + 1
+        if at_end and not rows and (before < extent.end - 1 or passed < extent.events):
+            lost.append(Lost(before + 1, extent.end - 1, extent.events - passed))
+            before, passed = extent.end - 1, extent.events
+        self._cursor = offset, before, passed
+        return rows, lost, at, before + 1
+
+    def locate(self, number: int) -> tuple[int, int]:
+        """Return how many rows have lower numbers, and when the first of the others was committed, or 0.
+
+        Raises:
+            OSError: when the file cannot be opened or read.
+        """
+        offset, _, passed = self._seek(number)
+        rows = (frame for frame in self._frames(offset, self.extent.size) if frame.kind == ROW)
+        return passed, next((frame.at for frame in rows), 0)
 
     def relabel(self) -> None:
-        """Write the label again, which nobody could read any more.
+        """Write the label again, which could not be read.
 
         Raises:
             OSError: when the disk does not take it.
         """
-        write_label(self.label_path, self.label, durable=self._durable)
+        data = label_to_bytes(self.label)
+        os.close(self._folder.put(f"{self.name}.label", data))
+        self._label_bytes = len(data)
 
-    def append(self, rows: Sequence[Row], undeclared: Sequence[Loss], at: float) -> None:
-        """Store rows in one transaction; holding the lock.
-
-        Raises:
-            DamagedError: when the database is not what it was.
-            TransportError: when the disk does not take them; nothing was stored.
-        """
-        self._note([*undeclared, *_gaps(rows, self.end, self.label.source)])
-        last = rows[-1].sequence if rows else self.end - 1
-        events = self.events + len(rows)
-        losses = losses_to_text(undeclared) if undeclared else _NONE
-        try:
-            db = self._connection()
-            db.execute("BEGIN IMMEDIATE")
-            if not self.begun:
-                for statement in _SCHEMA:
-                    db.execute(statement)
-                db.execute("INSERT INTO segment VALUES (?)", (label_to_bytes(self.label),))
-            db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", _records(rows, self.end - 1))
-            db.execute(
-                "INSERT INTO commits VALUES (NULL, ?, ?, ?, ?, ?)",
-                (last, events, at, losses, _crc_of_commit(last, events, losses)),
-            )
-            db.execute("COMMIT")
-        except DATABASE_ERRORS as error:
-            self._roll_back()
-            raise _translated(error, self.path) from error
-        except BaseException:
-            self._roll_back()
-            raise
-        self.begun = True
-        self.measure()
-
-    def _note(self, losses: Sequence[Loss]) -> None:
-        """Write into the label what is new: it is known then whatever becomes of the database."""
-        if not losses:
-            return
-        new: list[Loss] = []
-        for loss in losses:
-            known = self._known.setdefault(loss.source, RangeSet())
-            rest = [hole for first, last in loss.ranges for hole in known.holes(first, last)]
-            if rest:
-                new.append(Loss.of(loss.source, loss.reason, rest))
-        if not new:
-            return
-        for loss in new:
-            for first, last in loss.ranges:
-                self._known[loss.source].add(first, last)
-        try:
-            add_note(self.label_path, new, durable=self._durable)
-        except OSError as error:
-            self._known = _numbers_of(self.noted)
-            raise refused(error) from error
-        self.noted += new
-
-    def read(self, first: int, most_events: int, most_bytes: int) -> list[Row]:
-        """Give rows from the number ``first`` on, at least one; holding the lock.
-
-        Rows before a damaged one are given; whoever asks for that one next is told.
+    def copy_of_label(self) -> Label | None:
+        """Return the label that stands before the rows; None when it is damaged.
 
         Raises:
-            DamagedError: when the first row is not what was committed, or is missing.
-            TransportError: when the machine is at fault.
+            OSError: when the file cannot be opened or read.
         """
-        rows: list[Row] = []
-        size, before = 0, first - 1
-        try:
-            found = self._connection().execute(
-                "SELECT sequence, gap, crc, line FROM rows WHERE sequence >= ? ORDER BY sequence LIMIT ?",
-                (first, most_events),
-            )
-            for sequence, gap, crc, line in found:
-                size += len(line)
-                if rows and size > most_bytes:
-                    break
-                after = sequence - gap - 1
-                follows = after == before if rows else after <= before
-                if not follows or sequence >= self.end or crc != crc_of(sequence, gap, line):
-                    if rows:
-                        break
-                    raise DamagedError(f"row {sequence} is not what was committed")
-                rows.append(Row(sequence, line))
-                before = sequence
-        except DATABASE_ERRORS as error:
-            if not rows:
-                raise _translated(error, self.path) from error
-        except TypeError as error:
-            if not rows:
-                raise DamagedError("a row holds something else than numbers and bytes") from error
-        if not rows:
-            raise DamagedError(f"the rows from {first} on are missing")
-        return rows
+        fd = self._open()
+        size = os.fstat(fd).st_size if fd >= 0 else 0
+        first = next(self._frames(0, size), None)
+        if first is not None and first.kind == LABEL:
+            with suppress(UnreadableError):
+                return label_from_bytes(first.payload)
+        return None
 
-    def summary(self) -> Summary | None:
-        """Tell what was committed; None when nothing ever was; holding the lock.
+    def tail(self) -> Tail:
+        """Find out where the rows end, from the rows alone.
 
         Raises:
-            DamagedError: when that cannot be told.
-            TransportError: when the machine is at fault.
+            OSError: when the file cannot be opened or read.
         """
-        if not self.path.exists() or self.path.stat().st_size == 0:
-            return None
-        try:
-            db = self._connection()
-            if db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
-                return None
-            label = db.execute("SELECT label FROM segment").fetchone()
-            told = db.execute(
-                "SELECT last, events, undeclared, crc FROM commits ORDER BY number DESC LIMIT 1"
-            ).fetchone()
-            if label_from_bytes(label[0])[:_IDENTITY] != self.label[:_IDENTITY]:
-                raise DamagedError("is not the segment that its label tells of")
-            last, events, undeclared, crc = told
-            if crc != _crc_of_commit(last, events, undeclared):
-                raise DamagedError("its latest commit is not what it was")
-            self.begun = True
-            return Summary(last + 1, events, losses_from_text(undeclared))
-        except DATABASE_ERRORS as error:
-            raise _translated(error, self.path) from error
-        except (TypeError, ValueError, AttributeError, UnreadableLabelError) as error:
-            raise DamagedError("its latest commit cannot be read") from error
-
-    def count(self, first: int, end: int) -> int:
-        """Count the rows from ``first`` to below ``end``; holding the lock.
-
-        Raises:
-            DamagedError: when they cannot be counted.
-            TransportError: when the machine is at fault.
-        """
-        try:
-            counted: tuple[int] = (
-                self._connection()
-                .execute("SELECT count(*) FROM rows WHERE sequence >= ? AND sequence < ?", (first, end))
-                .fetchone()
-            )
-        except DATABASE_ERRORS as error:
-            raise _translated(error, self.path) from error
-        return counted[0]
-
-    def committed_at(self, sequence: int) -> float:
-        """Tell when a row was committed, in seconds since 1970, or 0; holding the lock."""
-        try:
-            found = self._connection().execute(
-                "SELECT at FROM commits WHERE last >= ? ORDER BY last, number LIMIT 1", (sequence,)
-            )
-            at: tuple[float] | None = found.fetchone()
-        except (*DATABASE_ERRORS, DamagedError, TransportError):
-            return 0.0
-        return float(at[0]) if at else 0.0
+        fd = self._open()
+        size = os.fstat(fd).st_size if fd >= 0 else 0
+        mark = last_mark(fd, size, self._salt) if size else None
+        end, events, undeclared, reached = self.label.first, 0, None, 0
+        if mark is not None:
+            end, events, reached = mark.sequence, mark.ordinal, mark.end
+            if reached == size:
+                with suppress(ValueError):
+                    undeclared = losses_from_json(mark.payload)
+        for frame in self._frames(reached, size):
+            reached = frame.end
+            if frame.kind == ROW:
+                end, events = frame.sequence + 1, frame.ordinal + 1
+        return Tail(Extent(size, end, events), undeclared, reached < size)
 
     def measure(self) -> None:
-        """Find out what it takes on the disk."""
-        self.size = sum(path.stat().st_size for path in self.files if path.exists())
+        """Find out what the label takes on the disk."""
+        with suppress(OSError):
+            self._label_bytes = (self._folder.path / f"{self.name}.label").stat().st_size
 
-    def release(self) -> None:
-        """Close the database; it opens again when it is used; holding the lock."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+    def is_whole(self) -> bool:
+        """Return whether the file is where it was, and as long as its rows."""
+        try:
+            there = (self._folder.path / (self.name + self.suffix)).lstat()
+        except OSError:
+            return False
+        opened = [fd for fd in (self._writer, self._reader) if fd >= 0]
+        return there.st_size >= self.extent.size and all(
+            os.path.samestat(os.fstat(fd), there) for fd in opened
+        )
+
+    def _frames(self, offset: int, size: int) -> Iterator[Frame]:
+        fd = self._open()
+        return read_frames(fd, offset, size, self._salt) if fd >= 0 else iter(())
+
+    def _seek(self, first: int) -> tuple[int, int, int]:
+        fd, size = self._open(), self.extent.size
+        offset = row_near(fd, size, self._salt, first) if fd >= 0 else 0
+        before, passed = self.label.first - 1, 0
+        for frame in self._frames(offset, size):
+            if frame.kind != ROW:
+                continue
+            if frame.sequence >= first:
+                break
+            offset, before, passed = frame.end, frame.sequence, frame.ordinal + 1
+        return offset, before, passed
+
+    def _open(self) -> int:
+        """Open the rows for reading; a file that is not there is as good as an empty one."""
+        if self._reader == _CLOSED:
+            try:
+                self._reader = os.open(
+                    self._folder.path / (self.name + self.suffix), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+                )
+            except FileNotFoundError:
+                self._reader = _GONE
+        return self._reader
+
+    # ---- the end -------------------------------------------------------------------------------
 
     def remove(self) -> None:
-        """Remove the files, which needs no room on the disk; holding the lock.
+        """Remove the files, which needs no room on the disk; the label goes last.
 
-        The label goes first: what is left after a kill is then a segment that tells of itself.
+        Raises:
+            OSError: when they cannot be removed.
         """
-        try:
-            for path in self.files:
-                path.unlink(missing_ok=True)
-        finally:
-            if self._db is not None:
-                # What is closed here is gone already, so nothing of it need reach the disk.
-                with suppress(*DATABASE_ERRORS):
-                    self._db.execute("PRAGMA synchronous = OFF")
-                self.release()
+        self.drop_rows()
+        (self._folder.path / f"{self.name}.label").unlink(missing_ok=True)
 
-    def condemn(self, lost_from: int) -> None:
-        """Note in the label's name which rows are lost, to the end; needs no room on the disk."""
-        path = self.path.with_suffix(f".lost-{lost_from}-{self.end}")
-        if self.label_path.exists():
-            self.label_path.rename(path)
-        else:
-            write_label(path, self.label, durable=self._durable)
-        self.label_path = path
+    def drop_rows(self) -> None:
+        """Remove the rows and keep the label.
 
-    def move_to(self, folder: Path) -> None:
-        """Put the files elsewhere; holding the lock."""
-        try:
-            for path in self.files:
-                if path.exists():
-                    path.rename(folder / path.name)
-        finally:
-            self.release()
+        Raises:
+            OSError: when they cannot be removed.
+        """
+        self.release()
+        (self._folder.path / (self.name + self.suffix)).unlink(missing_ok=True)
+        self.extent = self.extent._replace(size=0)
 
-    def abandon(self) -> None:
-        """Never close the database: after a fork it is the parent's, and closing it would write to it."""
-        if self._db is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._db))
-            self._db = None
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._db is not None:
-            return self._db
-        db = connect(self.path, "rw")
-        try:
-            db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            if self._created:
-                db.execute(f"PRAGMA page_size = {PAGE}")
-                db.execute("PRAGMA journal_mode = WAL")
-            db.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
-            db.execute(f"PRAGMA wal_autocheckpoint = {self._wal_pages}")
-        except DATABASE_ERRORS:
-            db.close()
-            raise
-        self._db = db
-        return db
-
-    def _roll_back(self) -> None:
-        if self._db is None or not self._db.in_transaction:
-            return
-        try:
-            self._db.execute("ROLLBACK")
-        except DATABASE_ERRORS:
-            # Whatever state it is in, the one that the file is in is found when it is opened again.
-            self.release()
-
-
-def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Open a database that exists, and trust nothing in it."""
-    uri = f"file:{quote(str(path.absolute()))}?{'mode=ro&immutable=1' if mode == 'ro' else 'mode=rw'}"
-    db = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA trusted_schema = OFF")
-        db.execute("PRAGMA cell_size_check = ON")
-    except DATABASE_ERRORS:
-        db.close()
-        raise
-    return db
-
-
-def label_in(path: Path) -> Label | None:
-    """Ask a database what segment it is; None when it cannot tell."""
-    if not path.exists():
-        return None
-    try:
-        db = connect(path, "rw")
-        try:
-            db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            found = db.execute("SELECT label FROM segment").fetchone()
-        finally:
-            db.close()
-        return label_from_bytes(found[0]) if found else None
-    except (*DATABASE_ERRORS, UnreadableLabelError, TypeError, AttributeError):
-        return None
-
-
-def _records(rows: Sequence[Row], before: int) -> Iterator[tuple[int, int, int, bytes]]:
-    for sequence, line in rows:
-        gap = sequence - before - 1
-        if gap < 0:
-            raise ValueError(f"row {sequence} comes after row {before}; rows are stored in ascending order")
-        yield sequence, gap, crc_of(sequence, gap, line), line
-        before = sequence
+    def release(self) -> None:
+        """Close the files; reading opens them again."""
+        for fd in (self._writer, self._reader):
+            if fd >= 0:
+                os.close(fd)
+        self._writer = self._reader = _CLOSED
 
 
 def _gaps(rows: Sequence[Row], end: int, source: str) -> list[Loss]:
-    """Give the numbers that are missing in rows, of which the first one may be ``end``."""
+    """Return the numbers that are missing in rows, of which the first one may be ``end``."""
     if not rows or rows[-1].sequence - end == len(rows) - 1:
         return []
     held = RangeSet()
     for row in rows:
         held.add(row.sequence)
     return [Loss.of(source, SEGMENT_DAMAGED, held.holes(end, rows[-1].sequence))]
-
-
-def refused(error: OSError) -> TransportError:
-    """Translate what the operating system said of a file in the folder."""
-    code = "no_space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "io_error"
-    return TransportError(code, f"the disk refuses to be written: {error}")
-
-
-def _numbers_of(losses: Sequence[Loss]) -> dict[str, RangeSet]:
-    numbers: dict[str, RangeSet] = {}
-    for loss in losses:
-        known = numbers.setdefault(loss.source, RangeSet())
-        for first, last in loss.ranges:
-            known.add(first, last)
-    return numbers
-
-
-def _crc_of_commit(last: int, events: int, losses: str) -> int:
-    return zlib.crc32(f"{last} {events} {losses}".encode())
-
-
-def _translated(error: Exception, path: Path) -> DamagedError | TransportError:
-    """Tell apart what the machine does to us and what became of the file."""
-    # Python sets it on what SQLite itself said, and on nothing else.
-    code = vars(error).get("sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-    if code in _WRITES:
-        return TransportError("io_error", f"{path}: the disk refuses to be written: {error}")
-    if code & 0xFF in _MACHINE:
-        return TransportError(_MACHINE[code & 0xFF], f"{path}: {error}")
-    if code & 0xFF == sqlite3.SQLITE_CANTOPEN:
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-        except FileNotFoundError:
-            return DamagedError("the database is gone")
-        except OSError as reason:
-            return TransportError("cannot_open", f"{path}: {reason.strerror}")
-        return TransportError("cannot_open", f"{path}: {error}")
-    return DamagedError(f"the database is not usable: {error}")
