@@ -357,17 +357,33 @@ def test_in_isolated_mode_not_even_a_whole_package_of_our_name_takes_our_place(p
     assert process("--version", isolated=True)[0] == 0
 
 
-def test_an_import_that_never_returns_can_be_interrupted(package, tmp_path, config):
+INTERRUPTIBLE = """\
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Starts a program that an interrupt reaches, even where the tests run with interrupts ignored."""
+
+
+@pytest.mark.parametrize("ignored", [True, False], ids=["ignored around it", "as usual"])
+def test_an_import_that_never_returns_can_be_interrupted(package, tmp_path, config, ignored):
     """Nothing within the process could end it; a person can."""
     package.source = "import threading\nprint('here', flush=True)\nthreading.Event().wait()\n"
     package.install(tmp_path / "site")
-    hanging = subprocess.Popen(
-        [BIN / "townlet", "plugins", "list", "--config", config(allow(package.permit))],
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        hanging = subprocess.Popen(
+            [
+                *(sys.executable, "-c", INTERRUPTIBLE, BIN / "townlet"),
+                *("plugins", "list", "--config", config(allow(package.permit))),
+            ],
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     with hanging:
         assert hanging.stdout.readline() == "here\n"
         hanging.send_signal(signal.SIGINT)
