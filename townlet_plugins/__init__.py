@@ -1,4 +1,4 @@
-"""The door of Townlet: what may come in, and how it says what it brings."""
+"""Plugins: which packages may be loaded, and how they describe what they offer."""
 
 from townlet_plugins.hookspecs import hookimpl
 

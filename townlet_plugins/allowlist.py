@@ -1,4 +1,4 @@
-"""Who may come in: entries by distribution and entry point, bound to a version and a content or to none."""
+"""Which plugins are allowed: entries by distribution and entry point, optionally with version and content."""
 
 import json
 import re
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 DISTRIBUTION: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-"""A distribution's name as packaging has it: ASCII alone, so that none looks like another."""
+"""A distribution's name as packaging defines it: ASCII only, so that no name looks like another."""
 
 ENTRY_POINT: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
-"""An entry point's name: ASCII alone, too."""
+"""An entry point's name: ASCII only, for the same reason."""
 
 DIGEST: Final = r"^[0-9a-f]{64}$"
 """A content digest: SHA-256 in lower-case hex."""
@@ -22,11 +22,11 @@ class Permit:
     """One entry of ``plugins.allow``.
 
     Attributes:
-        distribution: name of the distribution, in any spelling that packaging takes for the same.
+        distribution: name of the distribution; names that packaging treats as equal are equal here.
         entry_point: name of the entry point, exactly.
-        version: the one version that may come in, None for any.
-        content_sha256: the one content that may come in, as ``townlet plugins pin`` prints it; None for any.
-        allow_native: whether it may bring compiled modules, whose code no digest of ours can follow.
+        version: the one allowed version, compared exactly; None for any.
+        content_sha256: digest of the one allowed content, as ``townlet plugins pin`` prints it; None for any.
+        allow_native: whether it may contain compiled modules, which can load code that no digest covers.
         allow_editable: whether it may be an editable install, which has no content to verify.
     """
 
@@ -39,11 +39,11 @@ class Permit:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it is for: normalised distribution, entry point."""
+        """The entry point that is allowed: normalised distribution and entry point."""
         return normalised(self.distribution), self.entry_point
 
-    def spelled(self) -> str:
-        """Spell it as a line of YAML for ``plugins.allow``."""
+    def as_yaml(self) -> str:
+        """Format the entry as a line of YAML for ``plugins.allow``."""
         parts = [f"distribution: {_scalar(self.distribution)}", f"entry_point: {_scalar(self.entry_point)}"]
         if self.version is not None:
             parts.append(f"version: {json.dumps(self.version)}")
@@ -56,11 +56,11 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Allowlist:
-    """Who may come in.
+    """Which plugins are allowed.
 
     Attributes:
         permits: the entries, in the order of the config; no two for the same entry point.
-        require_pins: whether an entry without ``content_sha256`` lets nobody in.
+        require_pins: whether an entry without ``content_sha256`` allows nothing.
     """
 
     permits: tuple[Permit, ...] = ()
@@ -68,16 +68,16 @@ class Allowlist:
 
 
 NOBODY: Final = Allowlist()
-"""Lets our own distribution in and nobody else."""
+"""Allows the plugins of the distribution ``townlet`` and no other."""
 
 
 def normalised(name: str) -> str:
-    """Give the one spelling of a distribution's name that all its spellings share (PEP 503)."""
+    """Return the normalised name of a distribution (PEP 503)."""
     return _SEPARATORS.sub("-", name).lower()
 
 
 def _scalar(text: str) -> str:
-    """Spell a name; quoted where YAML could take it for something else than text."""
+    """Format a name; it is quoted where YAML could read it as something other than text."""
     return text if re.fullmatch(r"[a-z][a-z0-9_-]{3,}", text) and text not in _WORDS else json.dumps(text)
 
 

@@ -1,4 +1,4 @@
-"""From installed entry points to a catalogue of what a config may name; nothing runs before it is allowed."""
+"""Builds the catalogue of what a config may name; only allowed entry points are imported."""
 
 import threading
 from collections import Counter
@@ -25,7 +25,7 @@ from townlet_plugins.verdicts import Need, Verdict, judge
 BUILTIN: Final = "builtin"
 ALLOWED: Final = "allowed"
 BROKEN: Final = "broken"
-"""How the state begins of what is of no use as it is; what it is follows."""
+"""The states of a plugin; ``broken`` is followed by a reason."""
 
 ProductT = TypeVar("ProductT")
 
@@ -43,10 +43,10 @@ class PluginRow:
             the plugin was not loaded.
         state: ``builtin``, ``allowed``, ``refused: why`` or ``broken: why``.
         target: what builds the part, or the module named by an entry point that was not loaded.
-        content_sha256: digest of the distribution's content; empty where there is none: ours, editable
-            installs, and whatever was not verified.
-        needs: keys that an entry which lets it in must have beside distribution and entry point; only of who
-            is not allowed at all.
+        content_sha256: digest of the distribution's content; empty for built-in plugins, editable installs,
+            and what was not verified.
+        needs: keys that an entry which allows it must have beside distribution and entry point; empty if an
+            entry for it exists.
     """
 
     distribution: str
@@ -61,42 +61,42 @@ class PluginRow:
 
     @property
     def loaded(self) -> bool:
-        """Whether it was let in."""
+        """Whether it was loaded."""
         return self.state in {BUILTIN, ALLOWED}
 
     @property
     def allow_line(self) -> str:
-        """The line of ``plugins.allow`` that lets it in; where a pin is needed, it must be added."""
+        """The line of ``plugins.allow`` that allows it; a required pin must be added."""
         return Permit(
             self.distribution,
             self.entry_point,
             self.version,
             allow_native="allow_native" in self.needs,
             allow_editable="allow_editable" in self.needs,
-        ).spelled()
+        ).as_yaml()
 
     @property
     def advice(self) -> str:
-        """What to do about a plugin that was not let in."""
+        """What to do about a plugin that was not loaded."""
         if self.state.startswith(BROKEN):
-            return f"install {self.distribution} anew"
+            return f"reinstall {self.distribution}"
         if "content_sha256" in self.needs:
             pin = f"townlet plugins pin {self.distribution}"
-            return f"to let it in, add below plugins.allow what '{pin}' prints"
-        return f"to let it in, add below plugins.allow: {self.allow_line}"
+            return f"to allow it, add below plugins.allow what '{pin}' prints"
+        return f"to allow it, add below plugins.allow: {self.allow_line}"
 
     def __str__(self) -> str:
-        """Name the plugin in a sentence."""
+        """Return the plugin's name for use in a sentence."""
         return f"the plugin '{self.entry_point}' of {self.distribution} {self.version}"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An entry of the allowlist that does not lead to a plugin.
+    """An entry of the allowlist without a loaded plugin.
 
     Attributes:
-        number: which entry, from 0.
-        reason: what is wrong with what it names.
+        number: index of the entry, from 0.
+        reason: why the plugin was not loaded.
     """
 
     number: int
@@ -108,16 +108,16 @@ class Catalogue:
     """Everything a config may name.
 
     Attributes:
-        worlds: factories by the name that ``world.use`` has.
-        policies: factories by the name that ``policy.use`` has.
-        sinks: factories by the name that ``telemetry.sinks[].use`` has.
-        observers: factories by the name that ``observers.extra[].use`` has.
-        events: every kind of event that a run may tell.
-        commands: what plugins add to the commands of a world.
-        hooks: what may be activated by ``plugins.hooks``, by name.
+        worlds: factories by the name for ``world.use``.
+        policies: factories by the name for ``policy.use``.
+        sinks: factories by the name for ``telemetry.sinks[].use``.
+        observers: factories by the name for ``observers.extra[].use``.
+        events: every kind of event that a run may emit.
+        commands: the commands that plugins add to those of a world.
+        hooks: hooks that ``plugins.hooks`` may activate, by name.
         rows: every entry point found, loaded or not.
-        faults: what the allowlist names and nobody can have.
-        warnings: what allowed plugins did that a person should know.
+        faults: entries of the allowlist without a loaded plugin.
+        warnings: what allowed plugins did that the operator should know.
     """
 
     worlds: Mapping[str, PartFactory[WorldPort]]
@@ -133,8 +133,8 @@ class Catalogue:
 
     @property
     def counts(self) -> PluginCounts:
-        """How many entry points of others were let in, and how many were not."""
-        # What was let in has a row for each thing that it brings, and nobody else one of its name.
+        """How many entry points of third parties were loaded, and how many were not."""
+        # A loaded plugin has a row for each thing that it offers, and no other plugin has a row of its name.
         others = [row for row in self.rows if row.state != BUILTIN]
         broken = sum(row.state.startswith(BROKEN) for row in others)
         allowed = len({row.entry_point for row in others if row.loaded})
@@ -142,20 +142,20 @@ class Catalogue:
 
     @property
     def refused(self) -> tuple[PluginRow, ...]:
-        """What is installed and was not let in."""
+        """Plugins that are installed and were not loaded."""
         return tuple(row for row in self.rows if not row.loaded)
 
 
 def load_catalogue(allowlist: Allowlist = NOBODY, listings: Sequence[Listing] | None = None) -> Catalogue:
-    """Load our own plugins and the allowed ones, list the others, and collect what was offered.
+    """Load the built-in plugins and the allowed ones, list the others, and collect what was offered.
 
     Args:
-        allowlist: who may come in beside our own.
-        listings: what is installed; by default, what ``list_entry_points`` finds.
+        allowlist: the plugins that are allowed beside the built-in ones.
+        listings: the installed entry points; by default, what ``list_entry_points`` finds.
 
     Raises:
-        PluginError: when one of our own plugins is missing or broken. What is wrong with others is told by
-            rows and faults.
+        PluginError: when a built-in plugin is missing or broken. What is wrong with others is in the rows and
+            faults.
     """
     installed = list_entry_points() if listings is None else tuple(listings)
     shelf = _Shelf()
@@ -165,18 +165,18 @@ def load_catalogue(allowlist: Allowlist = NOBODY, listings: Sequence[Listing] | 
             f"the distribution '{OWN_DISTRIBUTION}' is not installed, so its world, policies and sinks "
             "cannot be found; install it, in a checkout with 'make setup' or 'pip install --editable .'"
         )
-    _require_one_of_us(own)
+    _require_one_installation(own)
     for listing in own:
         try:
             with broken("it cannot be imported"):
                 plugin = import_from(listing.target, OWN_ROOT / OWN_PACKAGE)
             shelf.put(listing, BUILTIN, ask(plugin))
         except PluginError as error:
-            message = f"our own plugin '{listing.entry_point}' ({listing.target}) is broken: {error}"
+            message = f"the built-in plugin '{listing.entry_point}' ({listing.target}) is broken: {error}"
             raise PluginError(message) from error
-    # Everybody is judged before the first of them runs.
+    # Every plugin is judged before the first of them runs.
     verdicts = tuple(judge(installed, allowlist))
-    # And served before the first of them runs, which may import another; who cannot be is told in its turn.
+    # Each is also served before the first one runs, which may import another; errors are recorded below.
     for verdict in verdicts:
         if verdict.content is not None:
             with suppress(ImportRefusedError):
@@ -186,8 +186,8 @@ def load_catalogue(allowlist: Allowlist = NOBODY, listings: Sequence[Listing] | 
     return shelf.catalogue(tuple(_faults(allowlist, shelf.states)))
 
 
-def _require_one_of_us(own: Sequence[Listing]) -> None:
-    """Refuse what an update that was cut short leaves, or somebody planted: nobody could tell which runs."""
+def _require_one_installation(own: Sequence[Listing]) -> None:
+    """Refuse two installations of this distribution: an interrupted update or an attack left one of them."""
     if len({listing.key for listing in own}) < len(own):
         places = ", ".join(sorted({str(listing.source) for listing in own}))
         raise PluginError(
@@ -197,10 +197,10 @@ def _require_one_of_us(own: Sequence[Listing]) -> None:
 
 
 def verify_allowed(allowlist: Allowlist) -> tuple[tuple[Verdict, ...], tuple[Fault, ...]]:
-    """Verify everything that an allowlist names; nothing is imported.
+    """Verify everything that an allowlist names, without importing it.
 
     Returns:
-        What was decided of every installed plugin that is not ours, and what the allowlist names in vain.
+        The verdict on every installed plugin of third parties, and the entries without an allowed plugin.
     """
     verdicts = tuple(judge(list_entry_points(), allowlist))
     states = {verdict.listing.key: verdict.state for verdict in verdicts}
@@ -208,13 +208,13 @@ def verify_allowed(allowlist: Allowlist) -> tuple[tuple[Verdict, ...], tuple[Fau
 
 
 def _faults(allowlist: Allowlist, states: Mapping[tuple[str, str], str]) -> Iterable[Fault]:
-    """Find what the allowlist names and nobody can have."""
+    """Find the entries of the allowlist without an allowed plugin."""
     for number, permit in enumerate(allowlist.permits):
         state = states.get(permit.key)
         what = f"{permit.distribution} ({permit.entry_point})"
         if state is None:
             known = sorted({entry for name, entry in states if name == permit.key[0]})
-            instead = f"it offers {', '.join(known)}" if known else "install it, or take the line out"
+            instead = f"it offers {', '.join(known)}" if known else "install it, or remove the line"
             yield Fault(number, f"{what} is allowed, but not installed; {instead}")
         elif state != ALLOWED:
             yield Fault(number, f"{what} is allowed, but {state}")
@@ -222,7 +222,7 @@ def _faults(allowlist: Allowlist, states: Mapping[tuple[str, str], str]) -> Iter
 
 @dataclass(slots=True)
 class _Shelf:
-    """Collects what plugins offer; a plugin is put there as a whole or not at all."""
+    """Collects what plugins offer; a plugin is added as a whole or not at all."""
 
     parts: dict[str, dict[str, PartFactory[object]]] = field(
         default_factory=lambda: {kind: {} for kind in ("world", "policy", "sink", "observer")}
@@ -236,7 +236,7 @@ class _Shelf:
     warnings: list[str] = field(default_factory=list)
 
     def judged(self, verdict: Verdict) -> None:
-        """Load what may come in; of everything else there is a row."""
+        """Load what is allowed; add a row for everything else."""
         listing, state = verdict.listing, verdict.state
         if state == ALLOWED:
             try:
@@ -251,14 +251,14 @@ class _Shelf:
             self.rows.append(PluginRow(*fields, "", "", state, listing.target, verdict.sha256, verdict.needs))
 
     def put(self, listing: Listing, state: str, offers: Offers, sha256: str = "") -> None:
-        """Take everything that a plugin offers.
+        """Add everything that a plugin offers.
 
         Raises:
-            PluginError: when a name is taken, or an event's kind or a command's name is not the plugin's.
+            PluginError: when a name is taken, or one of an event or command does not begin with the plugin's.
         """
         self._require_parts(offers)
         _require_commands(listing.entry_point, offers.commands)
-        with broken("its events are none"):
+        with broken("its events are not valid"):
             events = self.events.extended(listing.entry_point, offers.events)
             for each in offers.events:
                 events.data_schema(each.kind)
@@ -266,7 +266,7 @@ class _Shelf:
         found = [
             (name, kind, each.origin) for kind, offered in named.items() for name, each in offered.items()
         ]
-        # From here on nothing of the plugin is asked: it is put there as a whole.
+        # From here on the plugin is not asked anything, so it is added as a whole.
         self.events = events
         self.commands += offers.commands
         self.names[listing.entry_point] = listing.distribution
@@ -285,11 +285,11 @@ class _Shelf:
         ]
 
     def _require_name(self, listing: Listing) -> None:
-        """Refuse a second plugin of one name: manifests, events and hooks know plugins by that alone."""
+        """Refuse a second plugin of one name, by which manifests, events and hooks identify plugins."""
         first = self.names.get(listing.entry_point)
         if first is not None:
             raise BrokenPluginError(
-                f"{first} brings a plugin '{listing.entry_point}', too; only one can be had"
+                f"{first} offers a plugin '{listing.entry_point}', too; only one can be loaded"
             )
 
     def _require_parts(self, offers: Offers) -> None:
@@ -301,7 +301,7 @@ class _Shelf:
                     raise BrokenPluginError(f"the {kind} '{name}' is offered twice")
 
     def _load(self, verdict: Verdict) -> Offers:
-        """Import an allowed plugin and ask it."""
+        """Import an allowed plugin and collect what it offers."""
         listing = verdict.listing
         blame = f"the plugin '{listing.entry_point}' of {listing.distribution} {listing.version}"
         before = set(threading.enumerate())
@@ -316,16 +316,16 @@ class _Shelf:
 
     @staticmethod
     def _imported(verdict: Verdict) -> object:
-        """Import it from where its verdict says."""
+        """Import a plugin from its verified content or its editable project."""
         listing = verdict.listing
         if verdict.content is not None:
             return import_verified(listing.target, verdict.content, pinned=verdict.pinned)
         if verdict.project is not None:
             return import_from(listing.target, verdict.project)
-        raise BrokenPluginError("there is nothing to import it from")
+        raise BrokenPluginError("there is no content to import it from")
 
     def catalogue(self, faults: tuple[Fault, ...]) -> Catalogue:
-        """Give what was collected."""
+        """Return what was collected."""
         return Catalogue(
             worlds=_named(self.parts["world"]),
             policies=_named(self.parts["policy"]),
@@ -341,7 +341,7 @@ class _Shelf:
 
 
 def _require_commands(entry_point: str, commands: Sequence[OfferedCommand]) -> None:
-    """Refuse a command whose name is not the plugin's to give, or taken."""
+    """Refuse a command whose name does not begin with the plugin's, or is offered twice."""
     names = Counter(each.spec.name for each in commands)
     for name, count in names.items():
         if name.rpartition(".")[0] != entry_point:
@@ -351,5 +351,5 @@ def _require_commands(entry_point: str, commands: Sequence[OfferedCommand]) -> N
 
 
 def _named(factories: Mapping[str, PartFactory[object]]) -> Mapping[str, PartFactory[ProductT]]:
-    """Sort by name; that each factory makes what its hook promises is checked where it is built."""
+    """Sort factories by name; what they build is checked when it is built."""
     return cast("Mapping[str, PartFactory[ProductT]]", MappingProxyType(dict(sorted(factories.items()))))

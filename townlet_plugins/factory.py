@@ -1,4 +1,4 @@
-"""The recipe for a part: a name, the options it takes, and how it is built from them."""
+"""How a part is built: its name, its options, and the function that builds it from them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ class OptionsModel(Protocol):
 
     @classmethod
     def model_validate_json(cls, json_data: bytes, *, strict: bool) -> Self:
-        """Validate options given as JSON, with ``strict`` without any conversion between types.
+        """Validate options in JSON; with ``strict``, types are not converted.
 
         Raises:
-            ValueError: when they are not valid; pydantic's own says where.
+            ValueError: when they are not valid; the error of pydantic names the key.
         """
         ...
 
@@ -30,22 +30,22 @@ class OptionsModel(Protocol):
         ...
 
     def model_dump(self, *, mode: str) -> dict[str, JsonValue]:
-        """Spell the options with every default filled in; ``mode="json"`` gives JSON and masks secrets."""
+        """Return the options with all defaults; ``mode="json"`` returns JSON and masks secrets."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """What composition tells a factory beside the options.
+    """What composition passes to a factory beside the options.
 
     Attributes:
         seed: the run's seed.
         access: what the config may read; every variable and every file that options name goes through it.
-        run_dir: run folder that relative output paths start from, or None with ``--no-out``.
+        run_dir: run folder to which relative output paths refer, or None with ``--no-out``.
         run_id: id of the run, for envelopes.
-        producer: number of the sink among those of the run, from 1; each has a sequence of its own.
-        stream: how a sink is asked to send the state that it is shown; it is shown no more than that needs.
-        hooks: the affordance hooks that a world may ask, None when the config activates none.
+        producer: number of the sink within the run, from 1; each has its own sequence numbers.
+        stream: how a sink sends the state; it receives no more state than that needs.
+        hooks: the affordance hooks that a world may call; None when the config activates no hooks.
     """
 
     seed: int
@@ -57,11 +57,11 @@ class BuildContext:
     hooks: AffordanceHooks | None = None
 
     def output_path(self, path: str) -> Path:
-        """Give the place of what a part writes: a relative path starts in the run folder.
+        """Return the path of a part's output; a relative path is below the run folder.
 
         Raises:
-            NoRunFolderError: when it is relative and the run has no folder; a sink is left out then, and a
-                person is told.
+            NoRunFolderError: when it is relative and the run has no folder; a sink is then left out, with a
+                warning.
         """
         place = Path(path)
         if place.is_absolute():
@@ -80,7 +80,7 @@ ProductT_co = TypeVar("ProductT_co", covariant=True)
 
 
 class Validate(Protocol):
-    """How composition turns what a config says into a model: it knows the text, its lines and its keys."""
+    """How composition validates a section of a config, with file, line and key of each problem."""
 
     def __call__(self, model: type[ModelT]) -> ModelT:
         """Validate; raises ``ConfigError`` with file, line and key."""
@@ -89,13 +89,13 @@ class Validate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Generic[ProductT_co]):
-    """A part whose options are known to be valid; what is left is to build it.
+    """A part with validated options, ready to be built.
 
     Attributes:
         name: the factory's name.
-        options: the options with every default filled in and files embedded, as JSON; they may hold what
-            the environment substituted, so they are in no representation.
-        build: makes the part; raises ``ConfigError`` with keys relative to ``options``.
+        options: the options with all defaults and embedded files, as JSON; they may hold values from the
+            environment, so no representation shows them.
+        build: builds the part; raises ``ConfigError`` with keys relative to ``options``.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Prepared(Generic[ProductT_co]):
 
 
 class PartFactory(Protocol[ProductT_co]):
-    """A factory as the door hands it on: what its options look like is between it and the config."""
+    """A factory as composition uses it; only the factory and the config know the type of its options."""
 
     @property
     def name(self) -> str:
@@ -123,7 +123,7 @@ class PartFactory(Protocol[ProductT_co]):
 
     @property
     def target(self) -> str:
-        """Option that ``--sink NAME=TARGET`` sets; empty where there is no such thing."""
+        """Option that ``--sink NAME=TARGET`` sets; empty when there is none."""
         ...
 
     @property
@@ -132,22 +132,22 @@ class PartFactory(Protocol[ProductT_co]):
         ...
 
     def prepare(self, validate: Validate, access: Access) -> Prepared[ProductT_co]:
-        """Have the options validated and the files that they name read; raises ``ConfigError``."""
+        """Validate the options and read the files that they name; raises ``ConfigError``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Factory(Generic[OptionsT, ProductT_co]):
-    """How one part is made.
+    """How one part is built.
 
     Attributes:
         name: what a config writes after ``use:``.
-        options: model of the part's ``options``; cheap to import, for every ``config check`` does.
-        build: makes the part, importing what is heavy only now; raises ``ConfigError`` with keys relative
+        options: model of the part's ``options``; every ``config check`` imports it, so keep that cheap.
+        build: builds the part, and imports heavy modules only then; raises ``ConfigError`` with keys relative
             to ``options``.
         summary: one line for people.
-        target: option that ``--sink NAME=TARGET`` sets; empty where there is no such thing.
-        embed: puts the content of files that the options name, and that the config may read, in their place,
+        target: option that ``--sink NAME=TARGET`` sets; empty when there is none.
+        embed: replaces the names of files in the options by the content of those that the config may read,
             so that digests cover it and a snapshot holds it; raises ``ConfigError`` with keys relative to
             ``options``.
     """
@@ -162,12 +162,12 @@ class Factory(Generic[OptionsT, ProductT_co]):
     @property
     def origin(self) -> str:
         """``module:name`` of what builds the part."""
-        # What is callable, but no function, has neither name: a partial, an object.
+        # A callable that is not a function, such as a partial, has neither name.
         named = self.build if hasattr(self.build, "__qualname__") else type(self.build)
         return f"{named.__module__}:{named.__qualname__}"
 
     def prepare(self, validate: Validate, access: Access) -> Prepared[ProductT_co]:
-        """Have the options validated and the files that they name read; raises ``ConfigError``."""
+        """Validate the options and read the files that they name; raises ``ConfigError``."""
         valid = validate(self.options)
         whole = valid if self.embed is None else self.embed(valid, access)
         return Prepared(self.name, whole.model_dump(mode="json"), lambda context: self.build(valid, context))

@@ -1,7 +1,7 @@
 """Every hook of Townlet: when it is called, and what it returns.
 
 A plugin is a module named by an entry point of the group ``townlet.plugins``. It marks its functions
-with ``hookimpl`` and names them as below; a marked function with any other name is an error.
+with ``hookimpl`` and names them as below. A marked function with any other name is an error.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def townlet_sinks() -> Sequence[PartFactory[TelemetrySinkProtocol]]:
 
 @hookspec
 def townlet_observers() -> Sequence[PartFactory[Observer]]:
-    """Offer observers, which add facts of their own to those of the world.
+    """Offer observers, which add their own facts to those of the world.
 
     Called once, when the catalogue is loaded and before any config is validated. Build nothing here.
 
@@ -71,10 +71,10 @@ def townlet_observers() -> Sequence[PartFactory[Observer]]:
 
 @hookspec
 def townlet_events() -> Sequence[type[Event]]:
-    """Offer kinds of events, for worlds and observers of the same plugin to tell.
+    """Offer kinds of events, which worlds and observers of the same plugin emit.
 
     Called once, when the catalogue is loaded and before any config is validated. A world or an observer that
-    tells a kind which nobody offered has failed, and the run ends.
+    emits a kind which no plugin offered has failed, and the run ends.
 
     Returns:
         Frozen dataclasses whose ``kind`` is ``<entry point>.<name>``, in lower-case letters, digits and
@@ -85,16 +85,17 @@ def townlet_events() -> Sequence[type[Event]]:
 
 @hookspec
 def townlet_commands() -> Sequence[OfferedCommand]:
-    """Offer commands, which people and programs give to a run beside those of its world.
+    """Offer commands, which people and programs can submit to a run beside those of its world.
 
-    Called once, when the catalogue is loaded and before any config is validated. As soon as the plugin is
-    allowed, its commands can be given. A command's function is asked at the start of the tick after it was
-    given; keep to a pure function of its ``CommandContext``, within ``plugins.hook_budget_ms``.
+    Called once, when the catalogue is loaded and before any config is validated. The commands of an allowed
+    plugin can be submitted to every run. A command's function is called at the start of the tick after the
+    command was submitted. It must be a pure function of its ``CommandContext`` and return within
+    ``plugins.hook_budget_ms``.
 
     Returns:
         One ``OfferedCommand`` for each: a ``CommandSpec`` whose ``name`` is ``<entry point>.<name>``, in
-        lower-case letters, digits and underscores behind the dot, and the function. That answers
-        ``CommandDone(commands, result)``, with at most 16 commands to the world, or
+        lower-case letters, digits and underscores after the dot, and the function. The function returns
+        ``CommandDone(commands, result)``, with at most 16 commands for the world, or
         ``CommandRefused(reason)``.
     """
     return ()
@@ -102,15 +103,16 @@ def townlet_commands() -> Sequence[OfferedCommand]:
 
 @hookspec
 def townlet_affordance_before(context: HookContext) -> Cancel | None:  # noqa: ARG001 - a spec has no body
-    """Let a use begin, or refuse it.
+    """Allow a use to begin, or refuse it.
 
-    Called when a resident is about to use an object, all checks have passed and nothing is charged yet, for
-    each affordance whose manifest names the plugin's entry point under ``hooks.before``. The plugin must be
-    in ``plugins.hooks``. Keep to a pure function of the context, within ``plugins.hook_budget_ms``; the
-    only randomness is ``context.draw``, ``context.unit`` and ``context.integer``.
+    Called when a resident is about to use an object, after all checks have passed and before anything is
+    charged, for each affordance whose manifest names the plugin's entry point under ``hooks.before``. The
+    plugin must be in ``plugins.hooks``. The function must be a pure function of the context and return within
+    ``plugins.hook_budget_ms``. Its only sources of randomness are ``context.draw``, ``context.unit`` and
+    ``context.integer``.
 
     Returns:
-        None to let it begin, ``Cancel(reason)`` to refuse it: the use fails with ``hook_cancelled``.
+        None to allow the use, ``Cancel(reason)`` to refuse it: the use then fails with ``hook_cancelled``.
     """
     return None
 
@@ -119,8 +121,9 @@ def townlet_affordance_before(context: HookContext) -> Cancel | None:  # noqa: A
 def townlet_affordance_after(context: HookContext) -> Sequence[Effect] | None:  # noqa: ARG001 - as above
     """Add to the effects of a finished use.
 
-    Called when a use has had the effects of the manifest, before ``affordance.finish`` is told; else as
-    ``townlet_affordance_before``, under ``hooks.after``.
+    Called after the effects of the manifest were applied and before ``affordance.finish`` is emitted, for
+    each affordance whose manifest names the plugin's entry point under ``hooks.after``. The rules of
+    ``townlet_affordance_before`` apply.
 
     Returns:
         A list or tuple of at most 4 effects: ``NeedEffect`` (at most 0.2 either way), ``StockEffect``,
@@ -131,10 +134,11 @@ def townlet_affordance_after(context: HookContext) -> Sequence[Effect] | None:  
 
 @hookspec
 def townlet_affordance_failed(context: HookContext) -> None:
-    """Hear of a use that could not begin or finish.
+    """Receive the failure of a use that could not begin or finish.
 
-    Called when everything charged is given back, before ``affordance.fail`` is told; ``context.reason``
-    says why. Else as ``townlet_affordance_before``, under ``hooks.failed``.
+    Called after everything charged was refunded and before ``affordance.fail`` is emitted, for each
+    affordance whose manifest names the plugin's entry point under ``hooks.failed``. ``context.reason`` is the
+    reason. The rules of ``townlet_affordance_before`` apply.
 
     Returns:
         Nothing.

@@ -1,9 +1,10 @@
-"""Imports plugins: from bytes that were verified, or, where a config says so, from an editable install.
+"""Imports plugins: from verified bytes or, where a config allows it, from an editable install.
 
-Once verified, a distribution's packages come from its bytes for as long as the process lives: modules that
-are imported late and data read through ``importlib.resources``, too. Bytecode is neither read nor written,
-the order of ``sys.path`` does not matter, and what is not in RECORD is not there. Compiled modules are the
-exception: the system loads them from their files, which are compared once more right before.
+Once a distribution is verified, its packages are served from the verified bytes until the process ends. This
+includes modules that are imported late and data that is read through ``importlib.resources``. Bytecode is
+neither read nor written, the order of ``sys.path`` does not matter, and files that are not in RECORD do not
+exist for the importer. Compiled modules are the exception: the system loads them from their files, which are
+compared once more right before.
 """
 
 import importlib
@@ -73,7 +74,7 @@ _RESERVED: Final = frozenset(
 
 
 class ImportRefusedError(PluginError):
-    """A plugin's module would not come from where it should."""
+    """A plugin's module would not be imported from the place that was verified."""
 
 
 def import_verified(target: str, content: Content, *, pinned: bool) -> object:
@@ -82,12 +83,12 @@ def import_verified(target: str, content: Content, *, pinned: bool) -> object:
     Args:
         target: ``module`` or ``module:object``.
         content: the distribution's verified content.
-        pinned: whether modules that were imported before, from files that may have changed since, are
-            refused; otherwise they stay if they came from the distribution's own files.
+        pinned: whether to refuse modules that were imported before, since their files may have changed; if
+            false, they stay if they were imported from the distribution's own files.
 
     Raises:
-        ImportRefusedError: when the distribution would replace a module that is not its own, does not hold
-            the target, or when a module was imported before from elsewhere.
+        ImportRefusedError: when the distribution would replace a module of another, does not contain the
+            target, or when a module was imported before from another place.
         BaseException: whatever the module raises.
     """
     module, _, attribute = target.partition(":")
@@ -98,7 +99,7 @@ def import_verified(target: str, content: Content, *, pinned: bool) -> object:
 
 
 def serve(content: Content, *, pinned: bool) -> None:
-    """Answer for a distribution's modules from now on, out of its verified bytes.
+    """Serve a distribution's modules from its verified bytes from now on.
 
     Raises:
         ImportRefusedError: as ``import_verified`` says.
@@ -107,7 +108,7 @@ def serve(content: Content, *, pinned: bool) -> None:
 
 
 def import_from(target: str, root: Path) -> object:
-    """Import what an entry point names, in Python's own way, if that leads below ``root``.
+    """Import what an entry point names in Python's usual way, if its file is below ``root``.
 
     Raises:
         ImportRefusedError: when another folder comes first on the path.
@@ -138,7 +139,7 @@ def _object(module: ModuleType, attribute: str) -> object:
 
 
 class _VerifiedFinder(MetaPathFinder):
-    """Finds modules of verified distributions before anybody else is asked."""
+    """Finds modules of verified distributions; it comes before all other finders."""
 
     def __init__(self) -> None:
         self._served: dict[str, Content] = {}
@@ -146,19 +147,19 @@ class _VerifiedFinder(MetaPathFinder):
         self._lock = threading.Lock()
 
     def serve(self, content: Content, *, pinned: bool) -> None:
-        """Answer for a distribution's modules from now on."""
+        """Serve a distribution's modules from now on."""
         with self._lock:
             for top in content.tops:
                 self._require_free(top, content, pinned=pinned)
             self._served.update(dict.fromkeys(content.tops, content))
-            # First again, should somebody have stepped in front since the last time.
+            # Move to the front again, in case another finder was added there.
             if sys.meta_path[0] is not self:
                 sys.meta_path[:] = [self, *(finder for finder in sys.meta_path if finder is not self)]
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a module in verified bytes; what lies beside them on the disk is not there."""
+        """Find a module in verified bytes; other files on the disk are ignored."""
         del path, target
         content = self._served.get(fullname.partition(".")[0])
         if content is None:
@@ -170,9 +171,9 @@ class _VerifiedFinder(MetaPathFinder):
         return spec
 
     def _require_free(self, top: str, content: Content, *, pinned: bool) -> None:
-        """Refuse to answer for what is somebody else's."""
+        """Refuse to serve a module that belongs to another distribution."""
         if top in _RESERVED:
-            raise ImportRefusedError(f"it brings a module {top}, which would take the place of another")
+            raise ImportRefusedError(f"it contains a module {top}, which would replace another of that name")
         served = self._served.get(top)
         if served is not None and (served.root, served.sha256) != (content.root, content.sha256):
             raise ImportRefusedError(
@@ -183,39 +184,39 @@ class _VerifiedFinder(MetaPathFinder):
         if top not in self._imported_before:
             return
         if pinned:
-            raise ImportRefusedError(f"{top} was imported before it was verified; leave that to the run")
+            raise ImportRefusedError(f"{top} was imported before it was verified; do not import it yourself")
         for name, module in list(sys.modules.items()):
             if name.partition(".")[0] == top and not _is_of(module, content):
                 raise ImportRefusedError(f"{name} was imported before, and not from its files")
 
 
 def _is_of(module: ModuleType, content: Content) -> bool:
-    """Tell whether a module came from a distribution's files."""
+    """Return whether a module was imported from a distribution's files."""
     origin = module.__spec__.origin if module.__spec__ is not None else None
     return origin is not None and any(origin == str(content.root / path) for path in content.files)
 
 
 class _VerifiedLoader(InspectLoader):
-    """Runs modules of one distribution out of verified bytes."""
+    """Loads modules of one distribution from verified bytes."""
 
     def __init__(self, content: Content) -> None:
         self._content = content
 
     def is_package(self, fullname: str) -> bool:
-        """Tell whether a module holds others."""
+        """Return whether a module is a package."""
         return _file(fullname, self._content).endswith("/__init__.py")
 
     def get_source(self, fullname: str) -> str:
-        """Give the text of a module."""
+        """Return the source text of a module."""
         return importlib.util.decode_source(self._source(fullname))
 
     def get_code(self, fullname: str) -> CodeType:
-        """Compile a module; nothing compiled is read or kept."""
+        """Compile a module; bytecode is neither read nor written."""
         place = self._content.root / _file(fullname, self._content)
         return self.source_to_code(self._source(fullname), str(place))
 
     def get_data(self, path: str) -> bytes:
-        """Give a file by its path, as ``pkgutil.get_data`` asks for it.
+        """Return the content of a file by its path, for ``pkgutil.get_data``.
 
         Raises:
             OSError: when the distribution has no such file.
@@ -228,22 +229,22 @@ class _VerifiedLoader(InspectLoader):
         return data
 
     def get_resource_reader(self, fullname: str) -> "_Resources":
-        """Give what ``importlib.resources`` reads a package's data from."""
+        """Return the reader that ``importlib.resources`` uses for a package's data."""
         return _Resources(self._content, fullname)
 
     def _source(self, fullname: str) -> bytes:
-        """Give the bytes of a module; a folder without ``__init__.py`` has none."""
+        """Return the bytes of a module; those of a folder without ``__init__.py`` are empty."""
         return self._content.files.get(_file(fullname, self._content), b"")
 
 
 class _Resources(TraversableResources):
-    """The data of one package, as an archive in memory: the standard library knows its way about in these."""
+    """The data of one package as an archive in memory, which the standard library can traverse."""
 
     def __init__(self, content: Content, package: str) -> None:
         self._content, self._folder = content, f"{package.replace('.', '/')}/"
 
     def files(self) -> Traversable:
-        """Give the package's folder."""
+        """Return the package's folder."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             for path, data in self._content.files.items():
@@ -278,11 +279,11 @@ def _native_spec(fullname: str, content: Content) -> ModuleSpec | None:
 
 
 def _file(fullname: str, content: Content) -> str:
-    """Name the file of a module; a package comes before a module of its name, as everywhere in Python."""
+    """Return the path of a module's file; as always in Python, a package precedes a module of its name."""
     base = fullname.replace(".", "/")
     package = f"{base}/__init__.py"
     return package if package in content.files or f"{base}.py" not in content.files else f"{base}.py"
 
 
 _FINDER: Final = _VerifiedFinder()
-"""One for the process, as ``sys.meta_path`` and ``sys.modules`` are."""
+"""One for the process, like ``sys.meta_path`` and ``sys.modules``."""

@@ -1,11 +1,11 @@
-"""What a distribution consists of: every file named by its RECORD, read once, and the digest of all of them.
+"""Reads and verifies the content of a distribution: every file that its RECORD names, and a digest of them.
 
-The digest is that of the text that ``sha256sum`` writes for the files, sorted by path: one line
-``<sha256 in hex>  <path>`` for each row of RECORD, but for those that an installer writes or that differ
-from one environment to the next. Left out are RECORD itself and its signatures, INSTALLER, REQUESTED,
-direct_url.json, provenance_url.json and uv's own notes in the ``.dist-info`` folder; bytecode; and the
-scripts that the distribution's entry points ask for. The same wheel has the same digest in every
-environment, whoever installed it.
+The digest is the SHA-256 of the text that ``sha256sum`` writes for the files, sorted by path: one line
+``<sha256 in hex>  <path>`` for each row of RECORD, except for rows that an installer adds or that differ
+between environments. These are RECORD itself and its signatures, INSTALLER, REQUESTED, direct_url.json,
+provenance_url.json and the notes of uv in the ``.dist-info`` folder; bytecode in ``__pycache__``; and scripts
+for the distribution's entry points, if their path leads out of the folder of modules. The same wheel has the
+same digest in every environment and with every installer.
 """
 
 import csv
@@ -48,14 +48,14 @@ _HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
 _NATIVE: Final = re.compile(r".*\.(so|pyd|dylib|dll)(\.[0-9]+)*", re.IGNORECASE)
 _NATIVE_STARTS: Final = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 _MODULE_ENDS: Final = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
-"""What ``import`` takes off a file's name, the longest of those that fit first."""
+"""What ``import`` removes from a file's name, the longest matching one first."""
 
 _SCRIPT_FOLDERS: Final = frozenset({"bin", "Scripts"})
 _READ_ONCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class IntegrityError(PluginError):
-    """A distribution is not what its RECORD says, or is nothing that could be verified."""
+    """A distribution differs from its RECORD, or cannot be verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class Content:
 
     Attributes:
         distribution: its normalised name.
-        root: the folder that paths are relative to.
-        files: the bytes of every file that counts, by path.
+        root: the folder to which the paths are relative.
+        files: the bytes of every file in the digest, by path.
         native: paths of compiled modules and libraries among them.
         sha256: the content digest.
     """
@@ -86,9 +86,9 @@ def read_content(listing: Listing) -> Content:
     """Read and verify the distribution of an entry point; nothing of it is imported.
 
     Raises:
-        IntegrityError: when a file is missing, differs from its row of RECORD, is a link, lies elsewhere, or
-            has no row; when there is no RECORD, or nothing but a zip or an editable install; when something
-            cannot be read at all.
+        IntegrityError: when a file is missing, differs from its row of RECORD, is a link, is in another
+            place, or has no row; when there is no RECORD, or only a zip or an editable install; when a file
+            cannot be read.
     """
     try:
         return _read(listing)
@@ -98,7 +98,7 @@ def read_content(listing: Listing) -> Content:
 
 
 def names_native(source: Distribution) -> bool:
-    """Tell whether RECORD names compiled modules; nothing is verified, and files are not looked into."""
+    """Return whether RECORD names compiled modules; files are neither read nor verified."""
     try:
         return any(_NATIVE.fullmatch(row[0]) for row in _table(source) if row)
     except IntegrityError:
@@ -109,7 +109,7 @@ def _read(listing: Listing) -> Content:
     source = listing.source
     root = root_of(source) if source is not None else None
     if source is None or root is None:
-        raise IntegrityError("it lies in a zip, not in a folder: install it with an installer")
+        raise IntegrityError("it is in a zip, not in a folder: install it with an installer")
     if editable_project(source) is not None:
         raise IntegrityError("it is an editable install, which has no content to verify")
     rows, info = _rows(source, listing.distribution)
@@ -127,18 +127,18 @@ def _read(listing: Listing) -> Content:
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
-    """Digest files by path and content."""
+    """Return the digest of files by path and content."""
     lines = sorted((path.encode(), hashlib.sha256(data).hexdigest().encode()) for path, data in files.items())
     return hashlib.sha256(b"".join(b"%b  %b\n" % (digest, path) for path, digest in lines)).hexdigest()
 
 
 def _rows(source: Distribution, name: str) -> tuple[dict[str, str], str]:
-    """Read the rows of RECORD that count: path and declared hash; and the name of the metadata's folder."""
+    """Read the rows of RECORD that are in the digest (path, hash), and the name of the metadata folder."""
     rows: dict[str, str] = {}
     scripts = _scripts(source)
     for number, row in enumerate(_table(source), start=1):
         if len(row) != 3:  # noqa: PLR2004 - path, hash, size
-            raise IntegrityError(f"row {number} of its RECORD is none: path, hash, size")
+            raise IntegrityError(f"row {number} of its RECORD is not valid; allowed: path, hash, size")
         path, declared, _size = row
         if _is_script(path, scripts) or _is_bytecode(path):
             continue
@@ -154,7 +154,7 @@ def _rows(source: Distribution, name: str) -> tuple[dict[str, str], str]:
 
 
 def _table(source: Distribution) -> list[list[str]]:
-    """Read RECORD as the table that it is."""
+    """Read RECORD as a table."""
     try:
         text = source.read_text("RECORD")
         if text is None:
@@ -168,7 +168,7 @@ def _table(source: Distribution) -> list[list[str]]:
 
 
 def _scripts(source: Distribution) -> frozenset[str]:
-    """Name the scripts that an installer makes for the distribution's entry points."""
+    """Return the names of the scripts that an installer creates for the distribution's entry points."""
     groups = ("console_scripts", "gui_scripts")
     names = {entry.name for group in groups for entry in source.entry_points.select(group=group)}
     return frozenset({f"{name}{end}" for name in names for end in ("", ".exe", "-script.py", "-script.pyw")})
@@ -194,17 +194,19 @@ def _is_note(path: str, info: str) -> bool:
 
 
 def _require_inside(path: str) -> None:
-    """Refuse what does not name a file below the root in the one plain way."""
+    """Refuse a path that is not the canonical name of a file below the root."""
     parts = path.split("/")
     if len(parts) > MAX_DEPTH:
         found = f"its RECORD names a file below {len(parts) - 1} folders"
         raise IntegrityError(f"{found}; at most {MAX_DEPTH - 1} are read")
     if any(part in {"", ".", ".."} for part in parts) or "\\" in path or not path.isprintable():
-        raise IntegrityError(f"its RECORD names {printable(path)}, which is no path inside its own folder")
+        raise IntegrityError(
+            f"its RECORD names {printable(path)}, which is not a plain path inside its own folder"
+        )
 
 
 def _require_no_bypass(path: str) -> None:
-    """Refuse what Python runs or imports from the disk, past the verified bytes."""
+    """Refuse files that Python would run or import from the disk instead of from the verified bytes."""
     suffix = PurePosixPath(path).suffix
     if suffix == ".pth":
         raise IntegrityError(f"it installs {printable(path)}, whose lines Python runs at every start")
@@ -216,7 +218,7 @@ def _require_no_bypass(path: str) -> None:
 
 
 def _info_folder(rows: Mapping[str, str], name: str) -> str:
-    """Find the one metadata folder that the rows speak of; it is called like the distribution."""
+    """Find the one metadata folder among the rows; its name begins with that of the distribution."""
     found = {path.partition("/")[0] for path in rows if path.partition("/")[0].endswith(".dist-info")}
     called = {folder for folder in found if normalised(folder.partition("-")[0]) == name}
     if len(found) != 1 or not called:
@@ -226,10 +228,10 @@ def _info_folder(rows: Mapping[str, str], name: str) -> str:
 
 
 def _require_no_more(root: Path, rows: Mapping[str, str], info: str) -> None:
-    """Refuse files beside the listed ones, in the packages of the distribution and in its metadata."""
+    """Refuse files without a row in the distribution's packages and in its metadata."""
     folders = {path.partition("/")[0] for path in rows if "/" in path}
     for folder in sorted(folders):
-        # A folder that several distributions may fill has no owner who could vouch for the rest of it.
+        # Several distributions may add files to such a folder, so the rest of it cannot be verified.
         if folder != info and f"{folder}/__init__.py" not in rows:
             shared = f"its folder {printable(folder)} has no __init__.py, so other packages may fill it, too"
             raise IntegrityError(
@@ -241,7 +243,7 @@ def _require_no_more(root: Path, rows: Mapping[str, str], info: str) -> None:
 
 
 def _walk(root: Path, folder: str) -> Iterator[str]:
-    """Give every file below a folder, and every link, whatever it leads to."""
+    """Yield every file and every link below a folder."""
     with os.scandir(root / folder) as entries:
         for entry in entries:
             path = f"{folder}/{entry.name}"
@@ -256,7 +258,7 @@ def _walk(root: Path, folder: str) -> Iterator[str]:
 
 
 def _top_of(path: str) -> str:
-    """Name what ``import`` may find by this file; empty when that is nothing."""
+    """Return the module that ``import`` can find by this file; empty when there is none."""
     top, slash, _ = path.partition("/")
     ends = (end for end in _MODULE_ENDS if top.endswith(end))
     name = top if slash else top.removesuffix(next(ends, top))
@@ -264,14 +266,14 @@ def _top_of(path: str) -> str:
 
 
 def _require_as_listed(listing: Listing, verified: Distribution) -> None:
-    """Take version and entry point from the verified files; the listing was made of what lay there before."""
+    """Compare version and entry point with the verified files, which may have changed since the listing."""
     wanted = EntryPoint(listing.entry_point, listing.target, GROUP)
     if verified.metadata.get("Version") != listing.version or wanted not in verified.entry_points:
         raise IntegrityError("its metadata changed while it was read; try again")
 
 
 class _Verified(Distribution):
-    """The metadata of a distribution, out of bytes that were verified."""
+    """The metadata of a distribution, from verified bytes."""
 
     def __init__(self, files: Mapping[str, bytes], info: str) -> None:
         self._files, self._info = files, info
@@ -281,7 +283,7 @@ class _Verified(Distribution):
         return None if data is None else data.decode("utf-8", "replace")
 
     def locate_file(self, path: str | os.PathLike[str]) -> Path:
-        raise FileNotFoundError(path)  # nobody may look at the disk again
+        raise FileNotFoundError(path)  # the disk must not be read again
 
 
 def _is_native(path: str, data: bytes) -> bool:
@@ -289,7 +291,7 @@ def _is_native(path: str, data: bytes) -> bool:
 
 
 class _Disk:
-    """Reads the files below one root, each once and none through a link."""
+    """Reads the files below one root, each once and never through a link."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -308,14 +310,14 @@ class _Disk:
         except FileNotFoundError:
             raise IntegrityError(f"{shown} is missing") from None
         except OSError as error:
-            raise IntegrityError(f"{shown} cannot be read as a plain file: {error.strerror}") from error
+            raise IntegrityError(f"{shown} cannot be read as a regular file: {error.strerror}") from error
         found = urlsafe_b64encode(hashlib.new(algorithm, data).digest()).rstrip(b"=").decode()
         if found != expected.rstrip("="):
             raise IntegrityError(f"{shown} differs from its RECORD")
         return data
 
     def _require_real_folders(self, folder: PurePosixPath) -> None:
-        """Refuse a link on the way to a file."""
+        """Refuse a link in the path of a file."""
         if folder not in self._folders:
             self._require_real_folders(folder.parent)
             if not stat.S_ISDIR((self._root / folder).lstat().st_mode):
@@ -327,7 +329,7 @@ class _Disk:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise IntegrityError(f"{printable(path)} is no plain file")
+                raise IntegrityError(f"{printable(path)} is not a regular file")
             self._left -= status.st_size
             if self._left < 0:
                 raise IntegrityError(

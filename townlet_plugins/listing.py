@@ -1,4 +1,4 @@
-"""Which plugins are installed, from the metadata of distributions alone; nothing of them is imported."""
+"""Lists the installed plugins from the metadata of distributions, without importing them."""
 
 import json
 import os
@@ -15,13 +15,13 @@ from importlib_metadata import Distribution
 from townlet_plugins.allowlist import DISTRIBUTION, ENTRY_POINT, normalised
 
 GROUP: Final = "townlet.plugins"
-"""Entry-point group that plugins are found under."""
+"""Entry-point group of plugins."""
 
 OWN_DISTRIBUTION: Final = "townlet"
-"""The one distribution that needs nobody's permission."""
+"""The one distribution that needs no entry in the allowlist."""
 
 OWN_PACKAGE: Final = "townlet_adapters"
-"""The package that our own plugins lie in."""
+"""The package of the built-in plugins."""
 
 OWN_ENTRY_POINTS: Final = frozenset(
     {
@@ -30,10 +30,10 @@ OWN_ENTRY_POINTS: Final = frozenset(
         ("telemetry", "townlet_adapters.telemetry.plugin"),
     }
 )
-"""Names and modules of our own plugins: metadata that lies beside ours adds nothing to them."""
+"""Names and modules of the built-in plugins: other metadata of this name cannot add to them."""
 
 OWN_ROOT: Final = Path(__file__).resolve().parents[1]
-"""The folder that this very code was loaded from; our own plugins come from there and nowhere else."""
+"""The folder from which this code was loaded; built-in plugins are loaded from there only."""
 
 UNKNOWN: Final = "unknown"
 
@@ -44,16 +44,16 @@ _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?", 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One entry point, as its distribution's metadata tells.
+    """One entry point, as its distribution's metadata describes it.
 
     Attributes:
         distribution: normalised name of the distribution.
         version: the distribution's version.
-        entry_point: name of the entry point; empty when the distribution cannot tell its entry points.
-        target: module that it names, or ``module:object``.
-        builtin: whether it is one of our own.
-        broken: why it can never be loaded; empty when it may be.
-        source: the distribution, for who verifies it.
+        entry_point: name of the entry point; empty when the distribution's entry points cannot be read.
+        target: the ``module`` or ``module:object`` that it names.
+        builtin: whether it is a built-in plugin.
+        broken: why it cannot be loaded in any case; empty when it can.
+        source: the distribution, for verification.
     """
 
     distribution: str
@@ -66,15 +66,15 @@ class Listing:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What an entry of the allowlist must name to let it in."""
+        """What an entry of the allowlist must name to allow it."""
         return self.distribution, self.entry_point
 
 
 def list_entry_points() -> tuple[Listing, ...]:
     """List every entry point of our group, by distribution and name.
 
-    A distribution whose files cannot be read is listed as broken; so is an entry point that two of the same
-    name claim, since nobody could tell which one is meant.
+    A distribution whose files cannot be read is listed as broken. So is an entry point that occurs twice,
+    since the allowlist could not distinguish them.
     """
     found = [listing for source in _once(Distribution.discover()) for listing in _listings(source)]
     claims = Counter(listing.key for listing in found)
@@ -83,25 +83,27 @@ def list_entry_points() -> tuple[Listing, ...]:
 
 
 def _alone(listing: Listing, claims: int) -> Listing:
-    """Call an entry point broken that somebody else claims, too; nobody can take one of ours from us."""
+    """Mark an entry point that occurs twice as broken, unless it is built in."""
     if claims == 1 or listing.builtin or listing.broken:
         return listing
-    return replace(listing, broken="it is on the path twice, and nobody can tell which is meant; remove one")
+    return replace(
+        listing, broken="it is on the path twice, and an entry cannot distinguish them; remove one"
+    )
 
 
 def printable(text: str) -> str:
-    """Spell a stranger's text so that it can neither look like another nor steer a terminal."""
+    """Escape text of a third party so that it can neither look like other text nor control a terminal."""
     return ascii(text)[1:-1]
 
 
 def root_of(source: Distribution) -> Path | None:
-    """Give the folder that a distribution is installed in; None when it lies in no folder, but in a zip."""
+    """Return the folder in which a distribution is installed; None when it is in a zip."""
     root = source.locate_file("")
     return root if isinstance(root, Path) else None
 
 
 def editable_project(source: Distribution) -> Path | None:
-    """Give the project folder of an editable install; None for any other."""
+    """Return the project folder of an editable install; None for any other install."""
     try:
         origin = json.loads(source.read_text("direct_url.json") or "{}")
         if not origin["dir_info"]["editable"]:
@@ -113,7 +115,7 @@ def editable_project(source: Distribution) -> Path | None:
 
 
 def _once(sources: Iterable[Distribution]) -> Iterator[Distribution]:
-    """Leave out what is found again because a folder is on the path again."""
+    """Leave out what is found again because a folder is on the path twice."""
     seen: set[tuple[str, str]] = set()
     real: dict[str, str] = {}
     for source in sources:
@@ -125,10 +127,10 @@ def _once(sources: Iterable[Distribution]) -> Iterator[Distribution]:
 
 
 def _listings(source: Distribution) -> Iterator[Listing]:
-    """Read one distribution's entry points in our group; whatever its files do to a reader is told."""
+    """Read one distribution's entry points in our group; any error in doing so is part of the listing."""
     try:
         entries = list(source.entry_points.select(group=GROUP))
-    except Exception as error:  # noqa: BLE001 - a stranger's broken files must not keep the others from being listed
+    except Exception as error:  # noqa: BLE001 - broken files of one package must not hide the others
         broken = f"its entry points cannot be read: {printable(str(error))}"
         yield Listing(printable(_folder_name(source)), UNKNOWN, "", "", broken=broken)
         return
@@ -150,7 +152,7 @@ def _listings(source: Distribution) -> Iterator[Listing]:
 
 
 def _identity(source: Distribution) -> tuple[str, str, str]:
-    """Read name and version, and why they are none."""
+    """Read name and version, and why they are not valid."""
     try:
         metadata = source.metadata
         name, version = str(metadata.get("Name", "")), str(metadata.get("Version", ""))
@@ -158,29 +160,29 @@ def _identity(source: Distribution) -> tuple[str, str, str]:
         return UNKNOWN, UNKNOWN, f"its METADATA cannot be read: {printable(str(error))}"
     shown = printable(version) or UNKNOWN
     if not re.fullmatch(DISTRIBUTION, name):
-        return printable(name) or UNKNOWN, shown, f"its name is none: {_NAMES}"
-    return normalised(name), shown, "" if version else "its METADATA tells no version"
+        return printable(name) or UNKNOWN, shown, f"its name is not valid; allowed: {_NAMES}"
+    return normalised(name), shown, "" if version else "its METADATA has no version"
 
 
 def _complaint(name: str, target: str) -> str:
-    """Say why an entry point is none."""
+    """Return why an entry point is not valid; empty when it is."""
     if not re.fullmatch(ENTRY_POINT, name):
-        return f"the entry point's name is none: {_NAMES}"
+        return f"the entry point's name is not valid; allowed: {_NAMES}"
     if not _TARGET.fullmatch(target):
-        return "the entry point names no module: package.module or package.module:object"
+        return "the entry point does not name a module; allowed: package.module or package.module:object"
     return ""
 
 
 def _is_ours(source: Distribution) -> bool:
-    """Tell whether a distribution called like ours is the one that this code belongs to."""
+    """Return whether a distribution named ``townlet`` is the one to which this code belongs."""
     root = root_of(source)
     return editable_project(source) == OWN_ROOT or (root is not None and root.resolve() == OWN_ROOT)
 
 
 def _impostor(name: str) -> str:
-    return f"the name '{OWN_DISTRIBUTION}' is ours" if name == OWN_DISTRIBUTION else ""
+    return f"the name '{OWN_DISTRIBUTION}' is reserved" if name == OWN_DISTRIBUTION else ""
 
 
 def _folder_name(source: Distribution) -> str:
-    """Give the name of the folder that holds the metadata."""
+    """Return the name of the folder that holds the metadata."""
     return Path(str(source)).name

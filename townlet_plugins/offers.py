@@ -1,4 +1,4 @@
-"""What a loaded plugin offers: hooks are checked against the specs, and answers against what they promise."""
+"""Collects what a loaded plugin offers; checks hooks against their specs and answers by their types."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,15 +31,15 @@ PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
         "townlet_observers": ("observer", ("name", "begin", "observe", "kpis")),
     }
 )
-"""Each hook that offers factories: the kind of part, and what every part of that kind has."""
+"""Each hook that offers factories: the kind of part, and the members of every part of that kind."""
 
 EVENTS: Final = "townlet_events"
 COMMANDS: Final = "townlet_commands"
 AFFORDANCE: Final = "townlet_affordance_"
-"""How the names of hooks begin that the town asks while it runs; the stage follows."""
+"""Prefix of the hooks that are called while the town runs; the stage follows."""
 
 COMMAND_NAME: Final = r"\S+\.[a-z][a-z0-9_]*"
-"""The name of a plugin's command; the shelf knows what must stand before the last dot."""
+"""The name of a plugin's command; what comes before the last dot is checked by the catalogue."""
 
 _OPTIONS_METHODS = ("model_validate_json", "model_json_schema", "model_dump")
 
@@ -47,10 +47,10 @@ ProductT = TypeVar("ProductT")
 
 
 class BrokenPluginError(PluginError):
-    """A plugin that was let in cannot be used; the message is one line that steers no terminal."""
+    """An allowed plugin cannot be used; the message is one line without control characters."""
 
     def __init__(self, message: str) -> None:
-        """Take a message that may quote the plugin."""
+        """Make a message that may quote the plugin printable."""
         super().__init__(" ".join("".join(each if each.isprintable() else " " for each in message).split()))
 
 
@@ -60,9 +60,9 @@ class Offers:
 
     Attributes:
         parts: factories by kind: ``world``, ``policy``, ``sink``, ``observer``.
-        events: classes of its own events.
-        commands: commands of its own.
-        stages: what the town asks while it runs, by stage.
+        events: classes of its events.
+        commands: its commands.
+        stages: the functions that are called while the town runs, by stage.
     """
 
     parts: Mapping[str, tuple[PartFactory[object], ...]]
@@ -72,14 +72,14 @@ class Offers:
 
 
 def ask(plugin: object, blame: str = "") -> Offers:
-    """Check a plugin's hooks and ask it what it offers.
+    """Check a plugin's hooks and collect what it offers.
 
     Args:
         plugin: the module or object that the entry point names.
-        blame: the plugin in words, for what goes wrong when its parts are built; empty for our own.
+        blame: the plugin in words, for errors when its parts are built; empty for built-in plugins.
 
     Raises:
-        BrokenPluginError: when it misspells a hook, fails, or offers what it should not.
+        BrokenPluginError: when it has an unknown hook, fails, or offers something of the wrong type.
     """
     parts: dict[str, tuple[PartFactory[object], ...]] = {}
     events: tuple[type[Event], ...] = ()
@@ -101,7 +101,7 @@ def ask(plugin: object, blame: str = "") -> Offers:
             parts[kind] = tuple(
                 _Guarded(_factory(each, name), blame, kind, members)
                 if blame
-                # Ours are checked by their types, and may be made late.
+                # Built-in factories are checked by the type checker, and may be created late.
                 else cast("PartFactory[object]", each)
                 for each in answers
             )
@@ -111,23 +111,23 @@ def ask(plugin: object, blame: str = "") -> Offers:
 
 
 def _hooks(plugin: object) -> Iterator[tuple[str, Callable[..., object]]]:
-    """Check what a plugin marks as a hook; a manager of its own keeps it apart from all others."""
+    """Check what a plugin marks as a hook; it gets its own manager, apart from other plugins."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    with broken("its hooks are none"):
+    with broken("its hooks are not valid"):
         manager.register(plugin)
         manager.check_pending()
     for caller in manager.get_hookcallers(plugin) or ():
         first, *more = caller.get_hookimpls()
-        if caller.spec is None:  # pluggy lets what is marked as optional pass
+        if caller.spec is None:  # pluggy accepts unknown hooks that are marked as optional
             raise BrokenPluginError(f"unknown hook '{caller.name}'")
         if more:
-            raise BrokenPluginError(f"it has {caller.name} twice")
+            raise BrokenPluginError(f"it implements {caller.name} twice")
         implementation = first
         if implementation.wrapper or implementation.hookwrapper:
-            raise BrokenPluginError(f"it wraps {caller.name}, but there is nobody else to be wrapped")
+            raise BrokenPluginError(f"it wraps {caller.name}; wrappers are not supported")
         if iscoroutinefunction(implementation.function) or isasyncgenfunction(implementation.function):
-            raise BrokenPluginError(f"its {caller.name} is async, and nobody waits for it")
+            raise BrokenPluginError(f"its {caller.name} is async; hooks are called synchronously")
         if caller.name.startswith(AFFORDANCE) and not implementation.argnames:
             raise BrokenPluginError(f"its {caller.name} takes no context")
         yield caller.name, implementation.function
@@ -135,10 +135,10 @@ def _hooks(plugin: object) -> Iterator[tuple[str, Callable[..., object]]]:
 
 @contextmanager
 def broken(what: str, passing: type[TownletError] = PluginError) -> Iterator[None]:
-    """Turn whatever a plugin raises, an exit of the process included, into an error that says where.
+    """Convert whatever a plugin raises, ``SystemExit`` included, into an error that says where.
 
     Raises:
-        BrokenPluginError: instead of anything but ``passing`` and an interruption by a person.
+        BrokenPluginError: instead of everything except ``passing`` and ``KeyboardInterrupt``.
     """
     try:
         yield
@@ -149,7 +149,7 @@ def broken(what: str, passing: type[TownletError] = PluginError) -> Iterator[Non
 
 
 def _said(error: BaseException) -> str:
-    """Spell what a plugin raised; its text is the plugin's own, and may itself raise."""
+    """Format what a plugin raised; formatting calls code of the plugin, which may raise, too."""
     try:
         text = str(error)
     except KeyboardInterrupt:
@@ -161,32 +161,34 @@ def _said(error: BaseException) -> str:
 
 def _event(offered: object) -> type[Event]:
     if not (isinstance(offered, type) and issubclass(offered, Event)):
-        raise BrokenPluginError(f"{EVENTS} offers {offered!r}, no class of events")
+        raise BrokenPluginError(f"{EVENTS} offers {offered!r}, which is not a class of events")
     return offered
 
 
 def _command(offered: object) -> OfferedCommand:
-    """Check an offered command, as far as that goes without asking it anything."""
+    """Check an offered command without calling it."""
     if type(offered) is not OfferedCommand or type(offered.spec) is not CommandSpec:
-        raise BrokenPluginError(f"{COMMANDS} offers {offered!r}, no OfferedCommand with a CommandSpec")
+        raise BrokenPluginError(
+            f"{COMMANDS} offers {offered!r}, which is not an OfferedCommand with a CommandSpec"
+        )
     spec = offered.spec
-    # Nothing has checked the types of a stranger's fields.
+    # The types of a plugin's fields have not been checked yet.
     name, role, summary, arguments, function = cast(
         "tuple[object, ...]", (spec.name, spec.role, spec.summary, spec.arguments, offered.function)
     )
     complaint = ""
     if not isinstance(name, str) or not re.fullmatch(COMMAND_NAME, name):
-        complaint = "its name is none: <entry point>.<name>, in lower-case letters, digits and underscores"
+        complaint = "its name is not valid; allowed: <entry point>.<name> in lower-case letters, digits and _"
     elif role not in get_args(Role):
-        complaint = f"its role is none: {', '.join(get_args(Role))}"
+        complaint = f"its role is unknown; known: {', '.join(get_args(Role))}"
     elif not is_line(summary, LONGEST_TEXT):
-        complaint = f"its summary is no text of at most {LONGEST_TEXT} printable characters"
+        complaint = f"its summary is not a text of at most {LONGEST_TEXT} printable characters"
     elif not isinstance(arguments, tuple) or not all(map(_is_argument, arguments)):
-        complaint = f"its arguments are no tuple of Arguments; types: {', '.join(get_args(ArgumentType))}"
+        complaint = f"its arguments are not a tuple of Arguments; types: {', '.join(get_args(ArgumentType))}"
     elif len({each.name for each in spec.arguments}) < len(arguments):
         complaint = "it has an argument twice"
     elif not callable(function):
-        complaint = "there is nothing that answers it"
+        complaint = "its function is not callable"
     if complaint:
         raise BrokenPluginError(f"{COMMANDS} offers {name!r}: {complaint}")
     return offered
@@ -203,23 +205,23 @@ def _is_argument(given: object) -> bool:
 
 
 def _factory(offered: object, hook: str) -> PartFactory[object]:
-    """Check an offered factory, as far as that goes without building anything."""
+    """Check an offered factory without building anything."""
     if not isinstance(offered, Factory):
-        raise BrokenPluginError(f"{hook} offers {offered!r}, no Factory")
-    # Nothing has checked the types of a stranger's fields.
+        raise BrokenPluginError(f"{hook} offers {offered!r}, which is not a Factory")
+    # The types of a plugin's fields have not been checked yet.
     name, options, build, embed, summary, target = cast(
         "tuple[object, ...]",
         (offered.name, offered.options, offered.build, offered.embed, offered.summary, offered.target),
     )
     complaint = ""
     if not isinstance(name, str) or not re.fullmatch(ENTRY_POINT, name):
-        complaint = "its name is none: ASCII letters and digits, with . _ - after the first"
+        complaint = "its name is not valid; allowed: ASCII letters and digits, with . _ - after the first"
     elif not isinstance(options, type) or not all(hasattr(options, each) for each in _OPTIONS_METHODS):
-        complaint = "its options are no model"
+        complaint = "its options are not a model"
     elif not callable(build) or not (embed is None or callable(embed)):
-        complaint = "there is nothing that builds it"
+        complaint = "its build or embed is not callable"
     elif not isinstance(summary, str) or not isinstance(target, str):
-        complaint = "its summary and target are no texts"
+        complaint = "its summary or target is not a text"
     if complaint:
         raise BrokenPluginError(f"{hook} offers {name!r}: {complaint}")
     return cast("PartFactory[object]", offered)
@@ -227,7 +229,7 @@ def _factory(offered: object, hook: str) -> PartFactory[object]:
 
 @dataclass(frozen=True, slots=True)
 class _Guarded(Generic[ProductT]):
-    """A factory whose failures name the plugin, and whose parts are looked at once before they are used."""
+    """A factory whose errors name the plugin, and whose parts are checked once before they are used."""
 
     factory: PartFactory[ProductT]
     blame: str
@@ -258,7 +260,7 @@ class _Guarded(Generic[ProductT]):
         what = f"{self.blame} is broken: the options of its {self.kind} '{self.name}' cannot be used"
         with broken(what, TownletError):
             prepared = self.factory.prepare(validate, access)
-            canonical_json(prepared.options)  # what is no JSON has no digest: infinities, objects
+            canonical_json(prepared.options)  # options that are not JSON, such as infinities, have no digest
         return Prepared(prepared.name, prepared.options, lambda context: self._built(prepared, context))
 
     def _built(self, prepared: Prepared[ProductT], context: BuildContext) -> ProductT:

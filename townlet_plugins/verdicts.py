@@ -1,4 +1,4 @@
-"""Who may come in, and why not: the allowlist against what is installed, before anything is imported."""
+"""Decides which plugins are allowed by comparing allowlist and installation, before anything is imported."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ Need: TypeAlias = Literal["content_sha256", "allow_native", "allow_editable"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided of one entry point.
+    """The decision on one entry point.
 
     Attributes:
         listing: the entry point.
-        permit: the entry of the allowlist that is for it, or None.
-        refusal: why it may not come in; empty when it may.
-        content: its verified content; None when it was refused, or is an editable install.
-        project: folder that an editable install leads to; None for any other.
-        needs: what an entry that lets it in must say beside what it is for, as far as metadata tells; only of
-            who is not allowed at all.
+        permit: the entry of the allowlist for it, or None.
+        refusal: why it is refused; empty when it is allowed.
+        content: its verified content; None when it is refused or an editable install.
+        project: the project folder of an editable install; None for any other install.
+        needs: keys that an entry which allows it must have, as far as metadata shows; empty if an entry for
+            it exists.
     """
 
     listing: Listing
@@ -38,24 +38,24 @@ class Verdict:
 
     @property
     def state(self) -> str:
-        """Say it as ``townlet plugins list`` does."""
+        """The state as ``townlet plugins list`` prints it."""
         if self.listing.broken:
             return f"broken: {self.listing.broken}"
         return f"refused: {self.refusal}" if self.refusal else "allowed"
 
     @property
     def pinned(self) -> bool:
-        """Whether its content is the one that the config names."""
+        """Whether the config names the digest of its content."""
         return self.permit is not None and self.permit.content_sha256 is not None
 
     @property
     def sha256(self) -> str:
-        """The content digest; empty where there is none."""
+        """The content digest; empty when there is none."""
         return self.content.sha256 if self.content is not None else ""
 
 
 def judge(listings: Sequence[Listing], allowlist: Allowlist) -> Iterator[Verdict]:
-    """Decide of every entry point that is not ours; nothing is imported."""
+    """Decide on every entry point that is not built in, without importing it."""
     permits: Mapping[tuple[str, str], Permit] = {permit.key: permit for permit in allowlist.permits}
     for listing in listings:
         if listing.builtin:
@@ -65,7 +65,7 @@ def judge(listings: Sequence[Listing], allowlist: Allowlist) -> Iterator[Verdict
             yield _verdict(listing, permit, require_pins=allowlist.require_pins)
         except IntegrityError as error:
             yield Verdict(listing, permit, str(error))
-        except Exception as error:  # noqa: BLE001 - what cannot be read must not keep others from being judged
+        except Exception as error:  # noqa: BLE001 - an unreadable package must not stop the others
             yield Verdict(listing, permit, f"it cannot be verified: {type(error).__name__}: {error}")
 
 
@@ -98,12 +98,12 @@ def _refusal(listing: Listing, permit: Permit | None, *, require_pins: bool) -> 
         return f"version {listing.version} is installed, and {permit.version} is allowed"
     if require_pins and permit.content_sha256 is None:
         pin = f"townlet plugins pin {listing.distribution}"
-        return f"plugins.require_pins asks for its content_sha256; {pin} prints it"
+        return f"plugins.require_pins requires its content_sha256; {pin} prints it"
     return ""
 
 
 def _needs(listing: Listing, *, require_pins: bool) -> Iterator[Need]:
-    """Tell what an entry needs, from metadata alone: what nobody allowed is not read."""
+    """Yield the keys that an entry needs, from metadata alone: files that are not allowed are not read."""
     if require_pins:
         yield "content_sha256"
     if listing.source is None:
@@ -116,7 +116,7 @@ def _needs(listing: Listing, *, require_pins: bool) -> Iterator[Need]:
 
 def _editable_refusal(permit: Permit) -> str:
     if not permit.allow_editable:
-        return "it is an editable install; allow_editable: true lets it in"
+        return "it is an editable install; allow it with allow_editable: true"
     if permit.content_sha256 is not None:
         return "it is an editable install, which has no content to compare with content_sha256"
     return ""
@@ -126,5 +126,5 @@ def _content_refusal(content: Content, permit: Permit) -> str:
     if permit.content_sha256 is not None and permit.content_sha256 != content.sha256:
         return f"its content has the digest {content.sha256}, and {permit.content_sha256} is pinned"
     if content.native and not permit.allow_native:
-        return f"it brings compiled code ({content.native[0]}); allow_native: true lets it in"
+        return f"it contains compiled code ({content.native[0]}); allow it with allow_native: true"
     return ""

@@ -15,7 +15,6 @@ from tests.house.sources import PACKAGES, ROOT, modules, project_files, tree
 
 TO_REWRITE = (
     "townlet_adapters/",
-    "townlet_plugins/",
     "townlet_core/testing/",
     "townlet_core/transforms/",
     "docs/",

@@ -104,7 +104,7 @@ def pin(installed: Installed):
 def allow(*permits, **keys) -> str:
     """The section of a config that lets somebody in."""
     lines = [*(f"{key}: {value}" for key, value in keys.items()), "allow:"]
-    lines += [f"  {permit.spelled()}" for permit in permits]
+    lines += [f"  {permit.as_yaml()}" for permit in permits]
     return "plugins:\n" + "".join(f"  {line}\n" for line in lines)
 
 

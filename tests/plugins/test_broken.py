@@ -66,43 +66,52 @@ def offering(spec: str, function: str = "print", *, twice: bool = False) -> str:
         (HEAD + "@hookimpl(wrapper=True)\ndef townlet_sinks(): return (yield)", "it wraps townlet_sinks"),
         (MARKED + "def townlet_sinks(): return None", "townlet_sinks failed: TypeError"),
         (MARKED + "def townlet_sinks(): raise SystemExit", "townlet_sinks failed: SystemExit"),
-        (MARKED + "def townlet_sinks(): return ('file',)", "offers 'file', no Factory"),
-        (MARKED + "def townlet_sinks(): return (Factory('x', int, print),)", "its options are no model"),
-        (SINK.replace("Factory(NAME,", "Factory('../x',"), "its name is none"),
-        (SINK.replace("Factory(NAME,", "Factory(7,"), "its name is none"),
-        (SINK.replace("Options, build,", "Options, 'build',"), "there is nothing that builds it"),
-        (SINK.replace('"keeps messages in memory"', "7"), "no texts"),
+        (MARKED + "def townlet_sinks(): return ('file',)", "offers 'file', which is not a Factory"),
+        (MARKED + "def townlet_sinks(): return (Factory('x', int, print),)", "its options are not a model"),
+        (SINK.replace("Factory(NAME,", "Factory('../x',"), "its name is not valid"),
+        (SINK.replace("Factory(NAME,", "Factory(7,"), "its name is not valid"),
+        (SINK.replace("Options, build,", "Options, 'build',"), "its build or embed is not callable"),
+        (SINK.replace('"keeps messages in memory"', "7"), "is not a text"),
         (SINK.replace("Factory(NAME,", "Factory('file',"), "the sink 'file' is offered twice"),
         (SINK.replace('memory"),)', 'memory"),) * 2'), "is offered twice"),
         (MARKED + "def townlet_affordance_before(): pass", "its townlet_affordance_before takes no context"),
         (
             MARKED + "async def townlet_affordance_before(context): pass",
-            "its townlet_affordance_before is async, and nobody waits for it",
+            "its townlet_affordance_before is async; hooks are called synchronously",
         ),
         (
             MARKED + "async def townlet_affordance_after(context): yield",
-            "its townlet_affordance_after is async, and nobody waits for it",
+            "its townlet_affordance_after is async; hooks are called synchronously",
         ),
         (MARKED + "async def townlet_sinks(): return ()", "its townlet_sinks is async"),
         (MARKED + "def townlet_affordance_during(context): pass", "unknown hook 'townlet_affordance_during'"),
-        (MARKED + "def townlet_events(): return (int,)", "offers <class 'int'>, no class of events"),
-        (MARKED + "def townlet_commands(): return (int,)", "no OfferedCommand with a CommandSpec"),
-        (offering("'bakery.feed', 'admin', ''").replace("(CommandSpec(", "(print("), "no OfferedCommand"),
+        (
+            MARKED + "def townlet_events(): return (int,)",
+            "offers <class 'int'>, which is not a class of events",
+        ),
+        (
+            MARKED + "def townlet_commands(): return (int,)",
+            "which is not an OfferedCommand with a CommandSpec",
+        ),
+        (
+            offering("'bakery.feed', 'admin', ''").replace("(CommandSpec(", "(print("),
+            "which is not an OfferedCommand",
+        ),
         (offering("'other.feed', 'admin', ''"), "'other.feed' must be called 'bakery.<name>'"),
-        (offering("'feed', 'admin', ''"), "its name is none: <entry point>.<name>"),
-        (offering("'bakery.Feed', 'admin', ''"), "its name is none"),
-        (offering("'bakery.feed\\n', 'admin', ''"), "its name is none"),
-        (offering("7, 'admin', ''"), "its name is none"),
-        (offering("'bakery.feed', 'root', ''"), "its role is none: viewer, admin"),
-        (offering("'bakery.feed', ['admin'], ''"), "its role is none"),
-        (offering("'bakery.feed', 'admin', 7"), "its summary is no text"),
-        (offering("'bakery.feed', 'admin', '', [ONE]"), "its arguments are no tuple of Arguments"),
-        (offering("'bakery.feed', 'admin', '', ('a',)"), "its arguments are no tuple of Arguments"),
+        (offering("'feed', 'admin', ''"), "its name is not valid; allowed: <entry point>.<name>"),
+        (offering("'bakery.Feed', 'admin', ''"), "its name is not valid"),
+        (offering("'bakery.feed\\n', 'admin', ''"), "its name is not valid"),
+        (offering("7, 'admin', ''"), "its name is not valid"),
+        (offering("'bakery.feed', 'root', ''"), "its role is unknown; known: viewer, admin"),
+        (offering("'bakery.feed', ['admin'], ''"), "its role is unknown"),
+        (offering("'bakery.feed', 'admin', 7"), "its summary is not a text"),
+        (offering("'bakery.feed', 'admin', '', [ONE]"), "its arguments are not a tuple of Arguments"),
+        (offering("'bakery.feed', 'admin', '', ('a',)"), "its arguments are not a tuple of Arguments"),
         (offering("'bakery.feed', 'admin', '', (Argument('a', 'yes'),)"), "types: text, int, real, bool, xy"),
-        (offering("'bakery.feed', 'admin', '', (Argument('a b', 'int'),)"), "are no tuple of Arguments"),
-        (offering("'bakery.feed', 'admin', '', (Argument('a', 'int', 1),)"), "are no tuple of Arguments"),
+        (offering("'bakery.feed', 'admin', '', (Argument('a b', 'int'),)"), "are not a tuple of Arguments"),
+        (offering("'bakery.feed', 'admin', '', (Argument('a', 'int', 1),)"), "are not a tuple of Arguments"),
         (offering("'bakery.feed', 'admin', '', (ONE, ONE)"), "it has an argument twice"),
-        (offering("'bakery.feed', 'admin', ''", "'feed'"), "there is nothing that answers it"),
+        (offering("'bakery.feed', 'admin', ''", "'feed'"), "its function is not callable"),
         (offering("'bakery.feed', 'admin', ''", twice=True), "the command 'bakery.feed' is offered twice"),
         (
             HEAD + "@hookimpl(optionalhook=True)\ndef townlet_sink(): return ()",
@@ -114,7 +123,7 @@ def offering(spec: str, function: str = "print", *, twice: bool = False) -> str:
         ),
         (
             SINK + "\n@hookimpl(specname='townlet_sinks')\ndef more(): return ()",
-            "it has townlet_sinks twice",
+            "it implements townlet_sinks twice",
         ),
         ("class E(Exception):\n    def __str__(self): raise ValueError\nraise E", "imported: E"),
         ("raise type('E', (Exception,), {'__str__': lambda self: 3})", "imported: E"),
@@ -124,7 +133,7 @@ def offering(spec: str, function: str = "print", *, twice: bool = False) -> str:
         (UNSPEAKABLE + MARKED + "def townlet_events(): return (R,)", "it cannot be used: ValueError"),
         (
             f"class R:\n    __repr__ = lambda self: '\\x1b[2J'\n{MARKED}def townlet_sinks(): return (R(),)",
-            "townlet_sinks offers [2J, no Factory",
+            "townlet_sinks offers [2J, which is not a Factory",
         ),
         (
             SINK.replace("return (Factory(NAME", f"{NAMELESS}    return (Nameless(NAME"),
@@ -215,7 +224,7 @@ def test_a_plugin_may_be_an_object_in_a_module(package, site):
 def test_an_allowed_plugin_that_nobody_installed_is_a_fault():
     catalogue = admit(Package(canary=None).permit)
     assert [(fault.number, fault.reason) for fault in catalogue.faults] == [
-        (0, "townlet-bakery (bakery) is allowed, but not installed; install it, or take the line out")
+        (0, "townlet-bakery (bakery) is allowed, but not installed; install it, or remove the line")
     ]
 
 

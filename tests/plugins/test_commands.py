@@ -23,7 +23,7 @@ def test_the_list_imports_nobody_and_tells_what_each_one_is(townlet, installed, 
     assert (code, err) == (0, "")
     assert states["townlet"] == "builtin"
     assert states["townlet-bakery"] == "refused: not allowed"
-    assert states["b\\xe4cker"].startswith("broken: its name is none")
+    assert states["b\\xe4cker"].startswith("broken: its name is not valid")
     assert "refused: not allowed" in townlet("plugins", "list")[1]
     assert not canary()
 
@@ -192,7 +192,7 @@ def test_an_origin_that_is_none_leads_nowhere(townlet, package, site, tmp_path, 
     code, out, _ = townlet("plugins", "list", "--json")
     assert code == 0
     assert [each["state"] for each in json.loads(out) if each["version"] == "1.0"] == [
-        "refused: not allowed" if name == "townlet-bakery" else "broken: the name 'townlet' is ours"
+        "refused: not allowed" if name == "townlet-bakery" else "broken: the name 'townlet' is reserved"
     ]
     for command in ("pin", "files"):
         code, out, err = townlet("plugins", command, name)
@@ -263,7 +263,7 @@ def test_a_process_of_its_own_runs_what_is_pinned_and_nothing_that_is_not_let_in
     monkeypatch.syspath_prepend(installed.site)
     code, _, err = process(*LIVE, config(USES))
     assert code == 3
-    assert f"to let it in, add below plugins.allow: {replace(package.permit, version='1.0').spelled()}" in err
+    assert f"to allow it, add below plugins.allow: {replace(package.permit, version='1.0').as_yaml()}" in err
     assert not package.canary.exists()
     code, out, err = process(*LIVE, config(USES, allow(pin(installed), require_pins="true")))
     assert code == 0, err
@@ -340,7 +340,7 @@ def test_neither_the_environment_nor_the_path_selects_code(process, tmp_path):
         "run", "--ticks", "2", "--no-out", "--quiet", "--set", "world.options.town=hamlet_24"
     )
     assert code == 0
-    assert "townlet 99.0 is broken: the name 'townlet' is ours" in err
+    assert "townlet 99.0 is broken: the name 'townlet' is reserved" in err
     code, _, err = process("run", "--no-out", "--set", "world.use=evil_world")
     assert code == 2
     assert not (tmp_path / "canary").exists()
@@ -413,7 +413,7 @@ def test_the_advice_for_who_is_not_let_in_is_all_that_is_needed(  # noqa: PLR091
     assert code == 2
     assert not package.canary.exists()
     advice = err.partition(
-        "townlet-bakery 1.0 is refused: not allowed; to let it in, add below plugins.allow"
+        "townlet-bakery 1.0 is refused: not allowed; to allow it, add below plugins.allow"
     )[2]
     if pins == "true":
         assert advice == " what 'townlet plugins pin townlet-bakery' prints\n"
@@ -434,4 +434,4 @@ def test_the_advice_for_who_is_not_let_in_is_all_that_is_needed(  # noqa: PLR091
 def test_an_entry_without_a_pin_that_is_asked_for_names_the_command(townlet, installed, config):
     code, out, _ = townlet("plugins", "verify", config(allow(installed.package.permit, require_pins="true")))
     assert code == 3
-    assert "asks for its content_sha256; townlet plugins pin townlet-bakery prints it" in out
+    assert "requires its content_sha256; townlet plugins pin townlet-bakery prints it" in out

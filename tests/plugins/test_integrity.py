@@ -194,27 +194,27 @@ def compiled(name, data=b"\0"):
         (extra_beside_data, "more.txt is not in its RECORD"),
         (extra_metadata, "evil.txt is not in its RECORD"),
         (changed_record, "late.py differs from its RECORD"),
-        (linked_file, "late.py cannot be read as a plain file"),
+        (linked_file, "late.py cannot be read as a regular file"),
         (linked_folder, "data is a link, not a folder"),
         (linked_package, "is a link, not a folder"),
         (link_beside, "evil.py is not in its RECORD"),
-        (pipe, "late.py is no plain file"),
-        (folder_for_a_file, "late.py is no plain file"),
-        (named("../../evil.py"), "which is no path inside its own folder"),
-        (named("../../../bin/other-tool"), "which is no path inside its own folder"),
-        (named("/etc/passwd"), "which is no path inside its own folder"),
-        (named("a/../../b.py"), "which is no path inside its own folder"),
-        (named("./a.py"), "which is no path inside its own folder"),
-        (named("a\\b.py"), "which is no path inside its own folder"),
+        (pipe, "late.py is not a regular file"),
+        (folder_for_a_file, "late.py is not a regular file"),
+        (named("../../evil.py"), "which is not a plain path inside its own folder"),
+        (named("../../../bin/other-tool"), "which is not a plain path inside its own folder"),
+        (named("/etc/passwd"), "which is not a plain path inside its own folder"),
+        (named("a/../../b.py"), "which is not a plain path inside its own folder"),
+        (named("./a.py"), "which is not a plain path inside its own folder"),
+        (named("a\\b.py"), "which is not a plain path inside its own folder"),
         (named("a/" * 5000 + "b.py"), "its RECORD names a file below 5000 folders; at most 63 are read"),
         (deep_folder, "it has a file below 64 folders; at most 63 are read"),
-        (named("../evil.pyc"), "which is no path inside its own folder"),
+        (named("../evil.pyc"), "which is not a plain path inside its own folder"),
         (no_hash, "has no sha256 for"),
         (weak_hash, "has no sha256 for"),
         (twice, "twice"),
         (no_record, "left no RECORD"),
         (garbled_record, "RECORD cannot be read"),
-        (no_table, "row 1 of its RECORD is none"),
+        (no_table, "row 1 of its RECORD is not valid"),
         (other_folder, "not one folder townlet-bakery-<version>.dist-info"),
         (path_file, "it installs evil.pth, whose lines Python runs at every start"),
         (shared_folder, "its folder shared has no __init__.py"),
@@ -226,17 +226,17 @@ def compiled(name, data=b"\0"):
         (bytecode("__pycache__x/helper.pyc"), "__pycache__x/helper.pyc, compiled code"),
         (script("bin/bakery-tool"), "its folder bin has no __init__.py"),
         (script("Scripts/bakery-tool.exe"), "its folder Scripts has no __init__.py"),
-        (named("bin/../bakery-tool"), "which is no path inside its own folder"),
-        (named("x/../../bin/bakery-tool"), "which is no path inside its own folder"),
+        (named("bin/../bakery-tool"), "which is not a plain path inside its own folder"),
+        (named("x/../../bin/bakery-tool"), "which is not a plain path inside its own folder"),
         (named("..bin/bakery-tool"), "..bin/bakery-tool is missing"),
-        (named("../lib/bin/bakery-tool"), "which is no path inside its own folder"),
-        (named("../../../bin/bakery-tool/x"), "which is no path inside its own folder"),
-        (named("../../../bin2/bakery-tool"), "which is no path inside its own folder"),
-        (named("../../../bin/bakery-tool2"), "which is no path inside its own folder"),
-        (compiled("fast.cpython-311-x86_64-linux-gnu.so"), "it brings compiled code"),
-        (compiled("fast.pyd"), "it brings compiled code"),
-        (compiled("libfast.so.1.2"), "it brings compiled code"),
-        (compiled("picture.dat", ELF), "it brings compiled code"),
+        (named("../lib/bin/bakery-tool"), "which is not a plain path inside its own folder"),
+        (named("../../../bin/bakery-tool/x"), "which is not a plain path inside its own folder"),
+        (named("../../../bin2/bakery-tool"), "which is not a plain path inside its own folder"),
+        (named("../../../bin/bakery-tool2"), "which is not a plain path inside its own folder"),
+        (compiled("fast.cpython-311-x86_64-linux-gnu.so"), "it contains compiled code"),
+        (compiled("fast.pyd"), "it contains compiled code"),
+        (compiled("libfast.so.1.2"), "it contains compiled code"),
+        (compiled("picture.dat", ELF), "it contains compiled code"),
     ],
     ids=lambda value: value.__qualname__ if callable(value) else "",
 )
@@ -398,7 +398,7 @@ def test_what_cannot_be_looked_into_is_refused_by_every_command(installed, townl
 def test_a_module_that_would_take_the_place_of_another_keeps_its_plugin_out(package, site, canary, name):
     package.files = {f"{name}/__init__.py": package.crying()}
     package.install(site)
-    assert f"it brings a module {name}" in row_of(admit(package.permit), package).state
+    assert f"it contains a module {name}" in row_of(admit(package.permit), package).state
     assert not canary()
 
 
@@ -419,7 +419,7 @@ def test_where_pins_are_required_an_entry_without_one_lets_nobody_in(installed, 
 
 def test_a_plugin_in_a_zip_is_refused(package, tmp_path, monkeypatch, canary):
     monkeypatch.syspath_prepend(package.wheel(tmp_path))
-    assert "it lies in a zip" in row_of(admit(package.permit), package).state
+    assert "it is in a zip" in row_of(admit(package.permit), package).state
     assert not canary()
 
 

@@ -51,19 +51,19 @@ def no_metadata(installed):
     [
         (no_metadata, "its METADATA cannot be read"),
         (metadata(b"\xff\xfe\x00"), "its METADATA cannot be read"),
-        (metadata(b"Name: townlet-bakery\n"), "its METADATA tells no version"),
-        (metadata(b"Version: 1.0\n"), "its name is none"),
-        (metadata("Name: townlet-b\u0430kery\nVersion: 1.0\n".encode()), "its name is none"),
-        (metadata(b"Name: town let\nVersion: 1.0\n"), "its name is none"),
-        (metadata(b"Name: -townlet-\nVersion: 1.0\n"), "its name is none"),
-        (metadata(b"Name: townlet\nVersion: 1.0\n"), "the name 'townlet' is ours"),
-        (metadata(b"Name: TownLet\nVersion: 1.0\n"), "the name 'townlet' is ours"),
+        (metadata(b"Name: townlet-bakery\n"), "its METADATA has no version"),
+        (metadata(b"Version: 1.0\n"), "its name is not valid"),
+        (metadata("Name: townlet-b\u0430kery\nVersion: 1.0\n".encode()), "its name is not valid"),
+        (metadata(b"Name: town let\nVersion: 1.0\n"), "its name is not valid"),
+        (metadata(b"Name: -townlet-\nVersion: 1.0\n"), "its name is not valid"),
+        (metadata(b"Name: townlet\nVersion: 1.0\n"), "the name 'townlet' is reserved"),
+        (metadata(b"Name: TownLet\nVersion: 1.0\n"), "the name 'townlet' is reserved"),
         (entry_points(b"\xff\xfe\x00"), "its entry points cannot be read"),
         (entry_points(b"[townlet.plugins]\nno equals sign\n"), "its entry points cannot be read"),
-        (entry_points(b"[townlet.plugins]\nb\xc3\xa4cker = a\n"), "the entry point's name is none"),
-        (entry_points(b"[townlet.plugins]\nbakery = os.system('true')\n"), "names no module"),
-        (entry_points(b"[townlet.plugins]\nbakery = /tmp/evil.py\n"), "names no module"),
-        (entry_points(b"[townlet.plugins]\nbakery =\n"), "names no module"),
+        (entry_points(b"[townlet.plugins]\nb\xc3\xa4cker = a\n"), "the entry point's name is not valid"),
+        (entry_points(b"[townlet.plugins]\nbakery = os.system('true')\n"), "does not name a module"),
+        (entry_points(b"[townlet.plugins]\nbakery = /tmp/evil.py\n"), "does not name a module"),
+        (entry_points(b"[townlet.plugins]\nbakery =\n"), "does not name a module"),
         (entry_points(b"[townlet.plugins]\nbakery = a\nbakery = b\n"), "it is on the path twice"),
     ],
     ids=lambda value: value.__qualname__ if callable(value) else "",
@@ -114,7 +114,7 @@ def test_two_allowed_plugins_of_one_name_cannot_both_be_had(tmp_path, site):
     other.install(site)
     catalogue = admit(bakery.permit, other.permit)
     assert (
-        "other brings a plugin 'bakery', too"
+        "other offers a plugin 'bakery', too"
         in row_of(catalogue, bakery).state + row_of(catalogue, other).state
     )
     assert len(catalogue.faults) == 1
@@ -125,7 +125,7 @@ def test_two_allowed_plugins_of_one_name_cannot_both_be_had(tmp_path, site):
 def test_a_plugin_that_is_called_like_one_of_ours_stays_outside(tmp_path, site, name):
     squatter = Package(tmp_path / "canary", entry_point=name)
     squatter.install(site)
-    assert f"townlet brings a plugin '{name}', too" in row_of(admit(squatter.permit), squatter).state
+    assert f"townlet offers a plugin '{name}', too" in row_of(admit(squatter.permit), squatter).state
     assert not squatter.canary.exists()
 
 
@@ -160,9 +160,9 @@ def test_a_namesake_of_ours_adds_and_replaces_nothing(tmp_path, site):
     second.install(site)
     catalogue = load_catalogue()
     assert [row for row in catalogue.rows if row.state == BUILTIN] == ours
-    assert {row.state for row in catalogue.refused} == {"broken: the name 'townlet' is ours"}
+    assert {row.state for row in catalogue.refused} == {"broken: the name 'townlet' is reserved"}
     assert {row.state for row in admit(fake.permit, second.permit).refused} == {
-        "broken: the name 'townlet' is ours"
+        "broken: the name 'townlet' is reserved"
     }
     assert not fake.canary.exists()
 
@@ -189,7 +189,7 @@ def test_metadata_that_is_planted_beside_ours_makes_nobody_ours(tmp_path, site, 
     beside_ours(planted, site)
     catalogue = admit(planted.permit)
     assert [row for row in catalogue.rows if row.state == BUILTIN] == ours
-    assert {row.state for row in catalogue.refused} == {"broken: the name 'townlet' is ours"}
+    assert {row.state for row in catalogue.refused} == {"broken: the name 'townlet' is reserved"}
 
 
 def test_a_second_townlet_in_one_place_is_told_with_both_places(tmp_path, site, townlet):
@@ -223,7 +223,7 @@ def test_an_installation_without_our_own_plugins_says_how_to_install_them():
 
 def test_a_broken_plugin_of_ours_is_an_error():
     own = Listing("townlet", "1.0", "trial", "townlet_adapters.cli.main", builtin=True)
-    with pytest.raises(PluginError, match=r"our own plugin 'trial' .* is broken: it offers nothing"):
+    with pytest.raises(PluginError, match=r"the built-in plugin 'trial' .* is broken: it offers nothing"):
         load_catalogue(listings=[own])
 
 

@@ -352,7 +352,7 @@ def test_a_run_with_a_plugins_command_goes_on_from_its_snapshot(package, site, t
             run.loop.step()
     rest = commanded(config, tmp_path / "rest", ticks=3, resume=kept_at)
     assert rest.digest == whole.digest
-    with pytest.raises(SnapshotError, match=r"'bakery\.feed' waits, and nobody here knows it"):
+    with pytest.raises(SnapshotError, match=r"the waiting command 'bakery\.feed' is unknown here"):
         open_run(RunRequest(TOWN, resume=kept_at)).__enter__()
 
 

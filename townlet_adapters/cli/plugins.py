@@ -74,7 +74,7 @@ def pin(distributions: tuple[str, ...]) -> None:
     permits = [permit for name in distributions for permit in _pins(name, installed)]
     click.echo("plugins:\n  allow:")
     for permit in permits:
-        click.echo(f"    {permit.spelled()}")
+        click.echo(f"    {permit.as_yaml()}")
 
 
 @command.command("verify")
