@@ -19,6 +19,7 @@ from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.dto.snapshot import Snapshot
+from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import (
     ContractError,
     EmptyTownError,
@@ -164,6 +165,11 @@ class SimulationLoop:
     def tick(self) -> int:
         """Number of finished ticks = the tick that the next step executes."""
         return self.begin().tick
+
+    @property
+    def spec(self) -> WorldSpec:
+        """What is known of the world before its first tick."""
+        return self._world.spec
 
     @property
     def observation(self) -> ObservationBatch:

@@ -91,6 +91,7 @@ class Vitals:
             ticks=self._ticks,
             population=population,
             listener_failures=self._dispatcher.failure_count,
+            summary=self._summary if self._ticks else None,
             tick_seconds=Histogram(TICK_BOUNDS, counts, self._seconds, sum(counts)),
         )
 

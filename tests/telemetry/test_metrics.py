@@ -14,12 +14,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.sinks import WELL, TellingSink
 from townlet_adapters.telemetry.monitoring.exposition import serve_metrics
 from townlet_adapters.telemetry.monitoring.metrics import RunMetrics
+from townlet_adapters.telemetry.monitoring.town import TownFigures
 from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_listening
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkCounts, SinkStatus
 from townlet_core.errors import ConfigError, WorldError
 from townlet_core.events.health import Histogram, QueueHealth, SpoolHealth, WorkerHealth
 from townlet_core.loop import RunIdentity, SimulationLoop
+from townlet_core.observers.columns import FeatureColumns
 from townlet_core.testing import CollectingSink, FailingSink, FakePolicy, FakeWorld
 
 ANY = Endpoint("127.0.0.1", 0)
@@ -207,7 +209,7 @@ def test_the_loop_tells_where_it_is_and_how_it_is():
     loop.run_for(60)
     assert monitor.value("townlet_tick") == 59
     assert monitor.value("townlet_ticks_total") == 60
-    assert monitor.value("townlet_population") == 2
+    assert monitor.value("townlet_town_population") == 2
     assert monitor.value("townlet_failures_total") == 0
     assert monitor.value("townlet_tick_duration_seconds_count") == 60
     assert monitor.value("townlet_system_duration_seconds", system="world") > 0
@@ -219,6 +221,58 @@ def test_the_loop_tells_where_it_is_and_how_it_is():
         (("status", "degraded"),): 1,
         (("status", "failed"),): 0,
     }
+
+
+class Economy(FakeWorld):
+    """A world with queues and money in its third tick."""
+
+    def step(self, actions, commands=()):
+        outcome = super().step(actions, commands)
+        tick = outcome.observation.tick
+        more = {"queued": 3, "wallets": 40_000, "tills": 500, "treasury": 7} if tick == 3 else {}
+        return replace(outcome, summary=replace(outcome.summary, **more))
+
+
+def test_a_town_has_its_needs_queues_money_and_pace():
+    loop = loop_of(TellingSink(), world=Economy())
+    monitor = Monitor(loop)
+    assert monitor.samples("townlet_town_need_mean") == monitor.samples("townlet_ticks_per_second") == {}
+    loop.run_for(3)
+    assert monitor.value("townlet_town_queued") == 3
+    assert [
+        monitor.value("townlet_town_money_mills", holder=each) for each in ("wallets", "tills", "treasury")
+    ] == [40_000, 500, 7]
+    loop.run_for(117)
+    needs = monitor.samples("townlet_town_need_mean")
+    columns, lives = FeatureColumns(loop.spec), loop.observation.alive.tolist()
+    assert len(needs) == len(columns.named("need_")) > 0
+    for name in columns.named("need_"):
+        column = columns.read(loop.observation, name).tolist()
+        living = [value for value, alive in zip(column, lives, strict=True) if alive]
+        mean = monitor.value("townlet_town_need_mean", need=name.removeprefix("need_"))
+        assert mean == pytest.approx(sum(living) / len(living))
+    assert len(set(needs.values())) == len(needs)
+    assert monitor.value("townlet_ticks_per_second") > 0
+    assert monitor.value("townlet_town_queued") == 0
+
+
+def test_a_world_without_queues_and_money_has_no_such_samples():
+    loop = loop_of(TellingSink())
+    loop.run_for(60)
+    monitor = Monitor(loop)
+    assert monitor.samples("townlet_town_queued") == monitor.samples("townlet_town_money_mills") == {}
+
+
+def test_the_pace_is_measured_between_two_looks():
+    loop, times = loop_of(TellingSink()), iter([10.0, 14.0, 14.0])
+    figures = TownFigures(loop, lambda: next(times))
+    loop.run_for(5)
+    figures.look()
+    loop.run_for(8)
+    figures.look()
+    figures.look()
+    (pace,) = (family for family in figures.collect() if family.name == "townlet_ticks_per_second")
+    assert [sample.value for sample in pace.samples] == [2.0]
 
 
 def test_the_loop_tells_that_it_failed_and_how_often_listeners_did(caplog):
@@ -244,7 +298,7 @@ def test_no_label_names_anybody_or_grows_with_the_run():
         for sample in family.samples
         for label in sample.labels
     }
-    assert labels == {"sink", "class", "reason", "state", "status", "system", "le"}
+    assert labels == {"sink", "class", "reason", "state", "status", "system", "le", "need"}
     assert "agent_" not in monitor.text
 
 

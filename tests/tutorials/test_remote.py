@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -42,8 +41,8 @@ class Reader:
     def follow(self) -> Iterator[str]:
         """Type one block after the other; what a block says to the reader is given between."""
         for block in self._blocks:
-            # A port and names of their own, for other tests run beside this one.
-            lines = self._own(block["lines"])
+            # A port of its own, for other tests that run beside this one.
+            lines = block["lines"].replace("7443", self._port)
             if block["terminal"]:
                 with (self._folder / f"{block['terminal']}.log").open("ab") as log:
                     self._terminals.append(
@@ -67,20 +66,15 @@ class Reader:
                     timeout=LIMIT,
                 )
                 assert done.returncode == 0, f"{lines}\n{done.stdout}{done.stderr}{self.logs()}"
+                self._await_ends(lines)
                 yield lines
 
-    def _own(self, lines: str) -> str:
-        """Aim at our own processes only: a pattern finds every process of the machine."""
-        for what in ("collect", "run"):
-            if f"-f 'townlet {what}'" in lines:
-                number = {"-KILL": signal.SIGKILL, "-INT": signal.SIGINT}[lines.split()[1]]
-                alive = [each for each in self._terminals if each.poll() is None and what in str(each.args)]
-                assert alive, f"nothing is left to end with: {lines}{self.logs()}"
-                for each in alive:
-                    each.send_signal(number)
-                    each.wait(LIMIT)
-                return "true"
-        return lines.replace("7443", self._port)
+    def _await_ends(self, lines: str) -> None:
+        """Wait until each process whose pid file a line names has ended."""
+        for name in re.findall(r'kill -\w+ "\$\(cat (\w+\.pid)\)"', lines):
+            pid = int((self._folder / name).read_text())
+            (process,) = (each for each in self._terminals if each.pid == pid)
+            process.wait(LIMIT)
 
     def logs(self) -> str:
         """What was said in the terminals."""
@@ -98,6 +92,15 @@ def wait_until(condition, reader, what):
     while not condition():
         assert time.monotonic() < give_up, f"{what} did not happen{reader.logs()}"
         time.sleep(0.05)
+
+
+PAGES = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_ends_a_process_by_its_name(page):
+    """A name or pattern also finds processes of other users and of other programs."""
+    assert re.findall(r"\b(?:pkill|killall|pgrep)\b", (ROOT / page).read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the tutorial makes certificates with openssl")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from townlet_core.dto.outcome import TickSummary
 from townlet_core.events.health import (
     ErrorHealth,
     Histogram,
@@ -119,6 +120,7 @@ class LoopFigures:
         ticks: ticks executed by this loop; ticks before a resume are not counted.
         population: living agents.
         listener_failures: exceptions raised by subscribers, transforms and sinks.
+        summary: the numbers of the latest finished tick, None before the first.
         tick_seconds: durations of ticks, without the wait for the next one.
     """
 
@@ -126,4 +128,5 @@ class LoopFigures:
     ticks: int
     population: int
     listener_failures: int
+    summary: TickSummary | None
     tick_seconds: Histogram

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, TypeAlias, get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from townlet_adapters.telemetry.monitoring.town import TownFigures
 from townlet_core.dto.health import SinkHealth, SinkStatus
 from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.health import Histogram, LoopStatus, SinkState
@@ -131,21 +132,24 @@ _SPREADS: Final = (
 
 
 class RunMetrics(Collector):
-    """Tells how a loop and its sinks are doing, whenever it is asked, on whatever thread."""
+    """Collects the figures of a loop, its town and its sinks at each scrape, on the thread of the scrape."""
 
     def __init__(self, loop: SimulationLoop) -> None:
-        """Listen to the loop's reports; its other numbers are read when they are wanted."""
+        """Subscribe to the loop's reports; its other numbers are read at each scrape."""
         self._loop = loop
         self._health: LoopHealth | None = None
+        self._town = TownFigures(loop)
         loop.dispatcher.subscribe(LoopHealth.kind, self._hear, name="metrics")
 
     def _hear(self, message: Fact | Diagnostic) -> None:
         if isinstance(message.event, LoopHealth):
             self._health = message.event
+            self._town.look()
 
     def collect(self) -> Iterator[Metric]:
         """Spell everything as it stands now."""
         yield from self._of_the_loop()
+        yield from self._town.collect()
         sinks = self._loop.dispatcher.healths()
         yield from _of_accounts(sinks)
         healths = {name: sink for name, sink in sinks.items() if isinstance(sink, SinkHealth)}
@@ -169,7 +173,6 @@ class RunMetrics(Collector):
         )
         yield GaugeMetricFamily("townlet_tick", "The latest finished tick.", figures.tick)
         yield CounterMetricFamily("townlet_ticks", "Ticks executed by this process.", figures.ticks)
-        yield GaugeMetricFamily("townlet_population", "Residents living in town.", figures.population)
         failures = "Calls of subscribers, transforms and sinks that raised."
         yield CounterMetricFamily("townlet_failures", failures, figures.listener_failures)
         durations = HistogramMetricFamily("townlet_tick_duration_seconds", "How long ticks took.", labels=[])
