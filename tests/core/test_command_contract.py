@@ -64,7 +64,7 @@ def failing(_):
 
 BREACHES = {
     "memory": (counting(), "a command is a pure function of its context"),
-    "dice": (lambda _: CommandDone((), {"n": random.random()}), "draws its chances from it"),  # noqa: S311 - the mistake
+    "dice": (lambda _: CommandDone((), {"n": random.random()}), "its random draws come from the context"),  # noqa: S311 - the mistake
     "context": (mutating, "the command changed its context"),
     "limits": (
         lambda _: CommandDone((Command("spawn"),)),
@@ -88,5 +88,5 @@ def test_a_slow_command_is_found():
 
 
 def test_a_command_that_nothing_is_asked_of_is_found():
-    with pytest.raises(ContractError, match=r"nothing is asked of bakery\.feed"):
+    with pytest.raises(ContractError, match=r"no context for bakery\.feed"):
         check(honest, ())

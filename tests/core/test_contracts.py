@@ -76,7 +76,7 @@ def obliging(self, command):
 WORLD_BREACHES = {
     "shape": (
         broken_world(observe=lambda o: replace(o, alive=o.mask)),
-        r"alive has shape \(2, 4\), not \(2,\)",
+        r"alive has shape \(2, 4\); it must be \(2,\)",
     ),
     "dtype": (
         broken_world(observe=lambda o: replace(o, serial=readonly(array("i", [0, 1]), 2))),
@@ -84,7 +84,7 @@ WORLD_BREACHES = {
     ),
     "writable": (
         broken_world(observe=lambda o: replace(o, alive=memoryview(bytearray([1, 1])))),
-        r"alive can be written to; add \.toreadonly",
+        r"alive is writable; add \.toreadonly",
     ),
     "type": (broken_world(observe=lambda o: replace(o, mask=[1])), "mask is a list"),
     "range": (
@@ -93,7 +93,7 @@ WORLD_BREACHES = {
     ),
     "nan": (
         broken_world(observe=lambda o: replace(o, features=readonly(array("f", [float("nan")] * 10), 2, 5))),
-        "features lie in",
+        "features must be in",
     ),
     "mask": (
         broken_world(observe=lambda o: replace(o, mask=readonly(array("B", [0] * 8), 2, 4))),
@@ -103,7 +103,7 @@ WORLD_BREACHES = {
         broken_world(observe=lambda o: replace(o, agent_ids=("a", ""))),
         "alive is 1, but its agent id",
     ),
-    "twins": (broken_world(observe=lambda o: replace(o, agent_ids=("a", "a"))), "names an agent twice"),
+    "twins": (broken_world(observe=lambda o: replace(o, agent_ids=("a", "a"))), "has an agent twice"),
     "dead": (
         broken_world(
             observe=lambda o: replace(o, alive=readonly(array("B", [1, 0]), 2), agent_ids=("a", ""))
@@ -116,7 +116,7 @@ WORLD_BREACHES = {
                 lambda self: replace(self._spec, commands=(CommandSpec("a.feed", "admin", "Feeds."),))
             )
         ),
-        "the command 'a.feed' must be called",
+        "the command 'a.feed' must have lower-case",
     ),
     "command results": (
         broken_world(step=lambda o: replace(o, command_results=())),
@@ -128,13 +128,13 @@ WORLD_BREACHES = {
                 o, command_results=tuple(replace(each, error=None) for each in o.command_results)
             )
         ),
-        "was answered ok, not unknown_command",
+        "was answered with ok; it must be unknown_command",
     ),
-    "command effect": (broken_world(_obey=obliging), "commands that were refused have changed the world"),
-    "tick": (broken_world(observe=lambda o: replace(o, tick=0)), "it describes the start of 1"),
+    "command effect": (broken_world(_obey=obliging), "refused commands changed the world"),
+    "tick": (broken_world(observe=lambda o: replace(o, tick=0)), "not 1, the next tick"),
     "view": (
         broken_world(spec=property(lambda self: replace(self._spec, offers_view=True))),
-        "must be there",
+        "must be set",
     ),
     "alive": (
         broken_world(step=lambda o: replace(o, summary=replace(o.summary, alive=1))),
@@ -145,26 +145,26 @@ WORLD_BREACHES = {
         "reward of tick 0 is not finite",
     ),
     "events": (broken_world(step=lambda o: replace(o, events=list(o.events))), "events must be a tuple"),
-    "json": (broken_world(step=lambda o: replace(o, events=(Nonsense(),))), "cannot be spelt as JSON"),
+    "json": (broken_world(step=lambda o: replace(o, events=(Nonsense(),))), "cannot be written as JSON"),
     "loop": (
         broken_world(
             step=lambda o: replace(o, events=(LoopTick(0, 0, 2, 0, 0, {}, {}, 0, 0.0, 0, 0, 0, 0),))
         ),
-        "is the loop's to tell",
+        "is reserved for the loop",
     ),
     "frame": (broken_world(frame=lambda _self: TownFrame(99)), r"frame\(\)\.tick is 99"),
     "null": (
         broken_world(frame=lambda self: TownFrame(self._state.tick - 1, {"day": None})),
-        r"frame\.clock\.day is null; leave out what is unknown",
+        r"frame\.clock\.day is null; leave out unknown values",
     ),
     "odd action": (broken_world(), "an action that is masked or out of range fails as an intent"),
     "random": (broken_world(reset=individual), "a second world with the same seed"),
-    "forgetful": (broken_world(snapshot=forgetful), "some state is missing in it"),
+    "forgetful": (broken_world(snapshot=forgetful), "the snapshot lacks some state"),
     "parts": (
         broken_world(snapshot=lambda self: Snapshot(self._state.tick, {}, {"world": 1, "more": 2})),
-        "has the part 'world' and no other",
+        "must have exactly the part 'world'",
     ),
-    "credulous": (broken_world(restore=credulous), "took a snapshot of another world"),
+    "credulous": (broken_world(restore=credulous), "accepted a snapshot of another world"),
 }
 WORLD_BREACHES["odd action"][0].step = unmasked
 
@@ -203,8 +203,11 @@ def int16(*values):
 
 
 POLICY_BREACHES = {
-    "masked": (deciding(lambda a: replace(a, action=int16(1, 1))), "got 'eat' at tick [0-9]+, masked there"),
-    "unknown": (deciding(lambda a: replace(a, action=int16(9, 9))), "got action 9; there are 4"),
+    "masked": (
+        deciding(lambda a: replace(a, action=int16(1, 1))),
+        "got 'eat' at tick [0-9]+, which is masked",
+    ),
+    "unknown": (deciding(lambda a: replace(a, action=int16(9, 9))), "got action 9; the world has 4"),
     "shape": (deciding(lambda a: replace(a, action=int16(0))), "actions.action has shape"),
     "dtype": (deciding(lambda a: ActionBatch(a.action, a.action)), "actions.target has format 'h'"),
     "goal": (
@@ -217,7 +220,7 @@ POLICY_BREACHES = {
     ),
     "forgetful": (
         broken_policy(export_state=lambda self: [turn ^ 1 for turn in self._turns]),
-        "what it remembers belongs in SupportsState",
+        "state between ticks belongs in SupportsState",
     ),
     "anonymous": (broken_policy(identity=PolicyIdentity("", "")), "identity.name is empty"),
 }
@@ -266,9 +269,9 @@ def restless(self, deadline_seconds):
 
 SINK_BREACHES = {
     "raises": (broken_sink(emit=raising), "emit raised OSError: disk full"),
-    "answers nothing": (broken_sink(emit=lambda _self, _message: None), "emit answered None"),
-    "odd answer": (broken_sink(emit=lambda _self, _message: EmitResult("lost")), "emit answered 'lost'"),
-    "nan": (broken_sink(emit=swallowing), "holding NaN"),
+    "answers nothing": (broken_sink(emit=lambda _self, _message: None), "emit returned None"),
+    "odd answer": (broken_sink(emit=lambda _self, _message: EmitResult("lost")), "unknown status 'lost'"),
+    "nan": (broken_sink(emit=swallowing), "with NaN"),
     "offered": (
         counting(lambda s: replace(s, offered=s.offered + 1)),
         "offered is 1, but emit was called 0 times",

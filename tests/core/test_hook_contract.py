@@ -70,9 +70,9 @@ def overwriting(context):
 
 BREACHES = {
     "has no name": AffordanceHook("", {"failed": honest_failed}),
-    "at no stage": AffordanceHook("h", {}),
-    "answers at 'during'": AffordanceHook("h", {"during": honest_failed}),
-    "a second hook built alike": AffordanceHook("h", {"after": lambda _: [MoneyEffect(DICE.randint(0, 99))]}),
+    "handles no stage": AffordanceHook("h", {}),
+    "handles 'during'": AffordanceHook("h", {"during": honest_failed}),
+    "a second equal hook": AffordanceHook("h", {"after": lambda _: [MoneyEffect(DICE.randint(0, 99))]}),
     "501; allowed: -500 to 500": AffordanceHook("h", {"after": lambda _: [MoneyEffect(501)]}),
     "must return None or Cancel": AffordanceHook("h", {"before": lambda _: True}),
     "ZeroDivisionError: ": AffordanceHook("h", {"failed": lambda _: 1 // 0}),
@@ -88,7 +88,7 @@ def test_a_breach_is_found_and_explained(breach):
 
 
 def test_a_hook_that_remembers_is_found_when_it_is_asked_again():
-    with pytest.raises(ContractError, match=r"after of eat_meal by a00000 .* the same hook asked again"):
+    with pytest.raises(ContractError, match=r"after of eat_meal by a00000 .* the same hook called again"):
         check_hooks(remembering)
 
 
@@ -136,7 +136,7 @@ def failed_once_is_refused_ever_after():
     [begun_is_known_when_it_ends, ended_is_counted_and_then_none_begins, failed_once_is_refused_ever_after],
 )
 def test_what_one_stage_remembers_for_another_is_found(make):
-    with pytest.raises(ContractError, match=r"asked again|in another order"):
+    with pytest.raises(ContractError, match=r"called again|in another order"):
         check_hooks(make)
 
 
@@ -148,5 +148,5 @@ def test_contexts_of_ones_own_are_asked_at_every_stage():
     assert {(context.stage, context.reason is None) for context in seen} == {
         ("before", True), ("failed", False),
     }  # fmt: skip
-    with pytest.raises(ContractError, match="nothing to ask about"):
+    with pytest.raises(ContractError, match="there are no contexts"):
         check_hooks(lambda: AffordanceHook("h", {"before": seen.append}), [])

@@ -104,7 +104,7 @@ def test_a_world_it_cannot_act_in_is_a_config_error(town, change, says):
 def test_a_world_that_breaks_its_promise_of_a_view_is_told_so(town):
     policy = ScriptedPolicy(ScriptedOptions())
     policy.begin(town.spec, 7)
-    with pytest.raises(PolicyError, match="promised a view"):
+    with pytest.raises(PolicyError, match="has no view"):
         policy.decide(dataclasses.replace(town.observe(0), view=None))
 
 

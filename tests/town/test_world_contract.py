@@ -61,7 +61,7 @@ def test_a_town_is_founded_before_it_is_stepped_or_saved():
         world.step(nothing(world.spec.capacity))
     with pytest.raises(WorldError, match="nothing to save"):
         world.snapshot()
-    with pytest.raises(WorldError, match="nothing to picture"):
+    with pytest.raises(WorldError, match="there is no frame"):
         world.frame()
 
 

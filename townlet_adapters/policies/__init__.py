@@ -1,1 +1,1 @@
-"""The policies we ship; each enters through the door, like anybody else's."""
+"""The built-in policies, offered through the same plugin hooks as third-party policies."""

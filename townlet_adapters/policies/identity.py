@@ -1,4 +1,4 @@
-"""What makes two policies of one name differ, as a digest that is equal on every machine."""
+"""The identity of a policy: a digest of its rules and options, equal on every machine."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ from townlet_core.jsonvalue import JsonObject, canonical_json
 
 
 def identify(name: str, rules_version: int, options: JsonObject) -> PolicyIdentity:
-    """Name a policy by its options and the version of its rules.
+    """Return the identity of a policy, from its options and the version of its rules.
 
     Args:
         name: the provider's name.

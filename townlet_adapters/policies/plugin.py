@@ -1,4 +1,4 @@
-"""The policies we ship. Cheap to import: only building one brings compiled code."""
+"""The built-in policies. Cheap to import: compiled code is imported only when a policy is built."""
 
 from collections.abc import Sequence
 
@@ -11,19 +11,19 @@ from townlet_plugins.factory import BuildContext, Factory, PartFactory
 
 
 class RandomOptions(BaseModel):
-    """The random policy takes no options."""
+    """The random policy has no options."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _build_scripted(options: ScriptedOptions, _context: BuildContext) -> PolicyPort:
-    from townlet_adapters.policies.scripted.policy import ScriptedPolicy  # noqa: PLC0415 - brings numba
+    from townlet_adapters.policies.scripted.policy import ScriptedPolicy  # noqa: PLC0415 - imports numba
 
     return ScriptedPolicy(options)
 
 
 def _build_random(_options: RandomOptions, _context: BuildContext) -> PolicyPort:
-    from townlet_adapters.policies.random import RandomPolicy  # noqa: PLC0415 - brings numba
+    from townlet_adapters.policies.random import RandomPolicy  # noqa: PLC0415 - imports numba
 
     return RandomPolicy()
 
@@ -36,12 +36,12 @@ def townlet_policies() -> Sequence[PartFactory[PolicyPort]]:
             name="scripted",
             options=ScriptedOptions,
             build=_build_scripted,
-            summary="residents who plan: eat, wash, sleep, work, shop and rest by fixed rules",
+            summary="residents plan: they eat, wash, sleep, work, shop and rest by fixed rules",
         ),
         Factory(
             name="random",
             options=RandomOptions,
             build=_build_random,
-            summary="residents who pick any allowed action, all equally likely",
+            summary="residents choose any allowed action, all equally likely",
         ),
     )

@@ -14,25 +14,25 @@ RULES_VERSION = 1
 
 
 class RandomPolicy:
-    """Acts by chance in any world; a pure function of the seed, the tick, the serials and the mask."""
+    """Chooses at random in any world; a pure function of the seed, the tick, the serials and the mask."""
 
     def __init__(self) -> None:
         self._run: _Run | None = None
 
     @property
     def identity(self) -> PolicyIdentity:
-        """Who decides."""
+        """The identity of the policy."""
         return identify("random", RULES_VERSION, {})
 
     def begin(self, spec: WorldSpec, seed: int) -> None:
-        """Prepare for a run; every world will do."""
+        """Prepare for a run; any world is suitable."""
         self._run = _Run(spec.capacity, seed)
 
     def decide(self, observation: ObservationBatch) -> Decision:
         """Draw one action for each resident.
 
         Raises:
-            PolicyError: when there was no ``begin`` before.
+            PolicyError: when ``begin`` was not called before.
         """
         if self._run is None:
             raise PolicyError("random: decide was called before begin", tick=observation.tick)
@@ -44,7 +44,7 @@ class RandomPolicy:
 
 
 class _Run:
-    """The buffers of one run; the views of them that leave the policy are made once."""
+    """The buffers of one run; their read-only views are created once."""
 
     def __init__(self, capacity: int, seed: int) -> None:
         self._seed = np.uint64(seed)

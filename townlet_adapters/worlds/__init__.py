@@ -1,1 +1,1 @@
-"""Worlds: what can stand behind the world port."""
+"""Worlds: implementations of the world port."""

@@ -1,7 +1,7 @@
-"""The worlds we ship, through the same door as anybody else's.
+"""The built-in worlds, offered through the same plugin hooks as third-party worlds.
 
-Who runs another world has nothing of ours imported: the town's modules come when a config names it, or when
-somebody asks for its options.
+A run of another world imports nothing of the town: the town's modules are imported when a config names it, or
+when its options are needed.
 """
 
 import logging
@@ -26,7 +26,7 @@ def townlet_worlds() -> Sequence[PartFactory[WorldPort]]:
 
 
 class _LateTown:
-    """The factory of the town, made when more than its name is asked for."""
+    """The factory of the town, built when more than its name is needed."""
 
     name = "town"
     summary = "a small town of residents with needs, jobs and queues"
@@ -34,7 +34,7 @@ class _LateTown:
 
     @property
     def origin(self) -> str:
-        """``module:name`` of what builds the town."""
+        """``module:name`` of the function that builds the town."""
         return f"{build_town.__module__}:{build_town.__qualname__}"
 
     @property
@@ -43,24 +43,24 @@ class _LateTown:
         return self._factory().options
 
     def prepare(self, validate: Validate, access: Access) -> Prepared[WorldPort]:
-        """Have the options validated and the files that they name read; raises ``ConfigError``."""
+        """Validate the options and read the files that they name; raises ``ConfigError``."""
         return self._factory().prepare(validate, access)
 
     def _factory(self) -> "Factory[TownOptions, WorldPort]":
-        from townlet_adapters.worlds.town.embed import embed_files  # noqa: PLC0415 - as the module says
+        from townlet_adapters.worlds.town.embed import embed_files  # noqa: PLC0415 - see the module's docstring
         from townlet_adapters.worlds.town.options import TownOptions  # noqa: PLC0415 - as above
 
         return Factory(self.name, TownOptions, build_town, self.summary, embed=embed_files)
 
 
 def build_town(options: "TownOptions", context: BuildContext) -> WorldPort:
-    """Make the town.
+    """Build the town.
 
     Raises:
-        ConfigError: when map, manifest and options do not make a town.
+        ConfigError: when map, manifest and options do not fit together.
     """
-    from townlet_adapters.worlds.town.model import TownModel  # noqa: PLC0415 - brings numba
-    from townlet_adapters.worlds.town.world import TownWorld  # noqa: PLC0415 - brings numba
+    from townlet_adapters.worlds.town.model import TownModel  # noqa: PLC0415 - imports numba
+    from townlet_adapters.worlds.town.world import TownWorld  # noqa: PLC0415 - imports numba
 
     model = TownModel.build(options, context.access, context.hooks)
     for warning in model.plan.warnings:

@@ -1,4 +1,4 @@
-"""Fakes and contract checks, for us and for every author of a world, policy, sink, hook or command."""
+"""Fakes and contract checks, for Townlet's tests and for every author of a plugin."""
 
 from townlet_core.testing.contracts.commands import check_commands, command_contexts
 from townlet_core.testing.contracts.hooks import check_hooks, hook_contexts, hook_of

@@ -1,1 +1,1 @@
-"""What may be done to messages on their way to one sink: pure functions, in the order of the config."""
+"""Transforms of the messages for one sink: pure functions, applied in the order of the config."""

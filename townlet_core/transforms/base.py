@@ -1,4 +1,4 @@
-"""What a transform is."""
+"""The type of transforms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from townlet_core.ports.telemetry import Message
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """A message that a transform keeps from its sink.
+    """The decision of a transform not to send a message to its sink.
 
     Attributes:
-        reason: why, as it is counted among the sink's ``rejected``.
+        reason: why; the sink's ``rejected`` counts the message under this reason.
     """
 
     reason: str
 
 
 Transform: TypeAlias = Callable[[Message], Message | Withheld]
-"""A pure function on the way to one sink: gives the message to send, or why none is sent."""
+"""A pure function for one sink: returns the message to send, or why none is sent."""

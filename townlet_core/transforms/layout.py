@@ -1,4 +1,4 @@
-"""What an event class is made of, as transforms need it."""
+"""The fields of event classes, in the form that transforms need."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -11,7 +11,7 @@ from townlet_core.records import Hint, field_hints, union_members
 _RecordT = TypeVar("_RecordT")
 
 NUMBERS: Final = frozenset({bool, int, float, type(None)})
-"""Types of values that name nothing. Looked up first: most values of a frame are numbers."""
+"""Types of values that identify nothing. Checked first: most values of a frame are numbers."""
 
 _SECTIONS: Final = tuple(field.name for field in fields(TownFrame) if field.name != "tick")
 
@@ -20,10 +20,10 @@ class Field(NamedTuple):
     """One field of a dataclass.
 
     Attributes:
-        name: of the attribute.
-        json_name: as JSON has it.
+        name: name of the attribute.
+        json_name: name in JSON.
         hint: its type.
-        nests: whether other named fields may lie below it.
+        nests: whether its values may hold other named fields.
     """
 
     name: str
@@ -34,27 +34,27 @@ class Field(NamedTuple):
 
 @cache
 def layout_of(record_type: type) -> tuple[Field, ...]:
-    """List the fields of a dataclass, in order."""
+    """Return the fields of a dataclass, in order."""
     if not is_dataclass(record_type):
-        raise TypeError(f"{record_type.__qualname__} is no dataclass")
+        raise TypeError(f"{record_type.__qualname__} is not a dataclass")
     names = (field.name for field in fields(record_type))
     hints = field_hints(record_type).items()
     return tuple(Field(name, key, hint, _nests(hint)) for name, (key, hint) in zip(names, hints, strict=True))
 
 
 def sections_of(frame: TownFrame) -> dict[str, Mapping[str, object]]:
-    """Give the sections of a frame by name."""
+    """Return the sections of a frame by name."""
     return {name: getattr(frame, name) for name in _SECTIONS}
 
 
 def with_values(record: _RecordT, values: Mapping[str, object]) -> _RecordT:
-    """Copy a dataclass instance with other values; the very instance where there are none."""
-    # ``replace`` wants to know that it is given a dataclass instance; ``layout_of`` has seen to it.
+    """Copy a dataclass instance with other values; without any, return the instance itself."""
+    # ``replace`` is typed for dataclass instances; ``layout_of`` has checked that this is one.
     return replace(record, **values) if values else record  # type: ignore[type-var]  # as above
 
 
 def _nests(hint: Hint) -> bool:
-    """Tell whether values of a type hold something with names of its own."""
+    """Return whether values of a type may hold named fields."""
     members = union_members(hint)
     if len(members) > 1:
         return any(map(_nests, members))

@@ -1,9 +1,9 @@
-"""Takes named fields out of what a sink is given.
+"""Removes named fields from the messages for a sink.
 
-A field of an event or of observations keeps its place and type, so that all still fits its schema: null
-where the schema allows it, else the text ``redacted``, zero, false, or an empty list or mapping. In a frame,
-in free JSON and among features, where what is unknown is left out, the field is left out; a section of a
-frame becomes empty.
+A field of an event or of observations keeps its place and type, so that the message still fits its schema: it
+becomes null if the schema allows it, else the text ``redacted``, zero, false, or an empty list or mapping. In
+a frame, in free JSON and among features, where unknown values are left out, the field is left out. A section
+of a frame becomes empty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ from townlet_core.records import Hint, union_members
 from townlet_core.transforms.layout import NUMBERS, layout_of, sections_of, with_values
 
 REDACTED: Final = "redacted"
-"""What stands in the place of a text."""
+"""The replacement of a text."""
 
 FRAME_KIND: Final = "state.frame"
-"""Stands for frames among the kinds of ``RedactSettings``."""
+"""The name of frames among the kinds of ``RedactSettings``."""
 
 _RecordT = TypeVar("_RecordT")
 
@@ -30,12 +30,12 @@ _BLANKS: Final[Mapping[Hint, object]] = {str: REDACTED, bool: False, int: 0, flo
 
 @dataclass(frozen=True, slots=True)
 class RedactSettings:
-    """What is taken out.
+    """The fields to remove.
 
     Attributes:
-        fields: names of fields, as JSON has them; they are found at any depth.
-        kinds: kinds of events that they are taken out of, ``state.frame`` for frames,
-            ``observation.batch`` for observations; None for everything.
+        fields: names of fields in JSON; they are found at any depth.
+        kinds: kinds of events to remove them from, ``state.frame`` for frames, ``observation.batch`` for
+            observations; None for all.
     """
 
     fields: frozenset[str]
@@ -43,14 +43,14 @@ class RedactSettings:
 
 
 class Redact:
-    """Takes the named fields out of every message of the named kinds."""
+    """Removes the named fields from every message of the named kinds."""
 
     def __init__(self, settings: RedactSettings) -> None:
         """Take the settings."""
         self._names, self._kinds = settings.fields, settings.kinds
 
     def __call__(self, message: Message) -> Message:
-        """Give the message without the fields."""
+        """Return the message without the fields."""
         if self._kinds is not None and _kind_of(message) not in self._kinds:
             return message
         if isinstance(message, StateFrame):
@@ -95,7 +95,7 @@ def _kind_of(message: Message) -> str:
 
 
 def blank(hint: Hint) -> object:  # noqa: PLR0911 - one answer for each form of type
-    """Give the value of a type that tells least."""
+    """Return the value of a type with the least information."""
     members = union_members(hint)
     if NoneType in members:
         return None

@@ -1,4 +1,4 @@
-"""Privacy: residents under keyed pseudonyms, so that one can be followed without knowing who it is."""
+"""Pseudonyms: residents get keyed pseudonyms, so that one can be followed without knowing its identity."""
 
 import hmac
 import re
@@ -34,28 +34,28 @@ RESIDENT_FIELDS: Final = frozenset(
         "with",
     }
 )
-"""Names of fields whose texts, alone, in a list or as keys, are ids or display names of residents."""
+"""Names of fields whose texts (single, in a list, or as keys) are ids or display names of residents."""
 
 NUMBER_FIELDS: Final = frozenset({"serial", "slot", "target"})
-"""Names of fields whose number tells an id or a slot: -1 in an event, left out of a frame."""
+"""Names of fields whose number identifies a resident or slot: -1 in an event, left out of a frame."""
 
 IDENTIFYING_FEATURE: Final = re.compile(r"serial|slot|target|embedding_slot|.+_code_\d+")
-"""Names of features that tell who somebody is: -1 for everybody, so that a policy still finds its columns."""
+"""Names of features that identify a resident: -1 for all, so that a policy still finds its columns."""
 
 TEXT_FIELDS: Final = frozenset({"cmd_id", "detail", "error", "last_error", "message", "problem", "text"})
-"""Names of fields with sentences or with what a person made up, in which a resident may be named."""
+"""Names of fields with sentences or free text, which may name a resident."""
 
 OPEN_FIELDS: Final = frozenset({"details", "result"})
-"""Names of fields with an object in which a world or plugin may tell anything: empty."""
+"""Names of fields with an object of any content from a world or plugin: the object becomes empty."""
 
 DISPLAY_NAME: Final = "name"
-"""Name of the field that shows a resident to people; beside ``agent_id`` it gets the same pseudonym."""
+"""Name of the field with a resident's display name; beside ``agent_id`` it gets the same pseudonym."""
 
 HIDDEN_NUMBER: Final = -1
 HIDDEN_TEXT: Final = "withheld"
 COLLISION: Final = Withheld("pseudonym_collision")
 
-# Consonants alone: no pseudonym happens to hold an id, which has digits, or a name, which has vowels.
+# Only consonants: no pseudonym can contain an id, which has digits, or a name, which has vowels.
 _LETTERS: Final = "bcdfghjkmnpqrstv"
 _WORD: Final = re.compile(r"[\w-]+")
 _KEYED_SECTIONS: Final = ("agents", "rewards", "social")
@@ -64,7 +64,7 @@ _RecordT = TypeVar("_RecordT")
 _RowT = TypeVar("_RowT")
 _Names: TypeAlias = Mapping[str, str]
 
-_NOBODY: Final[_Names] = {}
+_NO_NAMES: Final[_Names] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class RenameSettings:
     """How pseudonyms are made.
 
     Attributes:
-        key: the secret; the same key gives a resident's id the same pseudonym.
+        key: the secret; the same key gives the same resident id the same pseudonym.
         letters: length of a pseudonym, at most 64; each letter carries four bits.
     """
 
@@ -81,14 +81,14 @@ class RenameSettings:
 
 
 class _CollisionError(Exception):
-    """Two ids came to one pseudonym."""
+    """Two ids have the same pseudonym."""
 
 
 class RenameResidents:
-    """Replaces ids and names of residents wherever one may stand; what it cannot know, it withholds.
+    """Replaces ids and names of residents in messages; a message that it cannot interpret is withheld.
 
-    The first letters of HMAC-SHA256 of an id are its pseudonym: a pure function of key and id. What was
-    computed is kept, so that two ids with one pseudonym are noticed; their messages are withheld.
+    The pseudonym of an id is made of the first digits of its HMAC-SHA256: a pure function of key and id.
+    Every pseudonym is remembered, so two ids with one pseudonym are detected; their messages are withheld.
     """
 
     def __init__(self, settings: RenameSettings, registry: EventRegistry) -> None:
@@ -100,7 +100,7 @@ class RenameResidents:
         self._plans: dict[type, tuple[Field, ...]] = {}
 
     def __call__(self, message: Message) -> Message | Withheld:
-        """Give the message with pseudonyms; the very message when it tells of nobody."""
+        """Return the message with pseudonyms; a message without residents is returned unchanged."""
         try:
             if isinstance(message, StateFrame):
                 return replace(message, frame=self._frame(message.frame))
@@ -108,13 +108,13 @@ class RenameResidents:
                 return replace(message, seen=self._seen(message.seen))
             if message.event.kind not in self._registry.classes:
                 return UNKNOWN_KIND
-            event = self._record(message.event, _NOBODY)
+            event = self._record(message.event, _NO_NAMES)
         except _CollisionError:
             return COLLISION
         return message if event is message.event else replace(message, event=event)
 
     def pseudonym(self, resident: str) -> str:
-        """Give the pseudonym of an id; the empty id, which means nobody, stays empty."""
+        """Return the pseudonym of an id; the empty id, which means no resident, stays empty."""
         known = self._pseudonyms.get(resident)
         if known is not None or not resident:
             return known or ""
@@ -126,7 +126,7 @@ class RenameResidents:
         return made
 
     def _record(self, record: _RecordT, known: _Names) -> _RecordT:
-        """Copy a dataclass instance with pseudonyms in it; the very instance where it tells of nobody."""
+        """Copy a dataclass instance with pseudonyms; one without residents is returned unchanged."""
         plan = self._plans.get(type(record))
         if plan is None:
             plan = self._plans[type(record)] = _plan(type(record))
@@ -141,17 +141,17 @@ class RenameResidents:
         return self._member(each.json_name, value, known)
 
     def _frame(self, frame: TownFrame) -> TownFrame:
-        """Rename everybody whom the frame shows, wherever it speaks of them."""
+        """Rename every resident of the frame, everywhere in the frame."""
         known: dict[str, str] = {}
-        for agent_id, picture in frame.agents.items():
+        for agent_id, entry in frame.agents.items():
             known[agent_id] = self.pseudonym(agent_id)
-            name = picture.get(DISPLAY_NAME)
+            name = entry.get(DISPLAY_NAME)
             if isinstance(name, str):
                 known[name] = known[agent_id]
         sections: dict[str, object] = {}
         for name, section in sections_of(frame).items():
             if name in _KEYED_SECTIONS:
-                # The order of residents would tell their ids again.
+                # The original order of residents would reveal their ids.
                 renamed = self._keyed(section, known)
                 sections[name] = dict(sorted(renamed.items()))
             else:
@@ -159,9 +159,9 @@ class RenameResidents:
         return with_values(frame, sections)
 
     def _seen(self, seen: AgentsSeen) -> AgentsSeen:
-        """Rename the agents; the order of slots would tell their ids again, so rows come in a new one.
+        """Rename the agents and reorder the rows, because the order of slots would reveal the ids.
 
-        Rows of nobody, since the ids were taken out before, cannot be put in order and go, too.
+        Without ids, because they were redacted before, rows cannot be ordered and are removed, too.
         """
         names = tuple(map(self.pseudonym, seen.agent_ids))
         order = sorted(range(len(names)), key=names.__getitem__)
@@ -179,7 +179,7 @@ class RenameResidents:
         )
 
     def _keyed(self, section: Mapping[str, object], known: _Names) -> dict[str, object]:
-        """Rename the keys of a mapping, which are residents or join several of them."""
+        """Rename the keys of a mapping, which are residents or combine several of them."""
         return {
             known.get(key) or _WORD.sub(lambda word: self.pseudonym(word[0]), key): self._value(value, known)
             for key, value in section.items()
@@ -190,7 +190,7 @@ class RenameResidents:
             return value
         if isinstance(value, str):
             renamed = known.get(value)
-            if renamed is not None or not known or value.isidentifier():  # one word, as nearly all are
+            if renamed is not None or not known or value.isidentifier():  # one word, as most texts are
                 return value if renamed is None else renamed
             return _WORD.sub(lambda word: known.get(word[0], word[0]), value)
         if isinstance(value, (tuple, list)):
@@ -206,7 +206,7 @@ class RenameResidents:
         return self._record(value, known) if is_dataclass(value) else value
 
     def _member(self, name: str, value: object, known: _Names) -> object:
-        """Rename in the value of a named field."""
+        """Rename residents in the value of a named field."""
         if name in RESIDENT_FIELDS:
             return self._residents(value, known)
         if name in TEXT_FIELDS and isinstance(value, str):
@@ -216,7 +216,7 @@ class RenameResidents:
         return self._value(value, known)
 
     def _residents(self, value: object, known: _Names) -> object:
-        """Rename what is known to name residents; a position, say, has nothing to rename."""
+        """Rename a value of a field about residents; other values, such as a position, stay unchanged."""
         if isinstance(value, str):
             return known.get(value) or self.pseudonym(value)
         if isinstance(value, (tuple, list)):
@@ -227,12 +227,12 @@ class RenameResidents:
 
 
 def _ordered(rows: tuple[_RowT, ...], order: Sequence[int]) -> tuple[_RowT, ...]:
-    """Put rows in an order; a field that was redacted has none."""
+    """Return rows in another order; a redacted field has no rows."""
     return tuple(rows[number] for number in order) if rows else ()
 
 
 def _plan(record_type: type) -> tuple[Field, ...]:
-    """List the fields of a class that have to be looked at."""
+    """Return the fields of a class that may hold residents."""
     layout = layout_of(record_type)
     named = RESIDENT_FIELDS | NUMBER_FIELDS | TEXT_FIELDS
     if any(each.json_name == "agent_id" for each in layout):
@@ -243,5 +243,5 @@ def _plan(record_type: type) -> tuple[Field, ...]:
 
 
 def _is_table(hint: Hint) -> bool:
-    """Tell whether a field is a table of numbers by what they count, such as actions or reasons."""
+    """Return whether a field is a table of counts by name, such as actions or reasons."""
     return get_origin(hint) is Mapping and get_args(hint)[1] in {int, float, bool}

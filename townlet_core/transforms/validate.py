@@ -1,4 +1,4 @@
-"""Lets through what fits the schema of its kind."""
+"""Withholds messages that do not fit the schema of their kind."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias, cast
@@ -22,10 +22,10 @@ _Check: TypeAlias = Callable[[JsonValue], bool]
 
 
 class Validate:
-    """Withholds messages whose data is not what their kind promises; frames pass."""
+    """Withholds messages whose data does not fit the schema of their kind; frames always pass."""
 
     def __init__(self, registry: EventRegistry) -> None:
-        """Take the kinds that there are; each one's check is made when it is first met."""
+        """Take the registered kinds; the check of a kind is compiled at its first message."""
         self._registry = registry
         self._checks: dict[str, _Check] = {
             OBSERVATION_BATCH: _compile(data_schema(OBSERVATION_BATCH, AgentsSeen))
@@ -44,20 +44,20 @@ class Validate:
         try:
             fits = check(record_to_json(record))
         except (TypeError, ValueError):
-            # A value of so wrong a type that it cannot even be spelled.
+            # A value whose type is so wrong that it cannot be converted to JSON.
             fits = False
         return message if fits else SCHEMA_MISMATCH
 
 
 def _named(message: Fact | Diagnostic | ObservationMessage) -> tuple[str, object]:
-    """Give the kind of a message, and what its data is spelled from."""
+    """Return the kind of a message, and the record that its data is converted from."""
     if isinstance(message, ObservationMessage):
         return OBSERVATION_BATCH, message.seen
     return message.event.kind, message.event
 
 
 def _compile(schema: JsonObject) -> _Check:  # noqa: PLR0911 - one answer for each form of type
-    """Make the check of a schema; it knows the words that ``EventRegistry.data_schema`` uses."""
+    """Compile a schema to a check; it supports the keywords that ``EventRegistry.data_schema`` uses."""
     match schema:
         case {"anyOf": members}:
             checks = _compile_all(members)

@@ -78,7 +78,8 @@ def test_an_affordance_without_charge_and_effects_is_free_and_does_nothing():
 
 
 BROKEN = {
-    ONE + ONE: "m.yaml:4: [1].id: a double id 'nap', first of entry 0; give every affordance its own id",
+    ONE
+    + ONE: "m.yaml:4: [1].id: duplicate id 'nap', already used by entry 0; give every affordance its own id",
     ONE + "  colour: red\n": "m.yaml:4: [0].colour: unknown key; ",
     ONE.replace("60", "601"): "m.yaml:3: [0].duration: 601; a whole number from 1 up to 600",
     ONE.replace("60", "1.5"): "m.yaml:3: [0].duration: 1.5; a whole number from 1 up to 600",
@@ -127,7 +128,7 @@ BROKEN = {
         "m.yaml:4: [0].effects.relation:all: unknown effect 'relation:all'; did you mean 'relation:nearby'? "
     ),
     ONE + "  hooks:\n    before: [bakery]\n": (
-        "m.yaml:5: [0].hooks.before[0]: the hook 'bakery'; known: none; plugins.hooks activates hooks"
+        "m.yaml:5: [0].hooks.before[0]: unknown hook 'bakery'; known: none; plugins.hooks activates hooks"
     ),
     ONE + "  hooks: {during: [x]}\n": "m.yaml:4: [0].hooks.during: unknown key; ",
 }
@@ -168,28 +169,28 @@ def test_a_precondition_compares_a_name_with_a_value_of_its_type(text, lhs, op, 
 @pytest.mark.parametrize(
     ("text", "found", "allowed"),
     [
-        ("hunger", "not a comparison", "NAME OP VALUE with OP one of == != < <= > >="),
-        ("", "not a comparison", "NAME OP VALUE"),
-        ("0.5 < hunger", "not a comparison", "NAME OP VALUE"),
-        ("hunger =< 1", "not a comparison", "NAME OP VALUE"),
+        ("hunger", "this is not a comparison", "NAME OP VALUE with OP one of == != < <= > >="),
+        ("", "this is not a comparison", "NAME OP VALUE"),
+        ("0.5 < hunger", "this is not a comparison", "NAME OP VALUE"),
+        ("hunger =< 1", "this is not a comparison", "NAME OP VALUE"),
         (
             "hunger < 1 and energy < 1",
-            "the value 1 and energy < 1",
+            "invalid value 1 and energy < 1",
             "a number, true, false, a quoted text or a name",
         ),
-        ("hunger < 1e999", "1e999, which a double cannot hold", "a finite number"),
+        ("hunger < 1e999", "1e999 is not a finite double", "a finite number"),
         ("hunger < energi", "unknown name 'energi'", "did you mean 'energy'?"),
         ("stock.ingredients > 0", "a fridge has no stock of ingredients", "known: meal"),
-        ("hunger == true", "hunger is a number, true is true or false", "two sides of one type"),
-        ("hunger == 'low'", "hunger is a number, 'low' is text", "one type"),
-        ("closed == 0", "closed is true or false, 0 is a number", "two sides of one type"),
-        ("closed < true", "< between true or false and another", "== !="),
-        ("profile >= 'stoic'", ">= between a text (profile) and another", "== !="),
-        ("profile == 'stoik'", "profile is never 'stoik'", "did you mean 'stoic'?"),
+        ("hunger == true", "hunger is a number, but true is true or false", "both sides of the same type"),
+        ("hunger == 'low'", "hunger is a number, but 'low' is text", "both sides of the same type"),
+        ("closed == 0", "closed is true or false, but 0 is a number", "both sides of the same type"),
+        ("closed < true", "operator < on true or false", "== !="),
+        ("profile >= 'stoic'", "operator >= on a text (profile)", "== !="),
+        ("profile == 'stoik'", "'stoik' is not a value of profile", "did you mean 'stoic'?"),
         (
             "profile == place_kind",
-            "profile is a text (profile), place_kind is a text",
-            "two sides of one type",
+            "profile is a text (profile), but place_kind is a text",
+            "both sides of the same type",
         ),
     ],
 )

@@ -161,13 +161,13 @@ BROKEN = {
     "an object outside the map": (
         "E.....",
         "E.....B",
-        "rows[0]: the bed at (6, 0) lies outside the map, which is 6 wide; allowed: a row of 6 symbols",
+        "rows[0]: the bed at (6, 0) is outside the map, which is 6 wide; allowed: a row of 6 symbols",
         17,
     ),
     "no entry": (
         "E.....",
         "......",
-        "rows: no entry; required: one tile whose legend says `mark: entry`",
+        "rows: no entry; required: one tile with `mark: entry` in its legend",
         16,
     ),
     "two entries": (
@@ -179,25 +179,25 @@ BROKEN = {
     "an entry in a wall": (
         "E: {tile: road",
         "E: {tile: wall",
-        "rows[0]: nobody can stand on the entry at (0, 0); allowed: floor",
+        "rows[0]: the entry at (0, 0) is not passable; allowed: floor",
         17,
     ),
     "no home tile": (
         ".aha.b",
         ".aaa.b",
-        "rows: no home tile; required: tiles whose legend says `mark: home`",
+        "rows: no home tile; required: tiles with `mark: home` in the legend",
         16,
     ),
     "a home in a wall": (
         "h: {tile: floor",
         "h: {tile: wall",
-        "rows[2]: nobody can stand on the home tile at (2, 2); allowed: floor",
+        "rows[2]: the home tile at (2, 2) is not passable; allowed: floor",
         19,
     ),
     "a home without a place": (
         'h: {tile: floor, place: "@", ',
         "h: {tile: floor, ",
-        "rows[2]: the home tile at (2, 2) belongs to no place",
+        "rows[2]: the home tile at (2, 2) has no place",
         19,
     ),
     "a home that is cut off": (
@@ -209,7 +209,7 @@ BROKEN = {
     "an object that is cut off": (
         'rows:\n  - "E....."\n  - ".aaB.b"\n  - ".aha.b"\n',
         'rows:\n  - "Eaha.b"\n  - ".....b"\n  - "######"\n  - "#aaaB#"\n',
-        "rows[3]: the bed at (4, 3) can be used from 1 tiles; required: 2 tiles of its place",
+        "rows[3]: the bed at (4, 3) can be used from 1 tiles; required: 2 free tiles of its place",
         20,
     ),
     "an object nobody gets to": (
@@ -239,7 +239,7 @@ BROKEN = {
     "a place called like an object": (
         "kinds:\n",
         "kinds:\n  bed_1: park\n",
-        "kinds.bed_1: the place 'bed_1' is called like an object",
+        "kinds.bed_1: the place 'bed_1' has the name of an object",
         12,
     ),
     "a job at an unknown place": (
@@ -257,13 +257,13 @@ BROKEN = {
     "an object without a place": (
         'B: {tile: floor, place: "@", ',
         "B: {tile: floor, ",
-        "legend.B: the bed stands in no place; give it a place",
+        "legend.B: the bed has no place; give it a place",
         10,
     ),
     "a marked object": (
         "object: bed}",
         "object: bed, mark: home}",
-        "legend.B.mark: a mark on the bed; nobody can stand on an object",
+        "legend.B.mark: a mark on the bed; an object's tile is not free",
         10,
     ),
     "an object of an unknown type": (
@@ -275,19 +275,19 @@ BROKEN = {
     "an object with too small a reach": (
         '".aaB.b"\n  - ".aha.b"',
         '"aa#B.b"\n  - ".h#a.b"',
-        "rows[1]: the bed at (3, 1) can be used from 1 tiles; required: 2 tiles of its place",
+        "rows[1]: the bed at (3, 1) can be used from 1 tiles; required: 2 free tiles of its place",
         18,
     ),
     "a place to inherit between two": (
         '".aaB.b"\n  - ".aha.b"',
         '".aa..b"\n  - ".ahb.b"',
-        "rows[2]: the tile at (2, 2) lies between cabin and kiosk; ",
+        "rows[2]: the tile at (2, 2) is between cabin and kiosk; ",
         19,
     ),
     "no place to inherit": (
         "E.....",
         "E....h",
-        'rows[0]: the tile at (5, 0) has no place around it to take; allowed for "@"',
+        'rows[0]: the tile at (5, 0) has no neighbour with a place; allowed for "@"',
         17,
     ),
     "a shift of three minutes": (
@@ -320,6 +320,6 @@ def test_what_is_farther_than_254_steps_counts_as_cut_off():
     rest = f'  - ".aaB.b{"." * 250}"\n  - ".aha.b{"." * 250}"\n'
     assert read(f'{head}rows:\n  - "{"." * 250}E....."\n{rest}').entry == (250, 0)
     with pytest.raises(
-        ConfigError, match=r"the home tile at \(2, 2\) cannot be reached from the entry; required: a way"
+        ConfigError, match=r"the home tile at \(2, 2\) cannot be reached from the entry; required: a path"
     ):
         read(f'{head}rows:\n  - "{"." * 255}E"\n{rest}')

@@ -600,17 +600,17 @@ def test_what_was_dropped_is_told_with_the_tick_in_which_it_was():
         (
             {"before": ["scirpt"]},
             (
-                "hooks.before[0]: the hook 'scirpt'; did you mean 'script'? known: lamp, script; "
+                "hooks.before[0]: unknown hook 'scirpt'; did you mean 'script'? known: lamp, script; "
                 "plugins.hooks activates hooks"
             ),
         ),
         (
             {"after": ["script", "lamp"]},
-            "hooks.after[1]: the hook 'lamp', which has no 'after'; stages it has: before, failed",
+            "hooks.after[1]: the hook 'lamp' has no stage 'after'; its stages: before, failed",
         ),
         (
             {"failed": ["lamp", "lamp"]},
-            "hooks.failed[1]: the hook 'lamp', named before; name it once",
+            "hooks.failed[1]: duplicate hook 'lamp'; name it once",
         ),
     ],
 )

@@ -1,6 +1,6 @@
-"""What follows from the atlas: which affordance serves which purpose, how far objects lie from workplaces.
+"""Facts derived from the atlas: the purpose of each affordance, the distances from objects to workplaces.
 
-No affordance is known by its name. With the core manifest (DOMAIN section 8.2) the derivation gives
+No affordance is known by its name. With the core manifest (DOMAIN section 8.2) the purposes are
 
 =========  ==========================================================  ======================
 purpose    an affordance that                                          core manifest
@@ -14,9 +14,9 @@ WORKOUT    serves none of these, raises energy, costs money            work_out
 RELAX      serves none of these, raises energy, takes nothing          relax
 =========  ==========================================================  ======================
 
-An affordance that yields a meal is never EAT, whatever a taste of it does to hunger. A meal that cannot be
-brought along (EAT, and no alternative takes a carried meal, as ``buy_meal``) is a treat: planning takes
-``TREAT`` off its cost.
+An affordance that yields a meal is never EAT, whatever effect it has on hunger. A meal that cannot be carried
+along (EAT, and no alternative takes a carried meal, as ``buy_meal``) is a treat: planning subtracts ``TREAT``
+from its cost.
 """
 
 import numpy as np
@@ -48,7 +48,7 @@ TREAT = 15
 
 
 def purposes(atlas: TownAtlas) -> npt.NDArray[np.bool_]:
-    """Tell which affordance serves which purpose, as bool[purposes, A]."""
+    """Return which affordance serves which purpose, as bool[purposes, A]."""
     need = np.asarray(atlas.affordance_need)
     gain = np.asarray(atlas.affordance_yield)
     priced = np.asarray(atlas.charge_price).any(axis=(1, 2))
@@ -67,7 +67,7 @@ def purposes(atlas: TownAtlas) -> npt.NDArray[np.bool_]:
 
 
 def uses_of(atlas: TownAtlas) -> Records:
-    """Describe every affordance, as USE[A]."""
+    """Return every affordance, as USE[A]."""
     serves = purposes(atlas)
     brought_along = np.asarray(atlas.charge_inventory)[:, :, MEAL].any(axis=1)
     uses = np.zeros(len(atlas.affordance_names), dtype=USE)
@@ -80,7 +80,7 @@ def uses_of(atlas: TownAtlas) -> Records:
 
 
 def charges_of(atlas: TownAtlas) -> Records:
-    """Describe every way to pay, as CHARGE[A, L]."""
+    """Return every way to pay, as CHARGE[A, L]."""
     inventory = np.asarray(atlas.charge_inventory)
     charges = np.zeros(inventory.shape[:2], dtype=CHARGE)
     charges["inventory"] = inventory
@@ -89,7 +89,7 @@ def charges_of(atlas: TownAtlas) -> Records:
 
 
 def jobs_of(atlas: TownAtlas) -> tuple[Records, npt.NDArray[np.int32]]:
-    """Describe every job, as JOB[J], and list the passable tiles of each place, row-major."""
+    """Return every job, as JOB[J], and the passable tiles of each place, row-major."""
     place_at = np.where(np.asarray(atlas.passable) != 0, np.asarray(atlas.place_at), -1).ravel()
     tiles = np.argsort(place_at, kind="stable").astype(np.int32)
     place = np.asarray(atlas.job_place)
@@ -125,7 +125,7 @@ def measure_commutes(
 
 
 def chart_of(atlas: TownAtlas, options: ScriptedOptions, seed: int) -> Chart:
-    """Work out once what the rules need to know about a town."""
+    """Compute the facts that the rules need about a town, once per run."""
     fields = np.asarray(atlas.fields)
     jobs, tiles = jobs_of(atlas)
     commute = np.full((len(atlas.object_type), len(jobs)), UNREACHABLE, dtype=np.uint8)

@@ -1,7 +1,7 @@
-"""What the compiled rules read and write.
+"""The records that the compiled rules read and write.
 
 ``Columns`` wraps the observation's memory without copying it. The rules themselves read ``Scene``, where a
-resident is one record: ``gather`` fills it at the start of a decision, ``scatter`` writes the answer back.
+resident is one record: ``gather_resident`` fills it, and ``decide_all`` writes the decision back.
 
 Notation of the shapes: N slots, A affordances, O objects, J jobs, F fields, T object types, L charge
 alternatives, I price items, H x W tiles.
@@ -40,10 +40,10 @@ USE = record(
     ("serves", "i8"),
     ("alternatives", "i8"),
 )
-"""One affordance; ``extra`` is what planning adds to its cost, ``serves`` has one bit per purpose."""
+"""One affordance; planning adds ``extra`` to its cost, ``serves`` has one bit per purpose."""
 
 CHARGE = record(("inventory", "i8", (ITEMS,)), ("stock", "i8", (ITEMS,)))
-"""One way to pay for an affordance, but for the price."""
+"""One way to pay for an affordance, without the price."""
 
 JOB = record(
     ("field", "i8"),
@@ -71,24 +71,24 @@ RESIDENT = record(
     ("claim_object", "i8"),
     ("claim_affordance", "i8"),
     ("claim_stage", "i8"),
-    # The context: as it was handed back, then as it will be.
+    # The context: as the world returned it, then as the policy sets it.
     ("option", "i8"),
     ("goal", "i8"),
     ("commit", "i8"),
     ("action", "i8"),
     ("bound_to", "i8"),
 )
-"""One living resident; ``mask`` has one bit per action, ``bound_to`` is the one object plans may use, -1 any.
+"""One living resident; ``mask`` has one bit per action, ``bound_to`` is the only object for plans, -1 any.
 
 Integers are 64 bits wide throughout: a kernel is compiled once for each combination of its arguments' types.
 """
 
 THING = record(("wait", "i8"), ("stock", "i8", (ITEMS,)), ("usable", "?"))
-"""One object; ``usable`` says that it is open and has its utilities."""
+"""One object; ``usable`` means that it is open and has its utilities."""
 
 
 class Chart(NamedTuple):
-    """What stays true for a whole run: what follows from the world's atlas (``chart.py``), and the options.
+    """The constants of a run: facts derived from the world's atlas (``chart.py``), and the options.
 
     Attributes:
         fields: uint8[F, H, W], steps to the goal of each field.
@@ -152,13 +152,13 @@ class Columns(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """One instant, as the rules see it.
+    """One instant, in the form that the rules read.
 
     Attributes:
         tick: the tick to act in.
         living: number of living residents.
         things: THING[O].
-        prices: int64[O, I], mills for a unit of each price item, -1 where there is none.
+        prices: int64[O, I], mills for a unit of each price item, -1 without a price.
         cooldown: int64[N, O].
         occupants: uint8[H, W], residents on each tile.
     """
@@ -256,5 +256,5 @@ def count_living(alive: npt.NDArray[np.uint8]) -> int:
 
 @kernel
 def allows(r: Record, action: int) -> bool:
-    """Tell whether a resident's mask has an action."""
+    """Return whether a resident's mask has an action."""
     return bool((r.mask >> np.uint64(action)) & np.uint64(1) != 0)

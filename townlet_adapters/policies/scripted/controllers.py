@@ -1,4 +1,4 @@
-"""How a resident carries out its option, one action a tick (DOMAIN section 17.1)."""
+"""Controllers: how a resident carries out its option, one action per tick (DOMAIN section 17.1)."""
 
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.draws import POLICY, integer
@@ -15,17 +15,17 @@ from townlet_adapters.policies.scripted.columns import (
 from townlet_adapters.policies.scripted.planning import steps
 
 PATIENCE = 2
-"""Blocked moves after which a resident pushes on instead of stepping aside."""
+"""Blocked moves after which a resident pushes forward instead of stepping aside."""
 TO_THE_RIGHT = (2, 3, 1, 0)
 """The direction to the right of north, south, east and west."""
 NOWHERE = -1
 STROLL = 3
-"""Index of the draw that picks the tile to stroll to."""
+"""Index of the draw that chooses the tile to stroll to."""
 
 
 @kernel
-def opens_a_way(c: Chart, s: Scene, field: int, x: int, y: int) -> bool:
-    """Tell whether a free tile nearer to the goal lies beside a tile."""
+def leads_on(c: Chart, s: Scene, field: int, x: int, y: int) -> bool:
+    """Return whether a tile has a free neighbour nearer to the goal."""
     height, width = s.occupants.shape
     here = c.fields[field, y, x]
     for d in range(4):
@@ -39,13 +39,15 @@ def opens_a_way(c: Chart, s: Scene, field: int, x: int, y: int) -> bool:
 
 @kernel
 def walk(c: Chart, s: Scene, r: Record, field: int) -> int:
-    """Take a step down a field; waits at the goal and where there is no way.
+    """Take a step down a field; wait at the goal, or if the goal is unreachable.
 
-    A free nearer tile first. Else, before patience ends, the free tile as near as this one to the right of
-    the way that is blocked. Else push into the occupied tile: after three blocks the world lets one through.
+    The first choice is a free nearer tile. The second, while patience lasts, is the tile to the right of the
+    blocked direction, if it is free and at the same distance. The last is to push into the occupied tile:
+    after three blocked moves the world lets one succeed.
 
-    Only to the right, and only if the way goes on from there. A step aside is no block, so two residents face
-    to face who step to the same side, or one before tiles that stay taken, would do so for ever.
+    A resident steps aside only to the right, and only if the path continues from there. A step aside is not a
+    blocked move. So two residents face to face that step to the same side, or one in front of tiles that stay
+    occupied, would otherwise repeat it forever.
     """
     here = steps(c, r, field)
     if here == 0 or here >= UNREACHABLE:
@@ -68,14 +70,14 @@ def walk(c: Chart, s: Scene, r: Record, field: int) -> int:
         x = r.x + DX[aside]
         y = r.y + DY[aside]
         level = c.fields[field, y, x] == here and s.occupants[y, x] == 0
-        if level and opens_a_way(c, s, field, x, y):
+        if level and leads_on(c, s, field, x, y):
             return MOVE_NORTH + aside
     return MOVE_NORTH + push
 
 
 @kernel
 def go_home(c: Chart, s: Scene, r: Record) -> int:
-    """Walk home; beside a home tile that is taken is home enough, and nobody is pushed for it."""
+    """Walk home; a tile next to an occupied home tile is close enough, and no resident is pushed away."""
     if steps(c, r, r.home_field) > 1:
         return walk(c, s, r, r.home_field)
     for d in range(4):
@@ -90,7 +92,7 @@ def go_home(c: Chart, s: Scene, r: Record) -> int:
 
 @kernel
 def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
-    """Walk within the workplace towards the tile drawn at the last choice; never out, never pushing."""
+    """Walk within the workplace towards the tile drawn at the last choice, without leaving it or pushing."""
     job = c.jobs[r.job]
     row = integer(job.first_tile, job.last_tile, c.seed, POLICY, chosen_at, r.serial, STROLL)
     width = s.occupants.shape[1]
@@ -110,7 +112,7 @@ def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
 
 @kernel
 def work(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
-    """Walk to the workplace; inside, stroll."""
+    """Walk to the workplace; inside it, stroll."""
     if steps(c, r, c.jobs[r.job].field) == 0:
         return stroll(c, s, r, chosen_at)
     return walk(c, s, r, c.jobs[r.job].field)
@@ -118,7 +120,7 @@ def work(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
 
 @kernel
 def use(c: Chart, s: Scene, r: Record, o: int, a: int) -> int:
-    """Walk to an object; in its reach, use it."""
+    """Walk to an object; within its reach, use it."""
     if steps(c, r, o) > 0:
         return walk(c, s, r, o)
     return c.first_use + a if allows(r, c.first_use + a) else WAIT

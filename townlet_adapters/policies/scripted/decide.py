@@ -1,4 +1,4 @@
-"""One decision for every resident: keep the option or choose anew, then act (DOMAIN section 17.1)."""
+"""One decision for every resident: keep the option or choose a new one, then act (DOMAIN section 17.1)."""
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ from townlet_adapters.policies.scripted.rules import (
 
 @kernel
 def adopt(c: Chart, r: Record, option: int, o: int, commit: int) -> None:
-    """Write an option, the field it leads down and its commitment into a resident's context."""
+    """Write an option, the field that it follows and its commitment into a resident's context."""
     r.option = option
     r.commit = commit
     r.goal = o
@@ -48,10 +48,10 @@ def adopt(c: Chart, r: Record, option: int, o: int, commit: int) -> None:
 
 @kernel
 def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
-    """Keep a committed option: with its object if that can still be used, else with another.
+    """Continue a committed option: with its object if that can still be used, else with another.
 
-    Whoever arrives where others are served looks again, for those who set out together all saw the object
-    free. Released, with the option -1, when nothing is left to be done for it.
+    A resident that reaches a busy object plans again, because residents that set out together all saw the
+    object free. The option ends (-1) when nothing is left to do for it.
     """
     if r.option == IDLE:
         return IDLE, NONE, NONE
@@ -71,9 +71,9 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
 
 @kernel
 def keep_or_leave_claim(c: Chart, s: Scene, r: Record) -> None:
-    """Stay with a queued or held claim unless work or another critical need calls.
+    """Stay with a queued or held claim unless work or another critical need is due.
 
-    Commitment ends with the claim, however it ends: 0 ticks of it are left meanwhile.
+    Commitment ends with the claim, however the claim ends: its remaining ticks are 0 in the meantime.
     """
     calls, _, _ = critical_choice(c, s, r)
     if calls < 0 and work_calls(c, s, r):
@@ -138,11 +138,11 @@ def decide_all(
     """Write the intent and the context of every slot.
 
     Args:
-        c: the town.
-        columns: what the observation shows.
+        c: the town's constants.
+        columns: the content of the observation.
         tick: the tick to act in.
-        residents: RESIDENT[N], room to work in.
-        things: THING[O], room to work in.
+        residents: RESIDENT[N], working memory.
+        things: THING[O], working memory.
         action: int16[N], written.
         option: int8[N], written.
         goal: int32[N], written.

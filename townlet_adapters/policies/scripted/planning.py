@@ -1,4 +1,4 @@
-"""Which object a resident goes to for what it wants (DOMAIN section 17.2)."""
+"""Plans: the object that a resident goes to for its option (DOMAIN section 17.2)."""
 
 from typing import TypeAlias
 
@@ -28,34 +28,34 @@ from townlet_adapters.policies.scripted.columns import (
 )
 
 IMPOSSIBLE = 1 << 40
-"""Cost of what cannot be done; also more ticks than any limit."""
+"""Cost of a plan that is not possible; also more ticks than any limit."""
 MONEY_WEIGHT = 500
 RICH_ENOUGH = 2500
 SPARE_TICKS = 20
-"""A plan before a shift ends this long before it starts."""
+"""A plan before a shift must end this many ticks before the shift starts."""
 COOKING = 20
-"""Extra cost of cooking for a resident who wants to eat, and time it takes beside the cooking before a shift:
-the meal is not eaten yet."""
+"""Extra cost of cooking for a resident that wants to eat, and the extra time for it before a shift: the meal
+must still be eaten."""
 COOK_FROM = 0.25
-"""A resident hungrier than this does not cook first."""
+"""Below this hunger value, a resident does not cook first."""
 LEISURE_CHOICE = 2
 """Index of the draw that decides whether this hour's leisure is a workout."""
 WORKOUT_WALLET, WORKOUT_HYGIENE, WORKOUT_ENERGY, WORKOUT_CHANCE = 3000, 0.5, 0.85, 0.25
 
 Plan: TypeAlias = tuple[int, int, int]
-"""Cost, object, affordance; ``NO_PLAN`` when nothing can be done."""
+"""Cost, object, affordance; ``NO_PLAN`` without a possible plan."""
 NO_PLAN = (IMPOSSIBLE, NONE, NONE)
 
 
 @kernel
 def steps(c: Chart, r: Record, field: int) -> int:
-    """Count the steps from a resident to a field's goal; 255 when there is no way."""
+    """Return the number of steps from a resident to a field's goal; 255 when it is unreachable."""
     return int(c.fields[field, r.y, r.x])
 
 
 @kernel
 def ticks_to_shift(c: Chart, s: Scene, r: Record) -> int:
-    """Count the ticks until a resident's shift starts; -1 within the shift and without a job."""
+    """Return the number of ticks until a resident's shift starts; -1 within the shift and without a job."""
     if r.job == NONE:
         return -1
     job = c.jobs[r.job]
@@ -66,7 +66,7 @@ def ticks_to_shift(c: Chart, s: Scene, r: Record) -> int:
 
 @kernel
 def price(c: Chart, s: Scene, r: Record, o: int, a: int) -> int:
-    """Tell what a use would cost in mills under the first alternative that can be paid; -1 when none can."""
+    """Return the price of a use in mills under the first payable alternative; -1 without one."""
     for k in range(c.uses[a].alternatives):
         charge = c.charges[a, k]
         payable = True
@@ -87,20 +87,20 @@ def price(c: Chart, s: Scene, r: Record, o: int, a: int) -> int:
 
 @kernel
 def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
-    """Tell what it costs a resident to use an object, in ticks; ``IMPOSSIBLE`` when it cannot.
+    """Return the cost of a use for a resident, in ticks; ``IMPOSSIBLE`` when it is not possible.
 
     Args:
-        c: the town.
+        c: the town's constants.
         s: the instant.
         r: the resident.
         o: the object.
         a: one of its affordances.
-        limit: ticks in which the plan must be over, on the way to the shift; more than a day for none.
+        limit: ticks until the plan must be finished, with the way to the shift; more than a day for no limit.
     """
     path = steps(c, r, o)
     if path >= UNREACHABLE or not s.things[o].usable or s.cooldown[r.slot, o] > s.tick + path:
         return IMPOSSIBLE
-    # On the spot the mask knows better: it has read the affordance's preconditions, too.
+    # In reach the mask is more accurate: it includes the affordance's preconditions.
     if path == 0 and r.claim_stage == NO_CLAIM and not allows(r, c.first_use + a):
         return IMPOSSIBLE
     due = price(c, s, r, o, a)
@@ -116,7 +116,7 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
 
 @kernel
 def feels_like_workout(c: Chart, s: Scene, r: Record) -> bool:
-    """Tell whether this hour's leisure is a workout; one that was begun is carried on."""
+    """Return whether this hour's leisure is a workout; one that was begun is continued."""
     if r.bound_to != NONE:
         return True
     able = r.wallet >= WORKOUT_WALLET and r.need[HYGIENE] >= WORKOUT_HYGIENE
@@ -127,7 +127,7 @@ def feels_like_workout(c: Chart, s: Scene, r: Record) -> bool:
 
 @kernel
 def suits(c: Chart, s: Scene, r: Record, option: int, purpose: int) -> bool:
-    """Tell whether an option can be carried out by a use of this purpose."""
+    """Return whether an option can be carried out by a use of this purpose."""
     if option < NEEDS and purpose == option:
         return True
     if purpose == COOK and option == GET_FED:
@@ -141,7 +141,7 @@ def suits(c: Chart, s: Scene, r: Record, option: int, purpose: int) -> bool:
 
 @kernel
 def time_limit(c: Chart, s: Scene, r: Record, option: int) -> int:
-    """Tell in how many ticks a plan must be over: before the shift, unless a need is critical."""
+    """Return the ticks until a plan must be finished: before the shift, unless a need is critical."""
     if option < NEEDS and r.need[option] < c.critical:
         return IMPOSSIBLE
     left = ticks_to_shift(c, s, r)
@@ -150,12 +150,12 @@ def time_limit(c: Chart, s: Scene, r: Record, option: int) -> int:
 
 @kernel
 def plan(c: Chart, s: Scene, r: Record, option: int) -> Plan:
-    """Find the cheapest plan for an option among the eight nearest objects of each type.
+    """Return the cheapest plan for an option among the eight nearest objects of each type.
 
-    Ties go to the lower object number. A workout that is wanted and possible goes before any bench.
+    Ties go to the lower object number. A workout that is wanted and possible takes precedence over any bench.
 
     Args:
-        c: the town.
+        c: the town's constants.
         s: the instant.
         r: the resident; with ``bound_to``, no other object is considered.
         option: get_fed, get_clean, rest, shop or socialise.

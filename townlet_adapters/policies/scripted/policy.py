@@ -22,9 +22,9 @@ VERBS = ("wait", "move_north", "move_south", "move_east", "move_west", "leave")
 
 
 class ScriptedPolicy:
-    """Residents who follow DOMAIN sections 17.1 to 17.3.
+    """Residents that follow DOMAIN sections 17.1 to 17.3.
 
-    Keeps nothing between ticks: option, goal and commitment ride on the context that the world hands back.
+    Keeps nothing between ticks: option, goal and commitment are in the context that the world returns.
     """
 
     def __init__(self, options: ScriptedOptions) -> None:
@@ -33,14 +33,14 @@ class ScriptedPolicy:
 
     @property
     def identity(self) -> PolicyIdentity:
-        """Who decides."""
+        """The identity of the policy."""
         return identify("scripted", RULES_VERSION, self._options.model_dump(mode="json"))
 
     def begin(self, spec: WorldSpec, seed: int) -> None:
         """Prepare for a run.
 
         Raises:
-            ConfigError: when the world offers no view, or has not the actions, days and fields of a town.
+            ConfigError: when the world offers no view, or lacks the actions, days and fields of a town.
         """
         problem = _misfit(spec)
         if problem is not None:
@@ -57,13 +57,13 @@ class ScriptedPolicy:
         """Choose one intent per slot.
 
         Raises:
-            PolicyError: when there was no ``begin`` before, or the world sent no view to plan on.
+            PolicyError: when ``begin`` was not called before, or the world sent no view to plan on.
         """
         if self._run is None:
             raise PolicyError("scripted: decide was called before begin", tick=observation.tick)
         if observation.view is None:
             raise PolicyError(
-                "scripted: the world promised a view (WorldSpec.offers_view) and sent none",
+                "scripted: WorldSpec.offers_view is true, but the observation has no view",
                 tick=observation.tick,
             )
         return self._run.decide(observation, observation.view)
@@ -74,20 +74,21 @@ class ScriptedPolicy:
 
 
 def _misfit(spec: WorldSpec) -> str | None:
-    """Say what keeps this policy from acting in such a world."""
+    """Return why this policy cannot act in a world, None when it can."""
     if spec.action_names[: len(VERBS)] != VERBS:
-        return f"its first actions are {', '.join(spec.action_names[: len(VERBS)])}, not {', '.join(VERBS)}"
+        found = ", ".join(spec.action_names[: len(VERBS)])
+        return f"its first actions are {found}, not {', '.join(VERBS)}"
     if not spec.offers_view:
-        return "its observations bring no view to plan on"
+        return "its observations have no view to plan on"
     if not spec.fields:
-        return "it offers no navigation fields to walk along"
+        return "it has no navigation fields"
     if spec.ticks_per_day != DAY:
         return f"its days have {spec.ticks_per_day} ticks, not {DAY}"
     return None
 
 
 class _Run:
-    """The buffers of one run; the views of them that leave the policy are made once."""
+    """The buffers of one run; their read-only views are created once."""
 
     def __init__(self, options: ScriptedOptions, capacity: int, seed: int) -> None:
         self._options = options
@@ -97,7 +98,7 @@ class _Run:
         self._option = np.full(capacity, NONE, dtype=np.int8)
         self._goal = np.full(capacity, NONE, dtype=np.int32)
         self._commit = np.zeros(capacity, dtype=np.int16)
-        # Every object in reach that can be used will do: the world knows which one is free first.
+        # The target is free: the world knows which usable object in reach is free first.
         target = np.full(capacity, -1, dtype=np.int32)
         context = PolicyContext(
             self._option.data.toreadonly(), self._goal.data.toreadonly(), self._commit.data.toreadonly()
@@ -136,7 +137,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """Arrays over an observation's memory, and the objects that stand for that memory."""
+    """Arrays over an observation's memory, and the objects that identify that memory."""
 
     view: TownView
     observation: ObservationBatch
@@ -145,7 +146,7 @@ class _Memory:
     things: Records
 
     def is_of(self, observation: ObservationBatch, view: TownView) -> bool:
-        """Tell whether another observation lies in the same memory: then nothing is wrapped anew."""
+        """Return whether another observation uses the same memory, so that nothing is wrapped anew."""
         mine = self.observation
         return (
             view is self.view

@@ -1,7 +1,7 @@
-"""Which option a resident chooses: the first rule that matches (DOMAIN section 17.3).
+"""The choice of an option: the first rule that matches (DOMAIN section 17.3).
 
-Rule 3 (step aside from an avoided resident) and the invitations of rule 7 wait for relations between
-residents: while nobody can talk or be avoided, their conditions never hold.
+Rule 3 (step aside from an avoided resident) and the invitations of rule 7 need relations between residents,
+which do not exist yet: their conditions never hold.
 """
 
 from typing import TypeAlias
@@ -29,14 +29,14 @@ from townlet_adapters.policies.scripted.columns import (
 from townlet_adapters.policies.scripted.planning import plan, steps, ticks_to_shift
 
 Choice: TypeAlias = tuple[int, int, int]
-"""Option, and the object and affordance it is carried out with (-1 where it takes none)."""
+"""Option, and the object and affordance to carry it out with (-1 if it takes none)."""
 NO_CHOICE = (NONE, NONE, NONE)
 
 BEFORE_SHIFT = 240
-"""A resident prepares for its shift in this many ticks before it. With 180, the queues of the first morning
-send somebody hungry to work: the lowest need in 20 weeks of town_48 is 0.12, with 240 it is 0.22."""
+"""Ticks before its shift in which a resident prepares for it. With 180, the queues of the first morning send
+a hungry resident to work: the lowest need in 20 weeks of town_48 is 0.12; with 240 it is 0.22."""
 PREPARED = 0.20
-"""How much more of each need a resident wants when it goes to work."""
+"""How much higher the threshold of each need is before work."""
 NIGHT_FROM, NIGHT_TO, NIGHT_ENERGY = 1320, 360, 0.6
 ERRANDS_FROM, ERRANDS_TO = 480, 1260
 FREE_TIME = (REST, SHOP, SOCIALISE)
@@ -49,12 +49,12 @@ SHY, SOCIABLE, SOCIABLE_PER_EXTROVERSION = -0.2, 0.4, 0.3
 
 @kernel
 def lowest_need(r: Record, below: float, tried: int) -> int:
-    """Name the lowest need below a level, the first of equals; -1 when there is none.
+    """Return the lowest need below a level, the first of equals; -1 without one.
 
     Args:
         r: the resident.
         below: the level.
-        tried: one bit for each need that is passed over.
+        tried: one bit for each need to skip.
     """
     lowest = NONE
     for n in range(NEEDS):
@@ -66,7 +66,7 @@ def lowest_need(r: Record, below: float, tried: int) -> int:
 
 @kernel
 def critical_choice(c: Chart, s: Scene, r: Record) -> Choice:
-    """Rule 1: the lowest need is critical, and something can be done about it."""
+    """Rule 1: the lowest need is critical, and a plan for it exists."""
     need = lowest_need(r, c.critical, 0)
     if need >= 0:
         _, o, a = plan(c, s, r, need)
@@ -90,7 +90,7 @@ def work_calls(c: Chart, s: Scene, r: Record) -> bool:
 
 @kernel
 def need_choice(c: Chart, s: Scene, r: Record) -> Choice:
-    """Rule 4: a need is low, and something can be done about it; the lowest first."""
+    """Rule 4: a need is low, and a plan for it exists; the lowest need first."""
     threshold = c.threshold
     if 0 <= ticks_to_shift(c, s, r) <= BEFORE_SHIFT:
         threshold += PREPARED
@@ -107,7 +107,7 @@ def need_choice(c: Chart, s: Scene, r: Record) -> Choice:
 
 @kernel
 def wants_to_shop(r: Record) -> bool:
-    """The mask of shop but for the plan: nothing to eat at hand, little money, yet enough for ingredients."""
+    """The mask of shop without the plan: no meal, little money, but ingredients or enough money for them."""
     if r.inventory[MEAL] > 0 or r.wallet >= SHOP_BELOW:
         return False
     return bool(r.inventory[INGREDIENTS] > 0 or r.wallet >= SHOP_MONEY)
@@ -115,7 +115,7 @@ def wants_to_shop(r: Record) -> bool:
 
 @kernel
 def feels_sociable(c: Chart, s: Scene, r: Record) -> bool:
-    """Rule 7: somebody else lives here, and this is an hour for company."""
+    """Rule 7: the town has other residents, and this is a sociable hour."""
     if s.living <= 1 or r.extroversion < SHY:
         return False
     chance = SOCIABLE + SOCIABLE_PER_EXTROVERSION * r.extroversion
@@ -124,7 +124,7 @@ def feels_sociable(c: Chart, s: Scene, r: Record) -> bool:
 
 @kernel
 def feels_like(c: Chart, s: Scene, r: Record, option: int) -> bool:
-    """Rules 5, 6 and 7 but for their plans: the night's rest, the day's errands, company."""
+    """Rules 5, 6 and 7 without their plans: rest at night, errands by day, company."""
     time = s.tick % DAY
     if option == REST:
         return bool((time >= NIGHT_FROM or time < NIGHT_TO) and r.need[ENERGY] < NIGHT_ENERGY)
@@ -135,7 +135,7 @@ def feels_like(c: Chart, s: Scene, r: Record, option: int) -> bool:
 
 @kernel
 def choose(c: Chart, s: Scene, r: Record) -> Choice:
-    """Choose an option and what it is carried out with."""
+    """Choose an option, with its object and affordance."""
     choice = critical_choice(c, s, r)
     if choice[0] != NONE:
         return choice

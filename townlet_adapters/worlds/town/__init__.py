@@ -1,6 +1,6 @@
 """The town: its inputs, its rules and the ways to step it.
 
-The names below are loaded on use: options can be read, and a config checked for its form, without numba.
+The names below are loaded on use: without numba, options can be read and the form of a config checked.
 """
 
 from importlib import import_module
@@ -27,7 +27,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from the module it lives in."""
+    """Load a public name from its module."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return vars(import_module(f"{__name__}.{_HOMES[name]}"))[name]

@@ -1,4 +1,4 @@
-"""From the text of a manifest to affordances whose every name is known and every comparison typed."""
+"""Reads a manifest: resolves every name and type-checks every comparison."""
 
 import math
 import re
@@ -75,9 +75,8 @@ class Constant:
 
     Attributes:
         value: the number, bool or text.
-        type: as in ``NAME_TYPES``; a text has the type of the name that it is compared with.
-        code: the value as the number that kernels compare: bools are 0 and 1, texts their place in the list
-            of their type.
+        type: as in ``NAME_TYPES``; a text has the type of the name on the other side.
+        code: the number that kernels compare: a bool is 0 or 1, a text its index in the list of its type.
     """
 
     value: float | bool | str
@@ -96,7 +95,7 @@ class Condition:
         lhs: left side.
         op: one of ``OPERATORS``; bools and texts are only compared for equality.
         rhs: right side.
-        text: as it was written.
+        text: the comparison as it was written.
     """
 
     lhs: Name
@@ -107,7 +106,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One way to pay for a use; all three maps empty is free.
+    """One way to pay for a use; a use with three empty maps is free.
 
     Attributes:
         inventory: item -> number taken from the resident.
@@ -122,14 +121,14 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a finished use does, in this order.
+    """The effects of a finished use, applied in this order.
 
     Attributes:
-        need: need -> what is added to it.
-        stock: item -> what is added to the object's stock.
-        inventory: item -> what is added to the resident's.
+        need: need -> change.
+        stock: item -> change of the object's stock.
+        inventory: item -> change of the resident's inventory.
         money: mills that the treasury pays.
-        relation: part of a tie -> what is added to it between the resident and those nearby.
+        relation: part of a tie -> change of the ties between the resident and those nearby.
     """
 
     need: Mapping[str, float]
@@ -141,7 +140,7 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class Affordance:
-    """Something that can be done with a type of object.
+    """An action that a type of object offers.
 
     Attributes:
         id: its name.
@@ -149,10 +148,10 @@ class Affordance:
         duration: ticks of a use.
         preconditions: all of them must hold.
         charge: ways to pay, the first payable one is taken.
-        effects: what a finished use does.
+        effects: effects of a finished use.
         tags: `meal` marks a meal that can be shared.
-        hooks: names of the hooks to ask at each stage, in the order of asking.
-        enabled: whether the config lets residents use it; it keeps its action number if not.
+        hooks: names of the hooks to call at each stage, in the order of the calls.
+        enabled: whether the config allows its use; it keeps its action number if not.
     """
 
     id: str
@@ -195,19 +194,19 @@ def read_manifest(
 
     Args:
         texts: its entries.
-        document: where they were written, for messages.
+        document: the document that holds them, for messages.
         checksum: SHA-256 in hex of the text.
-        hooks: active hooks with the stages that they answer at, in the order of asking.
+        hooks: active hooks with the stages that they handle, in the order of the calls.
 
     Raises:
-        ConfigError: with all that is wrong; file, line and key where the document has them.
+        ConfigError: with every mistake; file, line and key if the document has them.
     """
     reader = _Reader(document, hooks)
     affordances = tuple(reader.affordance(index, text) for index, text in enumerate(texts))
     first: dict[str, int] = {}
     for index, text in enumerate(texts):
         if first.setdefault(text.id, index) != index:
-            found = f"a double id '{text.id}', first of entry {first[text.id]}"
+            found = f"duplicate id '{text.id}', already used by entry {first[text.id]}"
             reader.problems.append(document.problem((index, "id"), found, "give every affordance its own id"))
     if reader.problems:
         raise ConfigError(*sorted(reader.problems, key=lambda problem: problem.line or 0))
@@ -218,8 +217,8 @@ def parse_condition(text: str, object_type: ObjectType) -> Condition:
     """Read a precondition ``NAME OP VALUE``.
 
     Args:
-        text: what was written.
-        object_type: type of the objects that it will be checked at.
+        text: the precondition as written.
+        object_type: type of the objects that it is checked at.
 
     Raises:
         ValueError: with two arguments: what was found and what is allowed.
@@ -227,17 +226,17 @@ def parse_condition(text: str, object_type: ObjectType) -> Condition:
     parts = _COMPARISON.fullmatch(text)
     if parts is None:
         allowed = f"allowed: NAME OP VALUE with OP one of {' '.join(OPERATORS)}"
-        raise ValueError("not a comparison", allowed)
+        raise ValueError("this is not a comparison", allowed)
     lhs = _read_name(parts[1], object_type)
     rhs = _read_value(parts[3], lhs, object_type)
     if rhs.type != lhs.type:
         raise ValueError(
-            f"{lhs.name} is {_spell_type(lhs.type)}, {parts[3]} is {_spell_type(rhs.type)}",
-            "allowed: two sides of one type",
+            f"{lhs.name} is {_type_phrase(lhs.type)}, but {parts[3]} is {_type_phrase(rhs.type)}",
+            "allowed: both sides of the same type",
         )
     if lhs.type != NUMBER and parts[2] not in _EQUALITY:
         raise ValueError(
-            f"{parts[2]} between {_spell_type(lhs.type)} and another", f"allowed: {' '.join(_EQUALITY)}"
+            f"operator {parts[2]} on {_type_phrase(lhs.type)}", f"allowed: {' '.join(_EQUALITY)}"
         )
     return Condition(lhs, parts[2], rhs, text)
 
@@ -255,7 +254,7 @@ def _read_value(text: str, lhs: Name, object_type: ObjectType) -> Operand:
     if _NUMBER.fullmatch(text):
         number = float(text)
         if not math.isfinite(number):
-            raise ValueError(f"{text}, which a double cannot hold", "allowed: a finite number")
+            raise ValueError(f"{text} is not a finite double", "allowed: a finite number")
         return Constant(number, NUMBER, number)
     if text in ("true", "false"):
         return Constant(text == "true", BOOL, float(text == "true"))
@@ -264,19 +263,20 @@ def _read_value(text: str, lhs: Name, object_type: ObjectType) -> Operand:
         return _read_text(quoted[1] if quoted[1] is not None else quoted[2], lhs)
     if _NAME.fullmatch(text):
         return _read_name(text, object_type)
-    raise ValueError(f"the value {text}", "allowed: a number, true, false, a quoted text or a name")
+    raise ValueError(f"invalid value {text}", "allowed: a number, true, false, a quoted text or a name")
 
 
 def _read_text(text: str, lhs: Name) -> Constant:
     values = _TEXT_VALUES.get(lhs.type)
     if values is None:
-        raise ValueError(f"{lhs.name} is {_spell_type(lhs.type)}, '{text}' is text", "allowed: one type")
+        found = f"{lhs.name} is {_type_phrase(lhs.type)}, but '{text}' is text"
+        raise ValueError(found, "allowed: both sides of the same type")
     if text not in values:
-        raise ValueError(f"{lhs.name} is never '{text}'", nearest(text, values))
+        raise ValueError(f"'{text}' is not a value of {lhs.name}", nearest(text, values))
     return Constant(text, lhs.type, float(values.index(text)))
 
 
-def _spell_type(name: str) -> str:
+def _type_phrase(name: str) -> str:
     return {NUMBER: "a number", BOOL: "true or false"}.get(name, f"a text ({name})")
 
 
@@ -285,7 +285,7 @@ def _no_stock(object_type: ObjectType, item: str) -> tuple[str, str]:
 
 
 class _Reader:
-    """Reads entries and collects what is wrong with them."""
+    """Reads entries and collects their mistakes."""
 
     def __init__(self, document: Document, hooks: Mapping[str, frozenset[HookStage]]) -> None:
         self._document, self._hooks = document, hooks
@@ -313,18 +313,18 @@ class _Reader:
         self.problems.append(self._document.problem(path, found, allowed))
 
     def _hooks_at(self, stage: HookStage, index: int, text: AffordanceText) -> tuple[str, ...]:
-        """Read the hooks of a stage; the order of asking is the config's, not the manifest's."""
+        """Read the hooks of a stage; they are called in the config's order, not the manifest's."""
         names = {"before": text.hooks.before, "after": text.hooks.after, "failed": text.hooks.failed}[stage]
         for number, name in enumerate(names):
             path = (index, "hooks", stage, number)
             if name not in self._hooks:
                 known = nearest(name, self._hooks)
-                self._refuse(path, f"the hook '{name}'", f"{known}; plugins.hooks activates hooks")
+                self._refuse(path, f"unknown hook '{name}'", f"{known}; plugins.hooks activates hooks")
             elif stage not in self._hooks[name]:
                 answers = ", ".join(each for each in STAGES if each in self._hooks[name]) or "none"
-                self._refuse(path, f"the hook '{name}', which has no '{stage}'", f"stages it has: {answers}")
+                self._refuse(path, f"the hook '{name}' has no stage '{stage}'", f"its stages: {answers}")
             elif name in names[:number]:
-                self._refuse(path, f"the hook '{name}', named before", "name it once")
+                self._refuse(path, f"duplicate hook '{name}'", "name it once")
         return tuple(name for name in self._hooks if name in names)
 
     def _conditions(self, index: int, texts: tuple[str, ...], kind: ObjectType) -> Iterator[Condition]:

@@ -1,4 +1,4 @@
-"""Numbers that kernels use for names; ``decode.py`` gives the names back."""
+"""Numbers that kernels use for names; ``decode.py`` converts them back."""
 
 from typing import Final, Literal
 
@@ -17,7 +17,7 @@ TICKS_PER_DAY: Final = 1440
 WAIT, MOVE_NORTH, MOVE_SOUTH, MOVE_EAST, MOVE_WEST, LEAVE, TALK, FIRST_USE = 0, 1, 2, 3, 4, 5, 6, 7
 VERBS: Final = ("wait", "move_north", "move_south", "move_east", "move_west", "leave", "talk")
 MAX_AFFORDANCES: Final = 56
-"""The mask of a resident is one 64-bit word."""
+"""The action mask of a resident is one 64-bit word."""
 
 # Results of an intent (DOMAIN section 6.3), then the reasons for which a running use fails (section 8.4).
 OK, QUEUED, WAITING, RUNNING = 0, 1, 2, 3
@@ -35,9 +35,9 @@ REASONS: Final = (
 )  # fmt: skip
 LAST_SUCCESS: Final = RUNNING
 ASKING: Final = -1
-"""No result yet: a hook must be asked before the intent can be resolved."""
+"""No result yet: a hook must be called before the intent can be resolved."""
 
-# Stages of affordance hooks (DOMAIN section 8.5), in the order in which one entity can come to them.
+# Stages of affordance hooks (DOMAIN section 8.5), in the order in which one entity can reach them.
 BEFORE, AFTER, FAILED = 1, 2, 3
 HOOK_STAGES: Final[tuple[Literal["", "before", "after", "failed"], ...]] = ("", "before", "after", "failed")
 
@@ -58,9 +58,9 @@ FLOW_GRANT, FLOW_PURCHASE, FLOW_REFUND, FLOW_WAGE, FLOW_FINE, FLOW_RENT, FLOW_BO
 FLOWS: Final = ("grant", "purchase", "refund", "wage", "fine", "rent", "bonus", "sweep")
 FLOW_HOOK: Final = 8
 HOOKED_FLOWS: Final = (*FLOWS, "hook")
-"""Flows of a town whose manifest names hooks; the books of every other town know nothing of them."""
+"""Flows of a town whose manifest names hooks; the accounts of every other town do not have them."""
 
-# Statuses of a review, reasons of being hired and of being moved.
+# Statuses of a review, reasons of a hiring and of a move.
 REVIEW_QUEUED, REVIEW_REFUSED, REVIEW_WITHDRAWN = 0, 1, 2
 REVIEWS: Final = ("queued", "refused", "withdrawn")
 HIRED_START, HIRED_BOARD = 0, 1
@@ -78,7 +78,7 @@ MOVES: Final = ("teleport", "displaced")
     EV_ARRIVE, EV_MOVED,
 ) = range(23)  # fmt: skip
 
-# Interventions: what a test or, later, the console does to a town in phase 1.
+# Interventions: changes from outside in phase 1, by tests or by commands.
 TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT = 0, 1, 2, 3
 
 # Names that preconditions may read (DOMAIN section 8.1); items follow their base.

@@ -1,4 +1,4 @@
-"""What the town obeys: commands become interventions, and what came of those becomes results."""
+"""The town's commands: translated to interventions, whose outcome becomes the results."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -20,12 +20,12 @@ _SPECS: Final[Mapping[str, CommandSpec]] = {spec.name: spec for spec in COMMANDS
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the town is to do for one command.
+    """The interventions for one command.
 
     Attributes:
         command: the command.
-        refused: why nothing is to be done, None when something is.
-        interventions: what is to be done, in order.
+        refused: the result of a refused command, else None.
+        interventions: the interventions, in order.
     """
 
     command: Command
@@ -34,7 +34,7 @@ class Order:
 
 
 class _WrongError(Exception):
-    """A command asks for what cannot be done. Never leaves this module."""
+    """A command requests something impossible. Never leaves this module."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         self.code, self.message = code, message
@@ -42,11 +42,11 @@ class _WrongError(Exception):
 
 
 def order_of(command: Command, agent_ids: Sequence[str], tick: int) -> Order:
-    """Find out what a command wants done.
+    """Translate a command to interventions, or refuse it.
 
     Args:
-        command: what is asked, perhaps by a caller who has checked nothing.
-        agent_ids: the resident of each slot, empty text where there is none.
+        command: the command; its arguments may be unchecked.
+        agent_ids: the resident of each slot, empty text for an empty slot.
         tick: the tick about to be executed.
     """
     try:
@@ -56,14 +56,15 @@ def order_of(command: Command, agent_ids: Sequence[str], tick: int) -> Order:
 
 
 def results_of(orders: Sequence[Order], events: Sequence[Event], tick: int) -> tuple[CommandResult, ...]:
-    """Tell what came of the orders of a tick, which were all that was ordered in it.
+    """Return the results of all orders of a tick.
 
-    A teleport tells its move, and nothing else makes room in phase 1. So a teleport was carried out if and
-    only if the next move is its own: a later order for the same move finds what it found.
+    A teleport records its move, and no other rule moves a resident in that way in phase 1. So a teleport was
+    executed if and only if the next recorded move is its own. When two orders ask for the same move, the
+    later one finds its tile occupied.
 
     Args:
-        orders: what the town was to do, in order.
-        events: what the tick has told.
+        orders: the town's orders, in order.
+        events: the events of the tick.
         tick: the executed tick.
     """
     moves = deque(
@@ -82,7 +83,7 @@ def results_of(orders: Sequence[Order], events: Sequence[Event], tick: int) -> t
             moves.popleft()
             results.append(command.done(tick, command.args))
         else:
-            message = "there is a wall, water, an object or somebody, or the map ends; a free tile is needed"
+            message = "the tile is not free: it is outside of the map, impassable or occupied"
             results.append(command.refused(tick, "blocked_tile", message, command.args))
     return tuple(results)
 
@@ -96,7 +97,7 @@ def _interventions(command: Command, agent_ids: Sequence[str]) -> tuple[Interven
     spec = _SPECS.get(command.name)
     if spec is None:
         known = nearest(command.name, _SPECS)
-        raise _WrongError("unknown_command", f"this town knows no command {command.name!r}; {known}")
+        raise _WrongError("unknown_command", f"unknown command {command.name!r}; {known}")
     try:
         args = spec.read(command.args)
     except ValueError as error:
@@ -104,23 +105,23 @@ def _interventions(command: Command, agent_ids: Sequence[str]) -> tuple[Interven
     slot = _slot_of(str(args["agent_id"]), agent_ids)
     if spec.name == "teleport":
         x, y = cast("Sequence[int]", args["position"])
-        # A kernel's numbers are compared with the map's, so they need not lie on it.
+        # Kernels compare the numbers with the map's size, so they may be outside of the map.
         return (Intervention(0, codes.TELEPORT, slot, x, y),)
     return _needs(slot, cast("Mapping[str, float]", args["needs"]))
 
 
 def _slot_of(agent_id: str, agent_ids: Sequence[str]) -> int:
     if not agent_id or agent_id not in agent_ids:
-        raise _WrongError("not_found", f"nobody called {agent_id!r:.80} lives in town")
+        raise _WrongError("not_found", f"no resident {agent_id!r:.80} lives in town")
     return agent_ids.index(agent_id)
 
 
 def _needs(slot: int, needs: Mapping[str, float]) -> tuple[Intervention, ...]:
     for need, value in needs.items():
         if need not in codes.NEEDS:
-            raise _WrongError("invalid_args", f"there is no need {need!r:.80}; {nearest(need, codes.NEEDS)}")
+            raise _WrongError("invalid_args", f"unknown need {need!r:.80}; {nearest(need, codes.NEEDS)}")
         if not 0.0 <= value <= 1.0:
-            raise _WrongError("invalid_args", f"{need} is {value}; allowed: 0 to 1, where 1 is satisfied")
+            raise _WrongError("invalid_args", f"{need} {value} is out of range (0 to 1, 1 is satisfied)")
     return tuple(
         Intervention(0, codes.SET_NEED, slot, codes.NEEDS.index(need), value=value)
         for need, value in needs.items()

@@ -1,4 +1,4 @@
-"""State and journal rows -> core events and frames: numbers become names."""
+"""Converts state and journal rows to core events and frames: numbers become names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from townlet_core.jsonvalue import JsonObject, JsonValue
 
 
 class Row(NamedTuple):
-    """One journal row as plain numbers, read by position: fields and order are those of ``EVENT``."""
+    """One journal row as plain numbers; fields and order are those of ``EVENT``."""
 
     agent: int
     other: int
@@ -33,33 +33,35 @@ class Row(NamedTuple):
 NumbersT = TypeVar("NumbersT")
 
 Remark: TypeAlias = str | Mapping[str, float]
-"""What a hook added to a row: why it cancelled, or effects by effect key."""
+"""A hook's addition to a row: the reason of a cancellation, or effects by effect key."""
 
 NO_REMARKS: Mapping[int, Remark] = MappingProxyType({})
 
 _DAYLIGHT = (360, 1260)
 _MERGED = frozenset({codes.EV_HELPED, codes.EV_COVERED})
-_PICTURED_OF_RESIDENTS = (
+_FRAME_COLUMNS_OF_RESIDENTS = (
     "serial", "x", "y", "home", "wallet", "inventory", "name", "name_round", "profile", "shift_state",
     "job", "option", "last_action", "last_target", "claim_object", "claim_affordance", "claim_stage",
 )  # fmt: skip
-_PICTURED_OF_OBJECTS = ("queue_length", "holder", "stock", "running", "affordance", "remaining", "closed")
+_FRAME_COLUMNS_OF_OBJECTS = (
+    "queue_length", "holder", "stock", "running", "affordance", "remaining", "closed",
+)  # fmt: skip
 
 
 def agent_id(serial: int) -> str:
-    """Spell the id of the resident with a serial."""
+    """Return the id of the resident with a serial."""
     return f"a{serial:05d}"
 
 
 class Decoder:
-    """Gives names to one town of a batch."""
+    """Converts numbers to names for one town of a batch."""
 
     def __init__(self, model: TownModel) -> None:
         """Prepare the names of a model."""
         self._model = model
         self._effects = tuple(dict(effects) for effects in model.effects)
         self._homes: list[tuple[int, int]] = _columns(model.tables.homes, ("x", "y"))
-        # What the last frame was made of, and what of it the next one may use again.
+        # The numbers of the last frame and its parts, which the next frame may use again.
         self._tiles: dict[tuple[int, int], JsonValue] = {}
         self._sections: dict[str, tuple[object, dict[str, JsonObject]]] = {}
         self._objects: list[tuple[object, JsonObject] | None] = [None] * len(model.object_ids)
@@ -93,10 +95,10 @@ class Decoder:
         """Decode the last tick of town b, in order; ``rivalry.events`` closes a tick with conflicts.
 
         Args:
-            state: the towns at the end of it.
-            journal: what it left behind.
+            state: the towns at the end of the tick.
+            journal: the journal of the tick.
             b: the town.
-            remarks: what hooks added, by number of the row.
+            remarks: the hooks' additions, by number of the row.
         """
         count = int(journal.written[b])
         if count == 0:
@@ -190,7 +192,7 @@ class Decoder:
         return employment.EmploymentDepartedEarly(agent_id(row.agent), self._job(row), row.b)
 
     def _colleagues(self, rows: list[Row]) -> Event:
-        """One event for the rows that name one colleague each."""
+        """Build one event from the rows that each have one colleague."""
         first = rows[0]
         coworkers = tuple(agent_id(row.other) for row in rows)
         if first.kind == codes.EV_HELPED:
@@ -222,7 +224,7 @@ class Decoder:
     def _day(self, row: Row, state: TownState, b: int) -> Event:
         # The day's flows stay in the state until the next tick opens.
         moved = zip(codes.HOOKED_FLOWS, state.flows[b].tolist(), strict=False)
-        # A town in which hooks moved nothing tells the books of one without hooks.
+        # A town in which hooks moved no money reports the same flows as a town without hooks.
         flows = {kind: amount for kind, amount in moved if amount or kind in codes.FLOWS}
         return economy.EconomyDay(row.reason, flows, row.a, row.b, row.c)
 
@@ -247,20 +249,20 @@ class Decoder:
         )
 
     def name_of(self, resident: Mapping[str, Any]) -> str:
-        """Spell a resident's display name: the second of a name is ``Ada-2``."""
+        """Return a resident's display name; the second resident of a name is ``Ada-2``."""
         name = self._model.names[resident["name"]]
         repeat = resident["name_round"]
         return name if repeat == 0 else f"{name}-{repeat + 1}"
 
     def frame(self, state: TownState, b: int) -> TownFrame:
-        """Picture town b at the end of its last tick.
+        """Build the frame of town b at the end of its last tick.
 
-        What did not change since the last picture is the very object of that one, so that whoever compares
-        two frames sees it at once.
+        A part that did not change is the same object as in the last frame, so that a comparison of two frames
+        is cheap.
         """
         tick = int(state.towns["tick"][b]) - 1
         living = state.roster[b, : int(state.towns["population"][b])].tolist()
-        residents = _columns(state.residents[b], _PICTURED_OF_RESIDENTS)
+        residents = _columns(state.residents[b], _FRAME_COLUMNS_OF_RESIDENTS)
         needs = state.residents["need"][b].round(FRAME_DECIMALS).tolist()
         agents = {i: agent_id(residents[i][0]) for i in living}
         return TownFrame(
@@ -280,7 +282,7 @@ class Decoder:
     def _kept(
         self, name: str, numbers: NumbersT, make: Callable[[NumbersT], dict[str, JsonObject]]
     ) -> dict[str, JsonObject]:
-        """Give the last picture of a section again while its numbers stay."""
+        """Return the last result for a section while its numbers stay the same."""
         last = self._sections.get(name)
         if last is None or last[0] != numbers:
             last = self._sections[name] = (numbers, make(numbers))
@@ -302,7 +304,7 @@ class Decoder:
             _, x, y, home, wallet, inventory, name, name_round, profile, shift_state,
             job, option, last_action, last_target, claim_object, claim_affordance, claim_stage,
         ) = row  # fmt: skip
-        picture: dict[str, JsonValue] = {
+        entry: dict[str, JsonValue] = {
             "slot": i,
             "name": self.name_of({"name": name, "name_round": name_round}),
             "pos": self._tile(x, y),
@@ -314,40 +316,40 @@ class Decoder:
             "shift_state": codes.SHIFT_STATES[shift_state],
         }
         if job >= 0:
-            picture["job"] = model.job_ids[job]
+            entry["job"] = model.job_ids[job]
         if 0 <= option < len(layout.OPTIONS):
-            picture["option"] = layout.OPTIONS[option]
+            entry["option"] = layout.OPTIONS[option]
         if 0 <= last_action < len(model.spec.action_names):
-            picture["action"] = model.spec.action_names[last_action]
-            picture["target"] = last_target
+            entry["action"] = model.spec.action_names[last_action]
+            entry["target"] = last_target
         if claim_object >= 0:
-            picture["claim"] = {
+            entry["claim"] = {
                 "object": model.object_ids[claim_object],
                 "affordance": model.affordance_ids[claim_affordance],
                 "stage": codes.STAGES[claim_stage],
             }
-        return picture
+        return entry
 
     def _tile(self, x: int, y: int) -> JsonValue:
-        """Give the position of a tile, the same object every time."""
+        """Return the position of a tile, the same object every time."""
         return self._tiles.setdefault((x, y), [x, y])
 
     def _frame_objects(self, state: TownState, b: int, agents: Mapping[int, str]) -> dict[str, JsonObject]:
-        pictures: dict[str, JsonObject] = {}
-        for o, row in enumerate(_columns(state.objects[b], _PICTURED_OF_OBJECTS)):
+        entries: dict[str, JsonObject] = {}
+        for o, row in enumerate(_columns(state.objects[b], _FRAME_COLUMNS_OF_OBJECTS)):
             length, holder = row[0], row[1]
             queue = [agents[i] for i in state.queue[b, o, :length].tolist()] if length else []
             numbers = (row, queue, agents[holder] if holder >= 0 else "")
             last = self._objects[o]
             if last is None or last[0] != numbers:
                 last = self._objects[o] = (numbers, self._frame_object(o, *numbers))
-            pictures[self._model.object_ids[o]] = last[1]
-        return pictures
+            entries[self._model.object_ids[o]] = last[1]
+        return entries
 
     def _frame_object(self, o: int, row: tuple[Any, ...], queue: list[str], holder: str) -> JsonObject:
         _, _, stocked, running, affordance_number, remaining, closed = row
         placed = self._model.tables.objects[o]
-        picture: dict[str, JsonValue] = {
+        entry: dict[str, JsonValue] = {
             "type": self._model.object_types[int(placed["type"])],
             "pos": self._tile(int(placed["x"]), int(placed["y"])),
             "queue": queue,
@@ -358,21 +360,21 @@ class Decoder:
             if capacity > 0
         }
         if stock:
-            picture["stock"] = stock
+            entry["stock"] = stock
         if holder:
-            picture["holder"] = holder
+            entry["holder"] = holder
         if running:
-            picture["running"] = {
+            entry["running"] = {
                 "affordance": self._model.affordance_ids[affordance_number],
                 "remaining": remaining,
             }
         if closed:
-            picture["closed"] = True
-        return picture
+            entry["closed"] = True
+        return entry
 
 
 def _remarked(event: Event, remark: Remark) -> Event:
-    """Add what a hook did to the event that tells it."""
+    """Add a hook's remark to the event that it belongs to."""
     if isinstance(event, affordance.AffordanceFail) and isinstance(remark, str):
         return replace(event, detail=remark)
     if isinstance(event, affordance.AffordanceFinish) and isinstance(remark, Mapping):
@@ -389,10 +391,10 @@ def _frame_utilities(utilities: list[list[int]]) -> dict[str, JsonObject]:
 
 
 def _columns(records: Records, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Read some fields of records, all records at once, as plain Python values."""
+    """Return some fields of all records as plain Python values."""
     return list(zip(*(records[name].tolist() for name in names), strict=True))
 
 
 def _fields(record: Record) -> dict[str, Any]:
-    """Give a record's fields as plain Python values, by name."""
+    """Return a record's fields as plain Python values, by name."""
     return dict(zip(record.dtype.names, record.item(), strict=True))

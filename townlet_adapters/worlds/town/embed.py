@@ -1,4 +1,4 @@
-"""The options of a town with the content of its files in their place."""
+"""Replaces the file names in a town's options by the content of the files."""
 
 from townlet_adapters.documents import KeyPath, read_document
 from townlet_adapters.validation import validate
@@ -9,7 +9,7 @@ from townlet_plugins.access import Access
 
 
 def embed_files(options: TownOptions, access: Access) -> TownOptions:
-    """Read the map and the manifest that options name; shipped ones keep their names.
+    """Read the map and the manifest that the options name; shipped ones keep their names.
 
     Raises:
         ConfigError: when a file is missing or not valid; keys are the file's, or relative to the options.

@@ -1,4 +1,4 @@
-"""Between a kernel's question and the hooks: numbers become a context, an answer becomes numbers."""
+"""Connects kernels and hooks: numbers become a context, and the answer becomes numbers."""
 
 from collections.abc import Mapping
 
@@ -12,20 +12,20 @@ from townlet_core.ports.hooks import AffordanceHooks
 
 
 class HookCalls:
-    """Asks the hooks of one town, a batch of one, what its kernels want to know.
+    """Calls the hooks of one town, a batch of one, when its kernels request it.
 
     Attributes:
-        remarks: what hooks added to the rows of the tick being executed, by number of the row.
+        remarks: the hooks' additions to the rows of the tick being executed, by number of the row.
     """
 
     def __init__(
         self, model: TownModel, hooks: AffordanceHooks, state: TownState, cursor: Records, journal: Journal
     ) -> None:
-        """Prepare the questions of a model; state, cursor and journal are those of the batch."""
+        """Prepare the contexts for a model; state, cursor and journal are those of the batch."""
         self._model, self._hooks = model, hooks
         self._cursor, self._written = cursor, journal.written
         self.remarks: dict[int, Remark] = {}
-        # Whole columns, once: reading a field through a record costs ten times as much.
+        # Whole columns, read once: reading a field through a record costs ten times as much.
         self._asked = {
             name: cursor[name] for name in ("stage", "slot", "object", "affordance", "reason", "paid")
         }
@@ -45,13 +45,13 @@ class HookCalls:
         self._hooks.begin()
 
     def answer(self) -> None:
-        """Ask what the cursor asks and write the answer beside it."""
+        """Call the hooks that the cursor requests and write the answer into the cursor."""
         stage = codes.HOOK_STAGES[self._asked["stage"].item()]
         if not stage:
-            raise RuntimeError("internal error: the cursor holds no question")
+            raise RuntimeError("internal error: the cursor holds no request")
         names = self._model.plan.affordances.affordances[self._asked["affordance"].item()].hooks[stage]
         context = self._context(stage)
-        # Nothing is written between the question and the row that tells what came of it.
+        # No row is written between the request and the row that records its outcome.
         row = int(self._written[0])
         if stage == "before":
             cancel = self._hooks.before(names, context)
@@ -68,7 +68,7 @@ class HookCalls:
         self._cursor["asked"] = self._asked["stage"]
 
     def _write(self, granted: Mapping[str, float]) -> None:
-        """Write what after-hooks add."""
+        """Write the effects of after-hooks."""
         c = self._cursor
         c["need"] = [granted.get(f"need:{need}", 0.0) for need in codes.NEEDS]
         c["stock"] = [granted.get(f"stock:{item}", 0) for item in codes.ITEMS]

@@ -1,4 +1,4 @@
-"""What the numbers of an observation mean (DOMAIN section 16): names, order, version."""
+"""The meaning of the numbers of an observation (DOMAIN section 16): names, order, version."""
 
 from typing import Final
 
@@ -43,7 +43,7 @@ SELF, AGENTS, OBJECTS, RESERVATIONS = 0, 1, 2, 3
 
 
 def social_block(friends: int, rivals: int, code: int) -> tuple[str, ...]:
-    """Name the columns of the social block: an identity code and a tie for each slot, then totals."""
+    """Return the columns of the social block: an identity code and a tie for each slot, then totals."""
     slots = [f"friend_{k + 1}" for k in range(friends)] + [f"rival_{k + 1}" for k in range(rivals)]
     columns = [*(f"code_{k}" for k in range(code)), *TIE]
     return (*(f"{slot}_{column}" for slot in slots for column in columns), *SOCIAL_TOTALS)
@@ -52,7 +52,7 @@ def social_block(friends: int, rivals: int, code: int) -> tuple[str, ...]:
 def feature_names(
     *, targets: bool, personality: bool, friends: int, rivals: int, code: int
 ) -> tuple[str, ...]:
-    """Name every feature column in order."""
+    """Return the names of all feature columns in order."""
     names = list(BASE)
     if targets:
         names += [f"{target}_{part}" for target in TARGETS for part in ("dx", "dy", "dist")]

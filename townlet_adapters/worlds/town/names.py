@@ -1,4 +1,4 @@
-"""The names that residents are given."""
+"""The names of residents."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Distances, computed once for a map: the way to every object, place and home tile."""
+"""Distances, computed once for a map: to every object, place and home tile."""
 
 import math
 
@@ -17,7 +17,7 @@ NEAREST = 8
 def reach_tiles(
     placed: TownObject, passable: npt.NDArray[np.uint8], place_at: npt.NDArray[np.int32]
 ) -> list[tuple[int, int]]:
-    """List the passable tiles (x, y) within one step, diagonals too, that belong to the object's place."""
+    """Return the passable tiles (x, y) of the object's place within one step of it, also diagonally."""
     height, width = passable.shape
     return [
         (x, y)

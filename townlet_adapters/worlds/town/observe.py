@@ -1,4 +1,4 @@
-"""What every resident sees (DOMAIN section 16): the window around it, its features, its mask."""
+"""The observation of a resident (DOMAIN section 16): the window around it, its features, its mask."""
 
 import math
 from typing import NamedTuple
@@ -39,7 +39,7 @@ _HALF_DAY = TICKS_PER_DAY // 2
 
 
 class TownArrays(NamedTuple):
-    """What a step writes for learners: contiguous arrays that the caller owns and may share.
+    """The arrays that a step writes for learning programs: contiguous, owned by the caller.
 
     Sizes: B towns, N slots, C channels, K x K window, F features, A actions. Rows of dead slots are zero,
     but for ``wait`` in the mask. ``reward``, ``terminated`` and ``truncated`` stay zero until residents
@@ -96,7 +96,7 @@ def usable_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
 
 @inlined
 def mask_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
-    """One bit for each action that the resident may choose in the coming tick ``now``."""
+    """One bit for each action that the resident may choose in the next tick ``now``."""
     r = s.residents[b, i]
     bits = _ONE << np.uint64(WAIT)
     if r.claim_stage != STAGE_RUNNING:
@@ -112,14 +112,14 @@ def mask_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
 
 @inlined
 def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, f: np.ndarray) -> None:
-    """Fill the four channels and the features that count what the window holds.
+    """Fill the four channels and the features that count the content of the window.
 
     The state's grids have a margin of half a window, so the window's corner in them is the resident's
     own position.
     """
     side = window.shape[1]
     half = side // 2
-    # Windows as arrays of their own: numba need not look for negative indices, and LLVM can copy whole rows.
+    # Windows as separate arrays: numba need not handle negative indices, and LLVM can copy whole rows.
     occupant = s.occupant[b, r.y : r.y + side, r.x : r.x + side]
     mark = t.object_mark[r.y : r.y + side, r.x : r.x + side]
     held = s.reserved[b, r.y : r.y + side, r.x : r.x + side]
@@ -152,7 +152,7 @@ def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, 
 
 @inlined
 def look_around(s: TownState, b: int, occupant: np.ndarray, window: np.ndarray) -> tuple[int, float]:
-    """Count the tiles of the window that hold two, and measure the way to the nearest other resident.
+    """Count the tiles of the window with two residents, and measure the distance to the nearest other one.
 
     The distance is min(1, Euclidean distance * 2 / (K - 1)); the own tile counts when it is shared.
     """
@@ -231,7 +231,7 @@ def describe_claim(t: Tables, s: TownState, b: int, i: int, f: np.ndarray) -> No
 
 @inlined
 def describe_goal(t: Tables, r: Record, f: np.ndarray) -> None:
-    """Features of the policy's context: option, commitment, the way to the goal."""
+    """Features of the policy's context: option, commitment, direction and distance of the goal."""
     for option in range(len(layout.OPTIONS)):
         f[layout.OPTION + option] = r.option == option
     f[layout.COMMIT] = min(1.0, r.commit / layout.COMMIT_SCALE)
@@ -264,7 +264,7 @@ def price_level(t: Tables, s: TownState, b: int, district: int) -> float:
 
 @inlined
 def point_at(f: np.ndarray, column: int, dx: float, dy: float, path: int, scale: int) -> None:
-    """Write one target: Euclidean unit vector and min(1, path / (W + H)); (0, 0, 0) when there."""
+    """Write one target: Euclidean unit vector and min(1, path / (W + H)); (0, 0, 0) at the target."""
     if path == UNREACHABLE:
         f[column] = 0.0
         f[column + 1] = 0.0
@@ -279,7 +279,7 @@ def point_at(f: np.ndarray, column: int, dx: float, dy: float, path: int, scale:
 
 @inlined
 def describe_targets(t: Tables, r: Record, f: np.ndarray) -> None:
-    """The targets block: six kinds of object from the tables, then work and home."""
+    """The targets block: six types of object from the tables, then work and home."""
     column = t.params[0].targets_at
     if column < 0:
         return
@@ -302,7 +302,7 @@ def describe_targets(t: Tables, r: Record, f: np.ndarray) -> None:
 
 @inlined
 def describe(t: Tables, s: TownState, b: int, i: int, f: np.ndarray, now: int) -> None:
-    """Write every feature of one resident but those of the window; the social block stays zero."""
+    """Write every feature of one resident except those of the window; the social block stays zero."""
     r = s.residents[b, i]
     for n in range(3):
         f[n] = r.need[n]
@@ -336,7 +336,7 @@ def describe(t: Tables, s: TownState, b: int, i: int, f: np.ndarray, now: int) -
 
 @inlined
 def observe(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
-    """Phase 12: write the observation of instant ``now`` for everybody living."""
+    """Phase 12: write the observation of instant ``now`` for every living resident."""
     actions = out.mask.shape[2]
     for k in range(s.towns[b].population):
         i = s.roster[b, k]
@@ -352,7 +352,7 @@ def observe(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
 
 @kernel
 def blank(out: TownArrays, b: int) -> None:
-    """Empty a town's rows: nobody lives there, and the dead may only wait."""
+    """Clear a town's rows: all slots are dead, and the mask allows only ``wait``."""
     out.map[b] = 0
     out.features[b] = 0.0
     out.mask[b] = 0

@@ -1,4 +1,4 @@
-"""From the options of a town to its plan: what is fixed before the first tick, checked together."""
+"""Builds the plan of a town from its options: everything fixed before the first tick, checked together."""
 
 import hashlib
 import math
@@ -36,7 +36,7 @@ _NORM: Final[Mapping[ObjectTypeName, int]] = {
     "checkout": 1,
     "bench": 2,
 }
-"""How many objects eight residents need."""
+"""Number of objects that eight residents need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Place:
     Attributes:
         id: its id; in a grid with the suffix of its district.
         kind: its kind.
-        has_till: whether purchases and wages go through a till of its own.
+        has_till: whether purchases and wages go through its own till.
         district: number of its district.
     """
 
@@ -81,7 +81,7 @@ class TownObject:
 
 @dataclass(frozen=True, slots=True)
 class HomeTile:
-    """A tile where somebody lives: column, row, index of its place, number of its district."""
+    """A tile where a resident lives: column, row, index of its place, number of its district."""
 
     x: int
     y: int
@@ -97,7 +97,7 @@ class Job:
         id: its id; in a grid with the suffix of its district.
         place: index of the workplace.
         start: minute of the day at which the shift starts.
-        end: minute of the day at which it is over; before ``start`` when it passes midnight.
+        end: minute of the day at which it ends; before ``start`` when it passes midnight.
         wage: mills for each tick.
         late_fine: mills for a shift that starts late.
         capacity: how many residents can hold it.
@@ -121,7 +121,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TownPlan:
-    """What is fixed about a town before its first tick.
+    """Everything about a town that is fixed before its first tick.
 
     Attributes:
         id: name of the map; for a grid with its size.
@@ -142,9 +142,9 @@ class TownPlan:
         embedding_slots: slots of embeddings.
         town_digest: SHA-256 in hex of the map's content and the grid.
         prices: base price in mills by price key.
-        affordances: the manifest, with what the config enables.
-        names: names that residents are given.
-        warnings: what the town lacks, as sentences.
+        affordances: the manifest; each affordance is enabled or not.
+        names: names for residents.
+        warnings: shortages of the town, as sentences.
     """
 
     id: str
@@ -179,16 +179,16 @@ class TownPlan:
 def load_town(
     options: TownOptions, access: Access, hooks: Mapping[str, frozenset[HookStage]] = MappingProxyType({})
 ) -> TownPlan:
-    """Read the map and the manifest that the options name, and check all of it together.
+    """Read the map and the manifest that the options name, and check everything together.
 
     Args:
         options: the options of the town.
         access: which files they may name; relative paths start in its folder.
-        hooks: active hooks with the stages that they answer at, in the order of asking.
+        hooks: active hooks with the stages that they handle, in the order of the calls.
 
     Raises:
-        ConfigError: for what is wrong in the options with keys relative to them; for what is wrong in a file
-            with that file, its line and keys relative to it.
+        ConfigError: a mistake in the options has a key relative to them; a mistake in a file has that file,
+            its line and a key relative to it.
     """
     text, document, rows, cols = _find_map(options, access)
     district = read_district(text, document)
@@ -207,7 +207,7 @@ def load_town(
         *_check_balance(options, district, prices, document),
     ]
     grid = _Grid(district, rows, cols, is_grid=isinstance(options.town, GridTown))
-    # The order of places and jobs counts in town, but not in canonical JSON.
+    # The order of places and jobs matters to the town, but canonical JSON sorts keys.
     order = [list(text.kinds), list(text.jobs)]
     digest = canonical_json({"map": text.model_dump(mode="json"), "order": order, "rows": rows, "cols": cols})
     return TownPlan(
@@ -241,7 +241,7 @@ def _stop_on(*problems: Problem) -> None:
 
 
 def _find_map(options: TownOptions, access: Access) -> tuple[MapText, Document, int, int]:
-    """Find the district's text, where it was written, and how many rows and columns of it make the town."""
+    """Return the district's text and document, and how many rows and columns of it make the town."""
     source, rows, cols = options.town, 1, 1
     key: KeyPath = ("town",)
     if isinstance(source, GridTown):
@@ -256,7 +256,7 @@ def _find_map(options: TownOptions, access: Access) -> tuple[MapText, Document, 
 def _find_manifest(
     options: TownOptions, access: Access, hooks: Mapping[str, frozenset[HookStage]]
 ) -> Manifest:
-    """Read the manifest and mark what the config enables."""
+    """Read the manifest and mark the enabled affordances."""
     source, key = options.affordances.manifest, ("affordances", "manifest")
     if isinstance(source, str):
         path = find_file(source, SHIPPED_MANIFESTS, access, key)
@@ -266,7 +266,7 @@ def _find_manifest(
     else:
         texts, document, data = source, Document(None, "", at=key), b""
     if not (isinstance(source, str) and source in SHIPPED_MANIFESTS):
-        # Of what it says, not of the bytes: a snapshot holds the texts of a file that may be gone by then.
+        # A digest of the content, not the bytes: a snapshot holds the content of a file that may vanish.
         data = canonical_json([text.model_dump(mode="json") for text in texts])
     manifest = read_manifest(texts, document, hashlib.sha256(data).hexdigest(), hooks)
     enabled = options.affordances.enabled
@@ -291,7 +291,7 @@ def _problems_of_overrides(
         # "Ada-2" is the second Ada.
         if name.partition("-")[0] not in names:
             key = spell_key(("personalities", "overrides", name))
-            yield Problem(key, f"nobody is ever called '{name}'", nearest(name, names))
+            yield Problem(key, f"unknown name '{name}'", nearest(name, names))
     for job_id in options.employment.jobs:
         if job_id not in district.jobs:
             yield Problem(
@@ -302,7 +302,7 @@ def _problems_of_overrides(
 def _problems_of_prices(
     district: District, manifest: Manifest, prices: Mapping[str, int], document: Document
 ) -> Iterator[Problem]:
-    """Find what would be sold where it has no price."""
+    """Find goods that are offered without a price."""
     for item in district.objects:
         place, kind = district.places[item.place]
         for affordance in manifest.affordances:
@@ -311,20 +311,18 @@ def _problems_of_prices(
             asked = {f"{kind}.{priced}" for charge in affordance.charge for priced in charge.price}
             for key in sorted(asked - prices.keys()):
                 where = f"the {item.type} at ({item.x}, {item.y}) in {place}"
-                found = f"{affordance.id} at {where} asks for the price {key}, which is missing"
-                yield document.problem(
-                    ("rows", item.y), found, f"prices there are: {', '.join(sorted(prices))}"
-                )
+                found = f"{affordance.id} at {where} needs the price {key}, which is missing"
+                yield document.problem(("rows", item.y), found, f"known prices: {', '.join(sorted(prices))}")
 
 
 def _sizes(options: TownOptions, designed_for: int, room: int) -> tuple[int, int, int]:
-    """Settle the residents at the start, the slots for residents and the embedding slots."""
+    """Determine the residents at the start, the slots for residents and the embedding slots."""
     population = options.population
     target = population.target if population.target is not None else designed_for
     capacity = population.capacity if population.capacity is not None else math.ceil(target * 5 / 4)
     slots = options.embeddings.max_slots
     if target > room:
-        allowed = f"allowed: at most {room}, as many tiles as there are to stand on"
+        allowed = f"allowed: at most {room}, the number of free tiles"
         raise ConfigError(Problem("population.target", str(target), allowed))
     if capacity < target:
         raise ConfigError(
@@ -337,25 +335,25 @@ def _sizes(options: TownOptions, designed_for: int, room: int) -> tuple[int, int
 
 
 def _shortages(district: District, districts: int, residents: int) -> Iterator[str]:
-    """Compare what the town has with what its residents need, by the rule of eight."""
+    """Compare the town's objects, homes and jobs with the needs of its residents, per eight residents."""
     counts = Counter(item.type for item in district.objects)
     for kind, norm in _NORM.items():
         needed, there = math.ceil(norm * residents / RESIDENTS_PER_NORM), counts[kind] * districts
         if there < needed:
-            yield f"{residents} residents need {needed} of type {kind}; the town has {there}"
+            yield f"{residents} residents need {needed} objects of type {kind}; the town has {there}"
     homes = len(district.homes) * districts
     if homes < residents:
         yield f"{residents} residents need {residents} home tiles; the town has {homes}"
     work = sum(job.capacity for job in district.jobs.values()) * districts
     needed = residents + residents // RESIDENTS_PER_NORM
     if work < needed:
-        yield f"{residents} residents need jobs for {needed}, vacancies included; the town has {work}"
+        yield f"{residents} residents need jobs for {needed}, including vacancies; the town has {work}"
 
 
 def _check_balance(
     options: TownOptions, district: District, prices: Mapping[str, int], document: Document
 ) -> list[str]:
-    """Compare what each job pays with what a day costs; gives warnings, or raises, as the config says."""
+    """Compare what each job pays with the cost of a day; return warnings, or raise, as the config says."""
     policy = options.economy.balance_check
     cost = basket(options.economy.rent_per_day, prices)
     problems: list[Problem] = []
@@ -364,9 +362,9 @@ def _check_balance(
         if policy == "off" or is_balanced(job.wage, length, cost):
             continue
         pay = job.wage * length
-        found = f"a shift pays {pay}, a day costs {float(cost):.0f} at this rent and these prices"
+        found = f"a shift pays {pay} mills, but a day costs {float(cost):.0f} at this rent and these prices"
         least, most = math.ceil(LEAST_PAY * cost), math.floor(MOST_PAY * cost)
-        allowed = f"allowed: {least} to {most} a shift, or set economy.balance_check to warn or off"
+        allowed = f"allowed: {least} to {most} mills a shift, or set economy.balance_check to warn or off"
         problems.append(document.problem(("jobs", job_id, "wage"), found, allowed))
     if policy == "error":
         _stop_on(*problems)
@@ -382,7 +380,7 @@ def _frozen(array: npt.NDArray[ScalarT]) -> npt.NDArray[ScalarT]:
 
 
 class _Grid:
-    """A district, repeated; numbers of districts run row by row."""
+    """A repeated district; districts are numbered row by row."""
 
     def __init__(self, district: District, rows: int, cols: int, *, is_grid: bool) -> None:
         self._district = district
@@ -397,25 +395,25 @@ class _Grid:
         return number * len(self._district.places) + place
 
     def moved(self, spot: Spot, number: int) -> Spot:
-        """Find a spot of the map in a district."""
+        """Return the position of a spot of the map in a district."""
         x, y = spot
         return x + number % self._cols * self.width, y + number // self._cols * self.height
 
     def place_at(self) -> npt.NDArray[np.int32]:
-        """Number the places of all districts through."""
+        """Number the places of all districts consecutively."""
         whole = np.tile(self._district.place_at, (self._rows, self._cols))
         numbers = np.arange(self._rows * self._cols, dtype=np.int32).reshape(self._rows, self._cols)
         first = numbers.repeat(self.height, axis=0).repeat(self.width, axis=1) * len(self._district.places)
         return np.where(whole == NO_PLACE, np.int32(NO_PLACE), whole + first).astype(np.int32)
 
     def places(self) -> Iterator[Place]:
-        """Give the places."""
+        """Return the places."""
         for number in range(self._rows * self._cols):
             for place, kind in self._district.places:
                 yield Place(place + self._suffix(number), kind, kind in TILL_KINDS, number)
 
     def objects(self) -> tuple[TownObject, ...]:
-        """Give the objects, numbered row by row over the whole town."""
+        """Return the objects, numbered row by row over the whole town."""
         unnamed: list[TownObject] = []
         for number in range(self._rows * self._cols):
             for item in self._district.objects:
@@ -432,14 +430,14 @@ class _Grid:
         return tuple(named)
 
     def home_tiles(self) -> Iterator[HomeTile]:
-        """Give the home tiles."""
+        """Return the home tiles."""
         for number in range(self._rows * self._cols):
             for x, y in self._district.homes:
                 place = self._place(int(self._district.place_at[y, x]), number)
                 yield HomeTile(*self.moved((x, y), number), place, number)
 
     def jobs(self, options: TownOptions) -> Iterator[Job]:
-        """Give the jobs, with what the config changes about them."""
+        """Return the jobs, with the config's changes."""
         changed = options.employment.jobs
         index = {place: number for number, (place, _) in enumerate(self._district.places)}
         for number in range(self._rows * self._cols):

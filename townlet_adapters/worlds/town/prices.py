@@ -1,4 +1,4 @@
-"""Base prices, and whether jobs pay what a day costs."""
+"""Base prices, and the check that jobs pay for the cost of a day."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -14,14 +14,14 @@ MEALS_PER_DAY: Final = Fraction(36, 10)
 SHOWERS_PER_DAY: Final = Fraction(16, 10)
 LEAST_PAY: Final = Fraction(110, 100)
 MOST_PAY: Final = Fraction(120, 100)
-"""A shift pays at least and at most this many baskets."""
+"""A shift pays between ``LEAST_PAY`` and ``MOST_PAY`` baskets."""
 
 
 def base_prices(economy: EconomyOptions) -> Mapping[str, int]:
-    """Give the price in mills of every key of ``PRICES``.
+    """Return the price in mills of every key of ``PRICES``.
 
     Raises:
-        ConfigError: when the config prices an unknown key, or one beyond its range; keys are relative to the
+        ConfigError: when the config has an unknown key, or a price out of range; keys are relative to the
             town's options.
     """
     problems = []
@@ -38,10 +38,10 @@ def base_prices(economy: EconomyOptions) -> Mapping[str, int]:
 
 
 def basket(rent: int, prices: Mapping[str, int]) -> Fraction:
-    """Give the mills that a resident needs for a day: rent, meals cooked from stock, showers."""
+    """Return the mills that a resident needs for a day: rent, meals cooked from stock, showers."""
     return rent + MEALS_PER_DAY * prices["home.meal"] + SHOWERS_PER_DAY * prices["home.shower"]
 
 
 def is_balanced(wage: int, length: int, cost: Fraction) -> bool:
-    """Tell whether a shift of ``length`` ticks at ``wage`` mills each fits a day's ``cost``."""
+    """Return whether a shift of ``length`` ticks at ``wage`` mills each fits a day's ``cost``."""
     return LEAST_PAY * cost <= wage * length <= MOST_PAY * cost

@@ -1,4 +1,4 @@
-"""The files that come with the town, and how a config points to a file of its own."""
+"""The files that come with the town, and how a config refers to other files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,24 +13,24 @@ from townlet_plugins.access import Access
 _DATA: Final = Path(__file__).parent / "data"
 
 SHIPPED_MAPS: Final[Mapping[str, str]] = MappingProxyType({"town_48": "town_48", "hamlet_24": "hamlet_24"})
-"""What a config calls a shipped map -> its file."""
+"""Name of a shipped map in a config -> its file."""
 SHIPPED_MANIFESTS: Final[Mapping[str, str]] = MappingProxyType({"core": "manifest"})
-"""What a config calls a shipped manifest -> its file."""
+"""Name of a shipped manifest in a config -> its file."""
 
 
 def shipped_file(name: str) -> Path:
-    """Find a shipped file by its name without suffix."""
+    """Return the path of a shipped file; ``name`` has no suffix."""
     return _DATA / f"{name}.yaml"
 
 
 def find_file(name: str, shipped: Mapping[str, str], access: Access, key: KeyPath) -> Path:
-    """Find the file that a config means: a shipped one by its name, else a path.
+    """Return the file for a value in a config: a shipped file by its name, else a path.
 
     Args:
-        name: what the config says.
+        name: the value in the config.
         shipped: names of shipped files.
         access: which files the config may read; a relative path starts in its folder.
-        key: where the config says it.
+        key: the key in the config.
 
     Raises:
         ConfigError: when there is no such file, or the config may not read it.

@@ -1,4 +1,4 @@
-"""TownState <-> the part ``world`` of a snapshot: plain arrays as base64 text, no pickle."""
+"""Converts TownState to the part ``world`` of a snapshot and back: plain arrays as base64 text, no pickle."""
 
 import base64
 import binascii
@@ -18,14 +18,14 @@ from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.ports.hooks import AffordanceHooks
 
 _HOOKS = "hooks"
-"""In the identity, the town's hooks; in its part, who of them is disabled. A town without any has neither."""
+"""Key of the hooks' identity, and of their state in the part. A town without hooks has neither."""
 
 _PENDING = "pending"
-"""Events of the reset that no step has told yet."""
+"""Events of the reset that no step has returned yet."""
 
 
 def _layout(array: npt.NDArray[np.generic]) -> str:
-    """Spell an array's type: a record's fields with their offsets, or one letter."""
+    """Format an array's type: a record's fields with their offsets, or one letter."""
     dtype = array.dtype
     if dtype.names is None:
         return dtype.str
@@ -37,37 +37,36 @@ def _layout(array: npt.NDArray[np.generic]) -> str:
 
 
 def encode_array(array: npt.NDArray[np.generic]) -> JsonObject:
-    """Write an array with its type and shape."""
+    """Encode an array with its type and shape."""
     data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
     return {"dtype": _layout(array), "shape": list(array.shape), "data": data}
 
 
 def decode_array(name: str, value: JsonValue, like: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Read an array of the type and rank of ``like``; the first axis may differ only for ``pending``.
+    """Decode an array of the type and shape of ``like``.
 
     Raises:
         SnapshotError: when type, shape or size do not fit.
     """
     if not isinstance(value, Mapping):
-        raise SnapshotError("snapshot_corrupt", f"world.{name} is no array")
+        raise SnapshotError("snapshot_corrupt", f"world.{name} is not an array")
     shape, data = value.get("shape"), value.get("data")
     if value.get("dtype") != _layout(like):
         raise SnapshotError("snapshot_schema", f"world.{name} was written by another version of the town")
     if shape != list(like.shape):
-        raise SnapshotError(
-            "snapshot_config", f"world.{name} has shape {shape}, this town's {list(like.shape)}"
-        )
+        message = f"world.{name} has the shape {shape}; in this town it has {list(like.shape)}"
+        raise SnapshotError("snapshot_config", message)
     try:
         raw = base64.b64decode(data if isinstance(data, str) else "", validate=True)
     except binascii.Error as error:
         raise SnapshotError("snapshot_corrupt", f"world.{name} is not base64") from error
     if len(raw) != like.nbytes:
-        raise SnapshotError("snapshot_corrupt", f"world.{name} holds {len(raw)} bytes, not {like.nbytes}")
+        raise SnapshotError("snapshot_corrupt", f"world.{name} has {len(raw)} bytes instead of {like.nbytes}")
     return np.frombuffer(raw, like.dtype).reshape(like.shape)
 
 
 def identity_of(model: TownModel) -> dict[str, str]:
-    """Tell what must agree before a town may be restored."""
+    """Return the values that must agree before a town may be restored."""
     identity = {
         "town_digest": model.plan.town_digest,
         "manifest_digest": model.plan.affordances.checksum,
@@ -89,7 +88,7 @@ def save_town(
     pending: bool,
     hooks: AffordanceHooks | None = None,
 ) -> Snapshot:
-    """Write a batch of one, and the events of its reset while nobody has been told them."""
+    """Save a batch of one, with the events of its reset while no step has returned them."""
     part: dict[str, JsonValue] = {name: encode_array(array) for name, array in _arrays(state)}
     if hooks is not None:
         part[_HOOKS] = hooks.export_state()
@@ -105,7 +104,7 @@ def load_town(
     journal: Journal,
     hooks: AffordanceHooks | None = None,
 ) -> bool:
-    """Verify a snapshot whole, then overwrite a batch of one; True when the reset's events are pending.
+    """Verify a whole snapshot, then overwrite a batch of one; True when the reset's events are pending.
 
     Raises:
         SnapshotError: when it belongs to another town or is damaged; nothing was changed then.
@@ -114,7 +113,7 @@ def load_town(
         found = snapshot.identity.get(key, "" if key == _HOOKS else None)
         if found != expected:
             code = "snapshot_identity" if key == "variant" else "snapshot_config"
-            raise SnapshotError(code, f"the snapshot's {key} is {found}, this town's {expected}")
+            raise SnapshotError(code, f"the snapshot's {key} is {found}; this town's is {expected}")
     part = snapshot.parts.get("world")
     if not isinstance(part, Mapping):
         raise SnapshotError("snapshot_corrupt", "the snapshot has no part 'world'")
@@ -135,5 +134,5 @@ def _pending_rows(value: JsonValue, journal: Journal) -> Records:
     shape = value.get("shape") if isinstance(value, Mapping) else None
     count = shape[0] if isinstance(shape, list) and len(shape) == 1 else None
     if type(count) is not int or not 0 <= count <= journal.rows.shape[1]:
-        raise SnapshotError("snapshot_corrupt", f"world.{_PENDING} has no sensible length")
+        raise SnapshotError("snapshot_corrupt", f"world.{_PENDING} has an invalid length")
     return cast("Records", decode_array(_PENDING, value, np.zeros(count, EVENT)))

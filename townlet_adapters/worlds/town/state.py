@@ -1,7 +1,7 @@
-"""Everything that changes while a town lives, as arrays of records with a leading town axis.
+"""The state of a town that changes between ticks, as arrays of records with a leading town axis.
 
-Records rather than one array per field: a resident is one pointer in a kernel, its fields lie together
-in memory, and a kernel takes a handful of arrays instead of a hundred (ADR 0007). Whole numbers have 64 bits
+Records rather than one array per field: a resident is one pointer in a kernel, its fields are adjacent in
+memory, and a kernel takes a handful of arrays instead of a hundred (ADR 0007). Whole numbers have 64 bits
 throughout: numba compiles a kernel once for each type of argument.
 """
 
@@ -20,7 +20,7 @@ RESIDENT = record(
     ("rent_owed", "i8"),
     ("need", "f8", (3,)),
     ("inventory", "i8", (2,)),
-    # Where it stands and lives; ``mate`` is the slot that shares its tile after a ghost step.
+    # Position and home; ``mate`` is the slot that shares its tile after a ghost step.
     ("x", "i8"),
     ("y", "i8"),
     ("mate", "i8"),
@@ -38,14 +38,14 @@ RESIDENT = record(
     ("claim_stage", "i8"),
     ("drop", "i8"),
     ("joined", "i8"),
-    # The last intent and what became of it; the mask given with the last observation, one bit an action.
+    # The last intent and its result; the mask of the last observation, one bit per action.
     ("mask", "u8"),
     ("outcomes", "i8"),
     ("last_duration", "i8"),
     ("last_action", "i8"),
     ("last_target", "i8"),
     ("last_result", "i8"),
-    # The policy's context, handed back in the next observation.
+    # The policy's context, returned in the next observation.
     ("option", "i8"),
     ("goal", "i8"),
     ("commit", "i8"),
@@ -93,7 +93,7 @@ OBJECT = record(
     ("running", "?"),
     ("closed", "?"),
 )
-"""One object: who holds it, how long the running use still takes, who is charged what."""
+"""One object: its holder, the rest of the running use, and its charge."""
 
 TOWN = record(
     ("seed", "u8"),
@@ -109,14 +109,14 @@ DISTRICT = record(("losses_today", "i8"), ("reviews", "i8"), ("utility", "u1", (
 """One district: job losses of the day, pending reviews, (power, water) on or off."""
 
 OUTCOME = record(("tick", "i8"), ("affordance", "i8"), ("object", "i8"), ("reason", "i8"), ("duration", "i8"))
-"""One line of a resident's outcome history."""
+"""One entry of a resident's outcome history."""
 
 
 class TownState(NamedTuple):
     """The whole state of B towns with N slots, O objects, P places, J jobs, D districts, A actions.
 
     Sizes Hp, Wp are the map's with a margin of half the observation window on every side, so that a
-    window is copied without looking for the map's edge.
+    window can be copied without checks for the map's edge.
 
     Attributes:
         towns: TOWN[B].
@@ -125,9 +125,9 @@ class TownState(NamedTuple):
         objects: OBJECT[B, O].
         roster: int64[B, N], living slots in the order of their serials.
         queue: int64[B, O, N], slots waiting, the next one first.
-        cooldown: int64[B, N, O], tick until which the pair may not start a new use (exclusive).
+        cooldown: int64[B, N, O], first tick at which the pair may start a new use.
         outcomes: OUTCOME[B, N, R], ring of the last outcomes.
-        occupant: int16[B, Hp, Wp], a slot standing there, -1 none.
+        occupant: int16[B, Hp, Wp], a slot on the tile, -1 none.
         reserved: uint8[B, Hp, Wp], 1 on objects with a holder.
         tills: int64[B, P], mills.
         price: int64[B, D, K], mills by price key.
@@ -166,11 +166,11 @@ EVENT = record(
     ("object", "i8"),
     ("affordance", "i8"),
 )
-"""One row of the event buffer; agents are serials, the rest depends on the kind (``decode.py``)."""
+"""One row of the event buffer; agents are serials, other fields depend on the kind (``decode.py``)."""
 
 
 class Journal(NamedTuple):
-    """What a tick leaves behind for whoever wants to read it; cleared when the next tick opens.
+    """The records of one tick; cleared when the next tick opens.
 
     Attributes:
         rows: EVENT[B, capacity]; capacity 0 switches the journal off.
@@ -192,14 +192,14 @@ CURSOR = record(
     ("phase", "i8"),
     ("entity", "i8"),
     ("count", "i8"),
-    # The question: which stage of whose use of what; ``paid`` in mills.
+    # The request: which stage of which use; ``paid`` in mills.
     ("stage", "i8"),
     ("slot", "i8"),
     ("object", "i8"),
     ("affordance", "i8"),
     ("reason", "i8"),
     ("paid", "i8"),
-    # The answer: the last stage that the entity was asked at, and what came of it.
+    # The answer: the last stage at which the entity's hooks were called, and their answer.
     ("asked", "i8"),
     ("money", "i8"),
     ("need", "f8", (3,)),
@@ -207,17 +207,17 @@ CURSOR = record(
     ("inventory", "i8", (2,)),
     ("cancelled", "?"),
 )
-"""Where a tick stands while a hook is asked (``systems/hooks.py``)."""
+"""The position within a tick while a hook is called (``systems/hooks.py``)."""
 
 
 class Scratch(NamedTuple):
-    """Room for one town's work within a phase; carries nothing from tick to tick.
+    """Working memory for one town within a phase; keeps nothing from tick to tick.
 
     Attributes:
         order: int64[N].
         keys: uint64[N].
-        visited: int64[H * W + 1], holds the number of the last search at every tile where that was, and,
-            behind the tiles, that number itself.
+        visited: int64[H * W + 1]; each tile holds the number of the last search that visited it, and the
+            last element the number of the current search.
         frontier: int64[H * W].
         cursor: CURSOR[1].
     """

@@ -1,4 +1,4 @@
-"""Everything that stays constant during a run, as arrays that kernels read."""
+"""The constants of a run, as arrays that kernels read."""
 
 from typing import NamedTuple
 
@@ -47,7 +47,7 @@ PLACED_OBJECT = record(
     ("x", "i8"), ("y", "i8"), ("type", "i8"), ("place", "i8"), ("kind", "i8"), ("district", "i8"),
     ("needs", "u1", (2,)), ("capacity", "i8", (2,)),
 )  # fmt: skip
-"""One object where it stands; ``needs`` says which utilities it cannot do without."""
+"""One object and its position; ``needs`` are the utilities that it requires."""
 
 PLACE = record(("x", "f8"), ("y", "f8"), ("kind", "i8"), ("till", "?"))
 """One place; (x, y) is the centre of its bounding box, in tiles."""
@@ -66,15 +66,15 @@ AFFORDANCE = record(
     ("type", "i8"), ("duration", "i8"), ("alternatives", "i8"),
     ("first_condition", "i8"), ("conditions", "i8"), ("hooked", "u1", (4,)),
 )  # fmt: skip
-"""One affordance: what it does at completion, where its conditions lie, the stages at which it has hooks."""
+"""One affordance: its effects at completion, its range of conditions, the stages at which it has hooks."""
 
 CHARGE = record(("inventory", "i8", (2,)), ("stock", "i8", (2,)), ("priced", "?"))
-"""One way to pay for an affordance; priced quantities lie in ``Tables.charge_price``."""
+"""One way to pay for an affordance; priced quantities are in ``Tables.charge_price``."""
 
 CONDITION = record(
     ("left_value", "f8"), ("right_value", "f8"), ("left", "i8"), ("right", "i8"), ("op", "i8"),
 )  # fmt: skip
-"""One comparison; ``left`` and ``right`` are names, or -1 for the literal beside them."""
+"""One comparison; ``left`` and ``right`` are names, or -1 for the constant value."""
 
 PROFILE = record(
     ("extroversion", "f8"), ("forgiveness", "f8"), ("ambition", "f8"), ("weight", "f8"),
@@ -84,7 +84,7 @@ PROFILE = record(
 
 
 class Tables(NamedTuple):
-    """The town that its residents cannot change.
+    """The constants of a town.
 
     Attributes:
         params: PARAMS[1].
@@ -92,8 +92,8 @@ class Tables(NamedTuple):
         place_at: int32[H, W], -1 none.
         fields: uint8[F, H, W], steps to objects, places, home tiles; 255 unreachable.
         nearest: int32[T, H, W, 8], nearest objects of a type by path, -1 fill.
-        reach_start: int64[H * W + 1], where a tile's row of ``reach`` begins.
-        reach: int64[...], objects that a tile is in reach of.
+        reach_start: int64[H * W + 1], start of a tile's row in ``reach``.
+        reach: int64[...], objects whose reach includes a tile.
         target_block: float32[H, W, 18], the six object targets of the features, ready to copy.
         object_mark: uint8[Hp, Wp], 1 on objects, with the margin of the state's grids.
         objects_near: float32[H, W], share of the window's cells that hold an object.
@@ -107,9 +107,9 @@ class Tables(NamedTuple):
         charge_price: int64[A, L, I], quantities paid for, by price item.
         price_key: int64[kinds, I], price key of an item at a kind of place, -1 none.
         conditions: CONDITION[...].
-        use_start: int64[T + 1], where a type's row of ``uses`` begins.
+        use_start: int64[T + 1], start of a type's row in ``uses``.
         uses: int64[...], affordances that a type of object offers.
-        name_profile: int64[rounds, names], profile that a display name calls for, -1 none.
+        name_profile: int64[rounds, names], profile configured for a display name, -1 none.
         start_price: int64[D, K], mills.
         time_wave: float64[1440, 2], sine and cosine of the time of day.
     """

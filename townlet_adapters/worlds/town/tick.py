@@ -1,4 +1,4 @@
-"""The order of the rules: one tick of one town, then of all towns (DOMAIN section 1)."""
+"""One tick of one town, then of all towns: the order of the rules (DOMAIN section 1)."""
 
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from townlet_adapters.worlds.town.tables import Tables
 
 
 class Intents(NamedTuple):
-    """What every slot of every town wants, and the context its policy wants shown next time.
+    """The intents of every slot of every town, and the contexts of their policies.
 
     Attributes:
         action: int16[B, N].
@@ -49,7 +49,7 @@ class Intents(NamedTuple):
 
 @inlined
 def open_tick(s: TownState, j: Journal, wants: Intents, b: int, now: int) -> None:
-    """Phase 0: a new day resets its counters; per-tick buffers are cleared, contexts taken over."""
+    """Phase 0: a new day resets its counters; per-tick buffers are cleared, contexts are stored."""
     journal.clear(j, b)
     new_day = now > 0 and now % TICKS_PER_DAY == 0
     for k in range(s.towns[b].population):
@@ -96,8 +96,8 @@ def tick_towns(
     Phases 2, 8, 10 and 11 belong to rules that do not exist yet.
 
     Returns:
-        True when the tick is not finished: the cursor holds a question to a hook. Call again with the
-        answer in it and the same arguments.
+        True when the tick is not finished: the cursor holds a request to a hook. Call again with the answer
+        in the cursor and the same arguments.
     """
     c = w.cursor[0]
     for b in range(s.towns.shape[0]):
@@ -127,7 +127,7 @@ def tick_towns(
         employment.employ(t, s, j, b, now)  # 7
         if (now + 1) % TICKS_PER_DAY == 0:
             end_day(t, s, j, b, now)  # 9
-        close_tick(s, b)  # 13 before 12: an observation describes the instant that comes next
+        close_tick(s, b)  # 13 before 12: an observation describes the next instant
         observe(t, s, out, b, now + 1)  # 12
     return False
 
@@ -136,7 +136,7 @@ def tick_towns(
 def found_town(
     t: Tables, s: TownState, j: Journal, w: Scratch, out: TownArrays, b: int, seed: np.uint64
 ) -> None:
-    """Reset one town, whose state is all zero, and let its start population come into being."""
+    """Reset one town, whose state is all zero, and create its start population."""
     margin = t.params[0].margin
     journal.clear(j, b)
     s.towns[b].seed = seed
@@ -162,7 +162,7 @@ def found_town(
 
 @entry_kernel
 def observe_towns(t: Tables, s: TownState, out: TownArrays) -> None:
-    """Write the observation of every town as it stands, after a restore."""
+    """Write the current observation of every town, after a restore."""
     for b in range(s.towns.shape[0]):
         blank(out, b)
         observe(t, s, out, b, s.towns[b].tick)

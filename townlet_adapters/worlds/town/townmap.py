@@ -1,7 +1,7 @@
-"""From the text of a map to a district: the grid, its places, objects, homes and jobs, checked.
+"""Reads a map into a district: the grid, its places, objects, homes and jobs, checked.
 
-A map is drawn with symbols; its legend says what each stands for. Nothing is repaired: a map in which
-somebody could not reach what they need does not load.
+A map is drawn with symbols; its legend defines each symbol. Nothing is repaired: a map in which a resident
+could not reach something that it needs is refused.
 """
 
 import re
@@ -29,7 +29,7 @@ from townlet_core.naming import nearest
 NO_PLACE: Final = -1
 INHERIT: Final = "@"
 LONGEST_PATH: Final = 254
-"""Steps beyond which a tile counts as unreachable, as in the distance fields."""
+"""Number of steps beyond which a tile counts as unreachable, as in the distance fields."""
 LEAST_REACH: Final = 2
 
 Spot: TypeAlias = tuple[int, int]
@@ -60,18 +60,18 @@ class MapObject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class District:
-    """A map that has been read and found sound.
+    """A map that has been read and checked.
 
     Attributes:
         id: name of the map.
-        agents: how many residents it is made for.
+        agents: number of residents that it is designed for.
         tiles: uint8[H, W], codes in the order of ``TILES``; read-only.
         place_at: int32[H, W], index into ``places``, -1 none; read-only.
         places: (id, kind), in file order.
         objects: row by row.
         homes: home tiles (x, y), row by row.
         entry: tile (x, y) at which newcomers arrive.
-        room: number of tiles that residents can reach and stand on.
+        room: number of free tiles that residents can reach.
         jobs: job id -> job, in file order.
     """
 
@@ -92,7 +92,7 @@ def read_district(text: MapText, document: Document) -> District:
 
     Args:
         text: the map.
-        document: where it was written, for messages.
+        document: the document that holds it, for messages.
 
     Raises:
         ConfigError: when the map breaks a rule of DOMAIN section 4; with file, line and key.
@@ -101,14 +101,14 @@ def read_district(text: MapText, document: Document) -> District:
 
 
 def walk_distances(passable: npt.NDArray[np.bool_], start: Spot) -> npt.NDArray[np.int32]:
-    """Count the steps from a tile to every other.
+    """Return the number of steps from a tile to every other.
 
     Args:
         passable: bool[H, W].
         start: (x, y).
 
     Returns:
-        int32[H, W] steps by 4-neighbours over passable tiles, -1 where there is no way.
+        int32[H, W] steps by 4-neighbours over passable tiles, -1 where unreachable.
     """
     height, width = passable.shape
     # Plain lists: indexing a numpy array tile by tile is several times slower.
@@ -127,13 +127,13 @@ def walk_distances(passable: npt.NDArray[np.bool_], start: Spot) -> npt.NDArray[
 
 
 class _Reader:
-    """Reads one map; every step collects its problems and stops when there are any."""
+    """Reads one map; every step collects its problems and stops if there are any."""
 
     def __init__(self, text: MapText, document: Document) -> None:
         self._text = text
         self._document = document
         self._height = len(text.rows)
-        # The width most rows agree on, so that one odd row is the one named.
+        # The width of most rows, so that the message names the one odd row.
         self._width = Counter(map(len, text.rows)).most_common(1)[0][0]
         self._place_ids = tuple(text.kinds)
 
@@ -203,10 +203,10 @@ class _Reader:
                 found = f"the place '{entry.place}' has no kind"
                 yield self._problem(path, found, f'{nearest(entry.place, self._place_ids)}, or "@"')
             if entry.object is not None and entry.place is None:
-                allowed = 'give it a place, or "@" for that of the tiles around it'
-                yield self._problem(("legend", symbol), f"the {entry.object} stands in no place", allowed)
+                allowed = 'give it a place, or "@" for the place of the tiles around it'
+                yield self._problem(("legend", symbol), f"the {entry.object} has no place", allowed)
             if entry.object is not None and entry.mark is not None:
-                allowed = "nobody can stand on an object: drop `mark` or `object`"
+                allowed = "an object's tile is not free: remove `mark` or `object`"
                 yield self._problem(("legend", symbol, "mark"), f"a mark on the {entry.object}", allowed)
 
     def _problems_of_rows(self) -> Iterator[Problem]:
@@ -226,11 +226,11 @@ class _Reader:
         for x in range(self._width, len(row)):
             entry = self._text.legend.get(row[x])
             if entry is not None and entry.object is not None:
-                return f"the {entry.object} at ({x}, {y}) lies outside the map, which is {self._width} wide"
+                return f"the {entry.object} at ({x}, {y}) is outside the map, which is {self._width} wide"
         return f"a row of {len(row)} symbols"
 
     def _place_at(self) -> npt.NDArray[np.int32]:
-        """Give every tile its place; "@" takes that of its neighbours, in repeated passes row by row."""
+        """Assign every tile its place; "@" takes that of its neighbours, in repeated passes row by row."""
         place_at = np.full((self._height, self._width), NO_PLACE, dtype=np.int32)
         waiting: list[Spot] = []
         for x, y, entry in self._cells():
@@ -244,8 +244,8 @@ class _Reader:
                 self._stop_on(
                     self._problem(
                         ("rows", y),
-                        f"the tile at ({x}, {y}) has no place around it to take",
-                        'allowed for "@": a tile beside one of a place',
+                        f"the tile at ({x}, {y}) has no neighbour with a place",
+                        'allowed for "@": a tile next to a tile with a place',
                     )
                     for x, y in still
                 )
@@ -260,8 +260,8 @@ class _Reader:
         } - {NO_PLACE}
         if len(around) > 1:
             names = " and ".join(self._place_ids[place] for place in sorted(around))
-            found = f"the tile at ({x}, {y}) lies between {names}"
-            allowed = 'allowed for "@": one place around it; give it a symbol that names its place'
+            found = f"the tile at ({x}, {y}) is between {names}"
+            allowed = 'allowed for "@": neighbours of one place; use a symbol with a place'
             self._stop_on([self._problem(("rows", y), found, allowed)])
         if around:
             place_at[y, x] = around.pop()
@@ -287,14 +287,14 @@ class _Reader:
         entries = self._marked("entry")
         if not entries:
             raise ConfigError(
-                self._problem(("rows",), "no entry", "required: one tile whose legend says `mark: entry`")
+                self._problem(("rows",), "no entry", "required: one tile with `mark: entry` in its legend")
             )
         x, y = entries[-1]
         if len(entries) > 1:
             found = f"{len(entries)} entries, the last at ({x}, {y})"
             raise ConfigError(self._problem(("rows", y), found, "allowed: one tile marked `entry`"))
         if not passable[y, x]:
-            found = f"nobody can stand on the entry at ({x}, {y})"
+            found = f"the entry at ({x}, {y}) is not passable"
             raise ConfigError(self._problem(("rows", y), found, "allowed: floor, road or door"))
         return x, y
 
@@ -306,15 +306,13 @@ class _Reader:
         steps: npt.NDArray[np.int32],
     ) -> Iterator[Problem]:
         if not homes:
-            yield self._problem(("rows",), "no home tile", "required: tiles whose legend says `mark: home`")
+            yield self._problem(("rows",), "no home tile", "required: tiles with `mark: home` in the legend")
         for x, y in homes:
             where = f"the home tile at ({x}, {y})"
             if not passable[y, x]:
-                yield self._problem(
-                    ("rows", y), f"nobody can stand on {where}", "allowed: floor, road or door"
-                )
+                yield self._problem(("rows", y), f"{where} is not passable", "allowed: floor, road or door")
             elif place_at[y, x] == NO_PLACE:
-                yield self._problem(("rows", y), f"{where} belongs to no place", "give its symbol a place")
+                yield self._problem(("rows", y), f"{where} has no place", "give its symbol a place")
             elif not _is_near(steps, x, y):
                 yield self._problem(("rows", y), f"{where} {_CUT_OFF}", _WAY_IN)
 
@@ -325,7 +323,7 @@ class _Reader:
             where = f"the {item.type} at ({item.x}, {item.y})"
             if len(item.reach) < LEAST_REACH:
                 found = f"{where} can be used from {len(item.reach)} tiles"
-                allowed = f"required: {LEAST_REACH} tiles of its place beside it on which one can stand"
+                allowed = f"required: {LEAST_REACH} free tiles of its place next to it"
                 yield self._problem(("rows", item.y), found, allowed)
             elif not any(_is_near(steps, x, y) for x, y in item.reach):
                 yield self._problem(("rows", item.y), f"{where} {_CUT_OFF}", _WAY_IN)
@@ -338,13 +336,13 @@ class _Reader:
         for index, place in enumerate(self._place_ids):
             word = "workplace" if place in workplaces else "place"
             if _OBJECT_ID.fullmatch(place):
-                allowed = "another name: `<type>_<n>` names objects"
+                allowed = "use another name: `<type>_<n>` is reserved for objects"
                 yield self._problem(
-                    ("kinds", place), f"the {word} '{place}' is called like an object", allowed
+                    ("kinds", place), f"the {word} '{place}' has the name of an object", allowed
                 )
             if not (place_at == index).any():
                 yield self._problem(
-                    ("kinds", place), f"the {word} '{place}' has no tiles", "draw it or drop it"
+                    ("kinds", place), f"the {word} '{place}' has no tiles", "draw it or remove it"
                 )
             elif not near[place_at == index].any():
                 yield self._problem(("kinds", place), f"the {word} '{place}' {_CUT_OFF}", _WAY_IN)
@@ -357,7 +355,7 @@ class _Reader:
 
 
 _CUT_OFF: Final = "cannot be reached from the entry"
-_WAY_IN: Final = f"required: a way of at most {LONGEST_PATH} steps"
+_WAY_IN: Final = f"required: a path of at most {LONGEST_PATH} steps"
 
 
 def _is_near(steps: npt.NDArray[np.int32], x: int, y: int) -> bool:

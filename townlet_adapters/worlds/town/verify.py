@@ -1,7 +1,7 @@
-"""Whether a saved state is one that this town can be in.
+"""Checks that a saved state is possible in a town.
 
-Kernels take its numbers as indices without looking, and trust what is written in two places to agree; so a
-state that comes from outside is checked whole before it replaces anything.
+Kernels use its numbers as indices without checks and assume that redundant values agree. So a state from
+outside is checked completely before it replaces the current one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,17 +20,17 @@ _NO_LIMIT: Final = np.iinfo(np.int64).max
 _RESET_EVENTS: Final = (codes.EV_ARRIVE, codes.EV_HIRED)
 
 Finding = tuple[str, bool]
-"""What was checked, and whether it holds."""
+"""The checked property, and whether it holds."""
 
 
 def verify_state(model: TownModel, saved: TownState, pending: Records, tick: int) -> None:
-    """Check a batch of one and the untold events of its reset.
+    """Check a batch of one and the pending events of its reset.
 
     Args:
-        model: the town that it is to become the state of.
+        model: the town that the state is for.
         saved: arrays of the right types and shapes.
         pending: EVENT[rows].
-        tick: number of finished ticks, as the snapshot says.
+        tick: number of finished ticks in the snapshot.
 
     Raises:
         SnapshotError: when a number is out of range or two numbers contradict each other.
@@ -45,13 +45,11 @@ def verify_state(model: TownModel, saved: TownState, pending: Records, tick: int
     ):
         for what, holds in checks:
             if not holds:
-                raise SnapshotError(
-                    "snapshot_corrupt", f"the town's state is damaged: {what} cannot be as it is"
-                )
+                raise SnapshotError("snapshot_corrupt", f"the town's state is damaged: {what} is invalid")
 
 
 def _within(values: npt.NDArray[np.generic], low: float, high: float) -> bool:
-    """Tell whether all values lie in [low, high]; NaN does not."""
+    """Return whether all values are in [low, high]; NaN is not."""
     plain = values.astype(np.float64)
     return bool(((plain >= low) & (plain <= high)).all())
 
@@ -62,7 +60,7 @@ def _living(saved: TownState) -> Records:
 
 
 def _resident_limits(model: TownModel, saved: TownState) -> Mapping[str, tuple[int, int]]:
-    """Give the lowest and highest value of every field that is or bounds an index."""
+    """Return the lowest and highest value of every field that is or bounds an index."""
     t = model.tables
     height, width = t.passable.shape
     slots = saved.residents.shape[1]
@@ -203,7 +201,7 @@ def _books(model: TownModel, saved: TownState, tick: int) -> Iterator[Finding]:
 
 
 def _pending(model: TownModel, saved: TownState, pending: Records) -> Iterator[Finding]:
-    """Only a reset leaves events behind: who came into being, who was hired."""
+    """Check the events of a reset: arrivals and hirings."""
     t = model.tables
     yield "pending", len(pending) == 0 or int(saved.towns["tick"][0]) == 0
     yield "pending.kind", bool(np.isin(pending["kind"], _RESET_EVENTS).all())

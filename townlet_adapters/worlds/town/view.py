@@ -1,4 +1,4 @@
-"""The columns that a scripted policy plans on: one copy a tick, for the one town that has such a policy."""
+"""The columns that a scripted policy plans on: one copy per tick, for one town."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from townlet_core.dto.observation import TownAtlas, TownView
 
 
 class ViewColumns(NamedTuple):
-    """Writable columns behind a ``TownView``; the fields are those of the DTO, but for atlas and cooldown."""
+    """Writable columns behind a ``TownView``; the fields are those of the DTO, except atlas and cooldown."""
 
     xy: npt.NDArray[np.int32]
     needs: npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ class ViewColumns(NamedTuple):
 
 
 def allocate_view(tables: Tables, slots: int) -> ViewColumns:
-    """Make the columns for a town of ``slots`` residents."""
+    """Allocate the columns for a town of ``slots`` residents."""
     n, o = slots, tables.objects.shape[0]
     height, width = tables.passable.shape
     items = tables.charge_price.shape[2]
@@ -78,7 +78,7 @@ def allocate_view(tables: Tables, slots: int) -> ViewColumns:
 def view_of(atlas: TownAtlas, columns: ViewColumns, cooldown: npt.NDArray[np.int64]) -> TownView:
     """Wrap the columns, read-only, once for the life of the buffers.
 
-    ``cooldown`` (int64[N, O]) is the state's own array: it is large in a large town, and laid out already.
+    ``cooldown`` (int64[N, O]) is the state's own array: it is large in a large town, and already laid out.
     """
     wrapped = {name: memoryview(column).toreadonly() for name, column in columns._asdict().items()}
     return TownView(atlas=atlas, cooldown=memoryview(cooldown).toreadonly(), **wrapped)

@@ -1,4 +1,4 @@
-"""What can be named in maps, manifests, configs and commands; in the order of numbers in the state."""
+"""The names in maps, manifests, configs and commands; in the order of their numbers in the state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from townlet_core.dto.command import Argument, CommandSpec
 Tile: TypeAlias = Literal["floor", "road", "door", "wall", "water"]
 TILES: Final[tuple[Tile, ...]] = ("floor", "road", "door", "wall", "water")
 FIRST_IMPASSABLE_TILE: Final = 3
-"""Codes below this one can be walked on."""
+"""Tiles with a code below this one are passable."""
 
 PlaceKind: TypeAlias = Literal["home", "park", "grocer", "cafe", "office", "gym"]
 PLACE_KINDS: Final[tuple[PlaceKind, ...]] = ("home", "park", "grocer", "cafe", "office", "gym")
@@ -30,9 +30,9 @@ class ObjectType:
     """A type of object.
 
     Attributes:
-        name: as maps and manifests write it.
-        stock: item -> number that the object starts with and is filled up to.
-        utilities: what must be on for it to work.
+        name: its name in maps and manifests.
+        stock: item -> number at the start and after a refill.
+        utilities: utilities that it needs to work.
     """
 
     name: ObjectTypeName
@@ -81,7 +81,7 @@ COMMANDS: Final = (
     CommandSpec(
         "teleport",
         "admin",
-        "Stands a resident on a free tile; its claim ends, and its policy plans anew.",
+        "Moves a resident to a free tile; its claim ends, and its policy plans anew.",
         (Argument("agent_id", "text"), Argument("position", "xy")),
     ),
     CommandSpec(
@@ -91,4 +91,4 @@ COMMANDS: Final = (
         (Argument("agent_id", "text"), Argument("needs", "reals")),
     ),
 )
-"""In the order of the table of commands in ``docs/domain.md``."""
+"""The commands, in the order of the table in ``docs/domain.md``."""

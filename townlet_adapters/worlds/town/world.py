@@ -24,18 +24,18 @@ from townlet_core.ports.hooks import AffordanceHooks
 
 
 class TownWorld:
-    """One town (``WorldPort``). Its observations' buffers are overwritten by the next step.
+    """One town (``WorldPort``). The next step overwrites the buffers of its observations.
 
     Attributes:
-        engine: the batch of one; tests reach into a town through it.
+        engine: the batch of one; tests access the town through it.
     """
 
     def __init__(self, model: TownModel, hooks: AffordanceHooks | None = None) -> None:
-        """Allocate a town; ``reset`` or ``restore`` brings it to life.
+        """Allocate a town; ``reset`` or ``restore`` starts it.
 
         Args:
-            model: which town.
-            hooks: what the model was built with, where its manifest names hooks.
+            model: the model of the town.
+            hooks: the hooks that the model was built with, if its manifest names hooks.
         """
         self.engine = TownBatch(model, 1, journal=True, hooks=hooks)
         self._model = model
@@ -61,18 +61,18 @@ class TownWorld:
 
     @property
     def spec(self) -> WorldSpec:
-        """What this town promises."""
+        """The properties of this town."""
         return self._model.spec
 
     def reset(self, seed: int) -> ObservationBatch:
-        """Found the town anew from a seed in [0, 2**64)."""
+        """Start the town anew from a seed in [0, 2**64)."""
         self.engine.reset(seed)
         return self._awake(pending=True)
 
     def step(self, actions: ActionBatch, commands: Sequence[Command] = ()) -> StepOutcome:
         """Execute one tick."""
         if not self.engine.founded:
-            raise WorldError("the town was not founded: call reset or restore first", tick=self._tick)
+            raise WorldError("the town was not started: call reset or restore first", tick=self._tick)
         engine = self.engine
         engine.require_rest()
         wants = engine.intents
@@ -107,17 +107,17 @@ class TownWorld:
         )
 
     def frame(self) -> TownFrame:
-        """Picture the town at the end of the last executed tick."""
+        """Return the frame of the town at the end of the last executed tick."""
         self.engine.require_rest()
         if self._tick == 0:
-            raise WorldError("no tick has been executed yet: there is nothing to picture", tick=0)
+            raise WorldError("no tick has been executed yet, so there is no frame", tick=0)
         return self._decoder.frame(self.engine.state, 0)
 
     def snapshot(self) -> Snapshot:
         """Save the town between two ticks."""
         self.engine.require_rest()
         if not self.engine.founded:
-            raise WorldError("the town was not founded: there is nothing to save", tick=self._tick)
+            raise WorldError("the town was not started, so there is nothing to save", tick=self._tick)
         return save_town(
             self._model,
             self.engine.state,
@@ -135,10 +135,10 @@ class TownWorld:
         return self._awake(pending=pending)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is held."""
 
     def _take(self, commands: Sequence[Command]) -> tuple[Order, ...]:
-        """Order what commands want done in the coming tick."""
+        """Translate commands to interventions for the next tick."""
         orders = tuple(order_of(command, self._agent_ids, self._tick) for command in commands)
         self.engine.intervene(*(each for order in orders for each in order.interventions))
         return orders

@@ -1,4 +1,4 @@
-"""What may be demanded of an array that crosses a port."""
+"""The rules for arrays that cross a port."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +21,7 @@ class ArrayRule:
     """Shape and type of one array.
 
     Attributes:
-        dtype: name of the element type, as numpy spells it.
+        dtype: numpy's name of the element type.
         shape: expected shape.
     """
 
@@ -29,28 +29,24 @@ class ArrayRule:
     shape: tuple[int, ...]
 
     def check(self, name: str, value: object) -> memoryview:
-        """Give the array when it obeys.
+        """Return the array when it obeys the rule.
 
         Raises:
-            ContractError: when it does not; the message says what its author probably forgot.
+            ContractError: when it does not; the message names the probable cause.
         """
         if not isinstance(value, memoryview):
-            raise ContractError(
-                f"{name} is a {type(value).__name__}; hand out memoryview(array).toreadonly()"
-            )
+            raise ContractError(f"{name} is a {type(value).__name__}; return memoryview(array).toreadonly()")
         formats, size = _FORMATS[self.dtype]
         if value.format not in formats or value.itemsize != size:
             raise ContractError(
-                f"{name} has format '{value.format}' ({value.itemsize} bytes), not {self.dtype}"
+                f"{name} has format '{value.format}' ({value.itemsize} bytes); it must be {self.dtype}"
             )
         if value.shape != self.shape:
-            raise ContractError(
-                f"{name} has shape {value.shape}, not {self.shape}; one row stands for one slot"
-            )
+            raise ContractError(f"{name} has shape {value.shape}; it must be {self.shape}, one row per slot")
         if not value.readonly:
-            raise ContractError(f"{name} can be written to; add .toreadonly()")
+            raise ContractError(f"{name} is writable; add .toreadonly()")
         if not value.c_contiguous:
-            raise ContractError(f"{name} is not C-contiguous; copy it into an array of its own")
+            raise ContractError(f"{name} is not C-contiguous; copy it into a separate array")
         return value
 
 

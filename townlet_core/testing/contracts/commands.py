@@ -27,9 +27,9 @@ _DAY = 1440
 def command_contexts(
     spec: CommandSpec, args: Mapping[str, JsonValue], count: int = 20
 ) -> tuple[CommandContext, ...]:
-    """Make up requests with these arguments at many times, always the same ones.
+    """Return made-up requests with these arguments at many times, always the same ones.
 
-    Residents are ``a00000`` to ``a00004``; ``dataclasses.replace`` changes what matters.
+    Residents are ``a00000`` to ``a00004``; use ``dataclasses.replace`` to change fields.
 
     Raises:
         ValueError: when the arguments do not fit the spec.
@@ -46,14 +46,14 @@ def check_commands(
 ) -> None:
     """Check that commands keep their contract: pure, within limits and budget.
 
-    Each is asked about its contexts: by a second set of commands, again by the same one, and in the opposite
-    order. All must answer alike.
+    Each is called with its contexts by a second set of commands, again by the same one, and in the opposite
+    order. All answers must be equal.
 
     Args:
-        make_commands: offers the commands, as ``townlet_commands`` does.
-        contexts: what to ask about; ``command_contexts`` makes some up.
-        obeyed: what the world obeys: ``WorldSpec.commands``.
-        budget_seconds: what one call may take; of a context's calls the fastest counts.
+        make_commands: returns the commands, as ``townlet_commands`` does.
+        contexts: the contexts to call the commands with; ``command_contexts`` makes some up.
+        obeyed: the commands that the world accepts: ``WorldSpec.commands``.
+        budget_seconds: duration that one call may take; the fastest of a context's calls counts.
 
     Raises:
         ContractError: when they do not.
@@ -61,12 +61,12 @@ def check_commands(
     asked, specs = tuple(contexts), {spec.name: spec for spec in obeyed}
     first, other = _Trial(make_commands(), specs), _Trial(make_commands(), specs)
     unasked = first.names - {context.command for context in asked}
-    require(not unasked, f"nothing is asked of {', '.join(sorted(unasked))}: give at least one context")
+    require(not unasked, f"no context for {', '.join(sorted(unasked))}: give at least one for each command")
     expected = [first.answer(context) for context in asked]
-    _compare(asked, expected, [other.answer(context) for context in asked], "a second set built alike")
-    _compare(asked, expected, [first.answer(context) for context in asked], "the same set asked again")
+    _compare(asked, expected, [other.answer(context) for context in asked], "a second equal set")
+    _compare(asked, expected, [first.answer(context) for context in asked], "the same set called again")
     backwards = [first.answer(context) for context in reversed(asked)]
-    _compare(asked, expected, backwards[::-1], "the same set asked in another order")
+    _compare(asked, expected, backwards[::-1], "the same set called in another order")
     for context in asked:
         fastest = min(first.seconds[id(context)], other.seconds[id(context)])
         took, most = fastest * 1000, budget_seconds * 1000
@@ -74,19 +74,19 @@ def check_commands(
 
 
 class _Trial:
-    """One set of commands under watch."""
+    """One set of commands, called under observation."""
 
     def __init__(self, offered: Sequence[OfferedCommand], obeyed: Mapping[str, CommandSpec]) -> None:
-        # Never over its budget here: calls are timed, and the fastest counts.
+        # An infinite budget: calls are timed here, and the fastest counts.
         self._handlers = CommandHandlers(offered, budget_seconds=float("inf"))
         self._obeyed = obeyed
         self.names = frozenset(self._handlers.specs)
         self.seconds: dict[int, float] = {}
 
     def answer(self, context: CommandContext) -> CommandDone | CommandRefused:
-        """Ask about a context and refuse what a run would drop."""
-        require(context.command in self.names, f"{_where(context)}: no such command is offered")
-        before = _spelt(context)
+        """Call a command with a context and refuse an answer that a run would discard."""
+        require(context.command in self.names, f"{_where(context)}: this command is not offered")
+        before = _encoded(context)
         started = time.perf_counter()
         answer = self._handlers.ask(context, self._obeyed)
         took = time.perf_counter() - started
@@ -94,11 +94,11 @@ class _Trial:
         for rejected in self._handlers.take_rejections():
             raise ContractError(f"{_where(context)}: {rejected.problem}")
         require(
-            _spelt(context) == before,
-            f"{_where(context)}: the command changed its context; a context is only to be read",
+            _encoded(context) == before,
+            f"{_where(context)}: the command changed its context; a context is read-only",
         )
         if answer is None:
-            raise ContractError(f"{_where(context)}: the command gave no answer")
+            raise ContractError(f"{_where(context)}: the command returned no answer")
         return answer
 
 
@@ -108,12 +108,12 @@ def _compare(
     for context, left, right in zip(asked, expected, found, strict=True):
         require(
             left == right,
-            f"{_where(context)}: answered {left}, and {other} {right}; a command is a pure function of its "
-            "context, and draws its chances from it",
+            f"{_where(context)}: the answer was {left}, but {other} returned {right}; a command is a pure "
+            "function of its context, and its random draws come from the context",
         )
 
 
-def _spelt(context: CommandContext) -> bytes:
+def _encoded(context: CommandContext) -> bytes:
     return canonical_json(record_to_json(context))
 
 

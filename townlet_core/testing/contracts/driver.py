@@ -1,4 +1,4 @@
-"""Plays a world with actions that are a pure function of the seed, for the contract checks."""
+"""Random actions for the contract checks, as a pure function of the seed."""
 
 from array import array
 
@@ -9,7 +9,7 @@ from townlet_core.testing.fakes import readonly
 
 
 def random_actions(observation: ObservationBatch, actions: int, seed: int) -> ActionBatch:
-    """Draw one unmasked action for every slot."""
+    """Return one random unmasked action for every slot."""
     chosen = array("h")
     for slot in range(len(observation.agent_ids)):
         allowed = [action for action in range(actions) if observation.mask[slot, action]] or [0]
@@ -20,7 +20,7 @@ def random_actions(observation: ObservationBatch, actions: int, seed: int) -> Ac
 
 
 def same_action(action: int, slots: int) -> ActionBatch:
-    """Let everybody try one action, allowed or not."""
+    """Return the same action for every slot, masked or not."""
     return ActionBatch(
         readonly(array("h", [action] * slots), slots), readonly(array("i", [-1] * slots), slots)
     )

@@ -24,11 +24,11 @@ _REASONS: Final = ("left", "utility_lost", "interrupted", "insufficient_funds", 
 
 
 def hook_of(name: str, plugin: object) -> AffordanceHook:
-    """Collect what a plugin's module answers at, as the door does.
+    """Collect the hook functions of a plugin's module, as the catalogue does.
 
     Args:
         name: the entry point's name.
-        plugin: the module, or whatever has functions called ``townlet_affordance_<stage>``.
+        plugin: the module, or another object with functions called ``townlet_affordance_<stage>``.
     """
     names = {stage: f"townlet_affordance_{stage}" for stage in STAGES}
     found = {
@@ -40,7 +40,7 @@ def hook_of(name: str, plugin: object) -> AffordanceHook:
 
 
 def hook_contexts(count: int = 60) -> tuple[HookContext, ...]:
-    """Make up uses of many kinds, always the same ones; ``dataclasses.replace`` changes what matters."""
+    """Return made-up uses of many kinds, always the same ones; change fields with ``dataclasses.replace``."""
     return tuple(map(_context, range(count)))
 
 
@@ -52,37 +52,37 @@ def check_hooks(
 ) -> None:
     """Check that a hook keeps its contract: pure, within limits and budget.
 
-    Every stage of it is asked about every context: by a second hook, again by the same one, and in the
-    opposite order. All must answer alike.
+    Every stage of it is called with every context: by a second hook, again by the same one, and in the
+    opposite order. All answers must be equal.
 
     Args:
-        make_hook: builds a fresh hook; every one must be alike.
-        contexts: what to ask about; by default what ``hook_contexts`` makes up.
-        budget_seconds: what one call may take; of a context's calls the fastest counts.
+        make_hook: builds a fresh hook; all of them must be equal.
+        contexts: the contexts to call the hook with; by default those of ``hook_contexts``.
+        budget_seconds: duration that one call may take; the fastest of a context's calls counts.
 
     Raises:
         ContractError: when it does not.
     """
     hook = make_hook()
-    require(hook.name, "the hook has no name; give it that of its entry point")
-    require(hook.stages, f"'{hook.name}' answers at no stage")
+    require(hook.name, "the hook has no name; set it to the name of its entry point")
+    require(hook.stages, f"'{hook.name}' handles no stage")
     for stage in hook.stages:
-        require(stage in STAGES, f"'{hook.name}' answers at '{stage}'; stages are {', '.join(STAGES)}")
+        require(stage in STAGES, f"'{hook.name}' handles '{stage}'; known stages: {', '.join(STAGES)}")
     every = tuple(hook_contexts() if contexts is None else contexts)
-    require(every, "there is nothing to ask about: give at least one context")
-    # Half of the uses are asked stage by stage in one order, half in the other: what one stage remembers for
-    # another shows when all are asked again.
+    require(every, "there are no contexts: give at least one")
+    # Half of the uses are called stage by stage in one order, half in the other: state that one stage keeps
+    # for another shows when all are called again.
     stages, half = tuple(hook.stages), len(every) // 2
     asked = [_at(stage, each) for stage in stages for each in every[:half]]
     asked += [_at(stage, each) for stage in reversed(stages) for each in every[half:]]
     first, other = ({stage: _Trial(each, stage) for stage in stages} for each in (hook, make_hook()))
     expected = [first[each.stage].answer(each) for each in asked]
     again = [other[each.stage].answer(each) for each in asked]
-    _compare(asked, expected, again, "a second hook built alike")
+    _compare(asked, expected, again, "a second equal hook")
     again = [first[each.stage].answer(each) for each in asked]
-    _compare(asked, expected, again, "the same hook asked again")
+    _compare(asked, expected, again, "the same hook called again")
     backwards = [first[each.stage].answer(each) for each in reversed(asked)]
-    _compare(asked, expected, backwards[::-1], "the same hook asked in another order")
+    _compare(asked, expected, backwards[::-1], "the same hook called in another order")
     for context in asked:
         fastest = min(trials[context.stage].seconds(context) for trials in (first, other))
         require(
@@ -92,14 +92,14 @@ def check_hooks(
 
 
 class _Trial:
-    """One hook under watch."""
+    """One hook, called under observation."""
 
     def __init__(self, hook: AffordanceHook, stage: HookStage) -> None:
         self._hook, self._stage = hook, stage
         self._seconds: dict[int, float] = {}
 
     def answer(self, context: HookContext) -> Cancel | Mapping[str, float] | None:
-        """Ask about a context and refuse what a run would drop."""
+        """Call the hook with a context and refuse an answer that a run would discard."""
         seen: list[HookContext] = []
         function = self._hook.stages[self._stage]
 
@@ -107,7 +107,7 @@ class _Trial:
             seen.append(shown)
             return function(shown)
 
-        # Never over its budget here: its own calls are timed, and the fastest counts.
+        # An infinite budget: calls are timed here, and the fastest counts.
         runner = HookRunner(
             (replace(self._hook, stages={self._stage: watched}),), budget_seconds=float("inf")
         )
@@ -120,12 +120,12 @@ class _Trial:
             raise ContractError(f"{_where(context)}: {rejected.problem}")
         require(
             seen == [context.addressed_to(self._hook.name)],
-            f"{_where(context)}: the hook changed its context; a context is only to be read",
+            f"{_where(context)}: the hook changed its context; a context is read-only",
         )
         return answer
 
     def seconds(self, context: HookContext) -> float:
-        """Tell the fastest of a context's calls."""
+        """Return the duration of the fastest of a context's calls."""
         return self._seconds[id(context)]
 
 
@@ -146,8 +146,8 @@ def _compare(
     for context, left, right in zip(asked, expected, found, strict=True):
         require(
             left == right,
-            f"{_where(context)}: answered {left}, and {other} {right}; a hook is a pure function of its "
-            "context, and draws its chances from it",
+            f"{_where(context)}: the answer was {left}, but {other} returned {right}; a hook is a pure "
+            "function of its context, and its random draws come from the context",
         )
 
 
@@ -156,7 +156,7 @@ def _where(context: HookContext) -> str:
 
 
 def _at(stage: HookStage, context: HookContext) -> HookContext:
-    """Let a context be of a stage."""
+    """Return a context for a stage."""
     reason = (context.reason or _REASONS[context.serial % len(_REASONS)]) if stage == "failed" else None
     return replace(context, stage=stage, reason=reason)
 

@@ -25,9 +25,9 @@ def check_policy(
     """Check that a policy keeps the contract of ``PolicyPort``.
 
     Args:
-        make_policy: builds a fresh policy; every one must be alike.
-        make_world: builds a fresh world for it to act in.
-        ticks: length of the runs compared, at least 2.
+        make_policy: builds a fresh policy; all of them must be equal.
+        make_world: builds a fresh world for the policy.
+        ticks: length of the compared runs, at least 2.
         seed: their seed.
 
     Raises:
@@ -35,13 +35,13 @@ def check_policy(
     """
     policy = make_policy()
     identity = policy.identity
-    require(identity.name, "identity.name is empty; name the provider")
+    require(identity.name, "identity.name is empty; set it to the provider's name")
     first = _play(policy, make_world(), seed, ticks)
     _compare(first, _play(make_policy(), make_world(), seed, ticks), "a second policy with the same seed")
     again = _play(policy, make_world(), seed, ticks)
     _compare(first, again, "the same policy after another begin(); it must forget every earlier run")
     _check_resuming(make_policy, make_world, first, seed)
-    require(make_policy().identity == identity, "identity differs between two policies that were built alike")
+    require(make_policy().identity == identity, "identity differs between two equal policies")
     policy.end()
     policy.end()
 
@@ -70,10 +70,10 @@ def _check_decision(decision: Decision, observation: ObservationBatch, spec: Wor
         if not lives:
             continue
         known = 0 <= action < len(spec.action_names)
-        require(known, f"slot {slot} got action {action}; there are {len(spec.action_names)}")
+        require(known, f"slot {slot} got action {action}; the world has {len(spec.action_names)} actions")
         require(
             observation.mask[slot, action],
-            f"slot {slot} got '{spec.action_names[action]}' at tick {observation.tick}, masked there",
+            f"slot {slot} got '{spec.action_names[action]}' at tick {observation.tick}, which is masked",
         )
     if actions.context is None:
         return
@@ -90,7 +90,7 @@ def _check_decision(decision: Decision, observation: ObservationBatch, spec: Wor
 def _check_resuming(
     make_policy: Callable[[], PolicyPort], make_world: Callable[[], WorldPort], first: list[bytes], seed: int
 ) -> None:
-    """Take a new policy over in the middle; what it needs is in its state or in the observation."""
+    """Replace the policy by a new one halfway; the new one needs only the state and the observation."""
     half = len(first) // 2
     policy, world = make_policy(), make_world()
     observation = world.reset(seed)
@@ -103,13 +103,13 @@ def _check_resuming(
         try:
             state = json.loads(canonical_json(policy.export_state()))
         except (TypeError, ValueError) as error:
-            raise ContractError(f"export_state() cannot be spelt as JSON: {error}") from error
+            raise ContractError(f"export_state() cannot be written as JSON: {error}") from error
         heir.import_state(state)
     resumed = _continue(heir, world, observation, len(first) - half)
     _compare(
         first[half:],
         resumed,
-        "a policy that took over in the middle; what it remembers belongs in SupportsState or in the "
+        "a policy that took over halfway; state between ticks belongs in SupportsState or in the "
         "PolicyContext",
     )
 

@@ -33,10 +33,10 @@ _SEEN: Final = AgentsSeen(
 
 
 @dataclass(frozen=True, slots=True)
-class _Unspeakable(Event):
-    """An event that JSON cannot carry."""
+class _NotJson(Event):
+    """An event with a value that is not JSON."""
 
-    kind: ClassVar[str] = "contract.unspeakable"
+    kind: ClassVar[str] = "contract.not_json"
     value: float = float("nan")
 
 
@@ -47,8 +47,8 @@ def check_sink(
 
     Args:
         make_sink: builds a fresh sink whose destination can be reached.
-        ticks: number of ticks told.
-        observations: whether the sink is to carry what the agents see, too, which a config has to ask for.
+        ticks: number of ticks to emit.
+        observations: whether the sink also carries observations, which a config must enable.
 
     Raises:
         ContractError: when it does not.
@@ -62,37 +62,38 @@ def check_sink(
         offered += 1
         _require_law(sink.status(), offered, f"after {offered} messages")
     for _ in range(2):
-        result = _emit(sink, Fact(ticks * 2, ticks, _Unspeakable()))
+        result = _emit(sink, Fact(ticks * 2, ticks, _NotJson()))
         offered += 1
         require(
             result.status == "rejected" and result.reason,
-            f"emit answered '{result.status}' to an event holding NaN; reject it at the door, with a reason",
+            f"emit returned '{result.status}' for an event with NaN; reject it in emit, with a reason",
         )
-        _require_law(sink.status(), offered, "after an event that JSON cannot carry")
+        _require_law(sink.status(), offered, "after an event that is not JSON")
     stopped = sink.stop(_DEADLINE_SECONDS)
     _require_law(stopped, offered, "after stop()")
-    require(stopped.state == "closed", f"the state after stop() is '{stopped.state}', not 'closed'")
+    require(stopped.state == "closed", f"the state after stop() is '{stopped.state}'; it must be 'closed'")
     require(
         stopped.buffered == 0, f"stop() left {stopped.buffered} messages in memory; account for each of them"
     )
     again = sink.stop(_DEADLINE_SECONDS)
     require(again == stopped, "a second stop() changed the counters; it must do nothing")
     late = _emit(sink, Fact(0, 0, QueueJoin("agent", "object", "use", 0)))
-    require(late.status != "accepted", "emit accepted a message after stop(); nobody will deliver it")
-    _require_law(sink.status(), offered + 1, "after a message that came too late")
+    require(late.status != "accepted", "emit accepted a message after stop(); it will not be delivered")
+    _require_law(sink.status(), offered + 1, "after a message after stop()")
 
 
 def _messages(ticks: int, *, observations: bool) -> list[Message]:
-    """Give what a short run would tell."""
-    told: list[Message] = []
+    """Return the messages of a short run."""
+    messages: list[Message] = []
     for tick in range(ticks):
-        told.append(Fact(2 * tick, tick, QueueJoin("resident_1", "shower_1", "use_shower", tick)))
-        told.append(Fact(2 * tick + 1, tick, LoopTick(0, tick, 2, 0, 0, {"wait": 2}, {}, 1, 0.0, 0, 0, 0, 0)))
-        told.append(StateFrame(tick, TownFrame(tick, {"tod": tick}, {"resident_1": {"slot": 0}})))
+        messages.append(Fact(2 * tick, tick, QueueJoin("resident_1", "shower_1", "use_shower", tick)))
+        numbers = LoopTick(0, tick, 2, 0, 0, {"wait": 2}, {}, 1, 0.0, 0, 0, 0, 0)
+        messages.append(Fact(2 * tick + 1, tick, numbers))
+        messages.append(StateFrame(tick, TownFrame(tick, {"tod": tick}, {"resident_1": {"slot": 0}})))
         if observations:
-            told.append(ObservationMessage(tick, replace(_SEEN, next_tick=tick + 1)))
-    told.append(Diagnostic(ticks, LoopFailure(ticks, None, None, "for the contract's sake", None)))
-    return told
+            messages.append(ObservationMessage(tick, replace(_SEEN, next_tick=tick + 1)))
+    messages.append(Diagnostic(ticks, LoopFailure(ticks, None, None, "for the contract's sake", None)))
+    return messages
 
 
 def _emit(sink: TelemetrySinkProtocol, message: Message) -> EmitResult:
@@ -102,13 +103,13 @@ def _emit(sink: TelemetrySinkProtocol, message: Message) -> EmitResult:
         raise ContractError(
             f"emit raised {type(error).__name__}: {error}; count the message as rejected instead"
         ) from error
-    require(isinstance(result, EmitResult), f"emit answered {result!r}, no EmitResult")
-    require(result.status in _STATUSES, f"emit answered '{result.status}', none of {', '.join(_STATUSES)}")
+    require(isinstance(result, EmitResult), f"emit returned {result!r}; it must return an EmitResult")
+    require(result.status in _STATUSES, f"unknown status '{result.status}'; known: {', '.join(_STATUSES)}")
     return result
 
 
 def _require_law(status: SinkStatus, offered: int, when: str) -> None:
-    """Hold the counters against the conservation law."""
+    """Check the counters against the conservation law."""
     require(status.name, "status().name is empty; it is the sink's name within the run")
     require(
         status.offered == offered, f"{when}: offered is {status.offered}, but emit was called {offered} times"

@@ -30,8 +30,8 @@ def check_world(make_world: Callable[[], WorldPort], *, ticks: int = 60, seed: i
     """Check that a world keeps the contract of ``WorldPort``.
 
     Args:
-        make_world: builds a fresh world; every one must be alike.
-        ticks: length of the runs compared, at least 2.
+        make_world: builds a fresh world; all of them must be equal.
+        ticks: length of the compared runs, at least 2.
         seed: their seed.
 
     Raises:
@@ -41,7 +41,7 @@ def check_world(make_world: Callable[[], WorldPort], *, ticks: int = 60, seed: i
     _check_spec(world.spec)
     first = _play(world, seed, ticks)
     _compare(first, _play(make_world(), seed, ticks), "a second world with the same seed")
-    _compare(first, _play(world, seed, ticks), "the same world after another reset(seed); it left state over")
+    _compare(first, _play(world, seed, ticks), "the same world after another reset(seed); it kept state")
     _check_odd_actions(make_world(), seed)
     _check_commands(make_world, seed)
     _check_snapshot(make_world, first, seed)
@@ -62,19 +62,19 @@ def _check_spec(spec: WorldSpec) -> None:
         ("fields", spec.fields),
         ("commands", tuple(command.name for command in spec.commands)),
     ):
-        require(len(set(names)) == len(names), f"spec.{name} names something twice: {', '.join(names)}")
+        require(len(set(names)) == len(names), f"spec.{name} has a name twice: {', '.join(names)}")
     for command in spec.commands:
         require(
             _COMMAND.fullmatch(command.name) is not None,
-            f"the command '{command.name}' must be called in lower-case letters, digits and underscores; "
-            "a name with a dot is a plugin's",
+            f"the command '{command.name}' must have lower-case letters, digits and underscores only; "
+            "a name with a dot belongs to a plugin",
         )
 
 
 def _play(world: WorldPort, seed: int, ticks: int) -> list[Fingerprint]:
     """Run a world from its seed under random allowed actions, checking every tick."""
     observation = world.reset(seed)
-    require(observation.tick == 0, f"reset gave the observation of tick {observation.tick}, not 0")
+    require(observation.tick == 0, f"reset returned the observation of tick {observation.tick}, not 0")
     _check_observation(observation, world.spec)
     return _continue(world, observation, seed, ticks)
 
@@ -113,22 +113,22 @@ def _check_observation(observation: ObservationBatch, spec: WorldSpec) -> None:
     require(
         (observation.view is not None) == spec.offers_view,
         f"spec.offers_view is {spec.offers_view}, so observation.view must "
-        f"{'be there' if spec.offers_view else 'be None'}; policies decide by the spec whether they can act",
+        f"{'be set' if spec.offers_view else 'be None'}; policies rely on the spec",
     )
     require(
         len(observation.agent_ids) == slots, f"observation.agent_ids must have {slots} entries, one per slot"
     )
     living = [agent for agent in observation.agent_ids if agent]
-    require(len(set(living)) == len(living), "observation.agent_ids names an agent twice")
+    require(len(set(living)) == len(living), "observation.agent_ids has an agent twice")
     for slot, lives in enumerate(alive.tolist()):
         agent = observation.agent_ids[slot]
         require(bool(agent) == bool(lives), f"slot {slot}: alive is {lives}, but its agent id is '{agent}'")
         allowed = [action for action in range(len(spec.action_names)) if mask[slot, action]]
-        require(0 in allowed, f"slot {slot}: 'wait' must always be unmasked, in dead rows too")
+        require(0 in allowed, f"slot {slot}: 'wait' must always be unmasked, also in dead rows")
         if not lives:
             row = [features[slot, column] for column in range(len(spec.feature_names))]
             clean = allowed == [0] and not any(row) and serial[slot] == 0
-            require(clean, f"slot {slot} is dead, so its row must be zero but for 'wait' in the mask")
+            require(clean, f"slot {slot} is dead, so its row must be zero except 'wait' in the mask")
 
 
 def _check_features(features: memoryview, spec: WorldSpec) -> None:
@@ -136,14 +136,15 @@ def _check_features(features: memoryview, spec: WorldSpec) -> None:
         slot, column = divmod(number, len(spec.feature_names))
         if not -1.0 <= value <= 1.0:
             name = spec.feature_names[column]
-            raise ContractError(f"feature '{name}' of slot {slot} is {value}; features lie in [-1, 1]")
+            message = f"feature '{name}' of slot {slot} is {value}; features must be in [-1, 1]"
+            raise ContractError(message)
 
 
 def _check_outcome(outcome: StepOutcome, spec: WorldSpec, tick: int) -> None:
     now = outcome.observation
     require(
         now.tick == tick + 1,
-        f"step of tick {tick} gave the observation of tick {now.tick}; it describes the start of {tick + 1}",
+        f"step of tick {tick} returned the observation of tick {now.tick}, not {tick + 1}, the next tick",
     )
     _check_observation(now, spec)
     rule = ArrayRule("uint8", (spec.capacity,))
@@ -153,38 +154,38 @@ def _check_outcome(outcome: StepOutcome, spec: WorldSpec, tick: int) -> None:
     require(all(map(isfinite, reward)), f"outcome.reward of tick {tick} is not finite")
     left = zip(now.alive.tolist(), terminated, truncated, strict=True)
     living = sum(lives and not (ended or cut) for lives, ended, cut in left)
-    told = outcome.summary.alive
-    require(told == living, f"summary.alive of tick {tick} is {told}, but {living} rows live on")
-    require(isinstance(outcome.events, tuple), "outcome.events must be a tuple: whoever hears of it keeps it")
+    stated = outcome.summary.alive
+    require(stated == living, f"summary.alive of tick {tick} is {stated}, but {living} rows are alive")
+    require(isinstance(outcome.events, tuple), "outcome.events must be a tuple: listeners keep it")
     for event in outcome.events:
         _check_event(event, tick)
 
 
 def _check_event(event: Event, tick: int) -> None:
     where = f"the event {event.kind} of tick {tick}"
-    require(isinstance(event, Event), f"{where} is no subclass of townlet_core.events.base.Event")
-    require(family_of(event.kind) != "loop", f"{where} is the loop's to tell")
+    require(isinstance(event, Event), f"{where} must be a subclass of townlet_core.events.base.Event")
+    require(family_of(event.kind) != "loop", f"{where} is reserved for the loop")
     try:
         canonical_json(event_data(event))
     except (TypeError, ValueError) as error:
-        raise ContractError(f"{where} cannot be spelt as JSON: {error}") from error
+        raise ContractError(f"{where} cannot be written as JSON: {error}") from error
 
 
 def _check_frame(world: WorldPort, tick: int) -> None:
     frame = world.frame()
     require(
-        frame.tick == tick, f"frame().tick is {frame.tick} after tick {tick}; it pictures the executed tick"
+        frame.tick == tick, f"frame().tick is {frame.tick} after tick {tick}; it must be the executed tick"
     )
     data = record_to_json(frame)
     try:
         canonical_json(data)
     except (TypeError, ValueError) as error:
-        raise ContractError(f"the frame of tick {tick} cannot be spelt as JSON: {error}") from error
+        raise ContractError(f"the frame of tick {tick} cannot be written as JSON: {error}") from error
     _refuse_null(data, "frame")
 
 
 def _refuse_null(value: JsonValue, where: str) -> None:
-    require(value is not None, f"{where} is null; leave out what is unknown")
+    require(value is not None, f"{where} is null; leave out unknown values")
     if isinstance(value, Mapping):
         for key, item in value.items():
             _refuse_null(item, f"{where}.{key}")
@@ -204,7 +205,7 @@ def _check_odd_actions(world: WorldPort, seed: int) -> None:
 
 
 def _check_commands(make_world: Callable[[], WorldPort], seed: int) -> None:
-    """What a world cannot obey is answered, and changes nothing; a world without commands is given none."""
+    """Check that wrong commands are answered and change nothing; a world without commands receives none."""
     world, plain = make_world(), make_world()
     if not world.spec.commands:
         return
@@ -224,14 +225,14 @@ def _check_commands(make_world: Callable[[], WorldPort], seed: int) -> None:
         found = result.error.code if result.error is not None else "ok"
         require(
             found == code,
-            f"the command '{result.name}' with wrong arguments was answered {found}, not {code}",
+            f"the command '{result.name}' with wrong arguments was answered with {found}; it must be {code}",
         )
     same = (
         _fingerprint(outcome.observation) == _fingerprint(expected.observation)
         and outcome.events == expected.events
         and world.snapshot() == plain.snapshot()
     )
-    require(same, "commands that were refused have changed the world")
+    require(same, "refused commands changed the world")
 
 
 def _check_snapshot(make_world: Callable[[], WorldPort], played: list[Fingerprint], seed: int) -> None:
@@ -241,18 +242,18 @@ def _check_snapshot(make_world: Callable[[], WorldPort], played: list[Fingerprin
     _compare(played, _play(world, seed, half), "a shorter run")
     snapshot = world.snapshot()
     require(snapshot.tick == half, f"snapshot().tick is {snapshot.tick} after {half} ticks")
-    require(set(snapshot.parts) == {"world"}, "a world's snapshot has the part 'world' and no other")
+    require(set(snapshot.parts) == {"world"}, "a world's snapshot must have exactly the part 'world'")
     try:
         parts = json.loads(canonical_json(snapshot.parts))
     except (TypeError, ValueError) as error:
-        raise ContractError(f"the snapshot's parts cannot be spelt as JSON: {error}") from error
+        raise ContractError(f"the snapshot's parts cannot be written as JSON: {error}") from error
     stored = Snapshot(snapshot.tick, dict(snapshot.identity), parts, snapshot.schema_version)
     revived = make_world()
     _refuse_foreign(revived, stored)
     observation = revived.restore(stored)
-    require(observation.tick == half, f"restore gave the observation of tick {observation.tick}, not {half}")
+    require(observation.tick == half, f"restore returned tick {observation.tick}, not {half}")
     resumed = _continue(revived, observation, seed, ticks - half)
-    _compare(played[half:], resumed, "a world restored from a snapshot; some state is missing in it")
+    _compare(played[half:], resumed, "a world restored from a snapshot; the snapshot lacks some state")
 
 
 def _refuse_foreign(world: WorldPort, snapshot: Snapshot) -> None:
@@ -265,7 +266,7 @@ def _refuse_foreign(world: WorldPort, snapshot: Snapshot) -> None:
         raise ContractError(
             f"restore of a foreign snapshot raised {type(error).__name__}: {error}; raise SnapshotError"
         ) from error
-    raise ContractError("restore took a snapshot of another world; raise SnapshotError instead")
+    raise ContractError("restore accepted a snapshot of another world; raise SnapshotError instead")
 
 
 def _fingerprint(observation: ObservationBatch) -> Fingerprint:
@@ -280,11 +281,11 @@ def _fingerprint(observation: ObservationBatch) -> Fingerprint:
 
 
 def _compare(expected: list[Fingerprint], found: list[Fingerprint], other: str) -> None:
-    """Find the first thing that differs; the shorter run decides how far to look."""
+    """Find the first difference; the shorter run determines how many ticks are compared."""
     for number, (left, right) in enumerate(zip(expected, found, strict=False)):
         for name in sorted(left.keys() & right.keys()):
             require(
                 left[name] == right[name],
-                f"'{name}' differs {number} ticks on between a world and {other}: the same seed and inputs "
-                "must give the same bytes (no clock, no global randomness, no order of sets)",
+                f"'{name}' differs after {number} ticks between a world and {other}: equal seeds and inputs "
+                "must give the same bytes (no clock, no global random state, no order of sets)",
             )

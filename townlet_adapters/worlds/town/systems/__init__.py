@@ -1,1 +1,1 @@
-"""The rules of the town, one module a rule; ``tick.py`` says in which order they run."""
+"""The rules of the town, one module per rule; ``tick.py`` defines their order."""

@@ -1,4 +1,4 @@
-"""The life of a use: checks, charge, progress, completion, failure (DOMAIN sections 6.2 and 8)."""
+"""Uses of objects: checks, charge, progress, completion, failure (DOMAIN sections 6.2 and 8)."""
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
@@ -43,7 +43,7 @@ _NEEDS = len(NEEDS)
 
 @inlined
 def in_reach(t: Tables, x: int, y: int, o: int) -> bool:
-    """Tell whether a tile is within one step (diagonals too) of an object and in the same place."""
+    """Return whether a tile is within one step (also diagonally) of an object and in the same place."""
     placed = t.objects[o]
     return abs(placed.x - x) <= 1 and abs(placed.y - y) <= 1 and t.place_at[y, x] == placed.place
 
@@ -64,7 +64,7 @@ def money_due(t: Tables, s: TownState, b: int, o: int, a: int, alternative: int)
 
 @inlined
 def shortage(t: Tables, s: TownState, b: int, i: int, o: int, a: int, alternative: int) -> int:
-    """Say what one charge alternative lacks: items, then stock, then funds; OK when it is payable."""
+    """Return what one charge alternative lacks: items, then stock, then funds; OK when it is payable."""
     charge = t.charges[a, alternative]
     r = s.residents[b, i]
     for item in range(_ITEMS):
@@ -80,7 +80,7 @@ def shortage(t: Tables, s: TownState, b: int, i: int, o: int, a: int, alternativ
 
 @inlined
 def payable(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> int:
-    """Number of the first payable alternative; the negated lack of the last one when none is."""
+    """Number of the first payable alternative; if there is none, the negated lack of the last one."""
     lack = OK
     for alternative in range(t.affordances[a].alternatives):
         lack = shortage(t, s, b, i, o, a, alternative)
@@ -91,7 +91,7 @@ def payable(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> int:
 
 @inlined
 def fits(t: Tables, s: TownState, b: int, i: int, a: int) -> bool:
-    """Tell whether what the use produces fits the inventory."""
+    """Return whether the products of the use fit the inventory."""
     r = s.residents[b, i]
     for item in range(_ITEMS):
         gained = t.affordances[a].inventory[item]
@@ -102,7 +102,7 @@ def fits(t: Tables, s: TownState, b: int, i: int, a: int) -> bool:
 
 @inlined
 def check(t: Tables, s: TownState, b: int, i: int, o: int, a: int, now: int) -> int:
-    """Find the first thing that forbids a use, in the order of DOMAIN section 6.3; OK when nothing does."""
+    """Return the first reason against a use, in the order of DOMAIN section 6.3; OK without any."""
     if s.objects[b, o].closed:
         return CLOSED
     if s.cooldown[b, i, o] > now:
@@ -122,7 +122,7 @@ def check(t: Tables, s: TownState, b: int, i: int, o: int, a: int, now: int) -> 
 
 @kernel
 def start(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, now: int) -> None:
-    """Charge the holder and let the use run; ``check`` has said OK."""
+    """Charge the holder and start the use; ``check`` returned OK before."""
     alternative = payable(t, s, b, i, o, a)
     charge = t.charges[a, alternative]
     due = money_due(t, s, b, o, a, alternative)
@@ -147,7 +147,7 @@ def start(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, n
 def refuse(
     t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, o: int, a: int, reason: int
 ) -> int:
-    """Tell a use that could not start; returns the reason."""
+    """Record a use that could not start; returns the reason."""
     if hooks.ask(t, c, FAILED, i, o, a, reason, 0):
         return ASKING
     journal.write(j, b, EV_FAIL, s.residents[b, i].serial, o, a, reason, 0, 0, 0)
@@ -156,7 +156,7 @@ def refuse(
 
 @kernel
 def start_held(t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, now: int) -> int:
-    """Begin what the resident holds; a failed check gives up the claim."""
+    """Start the use of the object that the resident holds; a failed check ends the claim."""
     r = s.residents[b, i]
     o, a = r.claim_object, r.claim_affordance
     if not queues.is_working(t, s, b, o):
@@ -177,7 +177,7 @@ def start_held(t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, n
 
 @inlined
 def offers(t: Tables, o: int, a: int) -> bool:
-    """Tell whether a number is that of an object with this affordance."""
+    """Return whether a number is that of an object with this affordance."""
     return 0 <= o < t.objects.shape[0] and t.objects[o].type == t.affordances[a].type
 
 
@@ -200,9 +200,10 @@ def continue_claim(
 
 @kernel
 def choose_object(t: Tables, s: TownState, b: int, i: int, a: int, now: int) -> int:
-    """The world's choice among the objects in reach: usable, free, shortest wait, lowest number.
+    """Choose among the objects in reach: usable, free, shortest wait, lowest number.
 
-    Where none is usable, the first of the type in reach, so that the failure can be named; -1 for none.
+    If none is usable, return the first of the type in reach, so that the failure has an object; -1 if there
+    is none of the type.
     """
     r = s.residents[b, i]
     tile = r.y * t.passable.shape[1] + r.x
@@ -227,7 +228,7 @@ def choose_object(t: Tables, s: TownState, b: int, i: int, a: int, now: int) -> 
 def begin_claim(
     t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, a: int, target: int, now: int
 ) -> int:
-    """``use`` by a resident without a claim: start at once where nobody is, join the queue elsewhere."""
+    """``use`` by a resident without a claim: start at once at a free object, else join the queue."""
     r = s.residents[b, i]
     o = target
     if target >= 0:
@@ -271,7 +272,7 @@ def use(t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, a: int, 
 
 @kernel
 def remember(s: TownState, b: int, i: int, o: int, a: int, reason: int, now: int, duration: int) -> None:
-    """Keep one outcome; the ring holds the last R of them, and only this line trims it."""
+    """Store one outcome; the ring holds the last R of them, and only this line trims it."""
     r = s.residents[b, i]
     size = s.outcomes.shape[2]
     if size == 0:
@@ -287,7 +288,7 @@ def remember(s: TownState, b: int, i: int, o: int, a: int, reason: int, now: int
 
 @kernel
 def refund(t: Tables, s: TownState, b: int, o: int) -> None:
-    """Give back exactly what a running use was charged."""
+    """Return exactly what a running use was charged."""
     used = s.objects[b, o]
     r = s.residents[b, used.holder]
     charge = t.charges[used.affordance, used.alternative]
@@ -300,10 +301,10 @@ def refund(t: Tables, s: TownState, b: int, o: int) -> None:
 
 @kernel
 def fail(t: Tables, s: TownState, j: Journal, c: Record, b: int, o: int, reason: int, now: int) -> bool:
-    """End a running use without effects: the charge is given back, the object released.
+    """End a running use without effects: refund the charge, release the object.
 
     Returns:
-        Whether it is done; if not, a hook must be asked first.
+        Whether it is done; if not, a hook must be called first.
     """
     used = s.objects[b, o]
     i, a = used.holder, used.affordance
@@ -337,7 +338,7 @@ def apply_effects(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> No
 
 @inlined
 def progress_uses(t: Tables, s: TownState, j: Journal, c: Record, b: int, now: int) -> bool:
-    """Phase 5b: a use of d ticks that started in tick t ends in t + d - 1; True when a hook must be asked."""
+    """Phase 5b: a use of d ticks started in tick t ends in t + d - 1; True when a hook must be called."""
     for o in range(c.entity, t.objects.shape[0]):
         used = s.objects[b, o]
         if not used.running:
@@ -362,7 +363,7 @@ def progress_uses(t: Tables, s: TownState, j: Journal, c: Record, b: int, now: i
 
 @inlined
 def fail_where_utility_is_off(t: Tables, s: TownState, j: Journal, c: Record, b: int, now: int) -> bool:
-    """Phase 3: what runs on an object that stopped working fails; True when a hook must be asked."""
+    """Phase 3: running uses of objects without their utilities fail; True when a hook must be called."""
     for o in range(c.entity, t.objects.shape[0]):
         if s.objects[b, o].running and not queues.is_working(t, s, b, o):
             if not fail(t, s, j, c, b, o, UTILITY_LOST, now):
@@ -373,17 +374,15 @@ def fail_where_utility_is_off(t: Tables, s: TownState, j: Journal, c: Record, b:
 
 
 @kernel
-def give_up_claim(
-    t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, reason: int, now: int
-) -> bool:
-    """End whatever claim a resident has: a running use fails, a place or hold is left.
+def end_claim(t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, reason: int, now: int) -> bool:
+    """End any claim of a resident: a running use fails, a place in a queue or a hold is left.
 
     Returns:
-        Whether it is done; if not, a hook must be asked first.
+        Whether it is done; if not, a hook must be called first.
     """
     r = s.residents[b, i]
     if r.claim_stage == STAGE_RUNNING:
         return fail(t, s, j, c, b, r.claim_object, reason, now)
     if r.claim_stage == STAGE_QUEUED or r.claim_stage == STAGE_HELD:
-        queues.give_up(t, s, j, b, i, reason, now)
+        queues.leave(t, s, j, b, i, reason, now)
     return True

@@ -1,4 +1,4 @@
-"""Getting in each other's way (DOMAIN section 9.3); ties that remember it come with society."""
+"""Conflicts between residents (DOMAIN section 9.3); ties that remember them do not exist yet."""
 
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.worlds.town.codes import EV_CONFLICT, GHOST_STEP, JOSTLE
@@ -23,7 +23,7 @@ def intensity(reason: int, queue_length: int) -> float:
 
 @kernel
 def conflict(j: Journal, b: int, actor: int, rival: int, obj: int, reason: int, queue_length: int) -> None:
-    """Tell a conflict between two residents, named by serial."""
+    """Record a conflict between two residents, given by serial."""
     journal.write(j, b, EV_CONFLICT, actor, obj, -1, reason, queue_length, 0, 0)
     if journal.is_kept(j, b):
         row = journal.last(j, b)

@@ -26,7 +26,7 @@ _ITEMS = len(ITEMS)
 
 @inlined
 def credit_place(t: Tables, s: TownState, b: int, place: int, amount: int) -> None:
-    """Enter an amount (negative: take it) at a place's till, or at the treasury where it has none."""
+    """Add an amount (a negative one is taken) to a place's till, or to the treasury if it has none."""
     if place >= 0 and t.places[place].till:
         s.tills[b, place] += amount
     else:
@@ -51,7 +51,7 @@ def bonus(s: TownState, b: int, i: int, amount: int) -> None:
 
 @kernel
 def grant_hook(s: TownState, b: int, i: int, amount: int) -> None:
-    """Treasury -> wallet, for a hook; a negative amount takes from the wallet what it holds."""
+    """Treasury -> wallet, for a hook; a negative amount takes at most what the wallet holds."""
     moved = max(amount, -s.residents[b, i].wallet)
     s.towns[b].treasury -= moved
     s.residents[b, i].wallet += moved
@@ -68,7 +68,7 @@ def purchase(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -
 
 @kernel
 def refund(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> None:
-    """Payee -> wallet: exactly what was paid."""
+    """Payee -> wallet: exactly the amount paid."""
     s.residents[b, i].wallet += amount
     credit_place(t, s, b, place, -amount)
     s.flows[b, FLOW_REFUND] += amount
@@ -84,7 +84,7 @@ def wage(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> No
 
 @kernel
 def fine(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> int:
-    """Wallet -> till of the workplace, at most what the wallet holds; returns what was taken."""
+    """Wallet -> till of the workplace, at most what the wallet holds; returns the amount taken."""
     taken = min(s.residents[b, i].wallet, amount)
     s.residents[b, i].wallet -= taken
     credit_place(t, s, b, place, taken)
@@ -94,7 +94,7 @@ def fine(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> in
 
 @kernel
 def collect_rent(t: Tables, s: TownState, j: Journal, b: int) -> None:
-    """Another day falls due for everybody; as many days are paid as the wallet holds."""
+    """Another day's rent falls due for every resident; each pays as many whole days as its wallet holds."""
     rent = t.params[0].rent
     stipend = t.params[0].stipend
     for k in range(s.towns[b].population):
@@ -125,7 +125,7 @@ def sweep_tills(t: Tables, s: TownState, b: int) -> None:
 
 @kernel
 def restock(t: Tables, s: TownState, j: Journal, b: int) -> None:
-    """Fill every stock to capacity; goods delivered carry no payment."""
+    """Fill every stock to capacity; deliveries of goods are not paid for."""
     for o in range(t.objects.shape[0]):
         for item in range(_ITEMS):
             amount = t.objects[o].capacity[item] - s.objects[b, o].stock[item]
@@ -145,7 +145,7 @@ def total_wallets(s: TownState, b: int) -> int:
 
 @kernel
 def report_day(s: TownState, j: Journal, b: int, day: int) -> None:
-    """Tell the day's books; the flows stay readable in the state until the next tick opens."""
+    """Record the day's accounts; the flows stay readable in the state until the next tick opens."""
     tills = 0
     for place in range(s.tills.shape[1]):
         tills += s.tills[b, place]

@@ -41,7 +41,7 @@ BOARD_DRAW = 4
 
 @inlined
 def is_at_work(t: Tables, r: Record) -> bool:
-    """Tell whether the resident stands on a tile of its workplace."""
+    """Return whether the resident is on a tile of its workplace."""
     return t.place_at[r.y, r.x] == t.jobs[r.job].place
 
 
@@ -57,7 +57,7 @@ def off_shift_state(t: Tables, x: int, length: int) -> int:
 
 @inlined
 def on_shift_state(t: Tables, r: Record, x: int, present: bool, now: int) -> int:
-    """State within the shift; ``r.first_x`` knows of this tick's presence already."""
+    """State within the shift; ``r.first_x`` already includes this tick."""
     grace = t.params[0].grace_ticks
     if present:
         return ON_TIME if r.first_x <= grace and not r.absent_stamped else LATE
@@ -69,7 +69,7 @@ def on_shift_state(t: Tables, r: Record, x: int, present: bool, now: int) -> int
 
 
 @kernel
-def tell_colleagues(t: Tables, s: TownState, j: Journal, b: int, i: int, kind: int) -> None:
+def record_colleagues(t: Tables, s: TownState, j: Journal, b: int, i: int, kind: int) -> None:
     """Write one row for each colleague of the same job who is at work now."""
     r = s.residents[b, i]
     for k in range(s.towns[b].population):
@@ -83,7 +83,7 @@ def tell_colleagues(t: Tables, s: TownState, j: Journal, b: int, i: int, kind: i
 
 @inlined
 def active_stamps(r: Record, now: int) -> int:
-    """Count the absences of the last seven days."""
+    """Return the number of absences in the last seven days."""
     count = 0
     for k in range(min(r.stamps_seen, MAX_STAMPS)):
         if now - r.stamps[k] < ABSENCE_MEMORY:
@@ -93,11 +93,11 @@ def active_stamps(r: Record, now: int) -> int:
 
 @kernel
 def first_presence(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, state: int) -> None:
-    """Tell an arrival, and who had already begun the late-comer's work."""
+    """Record an arrival; for a late one, also the colleagues who were already at work."""
     r = s.residents[b, i]
     journal.write(j, b, EV_ARRIVED, r.serial, -1, -1, state, r.job, x, 0)
     if x > t.params[0].grace_ticks:
-        tell_colleagues(t, s, j, b, i, EV_HELPED)
+        record_colleagues(t, s, j, b, i, EV_HELPED)
 
 
 @kernel
@@ -123,12 +123,12 @@ def stamp_absence(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, n
     journal.write(j, b, EV_ABSENT, r.serial, -1, -1, 0, r.job, taken, active_stamps(r, now))
     if r.first_x >= 0:
         journal.write(j, b, EV_DEPARTED, r.serial, -1, -1, 0, r.job, job.length - x, 0)
-    tell_colleagues(t, s, j, b, i, EV_COVERED)
+    record_colleagues(t, s, j, b, i, EV_COVERED)
 
 
 @inlined
 def pay_shift_tick(t: Tables, s: TownState, b: int, i: int, present: bool, state: int) -> None:
-    """Wage for who is there, fines and withheld wages for who is not."""
+    """Wage when present; fines and withheld wages when not."""
     r = s.residents[b, i]
     job = t.jobs[r.job]
     if present:
@@ -148,7 +148,7 @@ def pay_shift_tick(t: Tables, s: TownState, b: int, i: int, present: bool, state
 
 @inlined
 def clear_shift(r: Record) -> None:
-    """Forget the shift that ended."""
+    """Clear the record of the shift that ended."""
     r.first_x = -1
     r.on_time_ticks = 0
     r.paid_ticks = 0
@@ -159,7 +159,7 @@ def clear_shift(r: Record) -> None:
 
 @kernel
 def end_shift(t: Tables, s: TownState, j: Journal, b: int, i: int) -> None:
-    """The last tick of a shift: one sample of attendance, then the record is cleared."""
+    """The last tick of a shift: add one sample of attendance, then clear the record."""
     r = s.residents[b, i]
     window = t.params[0].attendance_window
     r.samples[r.samples_seen % window] = r.on_time_ticks / t.jobs[r.job].length
@@ -209,7 +209,7 @@ def work(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
 
 @kernel
 def leave_job(s: TownState, b: int, i: int) -> None:
-    """Take the job from a resident, with everything that belongs to it."""
+    """Take the job from a resident, with its shift record."""
     r = s.residents[b, i]
     s.job_holders[b, r.job] -= 1
     r.job = NOBODY
@@ -218,7 +218,7 @@ def leave_job(s: TownState, b: int, i: int) -> None:
 
 
 @kernel
-def tell_review(s: TownState, j: Journal, b: int, i: int, status: int) -> None:
+def record_review(s: TownState, j: Journal, b: int, i: int, status: int) -> None:
     """Write a review's change of status."""
     r = s.residents[b, i]
     pending = s.districts[b, r.district].reviews
@@ -227,7 +227,7 @@ def tell_review(s: TownState, j: Journal, b: int, i: int, status: int) -> None:
 
 @kernel
 def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
-    """Absences lead to a review, a review that is not withdrawn to the loss of the job (section 10.4)."""
+    """Too many absences lead to a review; a review that is not withdrawn costs the job (section 10.4)."""
     r = s.residents[b, i]
     p = t.params[0]
     district = s.districts[b, r.district]
@@ -239,15 +239,15 @@ def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> Non
             r.review_since = now
             r.review_refused = False
             district.reviews += 1
-            tell_review(s, j, b, i, REVIEW_QUEUED)
+            record_review(s, j, b, i, REVIEW_QUEUED)
         elif not r.review_refused:
             r.review_refused = True
-            tell_review(s, j, b, i, REVIEW_REFUSED)
+            record_review(s, j, b, i, REVIEW_REFUSED)
         return
     if not too_many:
         district.reviews -= 1
         r.review_since = NOBODY
-        tell_review(s, j, b, i, REVIEW_WITHDRAWN)
+        record_review(s, j, b, i, REVIEW_WITHDRAWN)
     elif now - r.review_since >= p.review_ticks and (
         p.daily_loss_cap == 0 or district.losses_today < p.daily_loss_cap
     ):
@@ -289,7 +289,7 @@ def vacancy(t: Tables, s: TownState, b: int, district: int) -> int:
 
 @kernel
 def hire(t: Tables, s: TownState, j: Journal, b: int, i: int, job: int, reason: int, instant: int) -> None:
-    """Give a resident a job from an instant on; a shift that runs already is not counted."""
+    """Give a resident a job from an instant on; a shift already in progress is skipped."""
     r = s.residents[b, i]
     r.job = job
     s.job_holders[b, job] += 1
@@ -302,7 +302,7 @@ def hire(t: Tables, s: TownState, j: Journal, b: int, i: int, job: int, reason: 
 
 @kernel
 def open_job_board(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
-    """Day end: every jobless resident that did not lose a job today may find one."""
+    """Day end: every resident without a job that did not lose one today may get one."""
     for k in range(s.towns[b].population):
         i = s.roster[b, k]
         r = s.residents[b, i]

@@ -1,10 +1,11 @@
-"""Asking affordance hooks, which are Python and so lie outside compiled code (DOMAIN section 8.5).
+"""Requests to affordance hooks, which are Python and cannot run in compiled code (DOMAIN section 8.5).
 
-A phase that comes to a hook leaves the kernel: it writes its question and the entity it stands at into the
-cursor and returns. Python asks, writes the answer, and calls the kernel again, which goes back to the very
-entity. Up to the question it only looked; so it looks again, finds everything as it was, and passes the
-question, since the cursor says that it was asked. What must be done before the question (a finished use has
-had its effects, a failed one its refund) is done by whoever finds that nothing was asked yet.
+A phase that reaches a hook leaves the kernel: it writes its request and the current entity into the cursor
+and returns. Python calls the hook, writes the answer, and calls the kernel again, which resumes at the same
+entity. Before the request, the phase has only read the state. So it repeats its checks with the same result,
+and passes the request, because the cursor says that the hook was called. A phase that must change the state
+before the request (the effects of a finished use, the refund of a failed one) does so when the cursor says
+that no hook was called yet.
 """
 
 from townlet_adapters.kernels.compiler import inlined, kernel
@@ -28,7 +29,7 @@ _NEEDS = len(NEEDS)
 
 @inlined
 def ask(t: Tables, c: Record, stage: int, i: int, o: int, a: int, reason: int, paid: int) -> bool:
-    """Tell whether a hook must be asked now; the cursor then holds the question."""
+    """Return whether a hook must be called now; the cursor then holds the request."""
     if t.affordances[a].hooked[stage] == 0 or c.asked >= stage:
         return False
     c.stage = stage
@@ -42,7 +43,7 @@ def ask(t: Tables, c: Record, stage: int, i: int, o: int, a: int, reason: int, p
 
 @inlined
 def consent(t: Tables, c: Record, i: int, o: int, a: int) -> int:
-    """Say whether before-hooks let a use start that no check forbids; ``ASKING`` when they must be asked."""
+    """Return the before-hooks' decision about a use that passed all checks; ``ASKING`` to call them first."""
     if ask(t, c, BEFORE, i, o, a, OK, 0):
         return ASKING
     return HOOK_CANCELLED if c.cancelled else OK
@@ -50,7 +51,7 @@ def consent(t: Tables, c: Record, i: int, o: int, a: int) -> int:
 
 @inlined
 def pass_on(c: Record) -> None:
-    """Forget the answers that the entity got: the next one asks anew."""
+    """Discard the answers for the current entity, so that the next one starts anew."""
     if c.asked != 0:
         c.asked = 0
         c.cancelled = False
@@ -65,7 +66,7 @@ def enter(c: Record, phase: int) -> None:
 
 @kernel
 def apply_granted(t: Tables, s: TownState, c: Record, b: int, i: int, o: int) -> None:
-    """Needs, stock, inventory, money: what after-hooks add to the effects, within the same bounds."""
+    """Needs, stock, inventory, money: apply the effects of after-hooks, within the same bounds."""
     r = s.residents[b, i]
     used = s.objects[b, o]
     for n in range(_NEEDS):

@@ -1,4 +1,4 @@
-"""What residents want, one after the other in a fair order (DOMAIN sections 1 and 6)."""
+"""Intents of residents, executed one after the other in a fair order (DOMAIN sections 1 and 6)."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ _ONE = np.uint64(1)
 
 @inlined
 def fair_order(s: TownState, w: Scratch, b: int, now: int) -> int:
-    """Sort the living by (draw of this tick, serial) into ``w.order``; returns how many there are."""
+    """Sort the living by (draw of this tick, serial) into ``w.order``; returns their number."""
     count = s.towns[b].population
     for k in range(count):
         i = s.roster[b, k]
@@ -36,7 +36,7 @@ def fair_order(s: TownState, w: Scratch, b: int, now: int) -> int:
     gap = 1
     while gap < count // 3:
         gap = 3 * gap + 1
-    while gap > 0:  # Shell's sort: no allocation, and an insertion sort for a small town
+    while gap > 0:  # Shell's sort: no allocation; an insertion sort in a small town
         for k in range(gap, count):
             key, slot = w.keys[k], w.order[k]
             hole = k
@@ -52,7 +52,7 @@ def fair_order(s: TownState, w: Scratch, b: int, now: int) -> int:
 
 @inlined
 def comes_later(s: TownState, w: Scratch, b: int, k: int, key: np.uint64, slot: int) -> bool:
-    """Tell whether entry k belongs behind (key, slot)."""
+    """Return whether entry k belongs behind (key, slot)."""
     if w.keys[k] != key:
         return w.keys[k] > key
     return s.residents[b, w.order[k]].serial > s.residents[b, slot].serial
@@ -62,7 +62,7 @@ def comes_later(s: TownState, w: Scratch, b: int, k: int, key: np.uint64, slot: 
 def act(
     t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, action: int, target: int, now: int
 ) -> int:
-    """Execute one unmasked intent and return its result; ``ASKING`` when a hook must be asked first."""
+    """Execute one allowed intent and return its result; ``ASKING`` when a hook must be called first."""
     if action == WAIT:
         return OK
     if MOVE_NORTH <= action <= MOVE_WEST:
@@ -70,13 +70,13 @@ def act(
     if action == LEAVE:
         if s.residents[b, i].claim_object < 0:
             return NO_CLAIM
-        return OK if affordances.give_up_claim(t, s, j, c, b, i, LEFT, now) else ASKING
+        return OK if affordances.end_claim(t, s, j, c, b, i, LEFT, now) else ASKING
     return affordances.use(t, s, j, c, b, i, action - FIRST_USE, target, now)
 
 
 @inlined
 def note(r: Record, action: int, target: int, result: int) -> None:
-    """Keep the intent and its result on the resident; ``last_duration`` counts repetitions."""
+    """Store the intent and its result in the resident; ``last_duration`` counts repetitions."""
     repeated = r.last_action == action and r.last_target == target
     r.last_duration = r.last_duration + 1 if repeated else 1
     r.last_action = action
@@ -95,10 +95,10 @@ def resolve(
     targets: np.ndarray,
     now: int,
 ) -> bool:
-    """Phase 4a: one intent for every living resident; a masked one is ``invalid`` and does nothing.
+    """Phase 4a: one intent for every living resident; a masked one is ``invalid`` and has no effect.
 
     Returns:
-        True when a hook must be asked before the resident at the cursor can be served.
+        True when a hook must be called before the resident at the cursor can be processed.
     """
     action_count = FIRST_USE + t.affordances.shape[0]
     c = w.cursor[0]

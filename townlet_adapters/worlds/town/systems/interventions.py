@@ -1,4 +1,4 @@
-"""What is done to a town from outside in phase 1; the console's commands will come through here."""
+"""Changes to a town from outside in phase 1, by tests and by commands."""
 
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.records import Record, Records, record
@@ -22,7 +22,7 @@ INTERVENTION = record(
 
 @kernel
 def reset_context(r: Record) -> None:
-    """Make the policy forget what it planned for a resident."""
+    """Make the policy discard its plan for a resident."""
     r.ctx_reset = True
     r.option = -1
     r.goal = -1
@@ -31,23 +31,23 @@ def reset_context(r: Record) -> None:
 
 @kernel
 def close_object(t: Tables, s: TownState, j: Journal, b: int, o: int, closed: bool, now: int) -> None:
-    """Close an object: who waits or holds it idly is dismissed, a running use finishes. Or open it."""
+    """Close an object, dismissing its queue and an idle holder while a running use finishes; or open it."""
     target = s.objects[b, o]
     target.closed = closed
     if not closed:
         return
     while target.queue_length > 0:
-        queues.give_up(t, s, j, b, s.queue[b, o, 0], CLOSED, now)
+        queues.leave(t, s, j, b, s.queue[b, o, 0], CLOSED, now)
     if target.holder >= 0 and not target.running:
-        queues.give_up(t, s, j, b, target.holder, CLOSED, now)
+        queues.leave(t, s, j, b, target.holder, CLOSED, now)
 
 
 @kernel
 def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Record, now: int) -> bool:
-    """Execute one intervention; one that cannot be executed changes nothing.
+    """Execute one intervention; an impossible one changes nothing.
 
     Returns:
-        Whether it is done; if not, a hook must be asked first.
+        Whether it is done; if not, a hook must be called first.
     """
     if order.what == SWITCH_UTILITY:
         s.districts[b, order.who].utility[order.a] = order.b
@@ -63,7 +63,7 @@ def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Rec
         reset_context(r)
     elif order.what == TELEPORT:
         if c.asked != 0 or movement.teleport(t, s, j, b, order.who, order.a, order.b):
-            if not affordances.give_up_claim(t, s, j, c, b, order.who, INTERRUPTED, now):
+            if not affordances.end_claim(t, s, j, c, b, order.who, INTERRUPTED, now):
                 return False
             reset_context(r)
     return True
@@ -71,7 +71,7 @@ def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Rec
 
 @kernel
 def intervene_all(t: Tables, s: TownState, j: Journal, c: Record, b: int, orders: Records, now: int) -> bool:
-    """Phase 1: this town's interventions in the order of acceptance; True when a hook must be asked."""
+    """Phase 1: this town's interventions in the order of acceptance; True when a hook must be called."""
     for k in range(c.entity, orders.shape[0]):
         if orders[k].town == b:
             if not intervene(t, s, j, c, b, orders[k], now):

@@ -1,4 +1,4 @@
-"""Writing down what happens, for ``decode.py`` to read."""
+"""Records the events of a tick, for ``decode.py``."""
 
 from townlet_adapters.kernels.compiler import inlined
 from townlet_adapters.kernels.records import Record
@@ -8,7 +8,7 @@ from townlet_adapters.worlds.town.state import Journal
 
 @inlined
 def clear(journal: Journal, b: int) -> None:
-    """Forget the last tick."""
+    """Clear the records of the last tick."""
     journal.written[b] = 0
     for a in range(journal.actions.shape[1]):
         journal.actions[b, a] = 0
@@ -19,7 +19,7 @@ def clear(journal: Journal, b: int) -> None:
 @inlined
 def write(journal: Journal, b: int, kind: int, agent: int, obj: int, affordance: int, reason: int,
           a: int, second: int, c: int) -> None:  # fmt: skip
-    """Add a row about one resident (``agent`` is its serial, -1 nobody)."""
+    """Add a row about one resident (``agent`` is its serial, -1 for none)."""
     n = journal.written[b]
     journal.written[b] = n + 1
     if n < journal.rows.shape[1]:
@@ -38,11 +38,11 @@ def write(journal: Journal, b: int, kind: int, agent: int, obj: int, affordance:
 
 @inlined
 def last(journal: Journal, b: int) -> Record:
-    """Give the row just written, to add what ``write`` does not take; check ``is_kept`` before."""
+    """Return the row just written, to set fields that ``write`` does not take; check ``is_kept`` before."""
     return journal.rows[b, journal.written[b] - 1]
 
 
 @inlined
 def is_kept(journal: Journal, b: int) -> bool:
-    """Tell whether the row just written was kept."""
+    """Return whether the row just written was stored."""
     return 0 < journal.written[b] <= journal.rows.shape[1]

@@ -1,4 +1,4 @@
-"""Where residents stand: walking, ghost steps, displacement (DOMAIN section 7)."""
+"""Positions of residents: walking, ghost steps, displacement (DOMAIN section 7)."""
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.fields import DX, DY
@@ -10,7 +10,7 @@ from townlet_adapters.worlds.town.tables import Tables
 
 @inlined
 def lift(s: TownState, margin: int, b: int, i: int) -> None:
-    """Take a resident off its tile; whoever shares the tile keeps it."""
+    """Remove a resident from its tile; another resident on the tile stays."""
     r = s.residents[b, i]
     mate = r.mate
     s.occupant[b, r.y + margin, r.x + margin] = mate
@@ -21,7 +21,7 @@ def lift(s: TownState, margin: int, b: int, i: int) -> None:
 
 @inlined
 def put(s: TownState, margin: int, b: int, i: int, x: int, y: int) -> None:
-    """Stand a resident on a tile that holds at most one other."""
+    """Place a resident on a tile that holds at most one other."""
     r = s.residents[b, i]
     r.x = x
     r.y = y
@@ -43,7 +43,7 @@ def walk(t: Tables, s: TownState, j: Journal, b: int, i: int, direction: int) ->
     y = r.y + DY[direction]
     height, width = t.passable.shape
     if not (0 <= x < width and 0 <= y < height) or t.passable[y, x] == 0:
-        return BLOCKED  # moved in phases 1-3, after the mask was given
+        return BLOCKED  # the resident was moved in phases 1-3, after the mask was computed
     found = int(s.occupant[b, y + margin, x + margin])
     if found >= 0:
         alone = s.residents[b, found].mate < 0
@@ -66,7 +66,7 @@ def walk(t: Tables, s: TownState, j: Journal, b: int, i: int, direction: int) ->
 
 @kernel
 def nearest_free(t: Tables, s: TownState, w: Scratch, b: int, x: int, y: int) -> int:
-    """Find the nearest free tile by (path, y, x) as a flat index, -1 when the part is full."""
+    """Return the nearest free tile by (path, y, x) as a flat index, -1 when no reachable tile is free."""
     margin = t.params[0].margin
     height, width = t.passable.shape
     if t.passable[y, x] and s.occupant[b, y + margin, x + margin] < 0:
@@ -102,7 +102,7 @@ def nearest_free(t: Tables, s: TownState, w: Scratch, b: int, x: int, y: int) ->
 
 @kernel
 def relocate(t: Tables, s: TownState, j: Journal, b: int, i: int, flat: int, reason: int) -> None:
-    """Stand a resident on a free tile (flat index) and tell it."""
+    """Place a resident on a free tile (flat index) and record the move."""
     r = s.residents[b, i]
     width = t.passable.shape[1]
     x, y = flat % width, flat // width
@@ -115,7 +115,7 @@ def relocate(t: Tables, s: TownState, j: Journal, b: int, i: int, flat: int, rea
 
 @inlined
 def clean_up_ghosts(t: Tables, s: TownState, j: Journal, w: Scratch, b: int) -> None:
-    """Phase 4b: a ghost that shares its tile and did not move makes room; one alone is a ghost no more."""
+    """Phase 4b: a ghost that shares its tile and did not move is displaced; one alone stops being a ghost."""
     for k in range(s.towns[b].population):
         i = s.roster[b, k]
         r = s.residents[b, i]
@@ -131,7 +131,7 @@ def clean_up_ghosts(t: Tables, s: TownState, j: Journal, w: Scratch, b: int) -> 
 
 @kernel
 def teleport(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, y: int) -> bool:
-    """Move a resident to a free passable tile; False when the tile is not."""
+    """Move a resident to a free passable tile; False when the tile is occupied or impassable."""
     margin = t.params[0].margin
     height, width = t.passable.shape
     if not (0 <= x < width and 0 <= y < height) or t.passable[y, x] == 0:

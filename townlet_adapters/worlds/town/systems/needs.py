@@ -1,4 +1,4 @@
-"""Needs fall (DOMAIN section 5.2)."""
+"""Decay of needs (DOMAIN section 5.2)."""
 
 from townlet_adapters.kernels.compiler import inlined
 from townlet_adapters.worlds.town.codes import NEEDS

@@ -1,4 +1,4 @@
-"""What a manifest's conditions read, and how they compare (DOMAIN section 8.1)."""
+"""Evaluates a manifest's preconditions (DOMAIN section 8.1)."""
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
@@ -50,7 +50,7 @@ def is_on_shift(t: Tables, r: Record) -> bool:
 
 @kernel
 def read_resident(t: Tables, r: Record, name: int) -> float:
-    """Read a name that speaks of the resident."""
+    """Read a name that belongs to the resident."""
     if name <= NAME_ENERGY:
         return r.need[name]
     if name == NAME_WALLET:
@@ -120,7 +120,7 @@ def compare(left: float, op: int, right: float) -> bool:
 
 @inlined
 def hold_true(t: Tables, s: TownState, b: int, i: int, o: int, a: int, due: int, now: int) -> bool:
-    """Tell whether all preconditions of an affordance hold; ``due`` is what it would cost, in mills."""
+    """Return whether all preconditions of an affordance hold; ``due`` is its price in mills."""
     first = t.affordances[a].first_condition
     for c in range(first, first + t.affordances[a].conditions):
         condition = t.conditions[c]

@@ -29,7 +29,7 @@ POSITION_WEIGHT = 0.05
 
 @inlined
 def is_working(t: Tables, s: TownState, b: int, o: int) -> bool:
-    """Tell whether every utility of the object's type is on in its district."""
+    """Return whether every utility of the object's type is on in its district."""
     placed = t.objects[o]
     district = s.districts[b, placed.district]
     power = placed.needs[0] == 0 or district.utility[0] != 0
@@ -39,7 +39,7 @@ def is_working(t: Tables, s: TownState, b: int, o: int) -> bool:
 
 @inlined
 def set_holder(t: Tables, s: TownState, b: int, o: int, i: int) -> None:
-    """Give the object to a slot, or to nobody (-1)."""
+    """Set the holder of the object to a slot, or to none (-1)."""
     margin = t.params[0].margin
     s.objects[b, o].holder = i
     s.reserved[b, t.objects[o].y + margin, t.objects[o].x + margin] = i >= 0
@@ -47,7 +47,7 @@ def set_holder(t: Tables, s: TownState, b: int, o: int, i: int) -> None:
 
 @inlined
 def clear_claim(r: Record) -> None:
-    """Forget the resident's claim."""
+    """Clear the resident's claim."""
     r.claim_object = NOBODY
     r.claim_affordance = NOBODY
     r.claim_stage = NO_STAGE
@@ -56,7 +56,7 @@ def clear_claim(r: Record) -> None:
 
 @kernel
 def hold(t: Tables, s: TownState, b: int, o: int, i: int, now: int) -> None:
-    """Make a resident the holder; its claim names object and affordance already."""
+    """Make a resident the holder; its claim already has object and affordance."""
     r = s.residents[b, i]
     held = s.objects[b, o]
     set_holder(t, s, b, o, i)
@@ -80,7 +80,7 @@ def take_from_queue(s: TownState, b: int, o: int, index: int) -> int:
 
 @kernel
 def append_to_queue(s: TownState, b: int, o: int, i: int, now: int) -> None:
-    """Put a resident at the tail; its claim names object and affordance already."""
+    """Put a resident at the tail; its claim already has object and affordance."""
     r = s.residents[b, i]
     queued = s.objects[b, o]
     s.queue[b, o, queued.queue_length] = i
@@ -91,7 +91,7 @@ def append_to_queue(s: TownState, b: int, o: int, i: int, now: int) -> None:
 
 @inlined
 def index_in_queue(s: TownState, b: int, o: int, i: int) -> int:
-    """Find a resident's place in a queue; it must be in it."""
+    """Return a resident's place in a queue; it must be in it."""
     index = 0
     while s.queue[b, o, index] != i:
         index += 1
@@ -100,7 +100,7 @@ def index_in_queue(s: TownState, b: int, o: int, i: int) -> int:
 
 @kernel
 def grant_from_queue(t: Tables, s: TownState, j: Journal, b: int, o: int, index: int, now: int) -> None:
-    """Hand the object to the entry at an index."""
+    """Give the object to the entry at an index."""
     i = take_from_queue(s, b, o, index)
     hold(t, s, b, o, i, now)
     r = s.residents[b, i]
@@ -109,7 +109,7 @@ def grant_from_queue(t: Tables, s: TownState, j: Journal, b: int, o: int, index:
 
 @kernel
 def assign(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
-    """Hand a free, open object to the entry that minimises index - age_weight * waited."""
+    """Give a free, open object to the entry that minimises index - age_weight * waited."""
     free = s.objects[b, o]
     if free.holder >= 0 or free.closed or free.queue_length == 0:
         return
@@ -125,16 +125,16 @@ def assign(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> Non
 
 @kernel
 def regard(s: TownState, b: int, owner: int, other: int) -> float:  # noqa: ARG001 - ties will be read here
-    """Trust + familiarity - rivalry of a tie; everybody is a stranger until there are ties."""
+    """Trust + familiarity - rivalry of a tie; 0 until there are ties."""
     return 0.0
 
 
 @kernel
 def best_handover(t: Tables, s: TownState, b: int, o: int, finisher: int, now: int) -> int:
-    """Choose whom the finisher likes best among those waiting, -1 when nobody or too soon.
+    """Return the waiting resident that the finisher likes best, as an index; -1 without one, or too soon.
 
-    Nobody is passed over who stands before the chosen one and has waited longer than
-    ``handover_max_age``.
+    A resident that has waited longer than ``handover_max_age`` is not passed over: residents behind it
+    are not considered.
     """
     queued = s.objects[b, o]
     if now - queued.last_handover < t.params[0].handover_spacing:
@@ -152,10 +152,10 @@ def best_handover(t: Tables, s: TownState, b: int, o: int, finisher: int, now: i
 
 @kernel
 def release(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int, success: bool) -> None:
-    """Take the object from its holder and hand it on.
+    """Take the object from its holder and pass it on.
 
-    After a success the pair has to cool down and the finisher may choose its successor; after a failure
-    the pair's cool-down is lifted.
+    After a success the pair's cool-down starts and the finisher may choose its successor; after a failure
+    the pair's cool-down ends.
     """
     freed = s.objects[b, o]
     i = freed.holder
@@ -180,8 +180,8 @@ def release(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int, succe
 
 
 @kernel
-def give_up(t: Tables, s: TownState, j: Journal, b: int, i: int, reason: int, now: int) -> None:
-    """End a claim that is queued or held but not running, and tell why."""
+def leave(t: Tables, s: TownState, j: Journal, b: int, i: int, reason: int, now: int) -> None:
+    """End a claim that is queued or held but not running, and record the reason."""
     r = s.residents[b, i]
     o = r.claim_object
     journal.write(j, b, EV_LEAVE, r.serial, o, r.claim_affordance, reason, now - r.joined, 0, 0)
@@ -194,7 +194,7 @@ def give_up(t: Tables, s: TownState, j: Journal, b: int, i: int, reason: int, no
 
 @kernel
 def join(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, now: int) -> None:
-    """Queue for an object that is held or waited for."""
+    """Join the queue of an object that has a holder or a queue."""
     r = s.residents[b, i]
     r.claim_object = o
     r.claim_affordance = a
@@ -205,7 +205,7 @@ def join(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, no
 
 @kernel
 def make_way(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
-    """An idle holder stalls the queue: after ``ghost_step_after`` ticks it goes to the tail."""
+    """Move an idle holder to the tail after it has stalled the queue for ``ghost_step_after`` ticks."""
     held = s.objects[b, o]
     stalling = held.queue_length > 0 and now > held.granted + held.eta
     held.stall = held.stall + 1 if stalling else 0
@@ -225,15 +225,15 @@ def make_way(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> N
 
 @kernel
 def time_out(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
-    """A holder that does not begin in time loses its hold."""
+    """Take the hold from a holder that does not start in time."""
     held = s.objects[b, o]
     if now - held.granted >= held.eta + t.params[0].hold_ticks:
-        give_up(t, s, j, b, held.holder, TIMEOUT, now)
+        leave(t, s, j, b, held.holder, TIMEOUT, now)
 
 
 @kernel
 def grow_impatient(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
-    """Whoever waits for long bears the holder a grudge."""
+    """Record a conflict between a resident that waits for long and the holder."""
     held = s.objects[b, o]
     holder = s.residents[b, held.holder].serial
     patience = t.params[0].patience_ticks
@@ -246,14 +246,14 @@ def grow_impatient(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int
 
 @inlined
 def is_far(t: Tables, r: Record, o: int) -> bool:
-    """Tell whether a resident is farther from its object than ``drop_distance``."""
+    """Return whether a resident is farther from its object than ``drop_distance``."""
     placed = t.objects[o]
     return max(abs(r.x - placed.x), abs(r.y - placed.y)) > t.params[0].drop_distance
 
 
 @kernel
 def drop_the_far(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
-    """Whoever waits or holds from afar for ``drop_ticks`` in a row loses the claim."""
+    """End the claim of a resident that is queued or holds from afar for ``drop_ticks`` in a row."""
     claimed = s.objects[b, o]
     limit = t.params[0].drop_ticks
     index = 0
@@ -262,19 +262,19 @@ def drop_the_far(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) 
         r = s.residents[b, i]
         r.drop = r.drop + 1 if is_far(t, r, o) else 0
         if r.drop >= limit:
-            give_up(t, s, j, b, i, TOO_FAR, now)
+            leave(t, s, j, b, i, TOO_FAR, now)
         else:
             index += 1
     if claimed.holder >= 0 and not claimed.running:
         r = s.residents[b, claimed.holder]
         r.drop = r.drop + 1 if is_far(t, r, o) else 0
         if r.drop >= limit:
-            give_up(t, s, j, b, claimed.holder, TOO_FAR, now)
+            leave(t, s, j, b, claimed.holder, TOO_FAR, now)
 
 
 @inlined
 def upkeep(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
-    """Phase 5a, per object: stalls, time-outs, impatience, drops. A utility that is off stops the clocks."""
+    """Phase 5a, per object: stalls, time-outs, impatience, drops. A missing utility stops the first two."""
     for o in range(t.objects.shape[0]):
         claimed = s.objects[b, o]
         if claimed.holder < 0 and claimed.queue_length == 0:
@@ -284,7 +284,7 @@ def upkeep(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
                 make_way(t, s, j, b, o, now)
             else:
                 claimed.stall = 0
-                if claimed.granted < now:  # the tick of the grant is not on the clock
+                if claimed.granted < now:  # the tick of the grant does not count
                     claimed.granted += 1
         if claimed.holder >= 0 and not claimed.running and is_working(t, s, b, o):
             time_out(t, s, j, b, o, now)
@@ -295,7 +295,7 @@ def upkeep(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
 
 @inlined
 def grant_free_objects(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
-    """Phase 5c: no free object keeps anybody waiting."""
+    """Phase 5c: give every free object with a queue to a waiting resident."""
     for o in range(t.objects.shape[0]):
         if s.objects[b, o].queue_length > 0:
             assign(t, s, j, b, o, now)
@@ -303,7 +303,7 @@ def grant_free_objects(t: Tables, s: TownState, j: Journal, b: int, now: int) ->
 
 @kernel
 def expected_wait(t: Tables, s: TownState, b: int, o: int) -> int:
-    """Ticks until somebody who joined now would be served (DOMAIN section 6.2)."""
+    """Return the ticks until a resident that joins now would be served (DOMAIN section 6.2)."""
     busy = s.objects[b, o]
     wait = 0
     if busy.running:

@@ -1,4 +1,4 @@
-"""How a resident comes into being (DOMAIN sections 5 and 10.4)."""
+"""Creation of residents (DOMAIN sections 5 and 10.4)."""
 
 from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import kernel
@@ -15,7 +15,7 @@ NAME_DRAW = 0
 
 @kernel
 def is_name_taken(s: TownState, b: int, name: int, name_round: int) -> bool:
-    """Tell whether somebody living bears the name in this round (round 1 is spelt with ``-2``)."""
+    """Return whether a living resident has the name in this round (round 1 has the suffix ``-2``)."""
     for k in range(s.towns[b].population):
         other = s.residents[b, s.roster[b, k]]
         if other.name == name and other.name_round == name_round:
@@ -25,7 +25,7 @@ def is_name_taken(s: TownState, b: int, name: int, name_round: int) -> bool:
 
 @kernel
 def choose_name(t: Tables, s: TownState, b: int, r: Record) -> None:
-    """Draw a name and advance to the first that nobody living bears."""
+    """Draw a name and advance to the first that no living resident has."""
     names = t.params[0].names
     first = draws.integer(0, names - 1, s.towns[b].seed, draws.NAMES, r.birth, r.serial, NAME_DRAW)
     name_round = 0
@@ -51,7 +51,7 @@ def count_profile(s: TownState, b: int, profile: int) -> int:
 
 @kernel
 def choose_profile(t: Tables, s: TownState, b: int, r: Record) -> int:
-    """The profile its name calls for, else a draw among those that fall short of their weight."""
+    """The profile configured for its name, else a draw among those below their weight."""
     if r.name_round < t.name_profile.shape[0] and t.name_profile[r.name_round, r.name] >= 0:
         return t.name_profile[r.name_round, r.name]
     coming = s.towns[b].population + 1
