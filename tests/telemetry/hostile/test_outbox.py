@@ -3,15 +3,17 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.telemetry.delivering import declarations
+from tests.telemetry.delivering import assert_law, declarations
 from tests.telemetry.hostile.rig import LIMIT, restock, stored
 from tests.telemetry.test_fork import in_child
 from townlet_adapters.telemetry.envelope import source_urn
+from townlet_adapters.telemetry.spool import inspect
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import OutputError
@@ -172,7 +174,8 @@ def test_a_full_disk_under_the_outbox_with_a_network_that_is_there_sheds_and_rec
 
 def test_a_disk_without_room_at_the_start_ends_the_run_before_its_first_tick(rig, disk):
     rig.spool = disk / "spool"
-    (disk / "ballast").write_bytes(b"x" * ((16 << 20) - 8192))
+    free = os.statvfs(disk)
+    (disk / "ballast").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
     sink = rig.sink()
     with pytest.raises(OutputError, match=r"make room|No space left"):
         sink.start()
@@ -209,7 +212,7 @@ def test_a_segment_that_is_damaged_while_the_town_runs_is_declared_and_the_rest_
     events = rig.assert_complete(status, lost=None)
     assert set(status.dropped) <= {"segment_damaged"}
     lost = sum(status.dropped.values())
-    assert lost <= 25
+    assert lost <= 31  # a segment of 2 MiB, and a commit
     if how == "a flipped bit":
         assert lost <= 1
     elif segment == 1:  # of the oldest, rows may have been read before
@@ -322,3 +325,39 @@ def test_state_and_facts_of_any_size_come_through_a_bad_line_whole(rig):
     assert rig.look(sink)[0].rejected == {}
     rig.assert_complete(sink.stop(LIMIT))
     assert Path(rig.events).is_dir()
+
+
+def test_an_outbox_that_is_removed_while_nobody_listens_is_reported_and_declared(rig, caplog):
+    sink = rig.started()
+    for n in range(300):
+        sink.emit(restock(n, 10_000))
+    rig.until_spooled(sink)
+    shutil.rmtree(rig.outbox())
+    sink.emit(restock(300))
+    status, health = rig.until(sink, lambda status, _: status.dropped and not status.buffered)
+    # One batch is in memory, on its way.
+    assert list(status.dropped) == ["outbox_removed"]
+    assert 150 < status.dropped["outbox_removed"] <= 300
+    assert health.spool.events == status.spooled
+    assert any("outbox_removed" in each for each in rig.said)
+    assert "are declared lost" in caplog.text
+    rig.collect()
+    rig.until_delivered(sink)
+    rig.assert_complete(sink.stop(LIMIT), lost=status.dropped["outbox_removed"])
+
+
+def test_a_run_that_ends_after_its_outbox_was_removed_counts_as_spooled_what_is_on_the_disk(rig):
+    sink = rig.started("first")
+    for n in range(300):
+        sink.emit(restock(n, 10_000))
+    rig.until_spooled(sink)
+    shutil.rmtree(rig.outbox())
+    status = sink.stop(0.3)
+    assert_law(status)
+    assert status.dropped == {"outbox_removed": 300}
+    assert len(list(inspect.export(rig.outbox(), [], everything=False))) == status.spooled <= 1
+    rig.collect()
+    second = rig.started_next("second")
+    rig.until_delivered(second)
+    second.stop(LIMIT)
+    rig.assert_complete(status, "first", lost=300)

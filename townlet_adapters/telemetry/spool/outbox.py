@@ -394,8 +394,9 @@ class Outbox:
                 return
             segment, first = turn
             rows, lost, at, end = segment.read(first, most_events, most_bytes)
+            reason = SEGMENT_DAMAGED if not lost or self._folder.is_in_place() else OUTBOX_REMOVED
             for each in lost:
-                self._lose(segment, first, each, SEGMENT_DAMAGED, "rows are damaged or gone")
+                self._lose(segment, first, each, reason, "rows are damaged or gone")
             self._flight, self._flight_source = rows, segment.label.source
             with self._state:
                 if rows:
