@@ -5,8 +5,8 @@ pygments ask every installed distribution for entry points and import what these
 says.
 
 - pydantic has a switch in the environment, ``PYDANTIC_DISABLE_PLUGINS``. Child processes inherit it.
-- numba and pygments have no switch. The modules of theirs that look entry points up are replaced, when they
-  are imported, by modules that find none. A spawned child process imports ``townlet_adapters`` for itself and
+- numba and pygments have no switch. Their modules that look entry points up are replaced, when they are
+  imported, by modules that find none. A spawned child process imports ``townlet_adapters`` for itself and
   so replaces them again.
 
 This holds for the whole process, and only for what is imported after Townlet.

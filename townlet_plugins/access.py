@@ -1,6 +1,6 @@
 """What a config may read: which environment variables and which files.
 
-A config can come from somebody else than the operator who runs it. It names the variables and files with its
+A config can come from another person than the operator who runs it. It names the variables and files with its
 secrets and also the destination that they are sent to; without a limit, its author could take any secret of
 the operator.
 """

@@ -79,7 +79,7 @@ def _generation(home: Path) -> Path | None:
     if trouble:
         logging.getLogger(__name__).warning(
             "compiled kernels are not kept, and every start compiles them anew: %s; set NUMBA_CACHE_DIR to a "
-            "folder to which you alone can write and which is below folders of yours or of root",
+            "folder to which you alone can write, and which is below folders that belong to you or to root",
             trouble,
         )
         return None
