@@ -5,7 +5,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,14 @@ from typing import Final
 from townlet_adapters.composition import OpenRun, RunRequest, open_run
 from townlet_adapters.config.model import RunConfig
 from townlet_adapters.storage.atomic import write_json
-from townlet_core.errors import ConfigError, EmptyTownError, OutputError, OutputLostError, Problem
+from townlet_core.errors import (
+    ConfigError,
+    EmptyTownError,
+    OutputError,
+    OutputLostError,
+    Problem,
+    TownletError,
+)
 from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.loop import LoopTick
 from townlet_core.jsonvalue import JsonValue
@@ -37,7 +44,8 @@ def execute(
 ) -> RunSummary:
     """Run a town to its end and leave everything that a run leaves.
 
-    ``loop.request_stop`` ends it early, in good order: a snapshot is kept then, if the run keeps any.
+    ``loop.request_stop`` ends it early, in good order. A run with a folder keeps a snapshot at its end,
+    however it ends, unless a part of the town failed.
 
     Args:
         request: what to run.
@@ -64,15 +72,17 @@ def execute(
                 summary = run.loop.run_for(ticks)
         except EmptyTownError as error:
             summary, empty = error.summary, error
-        if summary.interrupted and run.keeps_snapshots:
-            run.save_snapshot()
+        except BaseException:
+            _save_what_can_be(run)
+            raise
+        lost = _save_snapshot(run)
         summary = replace(summary, sinks=run.drain())
         try:
             # Before it is written, so that a full disk costs the file only.
             report(run, summary)
         finally:
             # Also when the reader of the report has left.
-            _write(run, request, summary)
+            _write(run, request, summary, lost)
     if empty is not None:
         raise EmptyTownError(str(empty), summary)
     if reader.ended_run:
@@ -149,8 +159,8 @@ def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
 ) -> Iterator[SimulationLoop]:
     """Open a simulation for Python code that steps it; on leaving, its sinks are drained and it is closed.
 
-    With a run folder, the summary of all ticks executed is written into it on leaving, unless an exception
-    leaves first.
+    With a run folder, a snapshot is kept in it on leaving. The summary of all ticks executed is written into
+    it, unless an exception leaves first.
 
     Args:
         config: a config file (``configs/NAME.yaml`` finds a shipped one), or the config itself; the default
@@ -183,9 +193,14 @@ def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
         digest=digest,
     )
     with open_run(request) as run:
-        yield run.loop
+        try:
+            yield run.loop
+        except BaseException:
+            _save_what_can_be(run)
+            raise
         if run.folder is not None:
-            _write(run, request, replace(run.loop.summary(), sinks=run.drain()))
+            lost = _save_snapshot(run)
+            _write(run, request, replace(run.loop.summary(), sinks=run.drain()), lost)
 
 
 class _Reader:
@@ -219,7 +234,24 @@ class _Reader:
             )
 
 
-def _write(run: OpenRun, request: RunRequest, summary: RunSummary) -> None:
+def _save_what_can_be(run: OpenRun) -> None:
+    """Keep the last snapshot of a run that an exception ends; a failed loop has none."""
+    with suppress(TownletError):
+        _save_snapshot(run)
+
+
+def _save_snapshot(run: OpenRun) -> str:
+    """Keep the last snapshot of a run with a folder; returns why it is lost, empty when it is not."""
+    try:
+        if run.folder is not None:
+            run.save_snapshot()
+    except OutputError as error:
+        return str(error)
+    return ""
+
+
+def _write(run: OpenRun, request: RunRequest, summary: RunSummary, lost: str) -> None:
+    """Write the summary; then report that it or the snapshot is lost."""
     files = [run.folder.summary] if run.folder is not None else []
     if request.output.summary is not None:
         files.append(request.output.summary)
@@ -227,4 +259,6 @@ def _write(run: OpenRun, request: RunRequest, summary: RunSummary) -> None:
         for file in files:
             write_json(file, summary.to_json())
     except OutputError as error:
-        raise OutputLostError(str(error)) from error
+        raise OutputLostError(f"{lost}; {error}" if lost else str(error)) from error
+    if lost:
+        raise OutputLostError(lost)

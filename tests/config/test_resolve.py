@@ -39,8 +39,8 @@ def test_every_default_is_filled_in(catalogue):
     config = resolved(catalogue)
     assert config.shown["runner"] == {
         "speed": "max",
-        "snapshot_every": None,
-        "snapshot_retain": 3,
+        "snapshot_every": "day",
+        "snapshot_retain": 8,
         "on_failure_snapshot": True,
     }
     assert config.shown["world"]["options"]["observations"]["variant"] == "hybrid"

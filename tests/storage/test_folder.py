@@ -37,7 +37,7 @@ def test_a_folder_below_a_file_cannot_be_made_and_that_says_what_to_do(tmp_path)
 
 def test_a_discarded_folder_takes_everything_made_for_it_along(tmp_path):
     folder = claim_folder(tmp_path / "runs" / "a", named=False)
-    folder.write_identity({"run_id": "x"})
+    folder.write_record({"run_id": "x"})
     folder.snapshots.mkdir()
     folder.discard()
     assert list(tmp_path.iterdir()) == []
@@ -45,7 +45,7 @@ def test_a_discarded_folder_takes_everything_made_for_it_along(tmp_path):
 
 def test_discarding_leaves_an_empty_folder_that_was_there_before(tmp_path):
     folder = claim_folder(tmp_path, named=True)
-    folder.write_identity({"run_id": "x"})
+    folder.write_record({"run_id": "x"})
     folder.discard()
     assert tmp_path.is_dir()
     assert list(tmp_path.iterdir()) == []

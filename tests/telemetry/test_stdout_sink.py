@@ -138,10 +138,13 @@ def test_a_command_that_reads_three_lines_and_leaves_ends_nothing():
     for _ in range(3):
         json.loads(town.stdout.readline())
     town.stdout.close()
-    (counts,) = town.stderr.read().splitlines()
+    said = town.stderr.read().splitlines()
     town.stderr.close()
     assert town.wait() == 0
-    emitted, delivered, dropped = json.loads(counts)
+    # One line of ours, and the counts: no traceback.
+    assert len(said) == 2
+    assert "broken_pipe" in said[0]
+    emitted, delivered, dropped = json.loads(said[1])
     assert list(dropped) == ["broken_pipe"]
     assert emitted == delivered + dropped["broken_pipe"]
 

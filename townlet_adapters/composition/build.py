@@ -2,12 +2,11 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from townlet_adapters.composition.compiling import compile_for
 from townlet_adapters.composition.parts import (
     extra_observers,
     hook_budget,
@@ -19,12 +18,24 @@ from townlet_adapters.composition.parts import (
 )
 from townlet_adapters.composition.record import write_record
 from townlet_adapters.composition.request import RunRequest
-from townlet_adapters.composition.resume import read_stored, resolve_request
-from townlet_adapters.composition.sinks import DRAIN_SECONDS, LAST_SECONDS, history_settings, open_sinks
+from townlet_adapters.composition.resume import (
+    Origin,
+    behind_events,
+    find_origin,
+    resolve_request,
+    take_up,
+)
+from townlet_adapters.composition.sinks import (
+    DRAIN_SECONDS,
+    LAST_SECONDS,
+    build_sinks,
+    history_settings,
+    start_sinks,
+)
 from townlet_adapters.composition.snapshots import failure_saver, save_snapshot_file, snapshot_schedule
 from townlet_adapters.config.resolve import ResolvedConfig
+from townlet_adapters.kernels.compiler import INTERPRETED, compiled_before, note_compiled
 from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
-from townlet_adapters.storage.snapshots import SnapshotFile
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
 from townlet_core.errors import NoRunFolderError
@@ -33,6 +44,7 @@ from townlet_core.handlers import CommandHandlers
 from townlet_core.loop import SimulationLoop
 from townlet_core.pacing import Pacer
 from townlet_core.vitals import no_hooks
+from townlet_plugins.factory import BuildContext
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,6 +59,7 @@ class OpenRun:
         folder: where it leaves its files, or None.
         run_id: id of the run.
         routes: where its messages go, every sink started.
+        origin: what it goes on from, None when it begins at tick 0.
     """
 
     loop: SimulationLoop
@@ -54,11 +67,7 @@ class OpenRun:
     folder: RunFolder | None
     run_id: str
     routes: tuple[SinkRoute, ...] = field(repr=False)
-
-    @property
-    def keeps_snapshots(self) -> bool:
-        """Whether the run has a folder and its config asks for snapshots."""
-        return self.folder is not None and self.config.run.runner.snapshot_every is not None
+    origin: Origin | None = None
 
     def save_snapshot(self) -> Path:
         """Keep a snapshot in the run folder now.
@@ -86,16 +95,19 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
         TownletError: when a part cannot be built; nothing is left behind then.
     """
     with ExitStack() as stack:
-        stored = read_stored(request)
-        config = resolve_request(request, stored)
-        folder = _claim(request, config)
+        origin = find_origin(request, stack)
+        config = resolve_request(request, origin)
+        if origin is not None:
+            origin = behind_events(origin, config, request)
+        folder = _claim(request, config, origin, stack)
         with _discarded_unless_built(folder):
             context = make_context(config, folder)
             world = open_world(config, context, stack)
             policy = open_policy(config, context, stack)
-            compile_for(config, context, request)
+            _compile_kernels(config, context, request.notify)
             observers = (kpi_observer(config), *extra_observers(config, context))
-            routes = open_sinks(config, context, request.notify, stack)
+            sinks = build_sinks(config, context, request.notify)
+            routes = tuple(each.route for each in sinks)
             loop = SimulationLoop(
                 world,
                 policy,
@@ -104,17 +116,19 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
                 observers=observers,
                 digest=request.digest or folder is not None,
                 pacer=Pacer(config.run.runner.speed),
-                snapshots=snapshot_schedule(config, folder, request.notify),
+                snapshots=snapshot_schedule(config, folder, request.notify, world.spec.ticks_per_day),
                 save_failure=failure_saver(config, folder),
                 hooks=no_hooks if context.hooks is None else context.hooks.counters,
                 plugins=config.catalogue.counts,
                 events=config.catalogue.events,
                 handlers=CommandHandlers(config.catalogue.commands, budget_seconds=hook_budget(config)),
             )
-            _start(loop, stored)
+            # Only a run that can go on takes anything away from the one before it.
+            cut = _start(loop, config, origin)
+            start_sinks(config, sinks, stack)
             _report_plugins(config, loop)
-            write_record(folder, config, context, stored)
-        yield OpenRun(loop, config, folder, context.run_id, routes)
+            write_record(folder, config, context, origin, cut)
+        yield OpenRun(loop, config, folder, context.run_id, routes, origin)
 
 
 def check_config(config: ResolvedConfig) -> None:
@@ -129,11 +143,34 @@ def check_config(config: ResolvedConfig) -> None:
         open_policy(config, context, stack)
 
 
-def _claim(request: RunRequest, config: ResolvedConfig) -> RunFolder | None:
+def live_briefly(config: ResolvedConfig, context: BuildContext | None = None) -> None:
+    """Run two ticks without sinks, save and restore: afterwards every kernel is compiled.
+
+    Raises:
+        TownletError: when the config's parts cannot be built or run.
+    """
+    context = context or make_context(config, None)
+    with ExitStack() as stack:
+        world = open_world(config, context, stack)
+        policy = open_policy(config, context, stack)
+        loop = SimulationLoop(world, policy, run_identity(config, policy, context))
+        loop.run_for(2)
+        loop.restore(loop.snapshot())
+    note_compiled()
+
+
+def _claim(
+    request: RunRequest, config: ResolvedConfig, origin: Origin | None, stack: ExitStack
+) -> RunFolder | None:
+    """Return the folder of the run; ``stack`` releases it."""
     if not request.output.keep:
         return None
+    if origin is not None and origin.folder is not None:
+        return origin.folder
     named = request.output.path
-    return claim_folder(named or default_path(config.run.name, config.run.seed), named=named is not None)
+    folder = claim_folder(named or default_path(config.run.name, config.run.seed), named=named is not None)
+    stack.callback(folder.release)
+    return folder
 
 
 @contextmanager
@@ -147,11 +184,24 @@ def _discarded_unless_built(folder: RunFolder | None) -> Iterator[None]:
         raise
 
 
-def _start(loop: SimulationLoop, stored: SnapshotFile | None) -> None:
-    if stored is None:
+def _compile_kernels(config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object]) -> None:
+    """Compile before the first tick rather than in it, so that the run's own figures are true.
+
+    World and policy have been built: only then is it known which kernels they bring.
+    """
+    if INTERPRETED or compiled_before():
+        return
+    notify("compiling the town's kernels: once for this machine and version, about a minute ...")
+    live_briefly(config, context)
+
+
+def _start(loop: SimulationLoop, config: ResolvedConfig, origin: Origin | None) -> tuple[Path, ...]:
+    """Begin or restore the town; returns the files that events of an earlier run were moved into."""
+    if origin is None:
         loop.begin()
-    else:
-        loop.restore(stored.snapshot)
+        return ()
+    loop.restore(origin.stored.snapshot)
+    return take_up(origin, config)
 
 
 def _report_plugins(config: ResolvedConfig, loop: SimulationLoop) -> None:

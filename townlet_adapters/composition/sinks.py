@@ -1,11 +1,11 @@
-"""Starts and stops the sinks of a run, with the transforms of each."""
+"""Builds, starts and stops the sinks of a run, with the transforms of each."""
 
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from townlet_adapters.config.model import DEFAULT_SINK, RedactSection, RenameResidentsSection, ValidateSection
@@ -40,14 +40,25 @@ def history_settings(config: ResolvedConfig) -> HistorySettings:
     return HistorySettings(section.queue_ticks, section.rivalry_events, section.policy_facts)
 
 
-def open_sinks(
-    config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object], stack: ExitStack
-) -> tuple[SinkRoute, ...]:
-    """Start every sink; one that needs a run folder is left out where there is none, and reported."""
-    routes: list[SinkRoute] = []
+@dataclass(frozen=True, slots=True)
+class BuiltSink:
+    """A sink that is not started.
+
+    Attributes:
+        choice: what the config says of it.
+        route: how messages get to it.
+    """
+
+    choice: SinkChoice
+    route: SinkRoute
+
+
+def build_sinks(
+    config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object]
+) -> tuple[BuiltSink, ...]:
+    """Build every sink; one that needs a run folder is left out where there is none, and reported."""
+    built: list[BuiltSink] = []
     opened: Counter[str] = Counter()
-    started: list[TelemetrySinkProtocol] = []
-    stack.callback(stop_sinks, started, DRAIN_SECONDS)
     for number, choice in enumerate(config.sinks, start=1):
         stream = choice.stream.settings()
         try:
@@ -57,19 +68,27 @@ def open_sinks(
             if not _is_events_file(choice):
                 notify(str(error))
             continue
-        transforms = tuple(_transforms(config, choice))
-        with (
-            config.located((*choice.path, "options")),
-            broken(f"the sink '{choice.part.name}' cannot start", TownletError),
-        ):
-            sink.start()
-        started.append(sink)
         # Two sinks of a kind are told apart by number: file, file-2.
         kind = choice.part.name
         opened[kind] += 1
         name = kind if opened[kind] == 1 else f"{kind}-{opened[kind]}"
-        routes.append(SinkRoute(name, sink, stream.state_every, transforms, stream.observations))
-    return tuple(routes)
+        transforms = tuple(_transforms(config, choice))
+        route = SinkRoute(name, sink, stream.state_every, transforms, stream.observations)
+        built.append(BuiltSink(choice, route))
+    return tuple(built)
+
+
+def start_sinks(config: ResolvedConfig, built: Sequence[BuiltSink], stack: ExitStack) -> None:
+    """Start sinks; ``stack`` stops those that were started."""
+    started: list[TelemetrySinkProtocol] = []
+    stack.callback(stop_sinks, started, DRAIN_SECONDS)
+    for each in built:
+        with (
+            config.located((*each.choice.path, "options")),
+            broken(f"the sink '{each.choice.part.name}' cannot start", TownletError),
+        ):
+            each.route.sink.start()
+        started.append(each.route.sink)
 
 
 def _is_events_file(choice: SinkChoice) -> bool:

@@ -14,16 +14,14 @@ from townlet_core.loop import SnapshotSchedule
 
 
 def snapshot_schedule(
-    config: ResolvedConfig, folder: RunFolder | None, notify: Callable[[str], object]
+    config: ResolvedConfig, folder: RunFolder | None, notify: Callable[[str], object], ticks_per_day: int
 ) -> SnapshotSchedule | None:
-    """Return when a run keeps snapshots, or None when it keeps none."""
+    """Return when a run keeps snapshots while it goes on; None when it keeps none, or has no folder."""
     every = config.run.runner.snapshot_every
-    if every is None:
+    if every is None or folder is None:
         return None
-    if folder is None:
-        notify("no snapshots are kept: this run has no run folder")
-        return None
-    return SnapshotSchedule(every, partial(_save_if_possible, folder, config, notify))
+    ticks = ticks_per_day if every == "day" else every
+    return SnapshotSchedule(ticks, partial(_save_if_possible, folder, config, notify))
 
 
 def failure_saver(config: ResolvedConfig, folder: RunFolder | None) -> Callable[[Snapshot], str] | None:

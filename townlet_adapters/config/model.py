@@ -224,11 +224,12 @@ class RunnerSection(Section):
     speed: Speed = "max"
     """ticks per real time: `max` as fast as possible, `1x` four ticks a second, `10x`, `100x`"""
 
-    snapshot_every: Annotated[int, Field(ge=1)] | None = None
-    """ticks between snapshots, null for none"""
+    snapshot_every: Literal["day"] | Annotated[int, Field(ge=1)] | None = "day"
+    """when a run with a folder keeps snapshots: at the end of every `day`, after so many ticks, or null for \
+one at the end of the run only, which is kept in any case"""
 
-    snapshot_retain: Annotated[int, Field(ge=1)] = 3
-    """how many snapshots are kept"""
+    snapshot_retain: Annotated[int, Field(ge=1)] = 8
+    """how many snapshots are kept, the newest ones"""
 
     on_failure_snapshot: bool = True
     """whether a failing run saves what it can, as `failure-<tick>.json.gz`"""

@@ -7,14 +7,15 @@ observers' settings and seed, from which a run can be built again), ``state``, a
 canonical JSON of ``state``. The same simulation gives the same bytes.
 
 What a file may cost its reader is limited before it is parsed: ``MAX_FILE_BYTES`` on the disk,
-``MAX_TEXT_BYTES`` of JSON in it, ``MAX_VALUES`` values in that. Reading one takes at most 1.5 GiB of memory,
-whatever the file holds; a snapshot of the default town takes a few megabytes.
+``MAX_TEXT_BYTES`` of JSON in it, ``MAX_VALUES`` values in that. Reading one takes about five bytes of memory
+for each byte of its JSON, and at most fifteen, whatever the file holds.
 """
 
 import errno
 import gzip
 import hashlib
 import json
+import os
 import re
 import zlib
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ from townlet_core.errors import OutputError, SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
-MAX_TEXT_BYTES: Final = 128 * 1024 * 1024
+MAX_TEXT_BYTES: Final = 256 * 1024 * 1024
 MAX_VALUES: Final = 1_000_000
 """Most members and items of the JSON as a whole; an array of the town is one text, whatever its size."""
 MAX_DEPTH: Final = 64
@@ -166,14 +167,42 @@ def list_snapshots(folder: Path) -> list[Path]:
     """List the snapshots of a run by tick, oldest first, unread."""
     inner = folder / "snapshots"
     where = inner if inner.is_dir() else folder
-    found = [(int(match[1]), path) for path in where.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found)]
+    return sorted((path for path in where.iterdir() if _NAME.fullmatch(path.name)), key=tick_of)
 
 
 def retain_snapshots(folder: Path, keep: int) -> None:
     """Remove all but the ``keep`` newest snapshots."""
     for path in list_snapshots(folder)[:-keep]:
         path.unlink(missing_ok=True)
+
+
+def set_aside_newer(folder: Path, tick: int, disk: Disk = DISK) -> None:
+    """Rename the snapshots behind ``tick`` to ``cut-<tick>.json.gz``: a run goes on from there differently.
+
+    Raises:
+        OutputError: when one cannot be renamed.
+    """
+    found = list_snapshots(folder)
+    newer = [path for path in found if tick_of(path) > tick]
+    if not newer:
+        return
+    try:
+        where = os.open(newer[0].parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # The newest first, so that the newest one left is always one that belongs to the run.
+            for path in reversed(newer):
+                disk.replace(path.name, f"cut-{tick_of(path)}.json.gz", where)
+            disk.sync_folder(where)
+        finally:
+            os.close(where)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot set snapshots aside: {error.strerror or error}") from error
+
+
+def tick_of(path: Path) -> int:
+    """Return the tick in the name of a snapshot that ``list_snapshots`` found."""
+    match = _NAME.fullmatch(path.name)
+    return int(match[1]) if match else -1
 
 
 def _read_bounded(path: Path, *, follow_links: bool) -> bytes:
