@@ -103,18 +103,17 @@ def test_plugins_are_listed_for_people_and_for_programs(townlet):
 
 
 def test_a_right_config_is_ok_and_a_wrong_one_tells_every_problem(townlet, config):
-    assert townlet("config", "check", str(config), "configs/town.yaml") == (
-        0,
-        f"{config}: ok\nconfigs/town.yaml: ok\n",
-        "",
-    )
+    code, out, err = townlet("config", "check", str(config), "configs/town.yaml")
+    assert (code, err) == (0, "")
+    verdicts = [line for line in out.splitlines() if not line.startswith(" ")]
+    assert verdicts == [f"{config}: ok", "configs/town.yaml: ok"]
     config.write_text(config.read_text().replace("seed: 7", "sed: 7").replace("hamlet_24", "[1]"))
     code, out, _ = townlet("config", "check", str(config), "configs/town.yaml")
     assert code == 2
     lines = out.splitlines()
     assert lines[0].startswith(f"{config}:1: seed: this key is missing; ")
     assert lines[1].startswith(f"{config}:3: sed: unknown key; ")
-    assert lines[-1] == "configs/town.yaml: ok"
+    assert "configs/town.yaml: ok" in lines
 
 
 def test_a_config_is_shown_resolved_and_without_what_the_environment_says(townlet, config, monkeypatch):

@@ -105,7 +105,7 @@ def test_all_of_them_verify_as_pinned_and_offer_what_they_should(environment, pi
 @pytest.mark.parametrize("name", ALL)
 def test_a_run_uses_it_once_the_config_lets_it_in(environment, pins, tmp_path, name):
     path = config_of(environment, tmp_path, pins, name)
-    assert environment.townlet("config", "check", path) == f"{path}: ok\n"
+    assert environment.townlet("config", "check", path).startswith(f"{path}: ok\n")
     environment.townlet("run", path, "--ticks", "5", "--quiet", "--out", tmp_path / "run")
     identity = json.loads((tmp_path / "run/run.json").read_text())
     used = {

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -10,9 +11,11 @@ from townlet_adapters.cli import errors
 from townlet_adapters.cli.allowing import reads_config, reads_plugins
 from townlet_adapters.cli.options import OVERRIDES, catalogue_of, to_overrides
 from townlet_adapters.composition import check_config, load_config
+from townlet_adapters.config.footprint import Touch, footprint
 from townlet_adapters.config.schema import config_schema
 from townlet_adapters.config.source import Override, find_config
 from townlet_core.errors import TownletError
+from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_plugins.access import Allowed
 
 
@@ -32,32 +35,34 @@ def command() -> None:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @OVERRIDES
 @reads_config
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead: one object for each file.")
 def check(
     files: tuple[str, ...],
     *,
+    as_json: bool,
     overrides: tuple[str, ...],
     allow_env: tuple[str, ...],
     allow_path: tuple[Path, ...],
 ) -> int:
     """Validate configs without running them, maps and manifests included.
 
-    Every error is one line on standard output: FILE:LINE: key.path: what was found; what is allowed.
+    Every error is one line on standard output: FILE:LINE: key.path: what was found; what is allowed. A valid
+    config is followed by what a run of it reads, where it sends to, what it writes, and whose code it runs.
 
     \b
-    Example:
+    Examples:
       townlet config check configs/*.yaml
+      townlet config check my.yaml --allow-path /etc/town --json
     """
     changes, allowed = to_overrides(overrides), Allowed(allow_env, allow_path)
-    worst = errors.DONE
-    for file in files:
-        found = list(_problems(file, changes, allowed))
-        for error in found:
-            worst = max(worst, errors.exit_code(error))
-            for line in errors.lines_of(error):
+    verdicts = [_check(file, changes, allowed) for file in files]
+    if as_json:
+        click.echo(json.dumps([verdict.to_json() for verdict in verdicts], indent=2, ensure_ascii=False))
+    else:
+        for verdict in verdicts:
+            for line in verdict.lines():
                 click.echo(line)
-        if not found:
-            click.echo(f"{file}: ok")
-    return worst
+    return max(verdict.code for verdict in verdicts)
 
 
 @command.command("show")
@@ -92,9 +97,35 @@ def schema(config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[
     click.echo(json.dumps(config_schema(catalogue), indent=2, ensure_ascii=False))
 
 
-def _problems(file: str, overrides: tuple[Override, ...], allowed: Allowed) -> Iterator[TownletError]:
-    """Give what is wrong with one config; another one may still be right."""
+class _Verdict(NamedTuple):
+    """What came of the check of one config."""
+
+    file: str
+    code: int
+    problems: tuple[str, ...]
+    touches: tuple[Touch, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Format it for people."""
+        if self.problems:
+            yield from self.problems
+            return
+        yield f"{self.file}: ok"
+        for each in self.touches:
+            yield f"  {each.verb:<8}  {each.kind:<10}  {each.name}"
+
+    def to_json(self) -> JsonObject:
+        """Format it for programs."""
+        touches: list[JsonValue] = [each._asdict() for each in self.touches]
+        return {"file": self.file, "problems": list(self.problems), "touches": touches}
+
+
+def _check(file: str, overrides: tuple[Override, ...], allowed: Allowed) -> _Verdict:
+    """Check one config; another one may still be right when this one is wrong."""
     try:
-        check_config(load_config(find_config(file), overrides, allowed))
+        config = load_config(find_config(file), overrides, allowed)
+        check_config(config)
     except TownletError as error:
-        yield error
+        return _Verdict(file, errors.exit_code(error), tuple(errors.lines_of(error)), ())
+    touches = footprint(config.shown, config.access.inputs, config.catalogue.rows)
+    return _Verdict(file, errors.DONE, (), touches)
