@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
 
 from townlet_core.dto.stream import StreamSettings
-from townlet_core.errors import NoRunFolderError
+from townlet_core.errors import ContractError, NoRunFolderError
 from townlet_core.jsonvalue import JsonValue
-from townlet_core.ports import AffordanceHooks
+from townlet_core.ports import AffordanceHooks, TelemetrySinkProtocol, Transport
 from townlet_plugins.access import Access
 
 
@@ -34,6 +34,14 @@ class OptionsModel(Protocol):
         ...
 
 
+class Delivery(Protocol):
+    """How composition builds a sink around a transport."""
+
+    def __call__(self, context: "BuildContext", name: str, transport: Transport) -> TelemetrySinkProtocol:
+        """Return a sink with buffer, worker thread and retries."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class BuildContext:
     """What composition passes to a factory beside the options.
@@ -46,6 +54,7 @@ class BuildContext:
         producer: number of the sink within the run, from 1; each has its own sequence numbers.
         stream: how a sink sends the state; it receives no more state than that needs.
         hooks: the affordance hooks that a world may call; None when the config activates no hooks.
+        delivery: builds a sink around a transport; None outside of a run.
     """
 
     seed: int
@@ -55,6 +64,21 @@ class BuildContext:
     producer: int = 1
     stream: StreamSettings = field(default_factory=StreamSettings)
     hooks: AffordanceHooks | None = None
+    delivery: Delivery | None = None
+
+    def delivering_sink(self, name: str, transport: Transport) -> TelemetrySinkProtocol:
+        """Return a sink that delivers through a transport; it has a buffer, a worker thread and retries.
+
+        Args:
+            name: name of the sink in health and summary.
+            transport: the destination; the sink opens, uses and closes it.
+
+        Raises:
+            ContractError: when the context is not that of a run.
+        """
+        if self.delivery is None:
+            raise ContractError(f"the sink '{name}' can be built only in a run; use townlet.open_simulation")
+        return self.delivery(self, name, transport)
 
     def output_path(self, path: str) -> Path:
         """Return the path of a part's output; a relative path is below the run folder.

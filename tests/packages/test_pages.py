@@ -5,6 +5,7 @@ To bring the pages up to date after an edit of the templates:
 python -c "from tests.packages.test_pages import renew; renew()"
 """
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -84,3 +85,35 @@ def test_every_command_of_the_pages_is_one(environment, page):
         known = environment.townlet(*command.split(), "--help")
         options = re.findall(r"(?<!\S)--[a-z-]+", rest.partition("#")[0])
         assert [option for option in options if option not in known] == []
+
+
+def imports_of_townlet(source: str) -> set[str]:
+    """The packages of Townlet that a module imports."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+    roots = {name.partition(".")[0] for name in names}
+    return roots & {"townlet", "townlet_core", "townlet_plugins", "townlet_adapters"}
+
+
+def sources() -> Iterator[tuple[str, str]]:
+    """Every Python file of the examples, and of the packages that `townlet plugins new` writes."""
+    for path in sorted((ROOT / "examples").rglob("*.py")):
+        yield path.relative_to(ROOT / "examples").as_posix(), path.read_text(encoding="utf-8")
+    for kind, package in NEW.items():
+        for path, data in scaffold.render(scaffold.names_of(package), kind).items():
+            if path.endswith(".py"):
+                yield f"{package}/{path}", data.decode()
+
+
+def test_a_plugin_imports_the_core_and_the_plugin_package_only_and_its_tests_the_public_face():
+    found = {path: imports_of_townlet(source) for path, source in sources()}
+    assert len(found) > 20
+    allowed = {"townlet_core", "townlet_plugins"}
+    wrong = {
+        path: names - allowed - ({"townlet"} if "/tests/" in path else set()) for path, names in found.items()
+    }
+    assert {path: names for path, names in wrong.items() if names} == {}

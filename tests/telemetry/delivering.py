@@ -3,10 +3,10 @@
 import json
 
 from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
-from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock
 from townlet_core.events.queue import QueueConflict
+from townlet_core.ports.transport import TransportError
 
 SOURCE = "urn:townlet:run:r:p1"
 OLDER = "urn:townlet:run:q:p1"

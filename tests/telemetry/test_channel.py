@@ -9,10 +9,10 @@ import time
 import pytest
 
 from tests.telemetry.faults import PATIENCE, Fate, FaultProxy, Line, ScriptedPeer, Way
-from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_adapters.telemetry.transports.channel import Interrupt
 from townlet_adapters.telemetry.transports.dialing import connect, look_up
 from townlet_adapters.telemetry.wire.endpoint import Endpoint
+from townlet_core.ports.transport import TransportError
 
 SHORT = 0.3  # seconds, for what never happens
 MARGIN = 5.0  # seconds by which a promised deadline may be missed on a loaded machine

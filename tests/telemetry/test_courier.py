@@ -20,7 +20,7 @@ from tests.telemetry.delivering import (
 from townlet_adapters.telemetry.delivery.courier import LOCAL, LONGEST_ASKED, NETWORK
 from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
-from townlet_adapters.telemetry.transports.base import Batch, TransportError
+from townlet_core.ports.transport import Batch, TransportError
 
 
 class Waits(HastyClock):

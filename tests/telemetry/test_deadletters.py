@@ -7,7 +7,7 @@ import pytest
 
 from tests.disks import WatchedDisk
 from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
-from townlet_adapters.telemetry.transports.base import TransportError
+from townlet_core.ports.transport import TransportError
 
 
 def entries(folder):

@@ -25,12 +25,12 @@ from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.delivery.intake import PATIENCE
 from townlet_adapters.telemetry.envelope import MAX_EVENT_BYTES, SOFT_EVENT_BYTES
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
-from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.errors import ContractError
 from townlet_core.events.base import Diagnostic
 from townlet_core.events.loop import LoopFailure
 from townlet_core.ports import EmitResult
+from townlet_core.ports.transport import TransportError
 
 
 def await_idle_worker(sink):

@@ -12,12 +12,12 @@ import pytest
 
 from tests.disks import WatchedDisk
 from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES, Speller, seal
-from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_adapters.telemetry.transports.lines import LineAppender
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock
+from townlet_core.ports.transport import Batch, TransportError
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,12 +12,12 @@ from standardwebhooks import Webhook
 
 from tests.telemetry.faults import Fate, FaultProxy, Way
 from tests.telemetry.receivers import TAKEN, ScriptedReceiver
-from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_adapters.telemetry.transports.http import MOST_BYTES, MOST_EVENTS, MOST_REPLY, HttpTransport
 from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_url
 from townlet_adapters.telemetry.wire.signing import Signatures
 from townlet_adapters.telemetry.wire.tls import TlsSettings
 from townlet_core.errors import ConfigError
+from townlet_core.ports.transport import Batch, TransportError
 
 KEY = b"k" * 32
 SOURCE = "urn:townlet:run:r:p1"

@@ -11,11 +11,11 @@ import pytest
 from tests.disks import WatchedDisk
 from townlet_adapters.eventfiles import list_parts, part_path
 from townlet_adapters.telemetry.envelope import Speller, seal
-from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock
+from townlet_core.ports.transport import Batch, TransportError
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "urn:townlet:run:r:p1"

@@ -7,11 +7,11 @@ import pytest
 from tests.telemetry.delivering import FULL, fact, sink_over
 from townlet_adapters.telemetry.delivery.meters import EMIT_BOUNDS, Meter
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
-from townlet_adapters.telemetry.transports.base import Condition
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.events.base import Diagnostic
 from townlet_core.events.loop import LoopFailure
 from townlet_core.ports.telemetry import SupportsHealth
+from townlet_core.ports.transport import Condition
 from townlet_core.records import record_to_json
 
 

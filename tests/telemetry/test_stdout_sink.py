@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_adapters.telemetry.transports.stdout import StdoutTransport
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRestock
 from townlet_core.ports import EmitResult
+from townlet_core.ports.transport import Batch, TransportError
 
 ROOT = Path(__file__).parents[2]
 

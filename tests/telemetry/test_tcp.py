@@ -21,7 +21,6 @@ from tests.telemetry.faults import (
     line,
     refusing,
 )
-from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_adapters.telemetry.transports.conversation import cut
 from townlet_adapters.telemetry.transports.tcp import TcpSettings, TcpTransport
 from townlet_adapters.telemetry.wire.endpoint import Endpoint
@@ -39,6 +38,7 @@ from townlet_adapters.telemetry.wire.frames import (
     encode,
 )
 from townlet_core.errors import ConfigError, ContractError
+from townlet_core.ports.transport import Batch, TransportError
 
 SOURCE = "urn:townlet:run:r:p1"
 TOKEN = "0123456789abcdef-not-to-be-seen"  # noqa: S105 - a test's

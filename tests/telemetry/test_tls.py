@@ -19,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.telemetry.faults import Line, ScriptedPeer
-from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_adapters.telemetry.transports.channel import Interrupt
 from townlet_adapters.telemetry.transports.dialing import connect
 from townlet_adapters.telemetry.wire.certificates import read_leaf, read_leaf_file
@@ -33,6 +32,7 @@ from townlet_adapters.telemetry.wire.tls import (
     trust_system,
 )
 from townlet_core.errors import ConfigError
+from townlet_core.ports.transport import TransportError
 
 
 def echo(line: Line) -> None:

@@ -17,7 +17,7 @@ from townlet_core.observers.kpis import KpiObserver, KpiSettings
 from townlet_core.observers.needs import NeedLimits
 from townlet_core.observers.port import Observer
 from townlet_core.observers.uses import UseNames
-from townlet_core.ports import PolicyPort, WorldPort
+from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, Transport, WorldPort
 from townlet_plugins.factory import BuildContext
 from townlet_plugins.offers import BrokenPluginError, broken
 
@@ -34,7 +34,17 @@ def make_context(config: ResolvedConfig, folder: RunFolder | None) -> BuildConte
         # From the system's entropy, so that the town's own randomness stays untouched.
         run_id=secrets.token_hex(_RUN_ID_BYTES),
         hooks=_hooks(config),
+        delivery=_deliver,
     )
+
+
+def _deliver(context: BuildContext, name: str, transport: Transport) -> TelemetrySinkProtocol:
+    """Build a sink around the transport of a plugin."""
+    from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits  # noqa: PLC0415 - needed by such plugins only
+    from townlet_adapters.telemetry.envelope import source_urn  # noqa: PLC0415 - as above
+
+    source = source_urn(context.run_id, context.producer)
+    return DeliveringSink(name, transport, source=source, limits=DeliveryLimits(), stream=context.stream)
 
 
 def _hooks(config: ResolvedConfig) -> HookRunner | None:

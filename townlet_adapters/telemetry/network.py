@@ -17,7 +17,6 @@ from townlet_adapters.telemetry.options import (
 )
 from townlet_adapters.telemetry.spool.base import OutboxLimits
 from townlet_adapters.telemetry.spool.outbox import Outbox
-from townlet_adapters.telemetry.transports.base import Transport
 from townlet_adapters.telemetry.transports.http import HttpTransport
 from townlet_adapters.telemetry.transports.tcp import TcpSettings, TcpTransport
 from townlet_adapters.telemetry.wire.endpoint import parse_endpoint, parse_url
@@ -25,6 +24,7 @@ from townlet_adapters.telemetry.wire.frames import is_plain
 from townlet_adapters.telemetry.wire.signing import Signatures, parse_key
 from townlet_adapters.telemetry.wire.tls import TlsSettings
 from townlet_core.errors import ConfigError, NoRunFolderError, Problem
+from townlet_core.ports.transport import Transport
 from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext
 

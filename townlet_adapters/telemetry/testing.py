@@ -10,8 +10,8 @@ import orjson
 
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Loss, Row
-from townlet_adapters.telemetry.transports.base import Batch, Condition, TransportError
 from townlet_core.events.health import SpoolHealth
+from townlet_core.ports.transport import Batch, Condition, TransportError
 
 
 class ManualClock(SystemClock):

@@ -1,9 +1,10 @@
-"""The three ports of a simulation; the core owns them, and adapters implement them without inheritance."""
+"""The ports of a simulation; the core owns them, and adapters implement them without inheritance."""
 
 from townlet_core.ports.hooks import AffordanceHooks
 from townlet_core.ports.policy import PolicyPort
 from townlet_core.ports.state import SupportsState
 from townlet_core.ports.telemetry import EmitResult, SupportsHealth, TelemetrySinkProtocol
+from townlet_core.ports.transport import Transport
 from townlet_core.ports.world import WorldPort
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "SupportsHealth",
     "SupportsState",
     "TelemetrySinkProtocol",
+    "Transport",
     "WorldPort",
 ]

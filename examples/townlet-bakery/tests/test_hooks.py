@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 
-from townlet_adapters.worlds.town.vocabulary import COMMANDS
 from townlet_bakery import plugin
+from townlet_core.dto.command import Argument, CommandSpec
 from townlet_core.dto.command_hook import CommandRefused
 from townlet_core.dto.hook import Cancel, NeedEffect, StockEffect
 from townlet_core.testing import check_commands, check_hooks, command_contexts, hook_contexts, hook_of
+
+SET_NEED = CommandSpec(
+    "set_need", "admin", "Sets needs.", (Argument("agent_id", "text"), Argument("needs", "reals"))
+)
+"""The command of the town that the bakery uses."""
 
 
 def uses(affordance, **changes):
@@ -43,7 +48,7 @@ def test_warm_bread_satisfies_more():
     assert plugin.townlet_affordance_after(uses("buy_bread", tod=600)[0]) == []
 
 
-def test_other_uses_are_none_of_its_business():
+def test_other_uses_are_left_alone():
     for context in uses("eat_meal", stock=0):
         assert plugin.townlet_affordance_before(context) is None
         assert plugin.townlet_affordance_after(context) == []
@@ -52,10 +57,10 @@ def test_other_uses_are_none_of_its_business():
 def test_the_command_keeps_its_contract():
     asked = [{}, {"agent_id": "a00003"}, {"agent_id": "nobody"}]
     requests = [each for args in asked for each in command_contexts(plugin.FEED, args)]
-    check_commands(plugin.townlet_commands, requests, COMMANDS)
+    check_commands(plugin.townlet_commands, requests, [SET_NEED])
 
 
-def test_a_loaf_goes_to_whom_it_is_meant_for_or_to_the_hungriest():
+def test_a_loaf_goes_to_the_named_resident_or_to_the_hungriest():
     for context in command_contexts(plugin.FEED, {}):
         hunger = {name: each.needs["hunger"] for name, each in context.residents.items()}
         done = plugin.feed(context)
@@ -64,4 +69,4 @@ def test_a_loaf_goes_to_whom_it_is_meant_for_or_to_the_hungriest():
     (context,) = command_contexts(plugin.FEED, {"agent_id": "a00003"}, 1)
     assert plugin.feed(context).result["agent_id"] == "a00003"
     (context,) = command_contexts(plugin.FEED, {"agent_id": "nobody"}, 1)
-    assert plugin.feed(context) == CommandRefused("nobody in town is called that", "not_found")
+    assert plugin.feed(context) == CommandRefused("no resident has this name", "not_found")

@@ -1,4 +1,4 @@
-"""The sink keeps Townlet's contract, and what it keeps can be asked for."""
+"""The sink stores what a run emits, once and as a whole."""
 
 import json
 import sqlite3
@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from townlet import open_simulation
-from townlet_adapters.telemetry.transports.base import Batch, TransportError
-from townlet_core.errors import NoRunFolderError, OutputError
-from townlet_core.testing import check_sink
+from townlet_core.errors import ContractError, NoRunFolderError, OutputError
+from townlet_core.ports.transport import Batch, TransportError
 from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext
 from townlet_sink_sqlite.plugin import SqliteOptions, build
@@ -25,13 +24,8 @@ CONFIG = {
 }
 
 
-def context(folder, run_id="run"):
-    return BuildContext(seed=7, access=Access(folder or Path()), run_dir=folder, run_id=run_id)
-
-
-def test_it_keeps_the_contract_of_a_sink(tmp_path):
-    runs = iter(range(100))
-    check_sink(lambda: build(SqliteOptions(), context(tmp_path, f"run{next(runs)}")), observations=True)
+def context(folder):
+    return BuildContext(seed=7, access=Access(folder or Path()), run_dir=folder, run_id="run")
 
 
 def test_a_town_is_kept_whole(tmp_path):
@@ -58,7 +52,7 @@ def batch(*sequences):
     return Batch(event["source"], sequences, lines)
 
 
-def test_what_comes_again_after_a_crash_is_kept_once(tmp_path):
+def test_what_is_delivered_again_after_a_crash_is_stored_once(tmp_path):
     transport = SqliteTransport(tmp_path / "town.sqlite")
     transport.open()
     assert transport.write(batch(1, 2)) == 2
@@ -68,7 +62,7 @@ def test_what_comes_again_after_a_crash_is_kept_once(tmp_path):
         assert database.execute("SELECT sequence FROM events").fetchall() == [(1,), (2,), (3,)]
 
 
-def test_a_file_that_somebody_else_locks_is_tried_again(tmp_path):
+def test_a_file_that_another_program_locks_is_retried(tmp_path):
     transport = SqliteTransport(tmp_path / "town.sqlite")
     transport.open()
     other = sqlite3.connect(tmp_path / "town.sqlite", isolation_level=None)
@@ -83,16 +77,22 @@ def test_a_file_that_somebody_else_locks_is_tried_again(tmp_path):
 
 
 def test_two_runs_share_a_file(tmp_path):
-    for run in ("one", "two"):
-        sink = build(SqliteOptions(path=str(tmp_path / "town.sqlite")), context(None, run))
-        sink.start()
-        assert sink.stop(5).state == "closed"
+    path = {"telemetry.sinks": [{"use": "sqlite", "options": {"path": str(tmp_path / "town.sqlite")}}]}
+    for _ in range(2):
+        with open_simulation(CONFIG, overrides=path) as town:
+            town.run_for(2)
+    with sqlite3.connect(tmp_path / "town.sqlite") as database:
+        assert database.execute("SELECT count(DISTINCT source) FROM events").fetchone() == (2,)
 
 
-def test_a_path_needs_a_folder_and_a_file_needs_to_be_ours(tmp_path):
-    with pytest.raises(NoRunFolderError, match="starts in the run folder"):
+def test_a_relative_path_needs_a_run_folder_and_a_sink_a_run(tmp_path):
+    with pytest.raises(NoRunFolderError):
         build(SqliteOptions(), context(None))
-    (tmp_path / "town.sqlite").write_text("somebody's notes, and more than a header of them" * 50)
-    sink = build(SqliteOptions(), context(tmp_path))
+    with pytest.raises(ContractError, match="can be built only in a run"):
+        build(SqliteOptions(), context(tmp_path))
+
+
+def test_a_file_of_another_program_is_refused(tmp_path):
+    (tmp_path / "town.sqlite").write_text("notes of another program, longer than a header " * 50)
     with pytest.raises(OutputError, match=r"town\.sqlite: cannot be opened"):
-        sink.start()
+        SqliteTransport(tmp_path / "town.sqlite").open()

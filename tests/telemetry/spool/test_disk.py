@@ -7,8 +7,8 @@ from tests.telemetry.spool.town import line_of, read_all
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.spool.base import Loss, OutboxLimits, Row
 from townlet_adapters.telemetry.spool.outbox import Outbox
-from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.errors import OutputError
+from townlet_core.ports.transport import TransportError
 
 POWER = OutboxLimits(durability="power")
 ROWS, LABEL = "segment-00000001.rows", "segment-00000001.label"

@@ -19,8 +19,8 @@ from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.spool import inspect
 from townlet_adapters.telemetry.spool.base import PROCESS_DIED, Loss, OutboxLimits, Row
 from townlet_adapters.telemetry.spool.outbox import Outbox
-from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.errors import ContractError, OutputError
+from townlet_core.ports.transport import TransportError
 
 
 def rows_of(first, end, size=600):

@@ -9,8 +9,8 @@ from tests.telemetry.spool.town import LIMITS, Town, line_of, read_all
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.spool.base import OUTBOX_REMOVED, SEGMENT_DAMAGED, Row
 from townlet_adapters.telemetry.spool.outbox import Outbox
-from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_core.errors import OutputError
+from townlet_core.ports.transport import TransportError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.ranges import RangeSet
 from townlet_adapters.telemetry.spool.base import Loss, OutboxLimits, Row
 from townlet_adapters.telemetry.spool.outbox import Outbox
-from townlet_adapters.telemetry.transports.base import TransportError
+from townlet_core.ports.transport import TransportError
 
 LIMITS = OutboxLimits(bytes=1 << 22, segment_bytes=1 << 15)
 

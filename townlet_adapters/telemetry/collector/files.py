@@ -14,9 +14,9 @@ from typing import Final, Literal, TypeAlias
 from townlet_adapters.disk import DISK, Disk, sync_folder_at
 from townlet_adapters.telemetry.collector.shelf import Shelf
 from townlet_adapters.telemetry.delivery.meters import Meter
-from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_adapters.telemetry.transports.lines import LineAppender
 from townlet_core.events.health import Histogram
+from townlet_core.ports.transport import TransportError
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from townlet_adapters.telemetry.clock import Clock
 from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, Meter
-from townlet_adapters.telemetry.transports.base import Batch, TransportError
+from townlet_core.ports.transport import Batch, TransportError
 
 _log = logging.getLogger(__name__)
 _random: Final = random.SystemRandom()  # never from the town's own draws

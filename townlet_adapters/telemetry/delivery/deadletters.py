@@ -14,8 +14,8 @@ from typing import Final
 import orjson
 
 from townlet_adapters.disk import DISK, Disk, make_folders
-from townlet_adapters.telemetry.transports.base import TransportError
 from townlet_adapters.telemetry.transports.lines import LineAppender
+from townlet_core.ports.transport import TransportError
 
 _log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
 from townlet_adapters.telemetry.delivery.intake import BATCH_BYTES, BATCH_EVENTS, Intake
 from townlet_adapters.telemetry.envelope import Shedding
 from townlet_adapters.telemetry.spool.base import Loss, Row
-from townlet_adapters.telemetry.transports.base import Batch, Transport, TransportError
 from townlet_core.events.health import SpoolHealth
+from townlet_core.ports.transport import Batch, Transport, TransportError
 
 DEAD_LETTERED: Final = "dead_lettered"
 REFUSED: Final = "refused_by_peer"

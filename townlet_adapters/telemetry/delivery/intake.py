@@ -21,11 +21,11 @@ from townlet_adapters.telemetry.envelope import (
 )
 from townlet_adapters.telemetry.spool.base import OUTBOX_REMOVED, Loss
 from townlet_adapters.telemetry.streams import Strand
-from townlet_adapters.telemetry.transports.base import INTERRUPTED
 from townlet_core.dto.frame import StateFrame
 from townlet_core.events.base import Diagnostic
 from townlet_core.events.health import ErrorHealth
 from townlet_core.ports.telemetry import EmitResult, Message
+from townlet_core.ports.transport import INTERRUPTED
 
 Phase: TypeAlias = Literal["new", "open", "closing", "closed"]
 

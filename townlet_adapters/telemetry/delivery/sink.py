@@ -27,12 +27,12 @@ from townlet_adapters.telemetry.delivery.intake import UNDELIVERED, Intake
 from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, NOT_SYNCED, Meter
 from townlet_adapters.telemetry.spool.base import Row
 from townlet_adapters.telemetry.streams import strands_of
-from townlet_adapters.telemetry.transports.base import Transport
 from townlet_core.dto.health import SinkCounts, SinkHealth, SinkStatus
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import ContractError
 from townlet_core.events.health import QueueHealth, SinkState, WorkerHealth
 from townlet_core.ports.telemetry import EmitResult, Message
+from townlet_core.ports.transport import Transport
 
 _log = logging.getLogger(__name__)
 

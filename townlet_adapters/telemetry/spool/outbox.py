@@ -33,9 +33,9 @@ from townlet_adapters.telemetry.spool.frames import HEAD
 from townlet_adapters.telemetry.spool.label import Label
 from townlet_adapters.telemetry.spool.recovery import Recovered, recover
 from townlet_adapters.telemetry.spool.segment import Extent, Lost, Segment
-from townlet_adapters.telemetry.transports.base import Batch, TransportError
 from townlet_core.errors import ContractError, OutputError
 from townlet_core.events.health import SpoolHealth
+from townlet_core.ports.transport import Batch, TransportError
 
 _log = logging.getLogger(__name__)
 

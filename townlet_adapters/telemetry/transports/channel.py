@@ -15,7 +15,7 @@ import time
 from typing import Final
 
 from townlet_adapters.telemetry.transports import diagnosis
-from townlet_adapters.telemetry.transports.base import TransportError
+from townlet_core.ports.transport import TransportError
 
 _CHUNK: Final = 1 << 18  # bytes handed to the socket at once
 _LAST_WORDS: Final = 1 << 14

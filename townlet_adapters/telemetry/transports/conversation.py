@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from townlet_adapters.telemetry.transports import diagnosis
-from townlet_adapters.telemetry.transports.base import INTERRUPTED, Batch, TransportError, Verdict
 from townlet_adapters.telemetry.transports.channel import Channel
 from townlet_adapters.telemetry.wire.frames import (
     FROM_SERVER,
@@ -33,6 +32,7 @@ from townlet_adapters.telemetry.wire.frames import (
     Pong,
     encode,
 )
+from townlet_core.ports.transport import INTERRUPTED, Batch, TransportError, Verdict
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import errno
 import ssl
 from typing import Final
 
-from townlet_adapters.telemetry.transports.base import INTERRUPTED, TransportError
+from townlet_core.ports.transport import INTERRUPTED, TransportError
 
 _SOCKET: Final = {
     errno.ECONNREFUSED: ("refused", "nobody listens there: is the collector running, on this port?"),

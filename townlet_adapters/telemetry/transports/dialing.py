@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from townlet_adapters.telemetry.transports import diagnosis
-from townlet_adapters.telemetry.transports.base import INTERRUPTED, TransportError
 from townlet_adapters.telemetry.transports.channel import Channel, Interrupt, wait_for
 from townlet_adapters.telemetry.wire import tls
 from townlet_adapters.telemetry.wire.certificates import Leaf
 from townlet_adapters.telemetry.wire.endpoint import Endpoint, is_literal, is_loopback
 from townlet_adapters.telemetry.wire.tls import TlsSettings
 from townlet_core.errors import ConfigError
+from townlet_core.ports.transport import INTERRUPTED, TransportError
 
 Lookup: TypeAlias = Callable[[str, int], Sequence[str]]
 """Gives the addresses of a name for a port, best first. It may block, and raises OSError."""

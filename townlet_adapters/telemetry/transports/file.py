@@ -13,9 +13,9 @@ from typing import Final
 from townlet_adapters.disk import DISK, Disk, make_folders
 from townlet_adapters.eventfiles import is_event_line, older_parts, part_path
 from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES
-from townlet_adapters.telemetry.transports.base import Batch, Condition, TransportError
 from townlet_adapters.telemetry.transports.lines import LineAppender
 from townlet_core.errors import OutputError
+from townlet_core.ports.transport import Batch, Condition, TransportError
 
 _log = logging.getLogger(__name__)
 

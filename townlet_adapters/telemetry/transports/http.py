@@ -15,7 +15,6 @@ import h11
 
 from townlet_adapters.telemetry.envelope import MAX_EVENT_BYTES
 from townlet_adapters.telemetry.transports import diagnosis
-from townlet_adapters.telemetry.transports.base import Batch, Condition, TransportError
 from townlet_adapters.telemetry.transports.channel import Channel, Interrupt
 from townlet_adapters.telemetry.transports.dialing import connect
 from townlet_adapters.telemetry.transports.replies import Reply, refusal
@@ -23,6 +22,7 @@ from townlet_adapters.telemetry.wire.endpoint import Url, require_local
 from townlet_adapters.telemetry.wire.signing import Signatures
 from townlet_adapters.telemetry.wire.tls import TlsSettings, client_context, own_leaf
 from townlet_core.errors import ContractError
+from townlet_core.ports.transport import Batch, Condition, TransportError
 
 _log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from townlet_adapters.telemetry.transports.base import TransportError
+from townlet_core.ports.transport import TransportError
 
 
 class LineAppender:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from townlet_adapters.telemetry.transports.base import TransportError, Verdict
+from townlet_core.ports.transport import TransportError, Verdict
 
 LONGEST_PAUSE: Final = 300.0  # seconds that a receiver may ask to be left alone for
 

@@ -15,9 +15,9 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from townlet_adapters.telemetry.transports.base import Batch, Condition, TransportError
 from townlet_adapters.telemetry.transports.lines import LineAppender
 from townlet_core.errors import OutputError
+from townlet_core.ports.transport import Batch, Condition, TransportError
 
 _PATIENCE: Final = 0.05  # seconds to wait for a reader before the worker looks up again
 _NAP: Final = 0.002  # seconds between two looks at a pipe that must be empty first

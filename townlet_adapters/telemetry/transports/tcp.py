@@ -9,7 +9,6 @@ import time
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from townlet_adapters.telemetry.transports.base import Batch, Condition, TransportError
 from townlet_adapters.telemetry.transports.channel import Interrupt
 from townlet_adapters.telemetry.transports.conversation import Conversation, Progress
 from townlet_adapters.telemetry.transports.dialing import Lookup, connect, look_up
@@ -18,6 +17,7 @@ from townlet_adapters.telemetry.wire.endpoint import Endpoint, require_local
 from townlet_adapters.telemetry.wire.frames import MAX_TOKEN, Hello, is_plain
 from townlet_adapters.telemetry.wire.tls import TlsSettings
 from townlet_core.errors import ConfigError, ContractError, Problem
+from townlet_core.ports.transport import Batch, Condition, TransportError
 
 _log = logging.getLogger(__name__)
 

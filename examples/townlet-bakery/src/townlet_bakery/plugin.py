@@ -8,7 +8,7 @@ from townlet_plugins import hookimpl
 KEPT = 2
 """Loaves that are kept for those who ordered; when no more are left, bread is sold out."""
 KEPT_UNTIL = 1080
-"""Minute of the day from which loaves that nobody came for are sold."""
+"""Minute of the day from which the remaining loaves are sold."""
 GOOD_BATCH = 0.25
 """How likely it is that a batch gives a loaf more."""
 FRESH_UNTIL = 600
@@ -52,7 +52,7 @@ def feed(context: CommandContext) -> CommandDone | CommandRefused:
     wanted = context.args.get("agent_id")
     chosen = [each for each in hungry if wanted in {None, each.agent_id}]
     if not chosen:
-        return CommandRefused("nobody in town is called that", "not_found")
+        return CommandRefused("no resident has this name", "not_found")
     fed = chosen[0]
     needs = {"hunger": min(1.0, fed.needs["hunger"] + LOAF)}
     loaf = Command("set_need", {"agent_id": fed.agent_id, "needs": needs})

@@ -1,4 +1,4 @@
-"""What Townlet finds under the entry point ``sqlite``: every ``config check`` imports it, so it is light."""
+"""The module of the entry point ``sqlite``; every ``config check`` imports it, so it imports little."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -26,19 +26,11 @@ def townlet_sinks() -> Sequence[PartFactory[TelemetrySinkProtocol]]:
 
 
 def build(options: SqliteOptions, context: BuildContext) -> TelemetrySinkProtocol:
-    """Make the sink.
+    """Build the sink.
 
     Raises:
         NoRunFolderError: when the path is relative and the run has no folder.
     """
-    from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits  # noqa: PLC0415 - only building a sink brings it
-    from townlet_adapters.telemetry.envelope import source_urn  # noqa: PLC0415 - only building a sink brings it
-    from townlet_sink_sqlite.transport import SqliteTransport  # noqa: PLC0415 - only building a sink brings it
+    from townlet_sink_sqlite.transport import SqliteTransport  # noqa: PLC0415 - only building a sink needs it
 
-    return DeliveringSink(
-        "sqlite",
-        SqliteTransport(context.output_path(options.path)),
-        source=source_urn(context.run_id, context.producer),
-        limits=DeliveryLimits(),
-        stream=context.stream,
-    )
+    return context.delivering_sink("sqlite", SqliteTransport(context.output_path(options.path)))

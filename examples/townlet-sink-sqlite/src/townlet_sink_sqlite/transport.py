@@ -1,12 +1,12 @@
-"""SQLite as a way out: one transaction for each batch, so that a batch is there whole or not at all."""
+"""A transport to SQLite: one transaction for each batch, so that it is stored as a whole or not at all."""
 
 import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from townlet_adapters.telemetry.transports.base import Batch, Condition, TransportError
 from townlet_core.errors import OutputError
+from townlet_core.ports.transport import Batch, Condition, TransportError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -18,30 +18,30 @@ CREATE INDEX IF NOT EXISTS events_by_kind ON events (kind, tick);
 CREATE VIEW IF NOT EXISTS frames AS
     SELECT source, sequence, tick, data FROM events WHERE kind = 'state.frame';
 """
-# A batch may come again after a crash: its place is taken then.
+# A batch may be delivered again after a crash; its rows exist then.
 _INSERT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
-_PATIENCE = 0.1  # seconds to wait for another program's lock; a worker that is to stop looks up this often
+_PATIENCE = 0.1  # seconds to wait for another program's lock; the worker checks that often whether to stop
 
 
 class SqliteTransport:
     """Appends to one SQLite file; ``open`` on the run's thread, the rest on the sink's worker."""
 
     def __init__(self, path: Path) -> None:
-        """Write to ``path``; it and its folder are made when missing."""
+        """Write to ``path``; missing folders are created."""
         self._path = path
         self._database: sqlite3.Connection | None = None
         self._parents: sqlite3.Connection | None = None
         self._over = False
 
     def open(self) -> None:
-        """Open the file and make the tables.
+        """Open the file and create the tables.
 
         Raises:
-            OutputError: when it cannot be written, or is no SQLite file.
+            OutputError: when it cannot be written, or is not a SQLite file.
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # The worker is another thread, and the only one that uses the connection from here on.
+            # From here on, only the worker uses the connection, and that is another thread.
             self._database = sqlite3.connect(self._path, timeout=_PATIENCE, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.executescript(_SCHEMA)
@@ -50,14 +50,14 @@ class SqliteTransport:
                 self._database.close()
                 self._database = None
             raise OutputError(
-                f"{self._path}: cannot be opened for events: {error}; name a new file, or one of this sink's"
+                f"{self._path}: cannot be opened for events: {error}; choose a new file, or one of this sink"
             ) from error
 
     def write(self, batch: Batch) -> int:
-        """Insert the lines; all of them or none, and none after ``interrupt``.
+        """Insert all lines or none; after ``interrupt``, none.
 
         Raises:
-            TransportError: when SQLite did not take them.
+            TransportError: when SQLite refuses them.
         """
         if self._database is None:
             raise TransportError("closed", "the file is not open", verdict="fatal")
@@ -67,25 +67,25 @@ class SqliteTransport:
             with self._database:
                 self._database.executemany(_INSERT, _rows(batch))
         except sqlite3.OperationalError as error:
-            # Locked, full or unreadable for now: the sink keeps the lines and tries again.
+            # Locked, full or unreadable for now: the sink keeps the lines and retries.
             raise TransportError("sqlite", str(error), verdict="retry") from error
         except sqlite3.Error as error:
             raise TransportError("sqlite", str(error), verdict="fatal") from error
         return len(batch.lines)
 
     def interrupt(self) -> None:
-        """Let no further batch begin; one that runs waits for a lock no longer than a tenth of a second."""
+        """Refuse further batches; a running one waits for a lock for at most a tenth of a second."""
         self._over = True
 
     def condition(self) -> Condition:
-        """Tell whether the file is open."""
+        """Return whether the file is open."""
         return Condition(connected=self._database is not None)
 
     def close(self) -> None:
-        """Bring everything into the one file, and let go.
+        """Write everything to the one file, and close it.
 
         Raises:
-            TransportError: when that failed.
+            TransportError: when that fails.
         """
         try:
             if self._database is not None:
@@ -96,7 +96,7 @@ class SqliteTransport:
             self._database = None
 
     def abandon(self) -> None:
-        """Leave the connection alone: after a fork it is the parent's, as is closing it."""
+        """Keep the connection unused and open: after a fork, only the parent may use and close it."""
         self._database, self._parents = None, self._database
 
 

@@ -1,4 +1,4 @@
-"""What delivery asks of a way out."""
+"""The port of a destination of events: what a delivering sink needs from its transport."""
 
 import errno
 from collections.abc import Sequence
@@ -24,19 +24,19 @@ _TRANSIENT: Final = frozenset(
 )
 
 INTERRUPTED: Final = "interrupted"
-"""Code of the fault that an exchange was broken off from here."""
+"""Code of the fault that an exchange was ended by ``interrupt``."""
 
 Verdict: TypeAlias = Literal["retry", "split", "pause", "fatal"]
-"""What is to be done about a fault: try the same lines again; halve the batch, for one line in it is what
-the destination will never take; try again, but tell a person, for it will not change by itself; give up."""
+"""What a sink does after a fault: ``retry`` the same lines; ``split`` the batch, since the destination will
+never accept one of its lines; ``pause``: retry, and log that an operator must act; ``fatal``: stop."""
 
 
 class Batch(NamedTuple):
-    """Lines on their way, in order, all of one source.
+    """Lines to deliver, in order, all of one source.
 
     Attributes:
         source: the ``source`` of their envelopes.
-        sequences: number of each line, ascending; gaps are lines that were shed.
+        sequences: number of each line, ascending; a gap is a line that was dropped.
         lines: the envelopes, each with its newline.
     """
 
@@ -46,13 +46,13 @@ class Batch(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """How a way out stands.
+    """The condition of a transport.
 
     Attributes:
         connected: whether the destination could be reached when it was last tried.
-        certificate_expires: when the peer's or the sender's own certificate expires, whichever comes first,
-            in seconds since 1970; None where there is none or none was seen yet.
-        unsynced: lines that ``write`` took and a local disk has not confirmed; a clean ``close`` leaves 0.
+        certificate_expires: when the first of the peer's and the sender's certificate expires, in seconds
+            since 1970; None when there is no certificate or none was seen yet.
+        unsynced: lines that ``write`` accepted and a local disk has not confirmed; 0 after a clean ``close``.
     """
 
     connected: bool
@@ -61,24 +61,24 @@ class Condition(NamedTuple):
 
 
 class TransportError(Exception):
-    """Nothing could be written just now.
+    """Lines could not be written.
 
     Attributes:
         code: what happened, as a short name (``no_space``, ``broken_pipe``); never holds a secret.
-        verdict: what is to be done about it.
-        retry_after: seconds that the destination asked to be left alone for; None when it did not.
+        verdict: what the sink does about it.
+        retry_after: seconds that the destination asked to wait; None when it did not ask.
     """
 
     def __init__(
         self, code: str, message: str, *, verdict: Verdict = "retry", retry_after: float | None = None
     ) -> None:
-        """Keep the facts beside the message."""
+        """Keep the attributes beside the message."""
         self.code, self.verdict, self.retry_after = code, verdict, retry_after
         super().__init__(message)
 
     @classmethod
     def from_os(cls, error: OSError) -> Self:
-        """Translate what the operating system said of a file or a pipe."""
+        """Return the error for an error of the operating system about a file or a pipe."""
         number = error.errno or 0
         code = _NAMES.get(number) or errno.errorcode.get(number, "unknown").lower()
         verdict: Verdict = "retry" if number in _TRANSIENT else "fatal"
@@ -88,46 +88,46 @@ class TransportError(Exception):
 class Transport(Protocol):
     """One destination. ``open`` comes first, on the caller's thread; ``write`` and ``close`` from one worker.
 
-    ``write`` blocks for at most a tenth of a second while its destination does not take anything, or until
-    ``interrupt``, so that its worker can be told to stop.
+    ``write`` blocks for at most a tenth of a second while its destination accepts nothing, or until
+    ``interrupt``, so that the worker can be stopped.
     """
 
     def open(self) -> None:
-        """Open a local destination; a distant one is not reached for before the first ``write``.
+        """Open a local destination; a remote one is not connected to before the first ``write``.
 
         Raises:
             OutputError: when it cannot be opened.
-            ConfigError: when what it was told cannot work.
+            ConfigError: when its options cannot work.
         """
         ...
 
     def write(self, batch: Batch) -> int:
-        """Hand lines over, in order; returns how many from the front the destination has for good.
+        """Write lines in order; return how many, from the front, the destination has stored.
 
-        The lines not taken come first in the next call, so a transport may have sent a part of one. It may
-        be 0 for a destination that is slow, which is no fault.
+        The next call begins with the lines that were not stored, so a transport may have sent a part of one.
+        The number may be 0 for a slow destination; that is not a fault.
 
         Raises:
-            TransportError: when none could be taken, and why.
+            TransportError: when no line could be stored, with the reason.
         """
         ...
 
     def interrupt(self) -> None:
-        """Make a ``write`` that waits give up at once, and every later one; from any thread, for ever."""
+        """End a waiting ``write``, and every later one, at once and for good; called from any thread."""
         ...
 
     def condition(self) -> Condition:
-        """Tell how it stands; cheap, from any thread."""
+        """Return the condition; cheap, called from any thread."""
         ...
 
     def close(self) -> None:
-        """Make durable what was written, say goodbye, and let go.
+        """Make durable what was written, and release the destination.
 
         Raises:
-            TransportError: when what was written may not last.
+            TransportError: when what was written may not be durable.
         """
         ...
 
     def abandon(self) -> None:
-        """Let go without a word: a fork took place, and the connection is the parent's."""
+        """Release the destination without using it: after a fork, the connection is the parent's."""
         ...
