@@ -18,7 +18,7 @@ export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench soak ml setup lock clean
+.PHONY: help run test check lint types bench soak mutants ml setup lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: $(READY) ## how fast the town is on this machine
 soak: $(READY) ## a thousand kills of a town and its collector, about ten minutes: nothing may be lost silently
 	"$(BIN)/townlet" warmup
 	"$(BIN)/python" -m tests.telemetry.kills --kills 1000 $(ARGS)
+
+mutants: $(READY) ## small mistakes in a copy of the project that no test notices; of a folder with ARGS="townlet_core"
+	@"$(BIN)/python" -m tests.mutants $(ARGS)
 
 setup: $(READY) ## the environment in .venv, from the lock; the targets above see to it themselves
 
