@@ -1,4 +1,4 @@
-"""``townlet snapshot``: inspect and verify."""
+"""``townlet snapshot``: inspects and verifies snapshot files."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ _FILE = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 
 @click.group("snapshot")
 def command() -> None:
-    """Look into snapshot files.
+    """Inspect and verify snapshot files.
 
     \b
     Examples:
@@ -28,20 +28,20 @@ def command() -> None:
 @_FILE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def inspect(file: Path, *, as_json: bool) -> None:
-    """Tell what a snapshot is: identity, tick, sizes, digests. A folder stands for its newest valid one.
+    """Print the identity, tick, sizes and digests of a snapshot; of a folder, of the newest valid one in it.
 
     \b
     Example:
       townlet snapshot inspect runs/mine/snapshots/snapshot-500.json.gz --json
     """
-    told = _describe(read_snapshot(file))
+    described = _describe(read_snapshot(file))
     if as_json:
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(described, indent=2, ensure_ascii=False))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for key, value in told.items():
+    for key, value in described.items():
         table.add_row(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     stdout_console().print(table, markup=False)
 
@@ -49,7 +49,7 @@ def inspect(file: Path, *, as_json: bool) -> None:
 @command.command("verify")
 @_FILE
 def verify(file: Path) -> None:
-    """Check that a snapshot is whole: exit code 0 if it is, 2 with the reason if not.
+    """Check that a snapshot is whole; the exit code is 0 if it is, and 2 with the reason if it is not.
 
     \b
     Example:

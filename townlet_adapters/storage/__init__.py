@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its folder, its snapshots, its summary; each file whole or not at all."""
+"""What a run leaves on the disk: its folder, snapshots and summary; each file is whole or not there."""

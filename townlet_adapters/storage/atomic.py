@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, whatever happens in between."""
+"""Replaces files in one step: whatever happens, a file is the old one or the new one."""
 
 import json
 import os
@@ -11,10 +11,10 @@ from townlet_core.jsonvalue import JsonValue
 
 
 def write_atomically(path: Path, data: bytes, disk: Disk = DISK) -> None:
-    """Put ``data`` at ``path``: written beside it, synced to disk, renamed over it.
+    """Write ``data`` beside ``path``, sync it to the disk, and rename it to ``path``.
 
-    The folder is opened once and everything happens relative to that handle, so a folder that is moved
-    or replaced by a link meanwhile leads nowhere else.
+    The folder is opened once and everything is done relative to that descriptor. A folder that is moved, or
+    replaced by a link, in the meantime does not change where the file goes.
 
     Raises:
         OutputError: when the file cannot be written; nothing is left behind then.
@@ -37,13 +37,13 @@ def write_atomically(path: Path, data: bytes, disk: Disk = DISK) -> None:
 
 
 def write_json(path: Path, value: JsonValue, disk: Disk = DISK) -> None:
-    """Write ``value`` for people and programs alike: indented, keys in the order given, atomically."""
+    """Write ``value`` as indented JSON, with its keys in the order given, as ``write_atomically`` does."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(path, f"{text}\n".encode(), disk)
 
 
 def _write_synced(name: str, data: bytes, folder: int, disk: Disk) -> None:
-    """Create a new file below the folder's handle and have it on disk on return."""
+    """Create a new file in an open folder; it is on the disk on return."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(name, flags, 0o644, dir_fd=folder), "wb") as stream:
         stream.write(data)

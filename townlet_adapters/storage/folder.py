@@ -75,7 +75,7 @@ class RunFolder:
                 folder.rmdir()
 
     def release(self) -> None:
-        """Let another process use the folder."""
+        """Release the lock, so that another process may use the folder."""
         os.close(self.lock)
 
 
@@ -193,7 +193,7 @@ def _take_free(path: Path, made: tuple[Path, ...]) -> tuple[Path, tuple[Path, ..
 def _lock(path: Path) -> int:
     """Make and lock the file that one process at a time holds; a file system that cannot be written fails.
 
-    The file stays when the run is over: whoever removed it could remove the lock of another process.
+    The file stays when the run is over: removing it could remove the lock that another process just took.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     lock = os.open(path / LOCK, flags, 0o644)

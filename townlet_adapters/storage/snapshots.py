@@ -148,7 +148,7 @@ def newest_snapshot(folder: Path) -> SnapshotFile:
         folder: a run folder or its ``snapshots``.
 
     Raises:
-        SnapshotError: when there is none; the reason of the newest damaged one is told.
+        SnapshotError: when there is none; it has the reason of the newest damaged one.
     """
     damaged: SnapshotError | None = None
     for path in reversed(list_snapshots(folder)):
@@ -278,7 +278,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _deeper_than(value: JsonValue, levels: int) -> bool:
-    """Tell whether a value nests deeper, level by level, so that depth costs no stack."""
+    """Return whether a value nests deeper, looking level by level, so that depth costs no stack."""
     level: list[JsonValue] = [value]
     for _ in range(levels):
         inner: list[JsonValue] = []

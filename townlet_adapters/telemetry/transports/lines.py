@@ -9,17 +9,17 @@ from townlet_core.ports.transport import TransportError
 class LineAppender:
     """The end of a regular file.
 
-    A full disk takes the front of a write and refuses the rest; the file is then cut back to its last
-    whole line at once, since nobody may be left to do it later.
+    A full disk takes the beginning of a write and refuses the rest. The file is then cut back to its last
+    whole line at once, since the process may not live to do it later.
     """
 
     def __init__(self, fd: int) -> None:
-        """Append through ``fd``, which stays the caller's."""
+        """Append through ``fd``, which the caller closes."""
         self._fd = fd
         self._torn = 0  # bytes of a half line that could not be cut off yet
 
     def append(self, lines: Sequence[bytes]) -> int:
-        """Write lines to the end; returns how many whole ones stay.
+        """Write lines to the end; returns how many whole ones stay in the file.
 
         Raises:
             TransportError: when none could be written.
@@ -48,8 +48,8 @@ class LineAppender:
             return
         try:
             end = os.fstat(self._fd).st_size
-            # Whoever shares our place in the file may have written behind the half line already:
-            # cutting would then take theirs.
+            # Another process that shares this place in the file may have written behind the half line
+            # already; cutting would then remove its bytes.
             if os.lseek(self._fd, 0, os.SEEK_CUR) == end:
                 os.ftruncate(self._fd, end - self._torn)
                 os.lseek(self._fd, 0, os.SEEK_END)

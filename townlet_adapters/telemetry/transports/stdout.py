@@ -1,8 +1,8 @@
-"""Lines to the process's standard output, whatever stands behind it: a pipe, a file, a terminal.
+"""Writes lines to the standard output of the process: a pipe, a file or a terminal.
 
-The descriptor is shared with our parent and with stderr, so it is never made non-blocking. Instead, no
-more is written at once than is known to be taken at once; a reader that stalls costs its worker a short
-wait, and a reader that comes back finds whole lines.
+The descriptor is shared with the parent process and with stderr, so it is never made non-blocking. Instead,
+no more is written at once than is known to be taken at once. A reader that stalls costs the worker a short
+wait; a reader that goes on finds whole lines.
 """
 
 import fcntl
@@ -19,8 +19,8 @@ from townlet_adapters.telemetry.transports.lines import LineAppender
 from townlet_core.errors import OutputError
 from townlet_core.ports.transport import Batch, Condition, TransportError
 
-_PATIENCE: Final = 0.05  # seconds to wait for a reader before the worker looks up again
-_NAP: Final = 0.002  # seconds between two looks at a pipe that must be empty first
+_PATIENCE: Final = 0.05  # seconds to wait for a reader before the worker checks for a stop
+_NAP: Final = 0.002  # seconds between two checks of a pipe that must be empty first
 _LINUX: Final = sys.platform == "linux"
 
 
@@ -28,15 +28,15 @@ class StdoutTransport:
     """Writes to an open descriptor."""
 
     def __init__(self, fd: int = 1) -> None:
-        """Write to ``fd``, which stays the caller's."""
+        """Write to ``fd``, which the caller closes."""
         self._original = fd
         self._fd = -1
         self._appender: LineAppender | None = None
         self._is_pipe = False
-        self._sent = 0  # bytes of the next line that were already handed over
+        self._sent = 0  # bytes of the next line that were written already
 
     def open(self) -> None:
-        """Find out what stands behind the descriptor.
+        """Find out whether the descriptor is a pipe or a file.
 
         Raises:
             OutputError: when it is closed.
@@ -51,10 +51,10 @@ class StdoutTransport:
             self._appender = LineAppender(self._fd)
 
     def write(self, batch: Batch) -> int:
-        """Hand over what is taken at once; returns how many whole lines that completed.
+        """Write what is taken at once; returns how many whole lines that completed.
 
         Raises:
-            TransportError: when the reader is gone or the disk behind it is full.
+            TransportError: when the reader has left or the disk is full.
         """
         lines = batch.lines
         if self._appender is not None:
@@ -63,19 +63,19 @@ class StdoutTransport:
             room = self._room(len(lines[0]) - self._sent)
             if room == 0:
                 return 0
-            return self._hand_over(lines, room)
+            return self._write_at_once(lines, room)
         except OSError as error:
             raise TransportError.from_os(error) from error
 
     def interrupt(self) -> None:
-        """Do nothing: no write waits for longer than its patience."""
+        """Do nothing: no write waits for more than a twentieth of a second."""
 
     def condition(self) -> Condition:
-        """Tell whether the descriptor is open."""
+        """Return whether the descriptor is open."""
         return Condition(connected=self._fd >= 0)
 
     def close(self) -> None:
-        """Let go of our own handle; the process's descriptor stays open.
+        """Close the duplicate; the descriptor of the process stays open.
 
         Raises:
             TransportError: when a half line could not be cut off a file.
@@ -90,13 +90,13 @@ class StdoutTransport:
             self._fd = -1
 
     def abandon(self) -> None:
-        """Let go of a handle that was opened before a fork, and of the line that it is in the midst of."""
+        """Close a duplicate that was opened before a fork, and forget the line that is half written."""
         self._sent = 0
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def _hand_over(self, lines: Sequence[bytes], room: int) -> int:
+    def _write_at_once(self, lines: Sequence[bytes], room: int) -> int:
         first = lines[0][self._sent :]
         if len(first) > room:
             self._sent += os.write(self._fd, first[:room])
@@ -120,7 +120,7 @@ class StdoutTransport:
         return len(chunk)
 
     def _room(self, size: int) -> int:
-        """Bytes that are taken at once, for a line of which ``size`` are left; 0 when patience ran out."""
+        """Return how many bytes are taken at once, for a line of which ``size`` are left; 0 if none."""
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
         if not poll.poll(_PATIENCE * 1000):
@@ -136,9 +136,9 @@ class StdoutTransport:
         return self._wait_until_empty(capacity)
 
     def _wait_until_empty(self, capacity: int) -> int:
-        give_up = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _PATIENCE
         while self._unread():
-            if time.monotonic() >= give_up:
+            if time.monotonic() >= until:
                 return 0
             time.sleep(_NAP)
         return capacity
@@ -152,6 +152,6 @@ class StdoutTransport:
             try:
                 capacity = fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, size)
             except OSError:
-                # The system allows this user no larger pipe: such a line goes in pieces.
+                # The system allows this user no larger pipe, so the line is written in pieces.
                 return capacity
         return capacity
