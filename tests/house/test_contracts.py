@@ -1,5 +1,6 @@
 """The import contracts say what the architecture says, without exceptions."""
 
+import re
 import tomllib
 
 from tests.house.sources import ROOT
@@ -56,3 +57,18 @@ def test_every_contract_inside_a_package_covers_the_whole_package():
     for contract in inner:
         assert contract["exhaustive"] is True, contract["name"]
         assert "exhaustive_ignores" not in contract, contract["name"]
+
+
+def test_plugins_import_the_core_and_the_door_only():
+    sources = [
+        *(ROOT / "examples").glob("*/src/**/*.py"),
+        *(ROOT / "townlet_adapters/cli/templates").glob("*/src/**/*.py.in"),
+    ]
+    assert len(sources) > 6
+    found = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in sources
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.match(r"\s*(?:from|import) townlet(?:_adapters)?\b", line)
+    ]
+    assert found == []
