@@ -197,16 +197,17 @@ def _schemas_at(schema: JsonObject, path: "KeyPath") -> list[JsonObject]:
 
 
 def _inside(schema: JsonObject, step: str | int) -> list[JsonObject]:
-    inner: JsonValue = None
+    """Find what a schema says of one key or one item."""
     if isinstance(step, int):
-        inner = schema.get("items")
+        found = [schema.get("items")]
     else:
-        properties = schema.get("properties")
-        if isinstance(properties, Mapping):
-            inner = properties.get(step)
-        if inner is None:
-            inner = schema.get("additionalProperties")
-    return [inner] if isinstance(inner, Mapping) else []
+        properties, patterns = schema.get("properties"), schema.get("patternProperties")
+        found = [properties.get(step)] if isinstance(properties, Mapping) else []
+        if isinstance(patterns, Mapping):
+            found += [part for pattern, part in patterns.items() if re.search(pattern, step)]
+        if not any(found):
+            found = [schema.get("additionalProperties")]
+    return [part for part in found if isinstance(part, Mapping)]
 
 
 def _branches(root: JsonObject, schema: JsonObject) -> list[JsonObject]:

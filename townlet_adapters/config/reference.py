@@ -68,8 +68,13 @@ def _rows(root: JsonObject, schema: JsonObject, prefix: str) -> Iterator[str]:
 def _inner(root: JsonObject, branch: JsonObject, path: str) -> Iterator[str]:
     """Go on below a section, the values of a mapping, or the items of a list."""
     yield from _rows(root, branch, f"{path}.")
-    for keyword, step in (("additionalProperties", ".<name>"), ("items", "[]")):
-        inner = branch.get(keyword)
+    patterns = branch.get("patternProperties")
+    named = tuple(patterns.values()) if isinstance(patterns, Mapping) else ()
+    for inner, step in (
+        (branch.get("additionalProperties"), ".<name>"),
+        *((each, ".<name>") for each in named),
+        (branch.get("items"), "[]"),
+    ):
         if isinstance(inner, Mapping):
             for part in _branches(root, inner):
                 yield from _inner(root, part, f"{path}{step}")

@@ -88,14 +88,15 @@ class MapText(Section):
 
 
 def _tag_of_map(value: object) -> str:
+    # Tags that no key can have: pydantic puts the tag of a branch among the keys of a problem.
     if isinstance(value, GridTown) or (isinstance(value, dict) and "grid" in value):
-        return "grid"
-    return "map" if isinstance(value, MapText | dict) else "name"
+        return "<grid>"
+    return "<map>" if isinstance(value, MapText | dict) else "<name>"
 
 
 MapSource = Annotated[
-    Annotated[str, Tag("name"), Field(min_length=1)] | Annotated[MapText, Tag("map")],
-    Discriminator(lambda value: "map" if isinstance(value, MapText | dict) else "name"),
+    Annotated[str, Tag("<name>"), Field(min_length=1)] | Annotated[MapText, Tag("<map>")],
+    Discriminator(lambda value: "<map>" if isinstance(value, MapText | dict) else "<name>"),
 ]
 
 
@@ -118,9 +119,9 @@ class GridTown(Section):
 
 
 TownSource = Annotated[
-    Annotated[str, Tag("name"), Field(min_length=1)]
-    | Annotated[MapText, Tag("map")]
-    | Annotated[GridTown, Tag("grid")],
+    Annotated[str, Tag("<name>"), Field(min_length=1)]
+    | Annotated[MapText, Tag("<map>")]
+    | Annotated[GridTown, Tag("<grid>")],
     Discriminator(_tag_of_map),
 ]
 
@@ -237,9 +238,9 @@ class AffordancesOptions(Section):
     """What can be done with objects."""
 
     manifest: Annotated[
-        Annotated[str, Tag("name"), Field(min_length=1)]
+        Annotated[str, Tag("<name>"), Field(min_length=1)]
         | Annotated[tuple[AffordanceText, ...], Tag("list"), Field(min_length=1, max_length=MAX_AFFORDANCES)],
-        Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "name"),
+        Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "<name>"),
     ] = "core"
     """`core` for the shipped manifest, path of a file (relative to the config) or a list of affordances"""
     enabled: Annotated[
