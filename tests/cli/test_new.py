@@ -44,27 +44,27 @@ def test_without_out_a_package_has_a_folder_of_its_name(townlet, tmp_path):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("townlet", "is ours"),
-        ("TownLet", "is ours"),
-        ("townlet-core", "would bring a module 'townlet_core', and there is one"),
-        ("numpy", "would bring a module 'numpy', and there is one"),
-        ("json", "would bring a module 'json', and there is one"),
-        ("townlet-file", "would be called 'file' in configs, and that is ours"),
-        ("townlet-scripted", "would be called 'scripted' in configs, and that is ours"),
-        ("townlet-social", "would be called 'social' in configs, and that is ours"),
-        ("townlet-null", "would be called 'null' in configs, which YAML takes for a value"),
-        ("Townlet_True", "would be called 'true' in configs, which YAML takes for a value"),
-        ("false", "would be called 'false' in configs, which YAML takes for a value"),
-        ("3d-view", "gives no name of a module"),
-        ("townlet-3d", "gives no name of a module"),
-        ("import", "gives no name of a module"),
-        ("bread-", "is no name of a package"),
-        ("../bread", "is no name of a package"),
-        ("bre ad", "is no name of a package"),
-        ("b\u00e4cker", "is no name of a package"),
-        ("b\u0430kery", "is no name of a package"),
-        ("bread\n", "is no name of a package"),
-        ("", "is no name of a package"),
+        ("townlet", "is reserved"),
+        ("TownLet", "is reserved"),
+        ("townlet-core", "would contain a module 'townlet_core', which exists"),
+        ("numpy", "would contain a module 'numpy', which exists"),
+        ("json", "would contain a module 'json', which exists"),
+        ("townlet-file", "would be called 'file' in configs, which is built in"),
+        ("townlet-scripted", "would be called 'scripted' in configs, which is built in"),
+        ("townlet-social", "would be called 'social' in configs, which is built in"),
+        ("townlet-null", "would be called 'null' in configs, which YAML reads as a value"),
+        ("Townlet_True", "would be called 'true' in configs, which YAML reads as a value"),
+        ("false", "would be called 'false' in configs, which YAML reads as a value"),
+        ("3d-view", "does not give a name for a module"),
+        ("townlet-3d", "does not give a name for a module"),
+        ("import", "does not give a name for a module"),
+        ("bread-", "is not a name for a package"),
+        ("../bread", "is not a name for a package"),
+        ("bre ad", "is not a name for a package"),
+        ("b\u00e4cker", "is not a name for a package"),
+        ("b\u0430kery", "is not a name for a package"),
+        ("bread\n", "is not a name for a package"),
+        ("", "is not a name for a package"),
     ],
 )
 def test_a_name_that_nobody_can_have_is_refused(townlet, tmp_path, name, why):
@@ -86,7 +86,7 @@ def test_what_is_there_is_left_alone(townlet, tmp_path, there):
         path.symlink_to("nowhere")
     code, out, err = townlet("plugins", "new", "townlet-bread", "--out", "bread")
     assert (code, out) == (2, "")
-    assert err == "error: bread is there already; choose another folder with --out\n"
+    assert err == "error: bread exists; choose another folder with --out\n"
     assert [entry.name for entry in tmp_path.iterdir()] == ["bread"]
     assert not list(path.iterdir()) if there == "folder" else True
 
@@ -141,8 +141,8 @@ def test_a_package_without_yaml_and_one_that_is_not_there_say_so(townlet, tmp_pa
     assert townlet("plugins", "files", "townlet-bakery") == (
         2,
         "",
-        "townlet-bakery brings no YAML files; see its README\n",
+        "townlet-bakery contains no YAML files; see its README\n",
     )
     code, _, err = townlet("plugins", "files", "townlet-bread")
     assert code == 2
-    assert "installed distributions that do: townlet-bakery" in err
+    assert "packages with plugins: townlet-bakery" in err

@@ -82,7 +82,7 @@ def test_pin_says_why_something_cannot_be_pinned(townlet, installed):
     assert (code, out) == (2, "")
     assert (
         err
-        == "'townlet-backery', which offers no plugin here; installed distributions that do: townlet-bakery\n"
+        == "'townlet-backery' is not installed or offers no plugin; packages with plugins: townlet-bakery\n"
     )
     installed.path("late.py").unlink()
     code, out, err = townlet("plugins", "pin", "townlet-bakery")
@@ -96,7 +96,7 @@ def test_pin_says_why_something_cannot_be_pinned(townlet, installed):
 def test_ours_needs_no_entry_and_that_is_said(townlet, command, name):
     code, out, err = townlet("plugins", command, name)
     assert (code, out) == (2, "")
-    assert err == f"'{name}' is ours and needs no entry; name the package of somebody else\n"
+    assert err == f"'{name}' is built in and needs no entry; name another package\n"
 
 
 def test_pin_tells_of_compiled_code(townlet, installed):
@@ -104,13 +104,13 @@ def test_pin_tells_of_compiled_code(townlet, installed):
     installed.add_rows(row(f"{installed.package.module}/fast.so", b"\x7fELF"))
     _, out, err = townlet("plugins", "pin", "townlet-bakery")
     assert yaml.safe_load(out)["plugins"]["allow"][0]["allow_native"] is True
-    assert err == f"townlet-bakery brings compiled code: {installed.package.module}/fast.so\n"
+    assert err == f"townlet-bakery contains compiled code: {installed.package.module}/fast.so\n"
 
 
 def test_a_config_that_lets_in_nobody_is_verified_at_once(townlet, config, installed):
     del installed
-    assert townlet("plugins", "verify") == (0, "nobody but our own plugins is let in\n", "")
-    assert townlet("plugins", "verify", config()) == (0, "nobody but our own plugins is let in\n", "")
+    assert townlet("plugins", "verify") == (0, "only built-in plugins are allowed\n", "")
+    assert townlet("plugins", "verify", config()) == (0, "only built-in plugins are allowed\n", "")
 
 
 def test_schemas_and_pages_for_a_config_know_what_its_plugins_bring(townlet, package, site, config):

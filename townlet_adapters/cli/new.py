@@ -14,11 +14,11 @@ from townlet_adapters.cli import scaffold
     type=click.Choice(list(scaffold.KINDS)),
     default="sink",
     show_default=True,
-    help="What the package brings.",
+    help="What the package offers.",
 )
-@click.option("--out", metavar="DIR", help="Folder of the package, made for it; by default ./NAME.")
+@click.option("--out", metavar="DIR", help="Folder to create for the package; by default ./NAME.")
 def command(name: str, kind: str, out: str | None) -> None:
-    """Write a package of your own: a small example that works, with tests that hold it to the contract.
+    """Write a new plugin package: a small working example, with tests of its contract.
 
     \b
     Examples:
@@ -36,5 +36,5 @@ def command(name: str, kind: str, out: str | None) -> None:
         f"  cd {folder}\n"
         "  pip install --editable '.[test]'\n"
         "  pytest\n"
-        "  less README.md                           # how to let it in, and how to use it"
+        "  less README.md                           # how to allow it, and how to use it"
     )

@@ -21,7 +21,7 @@ from townlet_plugins.listing import OWN_DISTRIBUTION, Listing, list_entry_points
 
 @click.group("plugins")
 def command() -> None:
-    """Tell which plugins are installed, and say exactly which ones may come in.
+    """List, pin and verify plugins, and write new ones.
 
     \b
     Examples:
@@ -41,7 +41,7 @@ command.add_command(new.command)
 def show(
     config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[Path, ...], as_json: bool
 ) -> None:
-    """List every plugin found; one that is not allowed is not imported for it.
+    """List every installed plugin; only built-in and allowed plugins are imported.
 
     \b
     Examples:
@@ -61,10 +61,10 @@ def show(
 @command.command("pin")
 @click.argument("distributions", nargs=-1, required=True, metavar="DIST...")
 def pin(distributions: tuple[str, ...]) -> None:
-    """Print the entries of plugins.allow that let in what is installed now, and nothing else.
+    """Print the entries of plugins.allow that allow exactly what is installed now.
 
-    Nothing of it is imported. Read what you pin: an entry is trust. The section is whole; a config that has
-    one already takes the entries alone, since no key may stand there twice.
+    Nothing of it is imported. Read the package before you pin it: an allowed plugin is trusted. The output is
+    a whole section; in a config that has the section already, add the entries to it.
 
     \b
     Example:
@@ -81,7 +81,7 @@ def pin(distributions: tuple[str, ...]) -> None:
 @click.argument("config", required=False, metavar="[CONFIG]")
 @reads_config
 def verify(config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[Path, ...]) -> int:
-    """Check that what a config lets in is installed and is what was pinned; nothing of it is imported.
+    """Check that the plugins that a config allows are installed and match their pins, without importing them.
 
     \b
     Example:
@@ -89,7 +89,7 @@ def verify(config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[
     """
     verdicts, faults = verify_allowed(_allowlist(config, Allowed(allow_env, allow_path)))
     if not any(verdict.permit for verdict in verdicts) and not faults:
-        click.echo("nobody but our own plugins is let in")
+        click.echo("only built-in plugins are allowed")
     for verdict in verdicts:
         if verdict.permit is None or verdict.refusal:
             continue
@@ -103,13 +103,11 @@ def verify(config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[
 
 @command.command("files")
 @click.argument("distribution", metavar="DIST")
-@click.option(
-    "--out", metavar="DIR", help="Folder to copy them to, made for it; without it, they are listed."
-)
+@click.option("--out", metavar="DIR", help="Folder to create and copy them to; without it, they are listed.")
 def files(distribution: str, out: str | None) -> None:
-    """List or copy the YAML files that a distribution brings: maps, manifests, configs.
+    """List or copy the YAML files of a distribution: maps, manifests, configs.
 
-    Nothing of it is imported, and nothing of it runs; what is copied is what its RECORD names.
+    Nothing of it is imported. Files are verified against its RECORD before they are copied.
 
     \b
     Example:
@@ -122,7 +120,7 @@ def files(distribution: str, out: str | None) -> None:
         raise PluginError(f"{distribution} cannot be read: {error}") from error
     found = {path: data for path, data in content.files.items() if path.endswith((".yaml", ".yml"))}
     if not found:
-        raise UnknownNameError(Problem("", f"{distribution} brings no YAML files", "see its README"))
+        raise UnknownNameError(Problem("", f"{distribution} contains no YAML files", "see its README"))
     if out is None:
         for path in found:
             click.echo(path)
@@ -144,22 +142,22 @@ def _allowlist(config: str | None, allowed: Allowed) -> Allowlist:
 
 
 def _listings(name: str, installed: Iterable[Listing]) -> list[Listing]:
-    """Find the entry points of a distribution that is not ours."""
+    """Return the entry points of a third party's distribution."""
     if normalised(name) == OWN_DISTRIBUTION:
         raise UnknownNameError(
-            Problem("", f"'{name}' is ours and needs no entry", "name the package of somebody else")
+            Problem("", f"'{name}' is built in and needs no entry", "name another package")
         )
     others = [listing for listing in installed if not listing.builtin]
     listings = [listing for listing in others if listing.distribution == normalised(name)]
     if not listings:
         known = ", ".join(sorted({listing.distribution for listing in others})) or "none"
-        found = f"'{name}', which offers no plugin here"
-        raise UnknownNameError(Problem("", found, f"installed distributions that do: {known}"))
+        found = f"'{name}' is not installed or offers no plugin"
+        raise UnknownNameError(Problem("", found, f"packages with plugins: {known}"))
     return listings
 
 
 def _pins(name: str, installed: Iterable[Listing]) -> Iterator[Permit]:
-    """Give an entry for each entry point of a distribution."""
+    """Yield an entry for each entry point of a distribution."""
     for listing in _listings(name, installed):
         if listing.broken:
             raise PluginError(f"{name} ({listing.entry_point}) cannot be pinned: {listing.broken}")
@@ -169,7 +167,7 @@ def _pins(name: str, installed: Iterable[Listing]) -> Iterator[Permit]:
             raise PluginError(f"{name} ({listing.entry_point}) cannot be pinned: {error}") from error
         permit = Permit(listing.distribution, listing.entry_point, listing.version, content.sha256)
         if content.native:
-            click.echo(f"{name} brings compiled code: {', '.join(content.native)}", err=True)
+            click.echo(f"{name} contains compiled code: {', '.join(content.native)}", err=True)
         yield replace(permit, allow_native=bool(content.native))
 
 

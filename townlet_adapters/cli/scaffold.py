@@ -1,4 +1,4 @@
-"""A new package from the templates beside this module: which name it may have, and what is written."""
+"""Creates a new plugin package from templates: its names and its files."""
 
 import importlib.util
 import keyword
@@ -26,15 +26,15 @@ from townlet_plugins.listing import OWN_DISTRIBUTION
 _SUFFIX: Final = ".in"
 _USAGE: Final = "usage.yaml.in"
 _PREFIX: Final = f"{OWN_DISTRIBUTION}-"
-# PEP 508; an allowlist is less strict about the last character.
+# PEP 508; the allowlist is less strict about the last character.
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 
 _NO_TEXT: Final = frozenset({"null", "true", "false"})
-"""What a config cannot write as it stands; names are in lower case already."""
+"""Lower-case names that YAML reads as values."""
 
 
 class NameTakenError(ValueError):
-    """A name that no package of a third party can have; the message is for the person who gave it."""
+    """A name that a plugin package cannot have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Kind:
     """A kind of package.
 
     Attributes:
-        description: what the example in it does, as its first sentence.
-        imports: distributions that it imports besides Townlet, with their bounds.
+        description: what its example does, in one sentence.
+        imports: distributions that it imports beside Townlet, with their bounds.
     """
 
     description: str
@@ -68,12 +68,12 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a new package is called.
+    """The names of a new package.
 
     Attributes:
-        distribution: as an index knows it.
-        module: as Python imports it.
-        entry_point: as configs, events and manifests know it.
+        distribution: its name in an index.
+        module: its name in Python.
+        entry_point: its name in configs, events and manifests.
     """
 
     distribution: str
@@ -82,38 +82,42 @@ class Names:
 
 
 def names_of(name: str) -> Names:
-    """Find the names of a package.
+    """Return the names of a package.
 
     Raises:
-        NameTakenError: when it is no name of a package, or one of them is somebody else's.
+        NameTakenError: when the name is not valid, or one of the names is taken.
     """
     if not _NAME.fullmatch(name):
         raise NameTakenError(
-            f"'{name}' is no name of a package; allowed: ASCII letters and digits, . _ - between them"
+            f"'{name}' is not a name for a package; allowed: ASCII letters and digits, . _ - between them"
         )
     distribution = normalised(name)
     module, entry_point = distribution.replace("-", "_"), distribution.removeprefix(_PREFIX).replace("-", "_")
     if not module.isidentifier() or keyword.iskeyword(module) or not entry_point.isidentifier():
-        raise NameTakenError(f"'{name}' gives no name of a module; allowed: a name like {_PREFIX}bakery")
+        raise NameTakenError(
+            f"'{name}' does not give a name for a module; allowed: a name like {_PREFIX}bakery"
+        )
     if entry_point in _NO_TEXT:
         raise NameTakenError(
-            f"'{name}' would be called '{entry_point}' in configs, which YAML takes for a value; "
-            "take another name"
+            f"'{name}' would be called '{entry_point}' in configs, which YAML reads as a value; "
+            "choose another name"
         )
     if distribution == OWN_DISTRIBUTION:
-        raise NameTakenError(f"'{name}' is ours; allowed: a name like {_PREFIX}bakery")
+        raise NameTakenError(f"'{name}' is reserved; allowed: a name like {_PREFIX}bakery")
     if module in sys.stdlib_module_names or importlib.util.find_spec(module) is not None:
-        raise NameTakenError(f"'{name}' would bring a module '{module}', and there is one; take another name")
+        raise NameTakenError(f"'{name}' would contain a module '{module}', which exists; choose another name")
     rows = [row for row in load_catalogue().rows if row.state == BUILTIN]
     ours = {text for row in rows for text in (row.name, row.entry_point)}
     ours |= {family_of(kind) for kind in (*CORE_EVENTS.classes, *RESERVED_KINDS)}
     if entry_point in ours:
-        raise NameTakenError(f"'{name}' would be called '{entry_point}' in configs, and that is ours")
+        raise NameTakenError(
+            f"'{name}' would be called '{entry_point}' in configs, which is built in; choose another name"
+        )
     return Names(distribution, module, entry_point)
 
 
 def render(names: Names, kind: str) -> dict[str, bytes]:
-    """Fill in the templates of a kind; gives the content of each file by its path."""
+    """Fill in the templates of a kind; return the content of each file by its path."""
     templates = resources.files(__package__) / "templates"
     imports = (f"{OWN_DISTRIBUTION}>={importlib_metadata.version(OWN_DISTRIBUTION)}", *KINDS[kind].imports)
     values = {
@@ -135,11 +139,11 @@ def write(files: Mapping[str, bytes], folder: Path) -> None:
     """Write files into a new folder, all of them or none.
 
     Raises:
-        OutputError: when the folder is there already, or cannot be written.
+        OutputError: when the folder exists, or cannot be written.
     """
     try:
         if folder.exists() or folder.is_symlink():
-            raise OutputError(f"{folder} is there already; choose another folder with --out")
+            raise OutputError(f"{folder} exists; choose another folder with --out")
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
