@@ -10,12 +10,12 @@ from tests.disks import WatchedDisk
 from townlet_adapters.disk import DISK
 from townlet_adapters.eventfiles import list_parts, part_path
 from townlet_adapters.storage.cut import cut_events, last_fact
-from townlet_adapters.telemetry.envelope import Speller, seal
+from townlet_adapters.telemetry.envelope import Encoder, seal
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.economy import EconomyRestock
 
-SPELLER = Speller("urn:townlet:run:r:p1")
+SPELLER = Encoder("urn:townlet:run:r:p1")
 
 
 def line(seq, number=0, tick=0):

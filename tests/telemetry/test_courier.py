@@ -95,7 +95,7 @@ def test_a_pause_waits_at_the_slow_end_and_tells_once_what_a_person_must_do(capl
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2
     assert "the peer does not know us (http_401)" in told[0]
-    assert "see to its address, its credentials and its certificates" in told[0]
+    assert "check address, credentials and certificates" in told[0]
     assert "delivers again after 4 failed attempts" in told[1]
 
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from townlet_adapters.telemetry.envelope import (
     LINE_START,
     MAX_EVENT_BYTES,
+    Encoder,
     EnvelopeError,
     Record,
-    Speller,
     envelope_schema,
     seal,
     source_urn,
@@ -46,7 +46,7 @@ FACTS = (
 
 
 def line_of(message, sequence=0):
-    return seal(Speller(SOURCE).body(message, WALL)[0], sequence)
+    return seal(Encoder(SOURCE).body(message, WALL)[0], sequence)
 
 
 def record(data):
@@ -54,7 +54,7 @@ def record(data):
 
 
 def prepare(record):
-    return Speller(SOURCE).state_body(record, WALL)
+    return Encoder(SOURCE).state_body(record, WALL)
 
 
 def refusal(data):
@@ -161,7 +161,7 @@ def test_levels_are_counted_alike_whatever_they_are_made_of(wrap, leaf):
 
 
 def test_what_came_before_decides_nothing():
-    speller = Speller(SOURCE)
+    speller = Encoder(SOURCE)
     for levels, fits in ((31, True), (32, False), (32, False), (31, True), (2, True), (32, False)):
         state = record({"x": nested(levels - 1), "y": [[] for _ in range(100)]})
         if fits:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.disks import WatchedDisk
-from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES, Speller, seal
+from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES, Encoder, seal
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_adapters.telemetry.transports.lines import LineAppender
 from townlet_core.errors import OutputError
@@ -32,7 +32,7 @@ def fact(n=0):
 
 def line(n=0):
     """A whole event line, as a sink writes it."""
-    body, _ = Speller("urn:townlet:run:r:p1").body(fact(n), 1_767_323_045.25)
+    body, _ = Encoder("urn:townlet:run:r:p1").body(fact(n), 1_767_323_045.25)
     return seal(body, n)
 
 

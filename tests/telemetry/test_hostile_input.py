@@ -8,7 +8,7 @@ import pytest
 
 from tests.telemetry.delivering import assert_law, fact
 from townlet_adapters.telemetry.clock import SystemClock
-from townlet_adapters.telemetry.envelope import Speller
+from townlet_adapters.telemetry.envelope import Encoder
 from townlet_adapters.telemetry.testing import ScriptedOutbox, ScriptedTransport
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.events.base import Diagnostic, Event, Fact
@@ -106,7 +106,7 @@ def test_a_wall_clock_that_jumps_changes_times_for_people_and_nothing_else(start
 
 
 def test_kinds_without_end_cost_no_memory_without_end():
-    speller = Speller("urn:townlet:run:r:p1")
+    speller = Encoder("urn:townlet:run:r:p1")
     for n in range(6000):
         speller.body(Diagnostic(0, Kinded(f"trial.k{n}")), 0.0)
     assert len(speller._heads) <= 4096

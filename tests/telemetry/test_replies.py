@@ -47,7 +47,7 @@ def test_a_login_page_is_told_as_one():
     error = refusal(Reply(200, [(b"content-type", b"text/html")], empty=False), "collector.example:443", NOW)
     assert (error.code, str(error)) == (
         "not_a_receiver",
-        "collector.example:443 answered 200 with a page and not as a receiver of events does; check the URL",
+        "collector.example:443 answered 200 with a page, unlike a receiver of events; check the URL",
     )
 
 
@@ -55,7 +55,7 @@ def test_a_refusal_tells_code_meaning_and_advice_and_nothing_that_the_peer_wrote
     error = refusal(Reply(301, [(b"location", b"http://evil.example")], empty=True), "c.test", NOW)
     assert (error.code, str(error)) == (
         "http_301",
-        "c.test answered 301 (Moved Permanently); redirects are not followed: set the URL that takes events",
+        "c.test answered 301 (Moved Permanently); redirects are not followed: set the final URL",
     )
     assert str(refusal(Reply(799, [], empty=True), "c.test", NOW)) == "c.test answered 799"
 

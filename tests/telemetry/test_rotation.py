@@ -10,7 +10,7 @@ import pytest
 
 from tests.disks import WatchedDisk
 from townlet_adapters.eventfiles import list_parts, part_path
-from townlet_adapters.telemetry.envelope import Speller, seal
+from townlet_adapters.telemetry.envelope import Encoder, seal
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Fact
@@ -24,7 +24,7 @@ SOURCE = "urn:townlet:run:r:p1"
 def line(n):
     number = 1000 + n  # so that all lines are of one length
     event = Fact(number, number, EconomyRestock("fridge_1", "meal", number))
-    body, _ = Speller(SOURCE).body(event, 1_767_323_045.25)
+    body, _ = Encoder(SOURCE).body(event, 1_767_323_045.25)
     return seal(body, number)
 
 

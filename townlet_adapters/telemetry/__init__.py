@@ -1,1 +1,1 @@
-"""Where a run's messages go: envelopes, streams, delivery and the transports below it."""
+"""Telemetry: envelopes, state streams, delivery and transports."""

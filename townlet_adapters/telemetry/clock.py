@@ -1,4 +1,4 @@
-"""Time as delivery uses it, so that a test can hold it in its hand."""
+"""The clock of delivery, replaceable in tests."""
 
 import threading
 import time
@@ -6,32 +6,32 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Order, age and patience come from the monotonic time; the wall's is for people alone."""
+    """Order, ages and time-outs use the monotonic time; wall-clock time is only for people."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Return seconds that never go back."""
         ...
 
     def wall(self) -> float:
-        """Seconds since 1970, as the machine believes them to be."""
+        """Return seconds since 1970 by the machine's clock."""
         ...
 
     def wait(self, condition: threading.Condition, timeout: float | None) -> None:
-        """Wait on a condition whose lock is held; for ever when ``timeout`` is None."""
+        """Wait on a condition whose lock is held; without limit when ``timeout`` is None."""
         ...
 
 
 class SystemClock:
-    """The machine's time."""
+    """The machine's clocks."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Return seconds that never go back."""
         return time.monotonic()
 
     def wall(self) -> float:
-        """Seconds since 1970, as the machine believes them to be."""
+        """Return seconds since 1970 by the machine's clock."""
         return time.time()
 
     def wait(self, condition: threading.Condition, timeout: float | None) -> None:
-        """Wait on a condition whose lock is held; for ever when ``timeout`` is None."""
+        """Wait on a condition whose lock is held; without limit when ``timeout`` is None."""
         condition.wait(timeout)

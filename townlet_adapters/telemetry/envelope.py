@@ -1,7 +1,7 @@
 """Messages as CloudEvents 1.0 in structured JSON, one line each; pure functions.
 
-An envelope is made in two steps, since its number is known only once it has a place in the buffer:
-a ``Speller`` does all the work, ``seal`` puts the number in front.
+An envelope is made in two steps, because its number is known only once it has a place in the buffer: an
+``Encoder`` does all the work, ``seal`` adds the number in front.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from townlet_core.records import record_to_json
 
 
 class Shedding(IntEnum):
-    """What is given up first where there is no room for everything: the highest number."""
+    """The class of a message; without room for everything, the highest number is dropped first."""
 
     CRITICAL = 0
     NORMAL = 1
@@ -36,23 +36,23 @@ class Shedding(IntEnum):
 
 MAX_EVENT_BYTES: Final = 1 << 20
 SOFT_EVENT_BYTES: Final = 64 << 10
-"""A longer line is carried all the same, and counted: it crowds out many others."""
+"""A longer line is sent all the same, and counted: it takes the room of many others."""
 MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**53 - 1
 LINE_START: Final = b'{"specversion":"1.0",'
-"""How every line begins; what a crash left behind is recognised by it."""
+"""The beginning of every line; it identifies whole lines after a crash."""
 
 Refusal: TypeAlias = Literal[
     "not_finite", "integer_range", "not_unicode", "too_deep", "too_large", "not_json"
 ]
-"""Why a message cannot be carried: a NaN or infinity; an integer beyond 2**53 - 1; text with a lone
-surrogate; more than 32 levels; more than 1 MiB; anything else that is not JSON."""
+"""Why a message is rejected: a NaN or infinity; an integer beyond 2**53 - 1; text with a lone surrogate; more
+than 32 levels; more than 1 MiB; anything else that is not JSON."""
 
 _OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _ROOM = MAX_DEPTH - 1  # levels of the data; the envelope is one
 _MOST_HEADS = 4096
 _NULL = re.compile(b"null")  # faster than `in` by a quarter
-_LONG = 2048  # bytes from which on brackets are not worth counting first
+_LONG = 2048  # from this size on, counting brackets first is not worthwhile
 _BRACES = bytes.maketrans(b"[]", b"{}")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _REFUSALS: Final[tuple[tuple[str, Refusal], ...]] = (
@@ -65,7 +65,7 @@ _REFUSALS: Final[tuple[tuple[str, Refusal], ...]] = (
 
 
 class EnvelopeError(Exception):
-    """A message cannot be carried.
+    """A message must be rejected.
 
     Attributes:
         reason: why.
@@ -78,14 +78,14 @@ class EnvelopeError(Exception):
 
 
 class Record(NamedTuple):
-    """A message beside the facts, as the envelope needs it.
+    """A message that is not a fact, as the envelope needs it.
 
     Attributes:
         kind: its kind.
         tick: the executed tick.
         data: the payload.
-        baseseq: number of the message that ``data`` is a patch of, None when it is none.
-        state: what a consumer has after it, for the envelope to carry the hash of; None for no hash.
+        baseseq: number of the message that ``data`` is a patch of, None when it is whole.
+        state: the consumer's state after the message, whose hash the envelope carries; None for no hash.
     """
 
     kind: str
@@ -96,32 +96,32 @@ class Record(NamedTuple):
 
 
 def source_urn(run_id: str, producer: int) -> str:
-    """Name the producer number ``producer`` of a run; one sequence belongs to one source."""
+    """Return the source of the producer number ``producer`` of a run; one sequence belongs to one source."""
     return f"urn:townlet:run:{quote(run_id, safe='')}:p{producer}"
 
 
-class Speller:
-    """Spells the envelopes of one source, all but their numbers; safe to use from several threads."""
+class Encoder:
+    """Encodes the envelopes of one source, without their numbers; safe to use from several threads."""
 
     def __init__(self, source: str) -> None:
-        """Spell for ``source``, from ``source_urn``."""
+        """Encode for ``source``, from ``source_urn``."""
         self._source = source
         self._heads: dict[str, tuple[bytes, Shedding]] = {}
         self._shapes: dict[str, bytes] = {}
         self._stamp = -1, b""
 
     def body(self, message: Message, wall: float) -> tuple[bytes, Shedding]:
-        """Spell a message; ``data`` of a fact is the very value that the run's digest covers.
+        """Encode a message; ``data`` of a fact is exactly the value that the run's digest covers.
 
         Args:
-            message: what to send; a ``StateFrame`` is sent whole.
+            message: the message; a ``StateFrame`` is sent whole.
             wall: seconds since 1970, for people.
 
         Returns:
-            What ``seal`` wants, and what may be given up for what.
+            The argument of ``seal``, and the message's class.
 
         Raises:
-            EnvelopeError: when the message cannot be carried.
+            EnvelopeError: when the message must be rejected.
         """
         # Almost all are facts.
         if isinstance(message, Fact):
@@ -136,7 +136,7 @@ class Speller:
             seq = b""
         event = message.event
         head, shedding = self._heads.get(event.kind) or self._head(event.kind)
-        data = _spell(event_data(event))
+        data = _encode(event_data(event))
         if _may_be_deep(data):
             _require_levels(_shape_of(data))
         body = b'%b%b","tick":%d%b,"data":%b}\n' % (head, self._time(wall), message.tick, seq, data)
@@ -145,15 +145,15 @@ class Speller:
         return body, shedding
 
     def state_body(self, record: Record, wall: float) -> bytes:
-        """Spell what travels beside the facts.
+        """Encode a message that is not a fact.
 
         Raises:
-            EnvelopeError: when it cannot be carried.
+            EnvelopeError: when it must be rejected.
         """
         head, _ = self._heads.get(record.kind) or self._head(record.kind)
-        data = _spell(record.data)
+        data = _encode(record.data)
         if _may_be_deep(data):
-            # One picture mostly has the brackets of the one before, and nothing is left to count.
+            # Most frames have the same brackets as the frame before, so nothing is left to count.
             shape = _shape_of(data)
             if shape != self._shapes.get(record.kind):
                 _require_levels(shape)
@@ -173,24 +173,24 @@ class Speller:
             "dataschema": schema_id(kind),
         }
         head = orjson.dumps(fields)[1:-1] + b',"time":"', _shedding(kind)
-        # A plugin may think of a new kind for every event, but it does not get our memory for it.
+        # A plugin may use a new kind for every event, but the memory for kinds is limited.
         if len(self._heads) < _MOST_HEADS:
             self._heads[kind] = head
         return head
 
     def _time(self, wall: float) -> bytes:
-        """Spell the time to the millisecond; many messages share one."""
+        """Format the time to the millisecond; many messages share one."""
         moment = int(wall * 1000)
-        told, spelled = self._stamp
-        if told != moment:
+        last, text = self._stamp
+        if last != moment:
             seconds, rest = divmod(moment, 1000)
-            spelled = b"%b.%03dZ" % (_second(seconds), rest)
-            self._stamp = moment, spelled
-        return spelled
+            text = b"%b.%03dZ" % (_second(seconds), rest)
+            self._stamp = moment, text
+        return text
 
 
 def _place(record: Record) -> bytes:
-    """Spell where a state message belongs; its data is known to be JSON by now."""
+    """Format the base and the hash of a state message; its data is known to be JSON at this point."""
     base = b"" if record.baseseq is None else b',"baseseq":"%020d"' % record.baseseq
     if record.state is None:
         return base
@@ -198,33 +198,33 @@ def _place(record: Record) -> bytes:
 
 
 def state_hash(state: JsonObject) -> str:
-    """SHA-256 of the canonical JSON of a state, in hex."""
+    """Return the SHA-256 of the canonical JSON of a state, in hex."""
     return hashlib.sha256(canonical_json(state)).hexdigest()
 
 
 def seal(body: bytes, sequence: int) -> bytes:
-    """Put its number in front of what a ``Speller`` made: a whole line, newline included."""
+    """Add the number in front of a body from an ``Encoder``: the result is a whole line with its newline."""
     number = b"%020d" % sequence
     return b"".join((b'{"specversion":"1.0","id":"', number, b'","sequence":"', number, b'",', body))
 
 
 SEAL_BYTES: Final = len(seal(b"", 0))
-"""What ``seal`` adds to a body."""
+"""The bytes that ``seal`` adds to a body."""
 _MOST_BODY: Final = MAX_EVENT_BYTES - SEAL_BYTES
 
 
-def _spell(data: JsonObject) -> bytes:
+def _encode(data: JsonObject) -> bytes:
     try:
-        spelled = orjson.dumps(data, default=_plain, option=_OPTIONS)
+        encoded = orjson.dumps(data, default=_plain, option=_OPTIONS)
     except TypeError as error:
         raise EnvelopeError(_reason(str(error))) from error
     except RecursionError as error:
         raise EnvelopeError("too_deep") from error
-    # orjson writes NaN and infinity as null. In most events no null is left once those fields are counted
-    # that are None, so the bytes rule it out; where they do not, a closer look is taken.
-    if _NULL.search(spelled) and spelled.count(b"null") != [*data.values()].count(None):
+    # orjson writes NaN and infinity as null. In most events the number of nulls equals the number of fields
+    # that are None, so NaN is impossible; otherwise every value is checked.
+    if _NULL.search(encoded) and encoded.count(b"null") != [*data.values()].count(None):
         _require_finite(data)
-    return spelled
+    return encoded
 
 
 def _plain(value: object) -> object:
@@ -246,24 +246,24 @@ def _require_finite(value: JsonValue) -> None:
             _require_finite(member)
 
 
-def _may_be_deep(spelled: bytes) -> bool:
-    """Whether levels must be counted, for orjson allows more; most events have too few brackets for that."""
-    return len(spelled) > _LONG or spelled.count(b"{") + spelled.count(b"[") > _ROOM
+def _may_be_deep(encoded: bytes) -> bool:
+    """Return whether levels must be counted, as orjson allows more; most events have too few brackets."""
+    return len(encoded) > _LONG or encoded.count(b"{") + encoded.count(b"[") > _ROOM
 
 
-def _shape_of(spelled: bytes) -> bytes:
-    """Leave nothing of a JSON text but brackets, as braces, and the quotes of texts."""
+def _shape_of(encoded: bytes) -> bytes:
+    """Reduce a JSON text to its brackets, as braces, and the quotes of texts."""
     # Without escaped quotes and backslashes, every quote begins or ends a text.
-    if b"\\" in spelled:
-        spelled = spelled.replace(rb"\\", b"").replace(rb"\"", b"")
-    return spelled.translate(_BRACES, _NO_BRACKETS)
+    if b"\\" in encoded:
+        encoded = encoded.replace(rb"\\", b"").replace(rb"\"", b"")
+    return encoded.translate(_BRACES, _NO_BRACKETS)
 
 
 def _require_levels(shape: bytes) -> None:
-    """Count levels: take the innermost brackets away until few enough are left."""
+    """Count levels: remove the innermost brackets until few enough are left."""
     bare = shape.translate(None, b'"')
-    # With all else gone, a text without brackets is two quotes side by side. Before the first bracket within
-    # a text there is an odd number of them, so that not all are in pairs.
+    # After the reduction, a text without brackets is two adjacent quotes. Before the first bracket within
+    # a text there is an odd number of quotes, so not all of them are in pairs.
     if 2 * shape.count(b'""') != len(shape) - len(bare):
         bare = b"".join(shape.split(b'"')[::2])
     for levels_left in range(_ROOM, -1, -1):
@@ -285,12 +285,12 @@ def _shedding(kind: str) -> Shedding:
 
 
 def event_type(kind: str) -> str:
-    """The ``type`` of an envelope."""
+    """Return the ``type`` of an envelope."""
     return f"townlet.{kind}"
 
 
 def envelope_schema() -> JsonObject:
-    """JSON Schema (2020-12) of one line of a file.
+    """Return the JSON Schema (2020-12) of one line of a file.
 
     The payload is left open, and so are further attributes: a later version of the same major may add some.
     """
@@ -308,17 +308,17 @@ def envelope_schema() -> JsonObject:
             "type": "integer",
             "minimum": 0,
             "maximum": MAX_INTEGER,
-            "description": "run-wide number of a fact; absent on everything else",
+            "description": "run-wide number of a fact; absent on other messages",
         },
         "baseseq": {
             "type": "string",
             "pattern": "^[0-9]{20}$",
-            "description": "sequence of the message that the data is a patch of; absent on everything whole",
+            "description": "sequence of the message that the data is a patch of; absent on a whole message",
         },
         "statehash": {
             "type": "string",
             "pattern": "^[0-9a-f]{64}$",
-            "description": "SHA-256 of the canonical JSON of the state that a state message leads to",
+            "description": "SHA-256 of the canonical JSON of the state after a state message",
         },
         "data": {"type": "object"},
     }

@@ -13,12 +13,12 @@ class Range(NamedTuple):
 
 
 class RangeSet:
-    """A set of numbers in ascending, disjoint ranges that do not touch; memory grows with the gaps alone."""
+    """A set of numbers in ascending, disjoint ranges that do not touch; memory grows only with the gaps."""
 
     __slots__ = ("_firsts", "_lasts")
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        """Begin with these ranges, in any order; they may overlap."""
+        """Start with these ranges, in any order; they may overlap."""
         self._firsts: list[int] = []
         self._lasts: list[int] = []
         for first, last in ranges:
@@ -29,7 +29,7 @@ class RangeSet:
         last = first if last is None else last
         if last < first:
             raise ValueError(f"a range cannot end before it begins: {first} to {last}")
-        # Ranges that overlap or touch the new one become a part of it.
+        # Ranges that overlap or touch the new one are merged with it.
         low = bisect_left(self._lasts, first - 1)
         high = bisect_right(self._firsts, last + 1)
         if low < high:
@@ -39,7 +39,7 @@ class RangeSet:
         self._lasts[low:high] = [last]
 
     def holes(self, first: int, last: int) -> "RangeSet":
-        """Tell which numbers from ``first`` to ``last`` are not in the set."""
+        """Return the numbers from ``first`` to ``last`` that are not in the set."""
         missing = RangeSet()
         index = bisect_left(self._lasts, first)
         while first <= last:
@@ -58,12 +58,12 @@ class RangeSet:
         return self._lasts[index] if index < len(self._firsts) and self._firsts[index] <= number else -1
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all numbers."""
         self._firsts.clear()
         self._lasts.clear()
 
     def copy(self) -> "RangeSet":
-        """Give a set of the same numbers that changes on its own."""
+        """Return an independent copy."""
         other = RangeSet()
         other._firsts, other._lasts = self._firsts.copy(), self._lasts.copy()
         return other
@@ -74,30 +74,30 @@ class RangeSet:
         return self._lasts[-1] if self._lasts else None
 
     def count(self) -> int:
-        """Count the numbers in the set."""
+        """Return how many numbers are in the set."""
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
 
     def __contains__(self, number: int) -> bool:
-        """Whether the number is in the set."""
+        """Return whether the number is in the set."""
         index = bisect_left(self._lasts, number)
         return index < len(self._firsts) and self._firsts[index] <= number
 
     def __iter__(self) -> Iterator[Range]:
-        """Give the ranges, ascending."""
+        """Iterate over the ranges, ascending."""
         return map(Range, self._firsts, self._lasts)
 
     def __len__(self) -> int:
-        """Count the ranges, which is what the set costs in memory."""
+        """Return the number of ranges, which determines the memory of the set."""
         return len(self._firsts)
 
     def __eq__(self, other: object) -> bool:
-        """Whether two sets hold the same numbers."""
+        """Return whether two sets hold the same numbers."""
         if not isinstance(other, RangeSet):
             return NotImplemented
         return self._firsts == other._firsts and self._lasts == other._lasts
 
-    __hash__ = None  # type: ignore[assignment]  # it changes, so it cannot be a key
+    __hash__ = None  # type: ignore[assignment]  # a mutable set cannot be a key
 
     def __repr__(self) -> str:
-        """Spell the ranges."""
+        """Format the ranges."""
         return f"RangeSet({[tuple(each) for each in self]})"

@@ -1,4 +1,4 @@
-"""How the town's state travels beside the facts: as whole frames, or as patches of what was sent before."""
+"""Streams of the town's state: whole frames, or patches of what was sent before."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -20,21 +20,21 @@ CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {
     "employment": ("employment",),
     "social": ("social", "stability", "promotion"),
 }
-"""The sections of a frame that each channel carries, beside the tick."""
+"""The sections of a frame that each channel carries, besides the tick."""
 HASH_EVERY: Final = 16
-"""One patch in so many carries a hash of what it leads to."""
+"""One patch out of this many carries the hash of the state after it."""
 
 _SECTIONS: Final = tuple(field.name for field in fields(TownFrame) if field.name != "tick")
 _OPEN: Final = "extra"
-"""The section that another world fills as it likes, so that nothing is known of its depth."""
+"""The section with free content of another world, so its depth is unknown."""
 _SCALARS: Final = frozenset({str, int, float, bool})
 _ARRAYS: Final = frozenset({list, tuple})
-_OBJECT: Final = (dict, Mapping)  # almost every object is the first, and asking for the second is slow
+_OBJECT: Final = (dict, Mapping)  # almost every object is a dict, and the check for Mapping is slow
 _ABSENT: Final = object()
 
 
 class NullValueError(ValueError):
-    """A value became null, which a merge patch cannot say."""
+    """A value became null, which a merge patch cannot express."""
 
 
 class StateMessage(NamedTuple):
@@ -44,7 +44,7 @@ class StateMessage(NamedTuple):
         kind: its kind.
         data: the payload.
         baseseq: number of the message that it is a patch of; None when it is whole.
-        state: what a consumer has after it, if the message is to carry the hash of that.
+        state: the consumer's state after it, if the message must carry its hash; else None.
     """
 
     kind: str
@@ -54,26 +54,26 @@ class StateMessage(NamedTuple):
 
 
 class Strand:
-    """A series of messages to one sink, each but the whole ones a patch of the one before.
+    """A series of messages to one sink; each is whole or a patch of the one before.
 
-    Frames are kept until the next one, and are not copied: whoever makes them leaves them alone. Not
-    locked; whoever uses it from two threads does that.
+    Frames are kept until the next one and not copied: their producer does not change them. Not locked; a
+    caller with two threads must lock it.
 
     Attributes:
-        changes: how often ``keep`` and ``cut`` were called; what ``next`` gave is stale after either.
+        changes: number of calls of ``keep`` and ``cut``; the result of ``next`` is stale after either.
     """
 
     def __init__(
         self, whole: str, patch: str, sections: Sequence[str], *, every: int, keyframe_every: int
     ) -> None:
-        """Begin without a base.
+        """Start without a base.
 
         Args:
             whole: kind of its whole messages.
             patch: kind of its patches.
-            sections: fields of a frame that it carries, beside the tick.
+            sections: fields of a frame that it carries, besides the tick.
             every: it is sent on ticks divisible by this.
-            keyframe_every: it is whole at least whenever the tick passes a multiple of this.
+            keyframe_every: it is whole at the latest when the tick passes a multiple of this.
         """
         self._whole_kind = whole
         self._patch_kind = patch
@@ -89,11 +89,11 @@ class Strand:
         self.changes = 0
 
     def due(self, tick: int) -> bool:
-        """Whether a message is to be sent on this tick."""
+        """Return whether a message is due on this tick."""
         return tick % self._every == 0
 
     def next(self, frame: TownFrame) -> StateMessage:
-        """Spell a frame: as a patch of what was kept last, or whole where there is no such thing."""
+        """Build the message for a frame: a patch of the last kept state, or the whole state without one."""
         self._next = state = self._read(frame)
         patch = self._patch(state) if frame.tick // self._keyframe_every == self._stretch else None
         self._next_is_patch = patch is not None
@@ -103,14 +103,14 @@ class Strand:
         return StateMessage(self._patch_kind, patch, self._sequence, state if hashed else None)
 
     def keep(self, tick: int, sequence: int) -> None:
-        """Take what ``next`` gave last, sent under this number, for the base of what follows."""
+        """Use the last result of ``next``, sent under this number, as the base of the following messages."""
         self._base, self._sequence = self._next, sequence
         self._stretch = tick // self._keyframe_every
         self._patches += self._next_is_patch
         self.changes += 1
 
     def cut(self) -> None:
-        """Forget the base: it is not sure that it arrives, so the next message is whole."""
+        """Discard the base, because its delivery is not certain, so that the next message is whole."""
         self._base = None
         self.changes += 1
 
@@ -124,7 +124,7 @@ class Strand:
 
 
 def strands_of(stream: StreamSettings) -> tuple[Strand, ...]:
-    """Make the strands that a sink in the modes ``diff`` and ``channels`` sends; other modes have none."""
+    """Return the strands of a sink in the modes ``diff`` and ``channels``; other modes have none."""
     rare = stream.keyframe_every
     match stream.mode:
         case "diff":
@@ -147,12 +147,12 @@ def strands_of(stream: StreamSettings) -> tuple[Strand, ...]:
 
 
 def merge_patch(old: JsonObject, new: JsonObject) -> dict[str, JsonValue]:
-    """Tell what changed as a JSON Merge Patch (RFC 7396): objects by member, everything else whole.
+    """Return the changes as a JSON Merge Patch (RFC 7396): objects by member, everything else whole.
 
-    Values are the same if JSON spells them alike: 1, 1.0 and true are three values, 0.0 and -0.0 two.
+    Values are equal if their JSON is equal: 1, 1.0 and true are three values, 0.0 and -0.0 two.
 
     Raises:
-        NullValueError: when a member became null; a patch says with null that a member is gone.
+        NullValueError: when a member became null; in a patch, null means that a member was removed.
     """
     patch: dict[str, JsonValue] = {}
     added = 0
@@ -162,7 +162,7 @@ def merge_patch(old: JsonObject, new: JsonObject) -> dict[str, JsonValue]:
             continue
         kind = type(value)
         if kind in _SCALARS and kind is type(before):
-            # Zero is equal to minus zero; everything else that is equal is spelled alike.
+            # Zero equals minus zero; all other equal values have equal JSON.
             if value != before or (not value and str(value) != str(before)):
                 patch[key] = value
         elif kind not in _ARRAYS and isinstance(value, _OBJECT) and isinstance(before, _OBJECT):
@@ -178,7 +178,7 @@ def merge_patch(old: JsonObject, new: JsonObject) -> dict[str, JsonValue]:
 
 
 def _same(one: object, other: object) -> bool:
-    """Whether JSON spells two values alike; may say no where it is hard to tell."""
+    """Return whether two values have equal JSON; may return False if that is hard to determine."""
     if one is other:
         return True
     kind = type(one)
@@ -200,7 +200,7 @@ def _require_no_null(name: str, value: object) -> None:
 
 
 def _reader(sections: Sequence[str]) -> Callable[[TownFrame], JsonObject]:
-    """Prepare to take the tick and some sections out of a frame."""
+    """Return a function that takes the tick and some sections out of a frame."""
     names = ("tick", *sections)
     read = attrgetter(*names)
 
@@ -214,11 +214,11 @@ def _reader(sections: Sequence[str]) -> Callable[[TownFrame], JsonObject]:
 
 
 frame_data: Final = _reader(_SECTIONS)
-"""Spells a frame as the payload of ``state.frame``; its sections are JSON already."""
+"""Returns the payload of ``state.frame`` for a frame; its sections are JSON already."""
 
 
 def state_schemas() -> dict[str, JsonObject]:
-    """JSON Schema (2020-12) of the payload of every state message, by kind."""
+    """Return the JSON Schema (2020-12) of the payload of every state message, by kind."""
     return {
         STATE_FRAME: _schema(
             STATE_FRAME, _SECTIONS, ("tick", *_SECTIONS), "The town at the end of one tick, by entity."
@@ -227,15 +227,15 @@ def state_schemas() -> dict[str, JsonObject]:
             STATE_PATCH,
             _SECTIONS,
             ("tick",),
-            "JSON Merge Patch (RFC 7396) of the data that the message with the sequence `baseseq` led to.",
+            "JSON Merge Patch (RFC 7396) of the state after the message with the sequence `baseseq`.",
         ),
         **{
             f"state.{name}": _schema(
                 f"state.{name}",
                 sections,
                 ("tick",),
-                "A part of the town, whole without `baseseq`, else as a JSON Merge Patch (RFC 7396) of the "
-                "data that the message with that sequence led to.",
+                "A part of the town; whole without `baseseq`, else a JSON Merge Patch (RFC 7396) of the "
+                "state after the message with that sequence.",
             )
             for name, sections in CHANNELS.items()
         },

@@ -17,8 +17,8 @@ from townlet_adapters.telemetry.collector.plan import StoreLimits
 from townlet_adapters.telemetry.wire.frames import Ack, HelloAck, Nack, Ping, encode
 from townlet_core.events.base import Event, Fact
 
-LATER = "it keeps its events and tries again"
-SEE_TO_IT = "this will not change by itself"
+LATER = "the sink keeps its events and tries again"
+SEE_TO_IT = "this does not change by itself"
 PAGE = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 14\r\n\r\n<h1>Login</h1>"
 
 
@@ -133,7 +133,7 @@ def test_a_receiver_that_takes_nothing_for_a_while_costs_dead_letters_and_each_i
         sink.emit(restock(n))
     status, _ = rig.until(sink, lambda status, _: status.dead_lettered == 5)
     assert status.last_error.startswith("http_422: ")
-    rig.until_logged(sink, "such lines are put aside, the others go on")
+    rig.until_logged(sink, "such lines are put aside, others delivered")
     for n in range(5, 40):
         sink.emit(restock(n))
     rig.heal()
@@ -260,7 +260,7 @@ def test_an_event_that_the_collector_never_takes_is_put_aside_alone_and_declared
         sink.emit(Fact(n, n, Poison()) if n in (0, 70, 199) else restock(n))
     _, health = rig.until(sink, lambda status, _: status.dead_lettered == 3 and not status.spooled)
     assert health.last_error.code == {"tcp": "poison", "http": "http_422"}[rig.kind]
-    assert "such lines are put aside, the others go on" in caplog.text
+    assert "such lines are put aside, others delivered" in caplog.text
     assert "not_an_envelope" in caplog.text
     rig.until_delivered(sink)
     events = rig.assert_complete(sink.stop(LIMIT), lost=3)

@@ -8,8 +8,8 @@ import pytest
 from tests.telemetry.hostile.rig import LIMIT, restock
 from townlet_adapters.telemetry.wire.certificates import read_leaf_file
 
-SEE_TO_IT = "this will not change by itself"
-LATER = "it keeps its events and tries again"
+SEE_TO_IT = "this does not change by itself"
+LATER = "the sink keeps its events and tries again"
 
 SERVERS = {
     "an authority that nobody named": ("untrusted", "tls_untrusted", "check tls.ca_file"),
@@ -17,7 +17,7 @@ SERVERS = {
     "not yet valid": ("not_yet_valid", "tls_not_yet_valid", "check the clocks"),
     "for another host": ("wrong_host", "tls_hostname", "it is for another name"),
     "a common name only": ("common_name_only", "tls_hostname", "it is for another name"),
-    "revoked": ("revoked", "tls_revoked", "give the collector a new one"),
+    "revoked": ("revoked", "tls_revoked", "install a new one at the collector"),
 }
 
 
@@ -116,7 +116,7 @@ def test_a_town_that_may_not_come_in_says_so_and_may_once_its_certificate_is_rep
     sink.emit(restock(0))
     status, _ = rig.until_told(sink, "tls_client_certificate")
     assert "check tls.cert_file" in status.last_error
-    rig.until_logged(sink, "does not accept our certificate")
+    rig.until_logged(sink, "refuses this sender's certificate")
     assert status.delivered == 0
     if wrong == "missing":
         rig.heal()

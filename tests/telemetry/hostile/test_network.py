@@ -100,7 +100,7 @@ def test_what_goes_wrong_on_the_way_is_told_once_and_made_good(rig, trouble, mea
     assert bool(health.last_error) == bool(trouble.told)
     assert len(rig.proxy.fates) < faults
     rig.assert_complete(sink.stop(LIMIT))
-    begun = caplog.text.count("it keeps its events and tries again")
+    begun = caplog.text.count("the sink keeps its events and tries again")
     over = caplog.text.count(f"sink {rig.kind}: delivers again after")
     assert bool(trouble.told) <= begun == over <= (faults if trouble.told else 0)
 

@@ -49,7 +49,7 @@ def wrong_certificate(rig, _measures):
 
 
 FAULTS = {
-    "nobody listens": nobody,
+    "nothing listens": nobody,
     "a black hole": network(lambda _u, _d: Fate(blackhole=True)),
     "silent within the handshake": network(lambda _u, _d: Fate(down=Way(hold_after=700))),
     "silent before the answer": network(lambda _u, d: Fate(down=Way(hold_after=d - 20))),

@@ -43,7 +43,7 @@ def test_a_clock_that_is_wrong_is_refused_by_the_collector_told_and_taken_once_i
         sink.emit(restock(n))
     status, _ = rig.until_told(sink, "http_401")
     assert "both clocks" in status.last_error
-    rig.until_logged(sink, "this will not change by itself", "too_old" if skew < 0 else "too_new")
+    rig.until_logged(sink, "this does not change by itself", "too_old" if skew < 0 else "too_new")
     assert status.delivered == 0
     clock.ahead = 0.0
     rig.until_delivered(sink)

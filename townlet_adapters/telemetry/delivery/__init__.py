@@ -1,1 +1,1 @@
-"""From the town's thread to a destination: numbered, bounded, supervised, accounted for."""
+"""Delivery of messages from the town's thread to a destination: numbered, bounded, supervised, counted."""

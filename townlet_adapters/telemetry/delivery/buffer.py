@@ -1,4 +1,4 @@
-"""Room for messages that wait to be written, and who has to go when it is full."""
+"""The buffer for messages that wait to be written, and the order in which a full one drops them."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,22 +11,22 @@ SUPERSEDED: Final = "superseded"
 BASE_LOST: Final = "base_lost"
 BUFFER_FULL: Final = "buffer_full"
 
-_RESERVE: Final = 16  # one part in so many is kept free for critical messages
+_RESERVE: Final = 16  # one part out of this many is reserved for critical messages
 
 
 Line: TypeAlias = tuple[int, bytes, Shedding, int | None]
-"""A line that waits: its number; the envelope, newline included; what it may be given up for; and the number
-of the bulk line without which this one, bulk too, is worth nothing. A plain tuple: the town makes one for
-every message, and a named one takes three times as long."""
+"""A waiting line: its number; the envelope with its newline; its class; and the number of the bulk line
+without which this bulk line is useless. A plain tuple: the town creates one for every message, and a named
+tuple takes three times as long."""
 
 
 class Shed(NamedTuple):
-    """A line that was given up.
+    """A dropped line.
 
     Attributes:
         sequence: its number.
         shedding: its class.
-        reason: why it had to go.
+        reason: why it was dropped.
     """
 
     sequence: int
@@ -35,10 +35,10 @@ class Shed(NamedTuple):
 
 
 class BoundedBuffer:
-    """Encoded lines in the order of their sequence, within a number of events and of bytes.
+    """Encoded lines in the order of their sequence, with limits on events and bytes.
 
-    Lines taken for writing are in flight: they use up room until they are settled, and are never shed.
-    Not locked; whoever uses it from two threads does that.
+    Lines taken for writing are in flight: they occupy room until they are settled, and are never dropped.
+    Not locked; a caller with two threads must lock it.
 
     Attributes:
         events: lines held, in flight or not.
@@ -47,7 +47,7 @@ class BoundedBuffer:
     """
 
     def __init__(self, capacity_events: int, capacity_bytes: int) -> None:
-        """Make room for so many lines and so many bytes, whichever comes first."""
+        """Hold at most this many lines and bytes, whichever limit is reached first."""
         self.capacity_events, self.capacity_bytes = capacity_events, capacity_bytes
         common_events = capacity_events - capacity_events // _RESERVE
         common_bytes = capacity_bytes - capacity_bytes // _RESERVE
@@ -62,19 +62,19 @@ class BoundedBuffer:
 
     @property
     def in_flight(self) -> Sequence[Line]:
-        """The lines taken that are not settled yet."""
+        """The lines taken and not settled yet."""
         return self._flight
 
     def fits(self, shedding: Shedding, size: int) -> bool:
-        """Whether a line of ``size`` bytes has room now."""
+        """Return whether a line of ``size`` bytes has room now."""
         return self.events < self._event_limits[shedding] and self.size + size <= self._byte_limits[shedding]
 
     def could_fit(self, shedding: Shedding, size: int) -> bool:
-        """Whether a line of ``size`` bytes would have room if nothing else were held."""
+        """Return whether a line of ``size`` bytes would have room in an empty buffer."""
         return size <= self._byte_limits[shedding] and self._event_limits[shedding] > 0
 
     def append(self, line: Line) -> None:
-        """Hold a line that fits; its number is greater than every one before."""
+        """Add a line that fits; its number must be greater than all before."""
         _, envelope, shedding, base = line
         self._waiting[shedding].append(line)
         if base is not None:
@@ -85,13 +85,13 @@ class BoundedBuffer:
             self.peak_events = events
 
     def shed_for(self, shedding: Shedding, size: int) -> tuple[list[Shed], bool]:
-        """Give lines up until one of ``size`` bytes fits: bulk, then normal, then critical, oldest first.
+        """Drop lines until one of ``size`` bytes fits: bulk, then normal, then critical, oldest first.
 
-        A line never makes one of a better class go. Lines that are worth nothing without one that goes
-        go with it.
+        A line never displaces one of a better class. Lines that are useless without a dropped line are
+        dropped with it.
 
         Returns:
-            The lines given up, and whether there is room now.
+            The dropped lines, and whether there is room now.
         """
         gone: list[Shed] = []
         if not self.could_fit(shedding, size):
@@ -116,7 +116,7 @@ class BoundedBuffer:
         self._patches -= base is not None
 
     def _shed_patches_of(self, sequence: int) -> Iterator[Shed]:
-        """Give up the waiting lines that need this one, directly or not."""
+        """Drop the waiting lines that depend on this one, directly or indirectly."""
         if not self._patches:
             return
         lost = {sequence}
@@ -135,7 +135,7 @@ class BoundedBuffer:
             bulk.extend(kept)
 
     def take(self, most_events: int, most_bytes: int) -> Sequence[Line]:
-        """Put waiting lines in flight, in order, up to a batch; an unsettled batch is handed out again."""
+        """Put waiting lines in flight, in order, up to a batch; an unsettled batch is returned again."""
         if not self._flight:
             size = 0
             while len(self._flight) < most_events:
@@ -152,14 +152,14 @@ class BoundedBuffer:
         return self._flight
 
     def settle(self, count: int) -> None:
-        """Forget the first ``count`` lines in flight."""
+        """Remove the first ``count`` lines in flight."""
         self.events -= count
         self.size -= sum(len(envelope) for _, envelope, _, _ in self._flight[:count])
-        # A new list: whoever was handed the old one may still read it.
+        # A new list: the caller that took the old one may still read it.
         self._flight = self._flight[count:]
 
     def clear(self, reason: str) -> list[Shed]:
-        """Give up everything; returns what that was, in order."""
+        """Drop all lines; returns them in order."""
         left = sorted(
             (*self._flight, *(each for queue in self._waiting for each in queue)), key=itemgetter(0)
         )

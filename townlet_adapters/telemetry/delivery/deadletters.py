@@ -1,4 +1,4 @@
-"""Events that their destination refuses for good, kept for an operator to look at, within bounds."""
+"""Events that their destination refuses for good, kept for an operator to inspect, within limits."""
 
 import errno
 import logging
@@ -26,9 +26,9 @@ _SAFE: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class DeadLetters:
-    """A folder of NDJSON files; each entry has ``code``, ``reason``, ``time`` and the ``line`` as it was.
+    """A folder of NDJSON files; each entry has ``code``, ``reason``, ``time`` and the original ``line``.
 
-    One worker adds to it; no other process may use the folder meanwhile.
+    One worker adds to it; no other process may use the folder at the same time.
 
     Attributes:
         deleted: entries deleted so far to make room for newer ones.
@@ -37,9 +37,9 @@ class DeadLetters:
     def __init__(
         self, folder: Path, most_bytes: int, most_files: int = MOST_FILES, disk: Disk = DISK
     ) -> None:
-        """Keep at most so many bytes in so many files; nothing is made before the first entry.
+        """Keep at most this many bytes in this many files; nothing is created before the first entry.
 
-        An entry larger than its share of the bytes has a file of its own.
+        An entry larger than its share of the bytes gets its own file.
         """
         self._folder = folder
         self._most_bytes, self._most_files = most_bytes, most_files
@@ -50,13 +50,13 @@ class DeadLetters:
         """Add a line; it is on the disk when this returns.
 
         Args:
-            line: the envelope, newline included.
+            line: the envelope with its newline.
             code: the error's short name.
             reason: what the destination answered.
             wall: seconds since 1970, for people.
 
         Raises:
-            TransportError: when it could not be kept; nothing of the entry stays then.
+            TransportError: when it could not be kept; then nothing of the entry remains.
         """
         entry = orjson.dumps(
             {
@@ -84,12 +84,12 @@ class DeadLetters:
                     if not size:
                         self._disk.sync_folder(folder)
                 except OSError:
-                    # The event is about to be counted as dropped, so it must not turn up here.
+                    # The event is about to be counted as dropped, so it must not appear here.
                     os.ftruncate(file, size)
                     raise
 
     def _room_for(self, size: int) -> Path:
-        """Find the file for an entry of this size, after deleting the oldest until there is room."""
+        """Return the file for an entry of this size, after deleting the oldest ones until there is room."""
         files = self._files()
         newest = max(files, default=0)
         share = self._most_bytes // self._most_files
@@ -142,7 +142,7 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 
 def _size_of_regular(file: int, path: Path) -> int:
-    """Return the size of an open file, which must be a regular one: a FIFO would swallow entries."""
+    """Return the size of an open file, which must be a regular one: a FIFO would lose entries."""
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, f"{path.name} is not a regular file; move it away")

@@ -1,4 +1,4 @@
-"""What has to be done in the child of a fork, for whoever still lives then."""
+"""Calls objects with threads, locks or connections in the child of a fork."""
 
 import os
 import weakref
@@ -6,10 +6,10 @@ from typing import Final, Protocol
 
 
 class Forkable(Protocol):
-    """Something that holds threads, locks or connections."""
+    """An object that holds threads, locks or connections."""
 
     def begin_anew(self) -> None:
-        """Let go of all that is the parent's; called in the child, where only this thread is left."""
+        """Release everything that belongs to the parent; called in the child, which has only this thread."""
         ...
 
 
@@ -17,7 +17,7 @@ _FORKABLE: Final[weakref.WeakSet[Forkable]] = weakref.WeakSet()
 
 
 def watch(each: Forkable) -> None:
-    """Tell ``each`` of every fork for as long as it lives."""
+    """Call ``each.begin_anew`` after every fork, as long as it lives."""
     _FORKABLE.add(each)
 
 
@@ -26,5 +26,5 @@ def _in_child() -> None:
         each.begin_anew()
 
 
-# There is no way to take a function back from the interpreter, so one is registered for good.
+# A function cannot be unregistered from the interpreter, so one is registered for good.
 os.register_at_fork(after_in_child=_in_child)

@@ -13,10 +13,10 @@ from townlet_adapters.telemetry.delivery.meters import ACK_BOUNDS, EMIT_BOUNDS, 
 from townlet_adapters.telemetry.envelope import (
     SEAL_BYTES,
     SOFT_EVENT_BYTES,
+    Encoder,
     EnvelopeError,
     Record,
     Shedding,
-    Speller,
     seal,
 )
 from townlet_adapters.telemetry.spool.base import OUTBOX_REMOVED, Loss
@@ -112,7 +112,7 @@ class Intake:
         self.clock = clock
         self._patient = patient
         self._note_emitted = note_emitted
-        self._speller = Speller(source)
+        self._speller = Encoder(source)
         self._batch_events = max(1, min(BATCH_EVENTS, buffer.capacity_events // 2))
         # A batch is at most half the buffer, so that there is room for more while it is written.
         self._batch_bytes = min(BATCH_BYTES, buffer.capacity_bytes // 2)

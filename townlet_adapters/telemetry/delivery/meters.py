@@ -1,4 +1,4 @@
-"""What a sink counts of itself: plain integers where it is busy, spelled when somebody asks."""
+"""Counters of a sink: plain integers in the hot path, converted on request."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -21,7 +21,7 @@ class Meter:
     __slots__ = ("_bounds", "_counts", "_sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
-        """Begin empty; ``bounds`` ascend, in seconds."""
+        """Start empty; ``bounds`` are ascending, in seconds."""
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
@@ -32,28 +32,28 @@ class Meter:
         self._sum += seconds
 
     def read(self) -> Histogram:
-        """Tell how they are distributed."""
+        """Return the distribution."""
         counts = tuple(self._counts)
         return Histogram(self._bounds, counts, self._sum, sum(counts))
 
 
 class Account:
-    """The counters of one sink; whoever changes them holds the sink's lock.
+    """The account of one sink; only the holder of the sink's lock may change it.
 
     Attributes:
-        numbered: messages that were given a number, which is the next number, too.
-        by_class: those by class.
-        long: those of more than ``SOFT_EVENT_BYTES``.
+        numbered: messages that got a number, which is also the next number.
+        by_class: these messages by class.
+        long: these messages of more than ``SOFT_EVENT_BYTES``.
         delivered: messages that the destination has.
         spooled: messages that wait in the outbox.
         dead_lettered: messages put aside.
-        dropped: messages given up, by reason and class.
-        rejected: messages refused at the door, by reason.
-        bytes_delivered: bytes of the delivered ones.
+        dropped: accepted messages that were lost, by reason and class.
+        rejected: messages that ``emit`` refused, by reason.
+        bytes_delivered: bytes of the delivered messages.
     """
 
     def __init__(self) -> None:
-        """Begin at zero."""
+        """Start at zero."""
         self.numbered = 0
         self.by_class = [0, 0, 0]
         self.long = 0
@@ -63,25 +63,25 @@ class Account:
         self.bytes_delivered = 0
 
     def take_back(self, count: int) -> None:
-        """Count so many delivered messages as dropped: they were written, and the disk may have lost them."""
+        """Count delivered messages as dropped: they were written, and the disk may have lost them."""
         self.delivered -= count
-        # Which class each of them had is not remembered; most messages of a file are facts.
+        # The class of each is not kept; most messages of a file are facts.
         self.dropped[NOT_SYNCED, Shedding.NORMAL] += count
 
     def dropped_by_reason(self) -> dict[str, int]:
-        """Sum what was given up over the classes."""
-        told: Counter[str] = Counter()
+        """Return the dropped messages by reason, summed over the classes."""
+        totals: Counter[str] = Counter()
         for (reason, _), count in self.dropped.items():
-            told[reason] += count
-        return dict(told)
+            totals[reason] += count
+        return dict(totals)
 
     def dropped_by_class(self) -> Mapping[str, Mapping[str, int]]:
-        """Spell what was given up, by reason and then by class."""
-        told: dict[str, dict[str, int]] = {}
+        """Return the dropped messages by reason and then by class."""
+        totals: dict[str, dict[str, int]] = {}
         for (reason, shedding), count in self.dropped.items():
-            told.setdefault(reason, {})[CLASSES[shedding]] = count
-        return told
+            totals.setdefault(reason, {})[CLASSES[shedding]] = count
+        return totals
 
     def emitted_by_class(self) -> Mapping[str, int]:
-        """Spell what was numbered, by class."""
+        """Return the numbered messages by class."""
         return dict(zip(CLASSES, self.by_class, strict=True))

@@ -1,12 +1,12 @@
-"""A sink that never stops the town: encode, hold, and let workers of its own deliver.
+"""A sink that never stops the town: it encodes and buffers messages, and its workers deliver them.
 
     emit -> encode -> bounded buffer -> courier -> transport
     emit -> encode -> bounded buffer -> courier -> outbox -> courier -> transport
      |  rejected        |  dropped                  |  spooled      |  delivered, or dead-lettered
 
 At every instant ``emitted = delivered + spooled + buffered + dead_lettered + sum(dropped)`` and
-``offered = emitted + sum(rejected)``. What was numbered and will not be delivered is declared by records of
-the sink's own, which have numbers, too.
+``offered = emitted + sum(rejected)``. Numbered messages that will not be delivered are declared lost by
+records of the sink itself, which have numbers, too.
 """
 
 import logging
@@ -38,24 +38,24 @@ _log = logging.getLogger(__name__)
 
 OnFull: TypeAlias = Literal["wait", "shed"]
 
-GRACE: Final = 0.25  # seconds beyond the deadline for the workers' last act
+GRACE: Final = 0.25  # seconds beyond the deadline for the workers to finish
 SWITCH_SECONDS: Final = 0.0002
-"""How long a thread may keep the interpreter from a worker that has to commit. A town that computes without
-pause gives it away only then, and a worker asks for it anew after each call of the system: with Python's own
-5 ms, one commit of 500 rows would take seconds."""
+"""How long a thread may keep the interpreter lock from a worker that has to commit. A town that computes
+without pause releases it only then, and a worker must request it again after each system call: with Python's
+default of 5 ms, one commit of 500 rows would take seconds."""
 
-_SAMPLE: Final = 63  # of so many emits and one, one is timed
-_CHILD_BITS: Final = 48  # of a producer number drawn after a fork
+_SAMPLE: Final = 63  # one emit out of 64 is timed
+_CHILD_BITS: Final = 48  # bits of a random producer number after a fork
 
 _WHOLE_FRAMES: Final = StreamSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLimits:
-    """How much a sink may hold, and what it does when that is reached.
+    """The limits of a sink's buffer, and its behaviour when they are reached.
 
     Attributes:
-        on_full: ``wait`` holds the town for as long as the worker moves; ``shed`` never does.
+        on_full: ``wait`` blocks the town for as long as the worker makes progress; ``shed`` never blocks it.
         buffer_events: most events held in memory.
         buffer_bytes: most bytes held in memory.
     """
@@ -85,16 +85,16 @@ class DeliveringSink:
 
         Args:
             name: the sink's name within the run.
-            transport: where lines go; owned by the sink from now on.
-            source: ``source`` of its envelopes, of no other sink's.
-            limits: size of the buffer and what happens when it is full.
-            stream: what becomes of a ``StateFrame``; whole frames unless told. Which ticks are shown at all
-                is up to whoever emits, but for channels.
-            clock: the time; the machine's unless a test brings its own.
-            pace: how patiently the transport is written to.
-            outbox: where messages wait that survive the process; owned by the sink from now on. Without one
+            transport: the destination of lines; owned by the sink from now on.
+            source: ``source`` of its envelopes; no other sink may use it.
+            limits: size of the buffer, and the behaviour when it is full.
+            stream: how a ``StateFrame`` is sent; by default whole. Except for channels, the caller of
+                ``emit`` decides on which ticks the state is sent.
+            clock: the clock; the machine's unless a test passes another.
+            pace: the waiting times of the transport's worker.
+            outbox: holds waiting messages that survive the process; owned by the sink from now on. Without it
                 they wait in memory.
-            dead_letters: where lines go that the destination never takes; without it they are dropped.
+            dead_letters: holds lines that the destination refuses for good; without it they are dropped.
         """
         self._name = name
         self._transport = transport
@@ -111,18 +111,18 @@ class DeliveringSink:
         watch(self)
 
     def start(self) -> None:
-        """Open destination and outbox, and let the workers begin.
+        """Open destination and outbox, and start the workers.
 
-        What earlier runs lost is declared first of all. With an outbox, threads of this process hand the
-        interpreter over more often from here on, see ``SWITCH_SECONDS``.
+        The losses of earlier runs are declared first. With an outbox, the threads of this process switch
+        more often from here on, see ``SWITCH_SECONDS``.
 
         Raises:
             OutputError: when one of them cannot be opened.
-            ConfigError: when what the transport was told cannot work.
+            ConfigError: when the transport's options cannot work.
             ContractError: when it was started before.
         """
         if self._intake.phase != "new":
-            raise ContractError(f"sink {self._name}: start was called twice; make a new sink for a new run")
+            raise ContractError(f"sink {self._name}: start was called twice; create a new sink for a new run")
         if self._outbox is not None:
             sys.setswitchinterval(min(SWITCH_SECONDS, sys.getswitchinterval()))
         self._transport.open()
@@ -139,9 +139,9 @@ class DeliveringSink:
     def emit(self, message: Message) -> EmitResult:
         """Encode the message and hold it for the worker.
 
-        Never raises. Blocks only with ``on_full: wait``, on a full buffer, while the worker has
-        completed a write within the last 100 ms. A ``StateFrame`` in channels counts as the messages it is
-        sent as, which may be none; the result is that of the last one that was not accepted.
+        Never raises. Blocks only with ``on_full: wait``, on a full buffer, while the worker has completed a
+        write within the last 100 ms. A ``StateFrame`` in channels counts as the messages that it is sent as,
+        which may be none; the result is that of the last one that was not accepted.
         """
         intake = self._intake
         if intake.account.numbered & _SAMPLE:
@@ -149,7 +149,7 @@ class DeliveringSink:
         return intake.emit_timed(message)
 
     def status(self) -> SinkStatus:
-        """Tell the counters as they stood at one instant."""
+        """Return the counters as of one instant."""
         intake = self._intake
         with intake.lock:
             account = intake.account
@@ -169,7 +169,7 @@ class DeliveringSink:
             )
 
     def health(self) -> SinkHealth:
-        """Tell how it is doing; liveness is computed here, from when the workers showed themselves last."""
+        """Return the sink's health; liveness is computed here, from the workers' last signs of life."""
         intake, now = self._intake, self._clock.monotonic()
         condition = self._transport.condition()
         expires = condition.certificate_expires
@@ -212,8 +212,8 @@ class DeliveringSink:
     def stop(self, deadline_seconds: float) -> SinkStatus:
         """Drain within the deadline and close; what is left then stays in the outbox, or counts as dropped.
 
-        A worker that hangs in a call of the operating system is left behind: it cannot be stopped, it
-        counts nothing any more, and it does not keep the process alive.
+        A worker that hangs in a system call is abandoned: it cannot be stopped, it counts nothing any more,
+        and it does not keep the process alive.
         """
         intake, patience = self._intake, max(0.0, deadline_seconds)
         began = time.monotonic()
@@ -237,7 +237,7 @@ class DeliveringSink:
         return self.status()
 
     def begin_anew(self) -> None:
-        """Become a sink of its own in the child of a fork, that nobody has started; see ``forks``."""
+        """Become an independent, unstarted sink in the child of a fork; see ``forks``."""
         self._source = f"{self._source.rpartition(':')[0]}:p{secrets.randbits(_CHILD_BITS)}"
         self._couriers = ()
         self._mail = None
@@ -260,7 +260,7 @@ class DeliveringSink:
         )
 
     def _hire(self) -> tuple[Courier, ...]:
-        """Open the outbox, if there is one, and find workers; the last one delivers."""
+        """Open the outbox, if there is one, and create the workers; the last one delivers."""
         if self._outbox is None:
             errand = Handover(self._intake, self._transport, self._dead_letters)
             return (self._courier("", errand, self._pace, self._transport.close),)
@@ -286,7 +286,7 @@ class DeliveringSink:
         )
 
     def _take_back(self, count: int) -> None:
-        """Count lines as dropped that were written and that the disk did not confirm; with the lock held."""
+        """Count written lines as dropped that the disk did not confirm; with the lock held."""
         if count:
             self._intake.account.take_back(count)
             _log.warning(
@@ -297,7 +297,7 @@ class DeliveringSink:
             )
 
     def _ring(self) -> None:
-        """Let everybody look at the phase; with the lock held."""
+        """Make all waiting threads check the phase; with the lock held."""
         self._intake.work.notify_all()
         self._intake.room.notify_all()
         if self._mail is not None:

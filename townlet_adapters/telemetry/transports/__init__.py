@@ -1,1 +1,1 @@
-"""The ways out of the process; each knows bytes and one destination, and nothing of events."""
+"""Transports: each sends bytes to one kind of destination and knows nothing about events."""

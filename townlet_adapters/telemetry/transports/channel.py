@@ -1,8 +1,8 @@
 """A connection that keeps its deadlines: a TCP socket, usually under TLS, for one thread at a time.
 
-The socket never blocks. Whoever waits does so in one place, for the socket, for the deadline and for an
-``Interrupt`` at once; so neither a silent peer, nor one that drips bytes or takes none, nor one that never
-finishes its handshake can hold a thread. Deadlines are points in ``time.monotonic()``.
+The socket never blocks. All waiting is done in one place, for the socket, the deadline and an ``Interrupt``
+at the same time. So no peer can hold a thread: neither a silent one, nor one that drips bytes or accepts
+none, nor one that never finishes its handshake. Deadlines are points in ``time.monotonic()``.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ _LAST_WORDS: Final = 1 << 14
 
 
 class Interrupt:
-    """Ends whatever waits for it, once and for all; ``set`` may be called from any thread."""
+    """Ends all waits on it, once and for all; ``set`` may be called from any thread."""
 
     def __init__(self) -> None:
-        """Make the pair of sockets that a waiting thread polls."""
+        """Create the pair of sockets that a waiting thread polls."""
         self._ours, self._theirs = socket.socketpair()
         self._lock = threading.Lock()
         self._closed = False
@@ -36,11 +36,11 @@ class Interrupt:
         with self._lock:
             first, self._set = not self._set, True
             if first and not self._closed:
-                # A byte that nobody reads: closing would not do while a forked child holds the socket, too.
+                # A byte that is never read: closing has no effect while a forked child also holds the socket.
                 self._theirs.send(b"!")
 
     def is_set(self) -> bool:
-        """Whether ``set`` was called."""
+        """Return whether ``set`` was called."""
         return self._set
 
     def fileno(self) -> int:
@@ -48,7 +48,7 @@ class Interrupt:
         return self._ours.fileno()
 
     def close(self) -> None:
-        """Let go of the sockets, when nobody waits any more."""
+        """Close the sockets; no thread may wait any more."""
         with self._lock:
             self._closed = True
             self._ours.close()
@@ -56,10 +56,10 @@ class Interrupt:
 
 
 class Channel:
-    """A connection; ``dialing.connect`` makes one.
+    """A connection; ``dialing.connect`` creates one.
 
     Attributes:
-        certificate_expires: when the peer's or our own certificate expires, whichever comes first, in
+        certificate_expires: when the peer's or the own certificate expires, whichever comes first, in
             seconds since 1970; None without TLS.
     """
 
@@ -72,12 +72,12 @@ class Channel:
         self.certificate_expires: float | None = None
 
     def send_all(self, data: bytes, deadline: float) -> None:
-        """Hand all bytes to the operating system.
+        """Pass all bytes to the operating system.
 
-        When it fails, what the peer said before may still be had from ``receive``.
+        After a failure, ``receive`` may still return what the peer sent before.
 
         Raises:
-            TransportError: when that could not be done by the deadline, and why; a part may have gone.
+            TransportError: when it failed or the deadline passed; a part may have been sent.
         """
         view = memoryview(data)
         while view:
@@ -92,10 +92,10 @@ class Channel:
                 raise self._why_not_sent(error) from error
 
     def receive(self, limit: int, deadline: float) -> bytes:
-        """Wait for bytes, and give at most ``limit`` of those that are there; empty at an orderly end.
+        """Wait for bytes, and return at most ``limit`` of those available; empty at an orderly end.
 
         Raises:
-            TransportError: when there is none by the deadline, or the connection broke.
+            TransportError: when none arrived by the deadline, or the connection broke.
         """
         while True:
             self._require_leave(deadline, "waiting for its answer")
@@ -105,7 +105,7 @@ class Channel:
             self._wait(select.POLLIN, deadline)
 
     def receive_ready(self, limit: int) -> bytes | None:
-        """Give what is there without waiting: None when nothing is; empty at an orderly end.
+        """Return the available bytes without waiting: None when there are none; empty at an orderly end.
 
         Raises:
             TransportError: when the connection broke.
@@ -113,15 +113,15 @@ class Channel:
         return self._receive_once(limit)
 
     def close(self) -> None:
-        """Say goodbye to a peer that takes it at once, and close; waits for nothing."""
+        """Send close_notify if the peer accepts it at once, and close; never waits."""
         if isinstance(self._socket, ssl.SSLSocket):
-            # Our own close_notify goes out first; that the peer's is not here yet raises, and is no matter.
+            # The own close_notify is sent first. The error for the peer's missing one is irrelevant.
             with contextlib.suppress(OSError, ValueError):
                 self._socket.unwrap()
         self._socket.close()
 
     def abandon(self) -> None:
-        """Close our descriptor without a word: after a fork the connection is the parent's."""
+        """Close the descriptor without sending anything: after a fork the connection is the parent's."""
         self._socket.close()
 
     def shake_hands(self, deadline: float) -> None:
@@ -154,9 +154,9 @@ class Channel:
             raise diagnosis.of_error(error, self._peer) from error
 
     def _why_not_sent(self, error: OSError) -> TransportError:
-        """Find out why the peer takes nothing: it may have told before it hung up.
+        """Return the reason why the peer accepts nothing: it may have sent one before it closed.
 
-        A client certificate that a TLS 1.3 server refuses, above all, shows in no other way.
+        A client certificate that a TLS 1.3 server refuses, in particular, shows in no other way.
         """
         try:
             self._read_ahead += self._socket.recv(_LAST_WORDS)
@@ -168,7 +168,7 @@ class Channel:
         return diagnosis.of_error(error, self._peer)
 
     def _require_leave(self, deadline: float, doing: str) -> None:
-        # Before every step, since a peer that always has one more byte never makes us wait.
+        # Before every step, because a peer that always has one more byte never causes a wait.
         if self._interrupt.is_set():
             raise diagnosis.interrupted(self._peer)
         if time.monotonic() >= deadline:

@@ -1,4 +1,4 @@
-"""What is said on one connection to a collector: HELLO, DATA and their answers."""
+"""The protocol on one connection to a collector: HELLO, DATA and their answers."""
 
 import contextlib
 import logging
@@ -37,23 +37,23 @@ from townlet_core.ports.transport import INTERRUPTED, Batch, TransportError, Ver
 _log = logging.getLogger(__name__)
 
 _READ: Final = 1 << 16
-_GOODBYE: Final = 0.25  # seconds for a last word
+_GOODBYE: Final = 0.25  # seconds for the last frames
 _GREETING: Final = frozenset({FrameType.HELLO_ACK, FrameType.NACK})
 _ANSWERS: Final = FROM_SERVER - {FrameType.HELLO_ACK}
 
 _REFUSALS: Final[dict[NackCode, tuple[Verdict, str]]] = {
-    "unauthorized": ("pause", "does not know our token: check token_env or token_file, and its own list"),
-    "forbidden": ("pause", "does not let this token or certificate send this source: see its log"),
+    "unauthorized": ("pause", "does not know this token: check token_env or token_file, and its list"),
+    "forbidden": ("pause", "does not allow this token or certificate to send this source: see its log"),
     "version": ("pause", f"does not speak version {VERSION} of the protocol: upgrade the older end"),
-    "protocol": ("retry", "says we broke the protocol: see its log"),
-    "poison": ("split", "will never take one of these lines: see its log"),
-    "overloaded": ("retry", "has too much to do"),
-    "unavailable": ("retry", "cannot store anything just now: see its log"),
+    "protocol": ("retry", "reports a violation of the protocol: see its log"),
+    "poison": ("split", "refuses one of these lines for good: see its log"),
+    "overloaded": ("retry", "is overloaded"),
+    "unavailable": ("retry", "cannot store anything at present: see its log"),
 }
 
 
 class Progress:
-    """How far a source has come, over all connections of this process.
+    """How much of a source is stored, over all connections of this process.
 
     Attributes:
         source: the source.
@@ -61,37 +61,37 @@ class Progress:
     """
 
     def __init__(self, source: str) -> None:
-        """Begin with a source of which nothing is known."""
+        """Start with a source of which nothing is known."""
         self.source = source
         self.stored_through = NOTHING
         self._sent_through = NOTHING
-        self._claimed: int | None = None  # the least that its next answer can truly say
-        self._ceiling = NOTHING  # the most that it can truly say
+        self._claimed: int | None = None  # the lowest number that its next answer may have
+        self._ceiling = NOTHING  # the highest number that it may have
         self._gapless = True  # whether no number is missing among those stored and sent
 
     def begin(self, batch: Batch, claim: int, peer: str) -> None:
-        """Take up what a collector said in HELLO_ACK.
+        """Process the number that a collector sent in HELLO_ACK.
 
-        It may be more than this process knows of: an earlier one may have sent it. That settles no more than
-        the lines of the batch at hand, or what this process has sent; later lines are sent whatever was said,
-        and a collector that has them already acknowledges them. So a wrong number costs a batch for each
-        connection.
+        The number may be higher than this process knows: an earlier process may have sent those lines. It
+        settles only the lines of the current batch and those that this process has sent. Later lines are sent
+        in any case, and a collector that has them already acknowledges them. So a wrong number costs one
+        batch per connection.
 
-        It may be less than what was acknowledged: numbers that were never sent are missing below, and their
-        loss record is still to come.
+        The number may be lower than what was acknowledged: then numbers below were never sent, and their loss
+        record is still to come.
         """
         if self._claimed is None:
             self.stored_through = min(claim, batch.sequences[-1])
             self._gapless = batch.sequences[0] <= claim + 1
         elif claim < self.stored_through and self._gapless:
-            _log.warning("%s no longer has lines of %s that it had acknowledged", peer, self.source)
+            _log.warning("%s has lost lines of %s that it had acknowledged", peer, self.source)
         self._ceiling = max(self._ceiling, claim)
-        # Its answers to what is sent now may be lower than what it has of an earlier process.
+        # Its answers to the lines sent now may be lower than its number for an earlier process.
         self._claimed = min(claim, max(self.stored_through, self._sent_through))
         self._settle(claim)
 
     def send(self, frame: Data, last: int) -> None:
-        """Note that lines up to a number are about to be sent."""
+        """Record that lines up to a number are about to be sent."""
         behind = max(self._sent_through, self.stored_through)
         whole = last - frame.first_seq + 1 == len(frame.lines)
         self._gapless = self._gapless and whole and frame.first_seq <= behind + 1
@@ -99,13 +99,13 @@ class Progress:
         self._ceiling = max(self._ceiling, last)
 
     def acknowledge(self, claim: int, peer: str) -> bool:
-        """Take an ACK; returns whether more is stored than before.
+        """Process an ACK; returns whether more is stored than before.
 
         Raises:
-            TransportError: when it takes something back, or acknowledges what was never sent.
+            TransportError: when it withdraws an acknowledgement, or acknowledges lines that were never sent.
         """
         if self._claimed is None or not self._claimed <= claim <= self._ceiling:
-            raise _lie(peer)
+            raise _wrong_ack(peer)
         self._claimed = claim
         return self._settle(claim)
 
@@ -116,10 +116,10 @@ class Progress:
 
 
 class Conversation:
-    """One connection, from HELLO to BYE, about one source. It owns its channel."""
+    """One connection, from HELLO to BYE, for one source. It owns its channel."""
 
     def __init__(self, channel: Channel, progress: Progress, peer: str) -> None:
-        """Speak through ``channel`` and note in ``progress`` what was stored."""
+        """Send through ``channel`` and record in ``progress`` what was stored."""
         self._channel = channel
         self._progress = progress
         self._peer = peer
@@ -129,30 +129,30 @@ class Conversation:
 
     @property
     def source(self) -> str:
-        """The source it is about."""
+        """The source that it serves."""
         return self._progress.source
 
     def greet(self, hello: Hello, batch: Batch, deadline: float) -> None:
-        """Say who we are, and hear how far the collector is.
+        """Send HELLO, and process the collector's number for the source.
 
         Raises:
-            TransportError: when it does not let us in.
+            TransportError: when the collector refuses the connection.
         """
         self._send(hello, deadline)
         frame = self._next(deadline)
         if isinstance(frame, Nack):
             raise self._refusal(frame)
         if not isinstance(frame, HelloAck) or frame.version != VERSION:
-            raise _broken(self._peer, "it answered HELLO with something else")
+            raise _broken(self._peer, "its answer to HELLO is neither HELLO_ACK nor NACK")
         self._reader.accepts = _ANSWERS
         self._progress.begin(batch, frame.stored_through, self._peer)
 
     def deliver(self, batch: Batch, ack_timeout: float) -> None:
-        """Send what is not stored yet of a batch, and wait until all of it is.
+        """Send the lines of a batch that are not stored yet, and wait until all of them are.
 
         Raises:
-            TransportError: when that failed, or ``ack_timeout`` seconds passed with nothing more stored; what
-                was stored until then is in the progress.
+            TransportError: when that failed, or ``ack_timeout`` seconds passed without another stored line;
+                ``progress`` has what was stored until then.
         """
         deadline = time.monotonic() + ack_timeout
         for frame, last in cut(batch, bisect_right(batch.sequences, self._progress.stored_through)):
@@ -166,10 +166,10 @@ class Conversation:
         self._used_at = time.monotonic()
 
     def is_alive(self, idle: float, timeout: float) -> bool:
-        """Whether the collector is still there, as far as can be told before sending to it.
+        """Return whether the collector is still there, as far as can be known before sending to it.
 
-        What it said meanwhile is heard. After ``idle`` seconds of silence it is asked, and has ``timeout``
-        seconds to answer.
+        Frames that arrived in the meantime are processed. After ``idle`` seconds of silence the collector
+        gets a PING, and has ``timeout`` seconds to answer.
         """
         deadline = time.monotonic() + timeout
         try:
@@ -185,13 +185,13 @@ class Conversation:
         return True
 
     def say_bye(self) -> None:
-        """Say goodbye to a collector that listens, and close."""
+        """Send BYE if the collector accepts it, and close."""
         with contextlib.suppress(TransportError):
             self._send(Bye(), time.monotonic() + _GOODBYE)
         self._channel.close()
 
     def abandon(self) -> None:
-        """Close without a word."""
+        """Close without sending anything."""
         self._channel.abandon()
 
     def _send(self, frame: Frame, deadline: float) -> None:
@@ -199,12 +199,12 @@ class Conversation:
             self._channel.send_all(encode(frame), deadline)
         except TransportError as error:
             if error.code == INTERRUPTED:
-                raise  # we have no time to listen
-            # A collector that refuses says so and hangs up, perhaps in the middle of our sentence.
+                raise  # there is no time to read an answer
+            # A collector that refuses sends a NACK and closes, perhaps while a frame is being sent.
             raise self._last_words() or error from error
 
     def _last_words(self) -> TransportError | None:
-        # Questions among them are not answered: that would be sending again.
+        # PINGs among them are not answered: that would be sending again.
         with contextlib.suppress(TransportError):
             for frame in self._frames_there():
                 if isinstance(frame, Nack):
@@ -220,7 +220,7 @@ class Conversation:
         return frame
 
     def _frames_there(self) -> Iterator[Frame]:
-        """Give the frames that came already, without waiting for more."""
+        """Return the frames that have arrived, without waiting for more."""
         until = time.monotonic() + _GOODBYE
         while time.monotonic() < until:
             while (frame := self._cut_frame()) is not None:
@@ -241,13 +241,13 @@ class Conversation:
             raise _broken(self._peer, str(error)) from error
 
     def _hear_ack(self, deadline: float, ack_timeout: float) -> float:
-        """Hear one frame; returns the deadline for the next, later than before when more is stored now."""
+        """Process one frame; returns the deadline for the next, later than before when more is stored now."""
         if self._hear(self._next(deadline), deadline):
             return time.monotonic() + ack_timeout
         return deadline
 
     def _hear(self, frame: Frame, deadline: float) -> bool:
-        """Do what a frame asks for; returns whether more is stored than before."""
+        """Process a frame; returns whether more is stored than before."""
         match frame:
             case Ack():
                 return self._take(frame)
@@ -259,10 +259,10 @@ class Conversation:
             case Bye():
                 raise diagnosis.closed(self._peer)
             case _:
-                raise _broken(self._peer, f"it said {type(frame).__name__} unasked")
+                raise _broken(self._peer, f"it sent an unexpected {type(frame).__name__}")
 
     def _take(self, ack: Ack) -> bool:
-        """Note what is stored; returns whether it is more than before."""
+        """Record what is stored; returns whether it is more than before."""
         more = self._progress.acknowledge(ack.stored_through, self._peer)
         while self._in_flight and self._in_flight[0] <= ack.stored_through:
             self._in_flight.popleft()
@@ -277,10 +277,10 @@ class Conversation:
 
 
 def cut(batch: Batch, start: int) -> Iterator[tuple[Data, int]]:
-    """Cut the lines of a batch from an index on into frames; gives each with the number of its last line.
+    """Cut the lines of a batch from an index on into frames; yields each with the number of its last line.
 
     Raises:
-        TransportError: at a line that no frame can hold.
+        TransportError: at a line that is too long for a frame.
     """
     sequences, lines = batch.sequences, batch.lines
     while start < len(lines):
@@ -296,8 +296,8 @@ def cut(batch: Batch, start: int) -> Iterator[tuple[Data, int]]:
 
 
 def _broken(peer: str, how: str) -> TransportError:
-    return TransportError("protocol", f"{peer} does not keep to the protocol ({how}): is it a collector?")
+    return TransportError("protocol", f"{peer} does not follow the protocol ({how}): is it a collector?")
 
 
-def _lie(peer: str) -> TransportError:
-    return _broken(peer, "it acknowledged what it was not sent, or took an acknowledgement back")
+def _wrong_ack(peer: str) -> TransportError:
+    return _broken(peer, "it acknowledged lines that it was not sent, or withdrew an acknowledgement")

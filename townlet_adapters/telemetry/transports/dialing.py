@@ -1,4 +1,4 @@
-"""Making a connection by a deadline: look the name up, try each address, shake hands, check the pin."""
+"""Opens a connection by a deadline: resolve the name, try each address, do the handshake, check the pin."""
 
 import contextlib
 import errno
@@ -20,16 +20,16 @@ from townlet_core.errors import ConfigError
 from townlet_core.ports.transport import INTERRUPTED, TransportError
 
 Lookup: TypeAlias = Callable[[str, int], Sequence[str]]
-"""Gives the addresses of a name for a port, best first. It may block, and raises OSError."""
+"""Returns the addresses of a name for a port, best first. It may block, and raises OSError."""
 
 _KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # seconds, seconds, times
 
 
 def look_up(host: str, port: int) -> Sequence[str]:
-    """Ask the operating system.
+    """Resolve a name with the operating system.
 
     Raises:
-        OSError: when it does not know the name.
+        OSError: when the name is unknown.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
@@ -43,20 +43,20 @@ def connect(
     interrupt: Interrupt,
     lookup: Lookup = look_up,
 ) -> Channel:
-    """Make a connection, TLS and certificates included.
+    """Open a connection, including TLS and the check of certificates.
 
     Without settings it is plaintext, and goes to this machine only, whatever the endpoint's name resolves to.
-    The files of the settings are read anew.
+    The files of the settings are read again for each connection.
 
     Args:
-        endpoint: where to.
+        endpoint: the destination.
         settings: TLS, or None for plaintext.
-        deadline: when to give up, in ``time.monotonic()``.
-        interrupt: gives up at once.
-        lookup: finds addresses. It runs on a thread of its own, which is left behind if it does not return.
+        deadline: when to stop trying, in ``time.monotonic()``.
+        interrupt: stops trying at once.
+        lookup: resolves names. It runs in a separate thread, which is abandoned if it does not return.
 
     Raises:
-        TransportError: when it could not be made, and why.
+        TransportError: when it could not be opened, and why.
     """
     peer = endpoint.authority
     if interrupt.is_set():
@@ -72,7 +72,7 @@ def connect(
         secured = context.wrap_socket(
             connection,
             do_handshake_on_connect=False,
-            suppress_ragged_eofs=False,  # an end without goodbye may be somebody cutting the answer short
+            suppress_ragged_eofs=False,  # an end without close_notify may be a truncation attack
             server_hostname=endpoint.host,
         )
     except OSError as error:
@@ -95,7 +95,7 @@ def connect(
 def _require_pin(leaf: Leaf | None, settings: TlsSettings, peer: str) -> None:
     if settings.key_sha256 and (leaf is None or leaf.key_sha256 not in settings.key_sha256):
         message = (
-            f"{peer} has another key than tls.key_sha256 allows: was it rotated? Ask before you change it"
+            f"{peer} has another key than tls.key_sha256 allows: check that it was rotated before a change"
         )
         raise TransportError("tls_pin", message, verdict="pause")
 
@@ -115,19 +115,17 @@ def _addresses(endpoint: Endpoint, lookup: Lookup, deadline: float, interrupt: I
         finally:
             theirs.close()
 
-    # Resolvers have no deadline of their own that we could set.
+    # Resolvers have no deadline that could be set.
     threading.Thread(target=ask, name="lookup", daemon=True).start()
     with ours:
         answered = wait_for(ours, select.POLLIN, deadline, interrupt)
     if interrupt.is_set():
         raise diagnosis.interrupted(endpoint.authority)
     if not answered:
-        raise diagnosis.timeout(endpoint.authority, "its name was looked up")
+        raise diagnosis.timeout(endpoint.authority, "resolving its name")
     if not found or not found[0]:
         reason = failed[0].strerror if failed else "it has no address"
-        message = (
-            f"the name {endpoint.host} cannot be resolved ({reason}): check its spelling and the network"
-        )
+        message = f"the name {endpoint.host} cannot be resolved ({reason}): check the name and the network"
         raise TransportError("dns", message) from (failed[0] if failed else None)
     return found[0]
 
@@ -135,14 +133,14 @@ def _addresses(endpoint: Endpoint, lookup: Lookup, deadline: float, interrupt: I
 def _reach(
     endpoint: Endpoint, deadline: float, interrupt: Interrupt, lookup: Lookup, *, only_here: bool
 ) -> socket.socket:
-    """Try each address, with an equal share of the time that is left."""
+    """Try each address, with an equal share of the remaining time."""
     peer = endpoint.authority
     addresses = _addresses(endpoint, lookup, deadline, interrupt)
     if only_here:
         addresses = [address for address in addresses if is_loopback(address)]
     fault = TransportError(
         "plaintext",
-        f"{peer} is not on this machine, and nothing leaves it in plaintext: use TLS",
+        f"{peer} is not on this machine, and plaintext may not leave it: use TLS",
         verdict="pause",
     )
     for index, address in enumerate(addresses):
@@ -186,7 +184,7 @@ def _complete(
         number = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if number:
         raise OSError(number, os.strerror(number))
-    # To a port of this machine that nobody listens on, TCP may connect a socket to itself.
+    # When no process listens on a port of this machine, TCP may connect the socket to itself.
     if connection.getpeername() == connection.getsockname():
         raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 
@@ -195,6 +193,6 @@ def _tune(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEP_ALIVE.items():
-        # How soon a silent connection is doubted is not to be set on every system.
+        # Not every system has these options.
         with contextlib.suppress(AttributeError, OSError):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,8 +1,8 @@
-"""Events to an HTTP receiver: signed POST requests over a socket of our own, with one deadline for each.
+"""Sends events to an HTTP receiver: signed POST requests over a plain socket, with one deadline for each.
 
-A receiver that closes an idle connection may do so while our next request is on its way. So a request that
-was not answered on a connection that was used before is sent once more on a new one; its ``webhook-id`` tells
-the receiver that it is the same.
+A receiver that closes an idle connection may do so while the next request is in transit. So a request that
+was not answered on a reused connection is sent once more on a new one; its ``webhook-id`` shows the receiver
+that it is the same.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ _log = logging.getLogger(__name__)
 
 MOST_EVENTS: Final = 512
 MOST_BYTES: Final = MAX_EVENT_BYTES
-MOST_REPLY: Final = 4096  # bytes of a reply's body; of a longer one nobody needs the rest
+MOST_REPLY: Final = 4096  # bytes of a reply's body; the rest of a longer one is ignored
 
 _MOST_HEAD: Final = 16384  # bytes of a reply's status line and headers
-_MOST_HINTS: Final = 16  # replies 1xx before the one that counts
+_MOST_HINTS: Final = 16  # replies 1xx before the final one
 _CHUNK: Final = 8192
-_LEFT: Final = ("closed", "reset")  # what a connection says that its peer gave up while it was idle
+_LEFT: Final = ("closed", "reset")  # codes of a connection that its peer closed while it was idle
 _BOTH_DONE: Final = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
 _REFUSALS: Final = 300  # this and greater statuses
 _FIXED_HEADERS: Final = (
@@ -45,7 +45,7 @@ _FIXED_HEADERS: Final = (
 
 
 class HttpTransport:
-    """Posts to one URL, as far as its receiver allows over one connection that is kept."""
+    """Posts to one URL, over one kept connection if the receiver allows it."""
 
     def __init__(
         self,
@@ -56,13 +56,13 @@ class HttpTransport:
         timeout: float = 10.0,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare; nothing is reached for before the first ``write``.
+        """Prepare; the receiver is not contacted before the first ``write``.
 
         Args:
-            url: where to.
-            tls: what is asked of the receiver; None for plaintext to this very machine.
+            url: the destination.
+            tls: the requirements on the receiver; None for plaintext to this machine.
             signatures: the keys to sign with.
-            timeout: seconds for one exchange as a whole, connecting included.
+            timeout: seconds for one exchange as a whole, including connecting.
             wall: seconds since 1970, as receivers read them in signatures.
         """
         self._url = url
@@ -76,7 +76,7 @@ class HttpTransport:
         self._certificate_expires: float | None = None
 
     def open(self) -> None:
-        """Look at certificates and keys, so that a wrong one is told before the first tick.
+        """Check certificates and keys, so that a wrong one is reported before the first tick.
 
         Raises:
             ConfigError: when one cannot be used, or plaintext would leave this machine.
@@ -91,10 +91,10 @@ class HttpTransport:
         self._interrupt = Interrupt()
 
     def write(self, batch: Batch) -> int:
-        """Post lines from the front of the batch in one request; returns how many that were.
+        """Post lines from the front of the batch in one request; returns their number.
 
         Raises:
-            TransportError: when the receiver does not have them for good, as far as we know.
+            TransportError: when the receiver has not confirmed that it stored them.
         """
         body, count = _compose(batch.lines)
         message_id = _message_id(batch.source, batch.sequences[0], batch.sequences[count - 1])
@@ -107,16 +107,16 @@ class HttpTransport:
         return count
 
     def interrupt(self) -> None:
-        """Make a ``write`` that waits give up at once, and every later one; from any thread, for ever."""
+        """End a waiting ``write`` at once, and every later one; from any thread, for good."""
         if self._interrupt is not None:
             self._interrupt.set()
 
     def condition(self) -> Condition:
-        """Tell whether the last request was answered, and until when certificates are valid."""
+        """Return whether the last request was answered, and until when certificates are valid."""
         return Condition(self._connected, self._certificate_expires)
 
     def close(self) -> None:
-        """Close the connection; what was acknowledged is the receiver's, so there is nothing else to do."""
+        """Close the connection; acknowledged events are the receiver's, so nothing else is left to do."""
         if self._session is not None:
             self._session.channel.close()
             self._session = None
@@ -124,7 +124,7 @@ class HttpTransport:
             self._interrupt.close()
 
     def abandon(self) -> None:
-        """Let go of a connection that is the parent's."""
+        """Release a connection that belongs to the parent process."""
         if self._session is not None:
             self._session.channel.abandon()
             self._session = None
@@ -143,7 +143,7 @@ class HttpTransport:
             kept.channel.close()
         endpoint = self._url.endpoint
         if self._interrupt is None:
-            raise ContractError("the http transport was written to before it was opened")
+            raise ContractError("write() of the http transport was called before open()")
         channel = connect(endpoint, self._tls, deadline=deadline, interrupt=self._interrupt)
         self._certificate_expires = channel.certificate_expires
         return self._exchange(_Session(channel, endpoint.authority), message_id, body, deadline)
@@ -153,7 +153,7 @@ class HttpTransport:
             (b"host", self._url.host_header.encode()),
             *_FIXED_HEADERS,
             (b"content-length", b"%d" % len(body)),
-            # The time of this try: an older one would look like a replay.
+            # The time of this attempt: an older one would look like a replay.
             *self._signatures.sign(message_id, int(self._wall()), body),
         ]
         request = h11.Request(method=b"POST", target=self._url.target.encode(), headers=headers)
@@ -170,7 +170,7 @@ class HttpTransport:
 
 
 class _Session:
-    """One connection and what HTTP has to remember of it.
+    """One connection and its HTTP state.
 
     Attributes:
         channel: the connection.
@@ -185,7 +185,7 @@ class _Session:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MOST_HEAD)
 
     def is_quiet(self) -> bool:
-        """Whether the peer has neither left nor said anything that nobody asked for."""
+        """Return whether the peer has neither closed nor sent anything unexpected."""
         try:
             return self.channel.receive_ready(1) is None
         except TransportError:
@@ -195,7 +195,7 @@ class _Session:
         """Send a request and read the reply to it.
 
         Raises:
-            TransportError: when there is none by the deadline, or it cannot be understood.
+            TransportError: when there is none by the deadline, or it is invalid.
         """
         self.reusable = False
         events = (request, h11.Data(body), h11.EndOfMessage())
@@ -210,13 +210,13 @@ class _Session:
         return self._reply(deadline)
 
     def _early_refusal(self) -> Reply | None:
-        """Give the reply of a receiver that would not read to the end; it may have said why."""
+        """Return the reply of a receiver that did not read to the end; it may hold the reason."""
         try:
             reply = self._reply(deadline=None)
         except TransportError:
             return None
         self.reusable = False
-        # It cannot have taken what it has not read.
+        # It cannot have accepted what it has not read.
         return reply if reply.status >= _REFUSALS else None
 
     def _reply(self, deadline: float | None) -> Reply:
@@ -225,7 +225,7 @@ class _Session:
         except h11.RemoteProtocolError as error:
             if self._at_end:
                 raise diagnosis.closed(self._receiver) from error
-            message = f"{self._receiver} does not answer as HTTP/1.1 asks: is the URL that of a receiver?"
+            message = f"{self._receiver} does not answer in HTTP/1.1: is this the URL of a receiver?"
             raise TransportError("bad_reply", message) from error
 
     def _read(self, deadline: float | None) -> Reply:
@@ -252,7 +252,7 @@ class _Session:
                 raise h11.RemoteProtocolError("no reply")
 
     def _more(self, deadline: float | None) -> bytes:
-        """Wait for bytes; without a deadline, give what is there."""
+        """Wait for bytes; without a deadline, return what is available."""
         if deadline is None:
             data = self.channel.receive_ready(_CHUNK) or b""
         else:
@@ -261,14 +261,14 @@ class _Session:
         return data
 
     def _prepare_next(self) -> None:
-        # Whatever follows a reply that nobody asked for, could be taken for the next one.
+        # Unexpected bytes after a reply could be taken for the next reply.
         if self._http.states == _BOTH_DONE and self._http.trailing_data == (b"", False):
             self._http.start_next_cycle()
             self.reusable = True
 
 
 def _compose(lines: Sequence[bytes]) -> tuple[bytes, int]:
-    """Put lines from the front into a JSON array; returns it and how many they are, one at least."""
+    """Put lines from the front into a JSON array; returns it and the number of lines, at least one."""
     size, count = 1, 0
     for line in lines[:MOST_EVENTS]:
         size += len(line)
@@ -279,7 +279,7 @@ def _compose(lines: Sequence[bytes]) -> tuple[bytes, int]:
 
 
 def _message_id(source: str, first: int, last: int) -> str:
-    """Name a request so that it has the same name when it is sent again, whatever a source is made of."""
+    """Return the id of a request: the same when it is sent again, and plain for any source."""
     return f"{hashlib.sha256(source.encode()).hexdigest()[:32]}-{first}-{last}"
 
 

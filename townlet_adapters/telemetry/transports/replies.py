@@ -1,7 +1,7 @@
-"""What an HTTP reply means for the events that were posted.
+"""The meaning of an HTTP reply for the posted events.
 
-A receiver has them for good when it answers 200, 201, 202 or 204 **and** says nothing more or something in
-JSON. A page of HTML with 200 comes from whatever stands before a receiver and asks people to log in.
+A receiver has stored them when it answers 200, 201, 202 or 204 **and** the body is empty or JSON. A page of
+HTML with 200 comes from a proxy or login page in front of a receiver.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from townlet_core.ports.transport import TransportError, Verdict
 
-LONGEST_PAUSE: Final = 300.0  # seconds that a receiver may ask to be left alone for
+LONGEST_PAUSE: Final = 300.0  # seconds that a receiver may ask to wait
 
 _TAKEN: Final = frozenset({200, 201, 202, 204})
 _LATER: Final = frozenset({408, 425, 429})
@@ -21,10 +21,10 @@ _REDIRECTED: Final = range(300, 400)
 _BROKEN: Final = range(500, 600)
 
 _ADVICE: Final = {
-    401: "; it does not accept the signature: compare the secrets, and both clocks",
-    403: "; it does not accept who we are: compare secrets and certificates",
+    401: "; it does not accept the signature: compare the secrets and both clocks",
+    403: "; it does not accept this sender: compare secrets and certificates",
     404: "; check the path of the URL",
-    410: "; whatever took events at this URL is gone for good",
+    410: "; the receiver at this URL is gone for good",
 }
 
 _DATE: Final = re.compile(
@@ -61,25 +61,23 @@ class Reply(NamedTuple):
     empty: bool
 
     def header(self, name: bytes) -> bytes | None:
-        """Give the first value of a header."""
+        """Return the first value of a header."""
         return next((value for each, value in self.headers if each == name), None)
 
 
 def refusal(reply: Reply, receiver: str, now: float) -> TransportError | None:
-    """Say why the events have not arrived; None when they have.
+    """Return why the events have not arrived; None when they have.
 
     Args:
         reply: the reply.
-        receiver: who gave it, for messages.
+        receiver: the receiver, for messages.
         now: seconds since 1970.
     """
     status = reply.status
     if status in _TAKEN:
         if reply.empty or _is_json(reply.header(b"content-type") or b""):
             return None
-        message = (
-            f"{receiver} answered {status} with a page and not as a receiver of events does; check the URL"
-        )
+        message = f"{receiver} answered {status} with a page, unlike a receiver of events; check the URL"
         return TransportError("not_a_receiver", message, verdict="pause")
     return TransportError(
         f"http_{status}",
@@ -90,32 +88,32 @@ def refusal(reply: Reply, receiver: str, now: float) -> TransportError | None:
 
 
 def retry_after(value: bytes | None, now: float) -> float | None:
-    """Read how many seconds a receiver asks to be left alone for, at most ``LONGEST_PAUSE``.
+    """Return the number of seconds that a receiver asks to wait, at most ``LONGEST_PAUSE``.
 
     Args:
-        value: what the header ``retry-after`` holds, seconds or a date; None when there is none.
+        value: the content of the header ``retry-after``, seconds or a date; None without the header.
         now: seconds since 1970.
 
     Returns:
-        None for whatever is neither.
+        None for a value that is neither.
     """
     if value is None:
         return None
     if value.isdigit():
-        # As a float, digits without end are infinite, and not long to read.
+        # As a float, an endless row of digits is infinite, and fast to read.
         return min(float(value), LONGEST_PAUSE)
     moment = _moment(value)
     return None if moment is None else min(max(moment - now, 0.0), LONGEST_PAUSE)
 
 
 def _moment(value: bytes) -> float | None:
-    """Read the one form of date that HTTP still allows to be sent."""
+    """Read the only form of date that HTTP allows to send."""
     parts = _DATE.fullmatch(value)
     if parts is None or parts[2] not in _MONTHS:
         return None
     day, year, hour, minute, second = (int(parts[group]) for group in (1, 3, 4, 5, 6))
     try:
-        # A leap second is as good as the one before it.
+        # A leap second is read as the second before it.
         return datetime(
             year, _MONTHS.index(parts[2]) + 1, day, hour, minute, min(second, 59), tzinfo=UTC
         ).timestamp()
@@ -135,7 +133,7 @@ def _verdict(status: int) -> Verdict:
 
 
 def _phrase(status: int) -> str:
-    # In our words: those of the peer are not to be trusted in a log.
+    # A fixed phrase: the peer's own text is not trusted in a log.
     try:
         return f" ({HTTPStatus(status).phrase})"
     except ValueError:
@@ -144,5 +142,5 @@ def _phrase(status: int) -> str:
 
 def _advice(status: int) -> str:
     if status in _REDIRECTED:
-        return "; redirects are not followed: set the URL that takes events"
+        return "; redirects are not followed: set the final URL"
     return _ADVICE.get(status, "")

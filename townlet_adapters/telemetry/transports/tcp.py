@@ -1,7 +1,7 @@
-"""Lines in frames over TLS, acknowledged by a collector that has stored them.
+"""Sends lines in frames over TLS; a collector acknowledges what it has stored.
 
-One connection serves one source. It is made by the first ``write``, kept between writes, and made anew when
-anything about it is wrong: what the collector then says it has stored is not sent again.
+One connection serves one source. The first ``write`` opens it, it is kept between writes, and it is reopened
+after any error: the lines that the collector then reports as stored are not sent again.
 """
 
 import logging
@@ -24,16 +24,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TcpSettings:
-    """Where to send, as whom, and how long to wait.
+    """The destination, the sender's identity, and the time-outs.
 
     Attributes:
         endpoint: the collector.
         tls: None for plaintext, which goes to this machine only.
-        token: what the collector knows us by; printable ASCII, or empty when a certificate says enough.
+        token: authenticates this sender to the collector; printable ASCII, or empty when a certificate does.
         software: name and version of this program, for the collector's log.
         connect_timeout: seconds for name, connection, TLS and HELLO together.
-        ack_timeout: seconds without any line stored after which the connection is given up.
-        idle: seconds of silence after which the collector is asked whether it is there, before it is sent to.
+        ack_timeout: seconds without another stored line after which the connection is closed.
+        idle: seconds of silence after which the collector gets a PING before the next lines.
     """
 
     endpoint: Endpoint
@@ -46,10 +46,10 @@ class TcpSettings:
 
 
 class TcpTransport:
-    """Sends to a collector; whatever it acknowledged is stored there for good."""
+    """Sends to a collector; acknowledged lines are stored there for good."""
 
     def __init__(self, settings: TcpSettings, lookup: Lookup = look_up) -> None:
-        """Prepare to send; ``lookup`` finds the addresses of the endpoint's name."""
+        """Prepare to send; ``lookup`` resolves the endpoint's name."""
         self._settings = settings
         self._lookup = lookup
         self._interrupt: Interrupt | None = None
@@ -58,14 +58,14 @@ class TcpTransport:
         self._expires: float | None = None
 
     def open(self) -> None:
-        """Look at the settings and the files they name; nobody is connected to yet.
+        """Check the settings and the files that they name; no connection is opened yet.
 
         Raises:
             ConfigError: when they cannot work.
         """
         settings = self._settings
         if len(settings.token) > MAX_TOKEN or not is_plain(settings.token):
-            found = "holds something other than printable ASCII, or too much of it"
+            found = "it is not printable ASCII, or it is too long"
             raise ConfigError(Problem("token", found, f"at most {MAX_TOKEN} characters, such as hex digits"))
         if settings.tls is None:
             require_local(settings.endpoint, "endpoint")
@@ -79,7 +79,7 @@ class TcpTransport:
     def write(self, batch: Batch) -> int:
         """Send lines and wait until they are stored; returns how many from the front are.
 
-        Large batches fill the window: eight frames of 512 lines are on their way at a time.
+        Large batches fill the window: eight frames of 512 lines are in transit at a time.
 
         Raises:
             TransportError: when none could be stored, and why.
@@ -91,26 +91,26 @@ class TcpTransport:
             stored = self._stored(batch)
             if stored == 0:
                 raise
-            # These lines are done; what is wrong with the next will show again.
+            # These lines are done; the error of the next one will occur again.
             _log.info("sink tcp: %d lines were stored, then %s", stored, error)
             return stored
         except BaseException:
-            # Whatever it was, nobody knows what this connection has been told.
+            # After any other exception the state of this connection is unknown.
             self._hang_up()
             raise
         return self._stored(batch)
 
     def interrupt(self) -> None:
-        """Make a ``write`` that waits give up at once, and every later one; from any thread, for ever."""
+        """End a waiting ``write`` at once, and every later one; from any thread, for good."""
         if self._interrupt is not None:
             self._interrupt.set()
 
     def condition(self) -> Condition:
-        """Tell how the last attempt went, and when a certificate expires; cheap, from any thread."""
+        """Return the result of the last attempt and when a certificate expires; cheap, from any thread."""
         return Condition(self._conversation is not None, self._expires)
 
     def close(self) -> None:
-        """Say goodbye to a collector that listens, and let go."""
+        """Send BYE if the collector accepts it, and close."""
         if self._conversation is not None:
             self._conversation.say_bye()
             self._conversation = None
@@ -118,7 +118,7 @@ class TcpTransport:
             self._interrupt.close()
 
     def abandon(self) -> None:
-        """Let go without a word: a fork took place, and the connection is the parent's."""
+        """Close without sending anything: after a fork the connection belongs to the parent."""
         self._hang_up()
         if self._interrupt is not None:
             self._interrupt.close()
@@ -129,7 +129,7 @@ class TcpTransport:
         return bisect_right(batch.sequences, self._progress.stored_through)
 
     def _conversation_about(self, batch: Batch) -> Conversation:
-        """Give the connection that is there, if it will do, or make one."""
+        """Return the current connection if it is usable, or open a new one."""
         settings, conversation = self._settings, self._conversation
         if conversation is not None:
             if conversation.source != batch.source:
@@ -140,7 +140,7 @@ class TcpTransport:
         if self._progress.source != batch.source:
             self._progress = Progress(batch.source)
         if self._interrupt is None:
-            raise ContractError("the tcp transport was written to before it was opened")
+            raise ContractError("write() of the tcp transport was called before open()")
         deadline = time.monotonic() + settings.connect_timeout
         channel = connect(
             settings.endpoint, settings.tls, deadline=deadline, interrupt=self._interrupt, lookup=self._lookup
