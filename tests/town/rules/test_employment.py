@@ -360,6 +360,25 @@ def test_the_cap_holds_losses_back_until_the_next_day():
     ]
 
 
+def test_a_resident_that_loses_a_job_has_no_shift_left_of_it():
+    """The absent clerk is before a shift at once, and stays so through the shift that is no longer hers."""
+    town = two_clerks(daily_loss_cap=0, review_ticks=10)
+    absent_days(town, range(2))
+    town.jump(2 * 1440 + 391)
+    states = []
+    for _ in range(12):
+        told = town.step()
+        clerk = town.resident(0)
+        states.append((codes.SHIFT_STATES[clerk.shift_state], bool(of(employment.EmploymentJobLoss, told))))
+    assert states == [("absent", False)] * 10 + [("pre_shift", True), ("pre_shift", False)]
+    assert (clerk.job, clerk.first_x, clerk.paid_ticks, clerk.on_time_ticks) == (codes.NOBODY, -1, 0, 0)
+    assert (clerk.withheld, clerk.absent_stamped, clerk.late_started) == (0, False, False)
+    assert town.state.job_holders[0].tolist() == [0, 1]
+    wallet = town.wallet(0)
+    town.stand(0, OFFICE[0]).wait(20)
+    assert (town.wallet(0), codes.SHIFT_STATES[clerk.shift_state]) == (wallet, "pre_shift")
+
+
 def test_a_cap_of_zero_is_no_cap():
     town = two_clerks(daily_loss_cap=0, review_ticks=10)
     told = absent_days(town, range(3))

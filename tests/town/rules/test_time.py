@@ -30,6 +30,17 @@ def test_the_summary_tells_the_day_and_minute_of_the_executed_tick():
     assert town.world.frame().clock == {"day": 1, "tod": 1, "phase": "night"}
 
 
+@pytest.mark.parametrize(
+    ("tod", "phase"),
+    [(0, "night"), (359, "night"), (360, "day"), (1259, "day"), (1260, "night"), (1439, "night")],
+)
+def test_the_clock_of_a_frame_shows_day_from_360_until_before_1260(tod, phase):
+    for day in (0, 3):
+        town = Village().jump(1440 * day + tod)
+        town.step()
+        assert town.world.frame().clock == {"day": day, "tod": tod, "phase": phase}
+
+
 def test_a_day_ends_in_its_last_tick():
     town = Village()
     town.run(2 * 1440)
