@@ -18,7 +18,7 @@ from townlet_core.ports import SupportsHealth
 from townlet_plugins.access import Allowed
 
 _LOOK: Final = 0.1  # seconds between two looks at what is left
-_TELL: Final = 10.0  # seconds between two lines about it
+_REPORT: Final = 10.0  # seconds between two lines about it
 
 
 @click.command("send")
@@ -29,7 +29,7 @@ _TELL: Final = 10.0  # seconds between two lines about it
     type=click.FloatRange(min=0.1),
     callback=require_finite,
     metavar="S",
-    help="Give up after so long; by default, when it is interrupted.",
+    help="Stop trying after S seconds; without it, go on until interrupted.",
 )
 @OVERRIDES
 @reads_config
@@ -42,16 +42,16 @@ def command(  # noqa: PLR0913 - one parameter for each option
     allow_env: tuple[str, ...],
     allow_path: tuple[Path, ...],
 ) -> int:
-    """Deliver what a run has left, to where the run's CONFIG says; without a town.
+    """Deliver what a run left in its outboxes, to the destinations of the run's CONFIG, without a town.
 
     What a killed run lost is declared first, as at the start of a run. Exit code 0 when nothing is left, 1
-    when something is, for want of time, 130 when it was interrupted.
+    when the time was up before, 130 when it was interrupted.
 
     \b
     Example:
       townlet spool send runs/mine/spool my.yaml --seconds 60
     """
-    from townlet_adapters.composition import (  # noqa: PLC0415 - brings the compiler, which looking can do without
+    from townlet_adapters.composition import (  # noqa: PLC0415 - brings the compiler, which the other commands do not need
         open_outboxes,
     )
 
@@ -64,8 +64,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
 
 
 def _wait(sinks: Mapping[Path, SupportsHealth], seconds: float | None) -> int:
-    """Wait until every outbox is empty, and tell now and then how it goes."""
-    began = told = time.monotonic()
+    """Wait until every outbox is empty, and report now and then what is left."""
+    began = reported = time.monotonic()
     try:
         while True:
             healths = {outbox: sink.health() for outbox, sink in sinks.items()}
@@ -74,14 +74,14 @@ def _wait(sinks: Mapping[Path, SupportsHealth], seconds: float | None) -> int:
                 note("everything is delivered")
                 return DONE
             if seconds is not None and now - began > seconds:
-                _tell(healths)
+                _report(healths)
                 return FAILED
-            if now - told > _TELL:
-                told = now
-                _tell(healths)
+            if now - reported > _REPORT:
+                reported = now
+                _report(healths)
             time.sleep(_LOOK)
     except KeyboardInterrupt:
-        _tell({outbox: sink.health() for outbox, sink in sinks.items()})
+        _report({outbox: sink.health() for outbox, sink in sinks.items()})
         return INTERRUPTED
 
 
@@ -89,7 +89,7 @@ def _left(health: SinkHealth) -> int:
     return (health.spool.events if health.spool is not None else 0) + health.queue.events
 
 
-def _tell(healths: Mapping[Path, SinkHealth]) -> None:
+def _report(healths: Mapping[Path, SinkHealth]) -> None:
     for outbox, health in healths.items():
         if left := _left(health):
             trouble = f"; {health.totals.last_error}" if health.totals.last_error else ""

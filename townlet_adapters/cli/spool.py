@@ -1,7 +1,6 @@
 """``townlet spool``: ls, verify and export; ``send`` is a module of its own."""
 
 import json
-import os
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from rich.table import Table
 from townlet_adapters.cli import resend
 from townlet_adapters.cli.console import note, stdout_console
 from townlet_adapters.cli.errors import DONE, FAILED
+from townlet_adapters.disk import DISK, sync_folder_at
 from townlet_adapters.telemetry.spool import inspect
 from townlet_core.errors import OutputError
 from townlet_core.jsonvalue import JsonValue
@@ -26,7 +26,7 @@ _COLUMNS = ("outbox", "state", "sources", "events", "bytes", "segments", "oldest
 
 @click.group("spool")
 def command() -> None:
-    """Look into outboxes: what waits for a collector, and whether it is whole; send it.
+    """Look into outboxes: list what waits for a collector, check it, print it or send it.
 
     DIR is a spool_dir with the outboxes of several sinks, or one outbox.
 
@@ -46,7 +46,7 @@ command.add_command(resend.command)
 @_FOLDER
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def ls(folder: Path, *, as_json: bool) -> None:
-    """Tell what waits in each outbox, also while a run uses it; events as its control page counts them.
+    """List what waits in each outbox, also while a run uses it; events as the control page counts them.
 
     \b
     Example:
@@ -65,7 +65,7 @@ def ls(folder: Path, *, as_json: bool) -> None:
 @command.command("verify")
 @_FOLDER
 def verify(folder: Path) -> int:
-    """Read every row and check it: exit code 0 if all is whole, 1 with a line for each problem if not.
+    """Read and check every row: exit code 0 if all is whole, 1 with a line for each problem if not.
 
     An outbox that a run uses cannot be read meanwhile: exit code 2.
 
@@ -99,8 +99,8 @@ def verify(folder: Path) -> int:
 def export(folder: Path, out: Path | None, *, everything: bool) -> int:
     """Print what waits, as one event per line, oldest first.
 
-    Rows after damage in a segment are left out: exit code 1, with a line for each such segment. An outbox
-    that a run uses cannot be read meanwhile: exit code 2.
+    Damaged rows are left out: exit code 1, with a line for each place. An outbox that a run uses cannot be
+    read meanwhile: exit code 2.
 
     \b
     Examples:
@@ -136,8 +136,9 @@ def _write_file(lines: Iterator[bytes], out: Path) -> int:
             try:
                 count = _write(lines, file.file)
                 file.flush()
-                os.fsync(file.fileno())
+                DISK.sync(file.fileno())
                 Path(file.name).replace(out)
+                sync_folder_at(out.parent)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise

@@ -14,7 +14,7 @@ class TelemetryLoss(Event):
     ``source`` is the source whose sequence has the gaps: the sink's own, or after a crash that of the
     previous run. ``ranges`` are pairs of the first and the last ``sequence`` lost, ascending; ``count`` is
     the number of lost messages. ``reason`` is one of the reasons by which a sink counts dropped messages, or
-    ``process_died``, or ``segment_damaged``.
+    ``process_died``, ``segment_damaged`` or ``outbox_removed``.
     """
 
     kind: ClassVar[str] = "telemetry.loss"

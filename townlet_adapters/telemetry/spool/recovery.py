@@ -293,10 +293,11 @@ class _Recovery:
             if (first >= segment.extent.end and not result.chain) or not segment.extent.events:
                 result.spent.append(segment)
             else:
-                rows, at = segment.locate(first)
-                segment.waiting = segment.extent.events - rows
-                if not result.chain:
-                    result.oldest = float(at)
+                segment.waiting = segment.extent.events
+                if not result.chain or first > label.first:
+                    rows, at = segment.locate(first)
+                    segment.waiting -= rows
+                    result.oldest = result.oldest or float(at)
                 result.chain.append(segment)
         if self._page is not None and self._page.before is not None:
             self._declare_gone(self._page.before, reached)

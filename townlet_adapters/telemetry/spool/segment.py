@@ -218,20 +218,20 @@ class Segment:
         rows: list[Row] = []
         lost: list[Lost] = []
         size, at, at_end = 0, 0, True
-        for frame in self._frames(offset, extent.size):
-            if frame.kind != ROW or frame.sequence <= before:
+        for kind, sequence, gap, ordinal, time, payload, _, end in self._frames(offset, extent.size):
+            if kind != ROW or sequence <= before:
                 continue
-            size += len(frame.payload)
-            if frame.sequence >= extent.end:
+            size += len(payload)
+            if sequence >= extent.end:
                 break
             if rows and (len(rows) >= most_events or size > most_bytes):
                 at_end = False
                 break
-            if frame.sequence - frame.gap - 1 != before or frame.ordinal != passed:
-                lost.append(Lost(before + 1, frame.sequence - frame.gap - 1, frame.ordinal - passed))
-            rows.append(Row(frame.sequence, frame.payload))
-            at = at if len(rows) > 1 else frame.at
-            offset, before, passed = frame.end, frame.sequence, frame.ordinal + 1
+            if sequence - gap - 1 != before or ordinal != passed:
+                lost.append(Lost(before + 1, sequence - gap - 1, ordinal - passed))
+            at = at if rows else time
+            rows.append(Row(sequence, payload))
+            offset, before, passed = end, sequence, ordinal + 1
         if at_end and not rows and (before < extent.end - 1 or passed < extent.events):
             lost.append(Lost(before + 1, extent.end - 1, extent.events - passed))
             before, passed = extent.end - 1, extent.events
