@@ -3,11 +3,15 @@
 import logging
 import math
 import re
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from townlet_adapters.composition import OpenRun, RunRequest, open_run
@@ -107,6 +111,9 @@ def run(  # noqa: PLR0913 - the settings of a run, each by its name
 ) -> RunSummary:
     """Run a town to its end, as ``townlet run`` does.
 
+    In the main thread, the first Ctrl-C ends the run after the tick being executed: ``KeyboardInterrupt`` is
+    raised when the sinks have delivered and everything is written. The second one is raised at once.
+
     Args:
         config: a config file (``configs/NAME.yaml`` finds a shipped one), or the config itself; the default
             town, or what the snapshot holds, when None.
@@ -141,7 +148,11 @@ def run(  # noqa: PLR0913 - the settings of a run, each by its name
         allow_path=allow_path,
         digest=digest,
     )
-    return execute(request, ticks)
+    stopped: list[int] = []
+    summary = execute(request, ticks, watch=partial(_interruptible, stopped))
+    if stopped:
+        raise KeyboardInterrupt
+    return summary
 
 
 @contextmanager
@@ -201,6 +212,27 @@ def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
         if run.folder is not None:
             lost = _save_snapshot(run)
             _write(run, request, replace(run.loop.summary(), sinks=run.drain()), lost)
+
+
+@contextmanager
+def _interruptible(stopped: list[int], run: OpenRun) -> Iterator[None]:
+    """End the run in good order at the first Ctrl-C, in a program that leaves Ctrl-C to Python."""
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopped:
+            signal.default_int_handler(number, frame)
+        stopped.append(number)
+        run.loop.request_stop()
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Reader:

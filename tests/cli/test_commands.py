@@ -45,6 +45,14 @@ def test_the_list_of_commands_says_what_each_command_says_of_itself():
         assert entry.summary
 
 
+@pytest.mark.parametrize("words", [(), *sorted({words[:1] for words, _ in commands() if len(words) > 1})])
+def test_a_group_without_a_command_prints_its_help(townlet, words):
+    code, out, err = townlet(*words)
+    assert (code, out) == (2, "")
+    assert err == townlet(*words, "--help")[1]
+    assert len(err.splitlines()) > 8
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from townlet_adapters.cli.main import main; main(['--help']);"

@@ -45,6 +45,12 @@ def test_every_hook_of_the_specs_is_on_its_page_with_when_it_is_called_and_what_
     assert [each for each in sections if not re.search(r"(?ms)^Called .*^\*\*Returns:\*\* \w", each)] == []
 
 
+def test_every_command_shows_an_example():
+    sections = cli_markdown().split("\n## townlet")[1:]
+    assert len(sections) > 20
+    assert [section.splitlines()[0] for section in sections if "```sh\ntownlet" not in section] == []
+
+
 def test_every_option_and_every_key_says_what_it_means():
     rows = [
         line

@@ -3,8 +3,10 @@
 import inspect
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +216,30 @@ def test_the_examples_of_the_page_run(tmp_path):
     code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
     done = python(code, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interrupted_run_of_python_ends_in_good_order(tmp_path):
+    code = (
+        "import townlet\n"
+        "try:\n"
+        "    townlet.run('configs/hamlet.yaml', ticks=10**6, out='run', overrides={'runner.speed': '10x'})\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import signal; signal.signal(2, signal.default_int_handler)\n" + code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    events = tmp_path / "run/events.ndjson"
+    while process.poll() is None and not (events.exists() and b"loop.tick" in events.read_bytes()):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=240)
+    assert (process.returncode, out) == (0, "interrupted\n"), err
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["interrupted"] is True
+    assert (tmp_path / f"run/snapshots/snapshot-{summary['ticks']}.json.gz").exists()
+    assert summary["sinks"][0]["delivered"] == summary["sinks"][0]["offered"]

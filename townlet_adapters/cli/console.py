@@ -1,30 +1,48 @@
-"""Talking to a person: notes and logs on standard error, in colour on a terminal that wants it."""
+"""Notes and logs for a person, on standard error; in colour on a terminal, unless ``NO_COLOR`` is set."""
 
 import logging
 import sys
+from functools import cache
+from typing import TextIO
 
 from rich.console import Console
 
 _WIDTH_OF_A_PIPE = 400
 
 
+@cache
 def stderr_console() -> Console:
-    """Give a console on standard error; it honours ``NO_COLOR``."""
+    """Return the one console on standard error: a line that it prints clears a progress bar that it shows."""
     return Console(stderr=True, highlight=False)
 
 
 def stdout_console() -> Console:
-    """Give a console on standard output; it honours ``NO_COLOR``, and folds no line of a pipe."""
+    """Return a console on standard output; it wraps no line of a pipe."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE)
 
 
 def note(message: str) -> None:
-    """Tell a person something, as one line on standard error."""
+    """Print one line for a person on standard error."""
     stderr_console().print(message, style="yellow", markup=False, soft_wrap=True)
 
 
-def configure_logs() -> None:
-    """Send the logs of all parts to standard error: for people on a terminal, as JSON lines otherwise."""
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stderr`` is now: a progress bar puts its own stream there, to be cleared first."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # read anew for each line, and set by nothing
+        return sys.stderr
+
+
+def configure_logs(*, quiet: bool = False) -> None:
+    """Send the logs of all parts to standard error: for people on a terminal, as JSON lines otherwise.
+
+    Args:
+        quiet: whether only errors are logged, and no warnings.
+    """
     import structlog  # noqa: PLC0415 - commands that only print need no logs
 
     stamps = structlog.processors.TimeStamper(fmt="iso", utc=True)
@@ -39,7 +57,7 @@ def configure_logs() -> None:
         if sys.stderr.isatty()
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -48,4 +66,4 @@ def configure_logs() -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(logging.WARNING)
+    root.setLevel(logging.ERROR if quiet else logging.WARNING)

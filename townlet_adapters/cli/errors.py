@@ -1,4 +1,4 @@
-"""Where errors become exit codes and lines on standard error; the one place that does."""
+"""Turns errors into exit codes and lines on standard error; no other module does."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -53,12 +53,12 @@ EXIT_CODES: Mapping[type[TownletError], int] = MappingProxyType(
 
 
 def exit_code(error: TownletError) -> int:
-    """Tell the exit code of an error; the nearest class above it in the tree decides."""
+    """Return the exit code of an error; the nearest class above it in the tree decides."""
     return next((EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES), FAILED)
 
 
 def lines_of(error: TownletError) -> Iterator[str]:
-    """Spell an error, one line for each problem."""
+    """Format an error, one line for each problem."""
     if isinstance(error, ConfigError):
         yield from map(str, error.problems)
     elif isinstance(error, SnapshotError):
@@ -67,8 +67,10 @@ def lines_of(error: TownletError) -> Iterator[str]:
         yield f"error: {error}"
 
 
-def usage_line(error: click.ClickException) -> str:
-    """Spell wrong usage as one line with the way to help."""
+def usage_text(error: click.ClickException) -> str:
+    """Format wrong usage as one line with the way to help; a group without a command as its help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = context.command_path if context is not None else "townlet"
     return f"{command}: {' '.join(error.format_message().split())} (see {command} --help)"

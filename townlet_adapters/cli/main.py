@@ -1,4 +1,4 @@
-"""The program ``townlet``: finds a command, runs it, and turns what went wrong into an exit code."""
+"""The program ``townlet``: finds a command, runs it and returns its exit code."""
 
 import errno
 import importlib
@@ -18,7 +18,7 @@ _UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBA
 
 
 class Entry(NamedTuple):
-    """Where a command lives, and its line in the list of commands."""
+    """The module of a command, and its line in the list of commands."""
 
     module: str
     summary: str
@@ -27,24 +27,24 @@ class Entry(NamedTuple):
 COMMANDS: Mapping[str, Entry] = MappingProxyType(
     {
         "run": Entry("townlet_adapters.cli.run", "Run a town."),
-        "warmup": Entry("townlet_adapters.cli.warmup", "Compile the town's kernels now."),
+        "warmup": Entry("townlet_adapters.cli.warmup", "Compile the town's rules now."),
         "config": Entry("townlet_adapters.cli.config", "Check, show and describe configs."),
-        "schema": Entry("townlet_adapters.cli.schema", "Describe what a run sends."),
-        "plugins": Entry("townlet_adapters.cli.plugins", "Tell which plugins are installed."),
-        "collect": Entry("townlet_adapters.cli.collect", "Receive what towns send, and keep it."),
-        "snapshot": Entry("townlet_adapters.cli.snapshot", "Look into snapshot files."),
-        "spool": Entry("townlet_adapters.cli.spool", "Look into outboxes of telemetry."),
+        "schema": Entry("townlet_adapters.cli.schema", "Print the schema of what a run sends."),
+        "plugins": Entry("townlet_adapters.cli.plugins", "List, verify and write plugins."),
+        "collect": Entry("townlet_adapters.cli.collect", "Receive and store what towns send."),
+        "snapshot": Entry("townlet_adapters.cli.snapshot", "Inspect and verify snapshot files."),
+        "spool": Entry("townlet_adapters.cli.spool", "Inspect and send what waits in outboxes."),
         "bench": Entry("townlet_adapters.cli.bench", "Measure the speed on this machine."),
     }
 )
-"""Every command; its module, which has it under the name ``command``, is imported only when it is used."""
+"""Every command; its module is imported only when it is used, and has it under the name ``command``."""
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name, and imports one when it is asked for."""
+    """A group that imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every command."""
+        """List every command."""
         del ctx
         return list(COMMANDS)
 
@@ -74,15 +74,15 @@ def townlet() -> None:
     Examples:
       townlet run                                   a day in the default town
       townlet run configs/hamlet.yaml --ticks 2880  two days in a smaller one
-      townlet config check my.yaml                  is this config right?
+      townlet config check my.yaml                  lists every mistake in a config
     """
     require_plain_numba()
 
 
 def _reserve_closed_streams() -> None:
-    """Keep the numbers of closed standard streams: a file of ours would get one, and be written to by others.
+    """Reserve the descriptors of closed standard streams, which a file of the run would get otherwise.
 
-    Writing to standard output fails as if it were closed still; standard error leads nowhere.
+    Writing to standard output still fails as if it were closed; what goes to standard error is discarded.
     """
     if sys.stdout is None:
         sys.stdout = _reserved(1, os.O_RDONLY)
@@ -98,8 +98,8 @@ def _reserved(number: int, flags: int) -> TextIO:
     return open(number, "w", closefd=False)
 
 
-def _lead_stdout_nowhere() -> None:
-    """Spare Python the attempt to write the rest when it exits."""
+def _discard_stdout() -> None:
+    """Discard what Python would still write to standard output when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -121,19 +121,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             click.echo(line, err=True)
         return errors.exit_code(error)
     except click.ClickException as error:
-        click.echo(errors.usage_line(error), err=True)
+        click.echo(errors.usage_text(error), err=True)
         return errors.WRONG_INPUT
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return errors.INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has left, and wants no message either.
-        _lead_stdout_nowhere()
+        # The reader of the output has left; a message would have no reader either.
+        _discard_stdout()
         return errors.FAILED
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
-        _lead_stdout_nowhere()
+        _discard_stdout()
         where = error.filename or "standard output"
         click.echo(f"error: {where} cannot be written: {error.strerror}", err=True)
         return errors.FAILED

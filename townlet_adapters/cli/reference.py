@@ -1,4 +1,4 @@
-"""The reference page of the command line, written from the commands."""
+"""Writes the reference page of the command line from the commands."""
 
 import inspect
 from collections.abc import Iterator
@@ -11,18 +11,26 @@ from townlet_adapters.cli.main import townlet
 _INTRODUCTION = """\
 # Command line
 
-Data goes to standard output, everything else to standard error; errors are one line each. A terminal gets a
-progress bar and colours (`NO_COLOR` turns them off), a pipe gets neither. With a sink on standard output
-the summary goes to standard error. This page is written from the commands by
-`townlet_adapters.cli.reference`, and a test compares the two.
+Data goes to standard output, everything else to standard error. An error is one line for each problem. A
+terminal gets a progress bar and colours (`NO_COLOR` turns the colours off), a pipe gets neither. With a
+sink on standard output, the summary goes to standard error. `python -m townlet` starts the same program.
+
+This page is written from the commands by `townlet_adapters.cli.reference`, and a test compares the two.
+"""
+
+_NOTES = """
+A group without a command prints its help and ends with code 2.
+
+A run of which all sinks write to standard output ends when the reader of standard output leaves, as in
+`townlet run --sink stdout | head`: with code 1, without a message, and with its summary in the run folder.
 """
 
 _MEANINGS = (
     (errors.DONE, "done"),
-    (errors.FAILED, "the run failed, or it ended with nobody in town"),
+    (errors.FAILED, "the run failed, its town was empty at the end, or the reader of standard output left"),
     (errors.WRONG_INPUT, "wrong usage, config, snapshot or output; nothing was left half-written"),
-    (errors.PLUGIN, "the config names an installed plugin that may not be loaded, or one is broken"),
-    (errors.INTERRUPTED, "interrupted, after a clean stop; a second interrupt stops at once"),
+    (errors.PLUGIN, "the config names an installed plugin that is not allowed, does not verify or is broken"),
+    (errors.INTERRUPTED, "interrupted: the first interrupt ends the run in good order, the second at once"),
 )
 
 
@@ -32,13 +40,14 @@ def cli_markdown() -> str:
     for code, meaning in _MEANINGS:
         kinds = ", ".join(f"`{kind.__name__}`" for kind, of in errors.EXIT_CODES.items() if of == code)
         lines.append(f"| {code} | {meaning} | {kinds} |")
+    lines += _NOTES.splitlines()
     for path, command in _commands(townlet, "townlet"):
         lines += ["", f"## {path}", "", *_page(command)]
     return "\n".join(lines) + "\n"
 
 
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    """Give every command, a group before what is in it."""
+    """List every command, a group before the commands in it."""
     yield path, command
     if isinstance(command, click.Group):
         context = click.Context(command)
@@ -49,7 +58,7 @@ def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Co
 
 
 def _page(command: click.Command) -> Iterator[str]:
-    """Give the text of one command."""
+    """Write the text about one command."""
     text, _, examples = inspect.cleandoc(command.help or "").partition("\b\n")
     yield text.strip()
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]

@@ -1,6 +1,7 @@
 """``townlet run``."""
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from townlet_adapters.cli import errors
 from townlet_adapters.cli.allowing import reads_config
 from townlet_adapters.cli.console import configure_logs, note, stderr_console, stdout_console
 from townlet_adapters.cli.options import OVERRIDES, to_overrides
-from townlet_adapters.cli.progress import progress_bar
+from townlet_adapters.cli.progress import CompilationBar, progress_bar
 from townlet_adapters.cli.signals import interrupts
 from townlet_adapters.cli.summary import print_summary
 from townlet_adapters.composition import OpenRun, Output, RunRequest
@@ -152,7 +153,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         raise click.UsageError("--out and --no-out exclude each other")
     if no_out and snapshot_every is not None:
         raise click.UsageError("--snapshot-every keeps snapshots in the run folder; leave --no-out out")
-    configure_logs()
+    configure_logs(quiet=quiet)
     request = RunRequest(
         config=find_config(config) if config is not None else None,
         seed=seed,
@@ -167,7 +168,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
         resume=resume,
         allowed=Allowed(allow_env, allow_path),
         digest=digest,
-        notify=note,
+        notify=_ignore if quiet else note,
+        compiling=_ignore if quiet else CompilationBar(stderr_console()),
         prefix="--",
     )
     return _run(request, ticks, Monitoring(listening, metrics_file), Report(quiet, digest))
@@ -177,12 +179,12 @@ def _run(request: RunRequest, ticks: int, monitoring: Monitoring, report: Report
     """Run a town as one process: signals, metrics, progress and the report to a person."""
     _check_writable(request.output.summary, "--json-summary")
     _check_writable(monitoring.file, "--metrics-file")
-    with interrupts() as signals, _monitored(monitoring) as monitor:
+    with interrupts(quiet=report.quiet) as signals, _monitored(monitoring) as monitor:
 
         def watch(run: OpenRun) -> AbstractContextManager[object]:
             monitor(run.loop)
             signals.stop(run.loop)
-            if report.quiet:
+            if report.quiet or (_prints_events(run) and sys.stdout.isatty()):
                 return nullcontext()
             return progress_bar(stderr_console(), run.loop.dispatcher, ticks)
 
@@ -201,13 +203,21 @@ def _monitored(monitoring: Monitoring) -> AbstractContextManager[Callable[[Simul
 
 def _report(report: Report, run: OpenRun, summary: RunSummary) -> None:
     """Print the summary; standard output stays clean when a sink writes there."""
-    taken = any(choice.part.name == "stdout" for choice in run.config.sinks)
+    taken = _prints_events(run)
     if report.quiet:
         if report.digest:
             click.echo(summary.digest, err=taken)
         return
     folder = run.folder.path if run.folder is not None else None
     print_summary(stderr_console() if taken else stdout_console(), run.config.run.name, summary, folder)
+
+
+def _prints_events(run: OpenRun) -> bool:
+    return any(choice.part.name == "stdout" for choice in run.config.sinks)
+
+
+def _ignore(_news: object) -> None:
+    """Print nothing, for ``--quiet``."""
 
 
 def _override(path: tuple[str, ...], value: str | int | None, origin: str) -> tuple[Override, ...]:

@@ -10,13 +10,19 @@ from townlet_adapters.cli.errors import INTERRUPTED
 from townlet_core.loop import SimulationLoop
 
 _FIRST = b"townlet: stopping after this tick; interrupt again to stop at once\n"
+_CLEARED = b"\r\x1b[2K"  # removes the progress bar from the line
 
 
 class Interrupts:
     """What SIGINT and SIGTERM do; before a loop is known they raise ``KeyboardInterrupt``."""
 
-    def __init__(self) -> None:
-        """Start without a loop and without an interrupt."""
+    def __init__(self, *, quiet: bool) -> None:
+        """Start without a loop and without an interrupt.
+
+        Args:
+            quiet: whether the first interrupt prints nothing.
+        """
+        self._quiet = quiet
         self._loop: SimulationLoop | None = None
         self._count = 0
 
@@ -34,14 +40,15 @@ class Interrupts:
         if self._loop is None:
             raise KeyboardInterrupt
         self._loop.request_stop()
-        # Not through a stream: the signal may have come while that stream was being written.
-        os.write(2, _FIRST)
+        if not self._quiet:
+            # Not through a stream: the signal may have come while that stream was being written.
+            os.write(2, _CLEARED + _FIRST if os.isatty(2) else _FIRST)
 
 
 @contextmanager
-def interrupts() -> Iterator[Interrupts]:
-    """Take SIGINT and SIGTERM over for a while."""
-    handler = Interrupts()
+def interrupts(*, quiet: bool = False) -> Iterator[Interrupts]:
+    """Handle SIGINT and SIGTERM for a while; ``quiet`` handles them without a message."""
+    handler = Interrupts(quiet=quiet)
     before = {number: signal.signal(number, handler.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield handler

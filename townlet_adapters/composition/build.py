@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from townlet_adapters.composition.compiling import compile_for
 from townlet_adapters.composition.parts import (
     extra_observers,
     hook_budget,
@@ -34,7 +35,6 @@ from townlet_adapters.composition.sinks import (
 )
 from townlet_adapters.composition.snapshots import failure_saver, save_snapshot_file, snapshot_schedule
 from townlet_adapters.config.resolve import ResolvedConfig
-from townlet_adapters.kernels.compiler import INTERPRETED, compiled_before, note_compiled
 from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
@@ -44,7 +44,6 @@ from townlet_core.handlers import CommandHandlers
 from townlet_core.loop import SimulationLoop
 from townlet_core.pacing import Pacer
 from townlet_core.vitals import no_hooks
-from townlet_plugins.factory import BuildContext
 
 _LOG = logging.getLogger(__name__)
 
@@ -104,7 +103,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
             context = make_context(config, folder)
             world = open_world(config, context, stack)
             policy = open_policy(config, context, stack)
-            _compile_kernels(config, context, request.notify)
+            compile_for(config, context, request)
             observers = (kpi_observer(config), *extra_observers(config, context))
             sinks = build_sinks(config, context, request.notify)
             routes = tuple(each.route for each in sinks)
@@ -143,22 +142,6 @@ def check_config(config: ResolvedConfig) -> None:
         open_policy(config, context, stack)
 
 
-def live_briefly(config: ResolvedConfig, context: BuildContext | None = None) -> None:
-    """Run two ticks without sinks, save and restore: afterwards every kernel is compiled.
-
-    Raises:
-        TownletError: when the config's parts cannot be built or run.
-    """
-    context = context or make_context(config, None)
-    with ExitStack() as stack:
-        world = open_world(config, context, stack)
-        policy = open_policy(config, context, stack)
-        loop = SimulationLoop(world, policy, run_identity(config, policy, context))
-        loop.run_for(2)
-        loop.restore(loop.snapshot())
-    note_compiled()
-
-
 def _claim(
     request: RunRequest, config: ResolvedConfig, origin: Origin | None, stack: ExitStack
 ) -> RunFolder | None:
@@ -182,17 +165,6 @@ def _discarded_unless_built(folder: RunFolder | None) -> Iterator[None]:
         if folder is not None:
             folder.discard()
         raise
-
-
-def _compile_kernels(config: ResolvedConfig, context: BuildContext, notify: Callable[[str], object]) -> None:
-    """Compile before the first tick rather than in it, so that the run's own figures are true.
-
-    World and policy have been built: only then is it known which kernels they bring.
-    """
-    if INTERPRETED or compiled_before():
-        return
-    notify("compiling the town's kernels: once for this machine and version, about a minute ...")
-    live_briefly(config, context)
 
 
 def _start(loop: SimulationLoop, config: ResolvedConfig, origin: Origin | None) -> tuple[Path, ...]:

@@ -46,6 +46,7 @@ class RunRequest:
         allowed: variables and folders that the config may read in addition.
         digest: whether to keep a digest even without a run folder.
         notify: called with one line for each thing that a person should know before the first tick.
+        compiling: called with the share of the kernels that is compiled, when any has to be.
         prefix: what stands before a setting's name in messages, as in ``--policy``.
     """
 
@@ -59,6 +60,7 @@ class RunRequest:
     allowed: Allowed = NOTHING_ELSE
     digest: bool = False
     notify: Callable[[str], object] = _LOG.warning
+    compiling: Callable[[float], object] = lambda _share: None
     prefix: str = ""
 
     @classmethod

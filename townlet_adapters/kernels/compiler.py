@@ -37,6 +37,7 @@ INTERPRETED = bool(numba.config.DISABLE_JIT)
 
 _KERNELS = Path(__file__).resolve().parent
 _HOMES: set[Path] = set()
+_KERNEL_NAMES: set[str] = set()
 _KEPT_GENERATIONS = 4
 _COMPLETE = "complete"
 
@@ -156,6 +157,7 @@ def _compile(dispatcher: type[_ByType], function: Callable[P, R], **options: boo
         return function
     targetoptions = {"nopython": True, "boundscheck": None, "error_model": "numpy", "_nrt": False, **options}
     compiled = dispatcher(py_func=function, targetoptions=targetoptions)
+    _KERNEL_NAMES.add(f"{function.__module__}.{function.__qualname__}")
     if dispatcher is not _Inner:
         home = Path(inspect.getfile(function)).resolve().parent
         _HOMES.add(home)
@@ -164,6 +166,11 @@ def _compile(dispatcher: type[_ByType], function: Callable[P, R], **options: boo
             numba.config.CACHE_DIR = str(generation)
             compiled.enable_caching()
     return cast("Callable[P, R]", compiled)
+
+
+def kernel_names() -> frozenset[str]:
+    """Return the qualified names of the kernels in the families imported so far."""
+    return frozenset(_KERNEL_NAMES)
 
 
 def compiled_before() -> bool:
