@@ -345,11 +345,11 @@ def test_a_wrong_config_ends_with_exit_code_2_and_leaves_nothing(townlet, config
         (["run", "--set", "sed=1"], "--set: sed: unknown key; did you mean 'seed'?"),
         (
             ["run", "--policy", "scripde"],
-            "--policy: policy.use: 'scripde', which nothing offers; did you mean 'scripted'?",
+            "--policy: policy.use: unknown policy 'scripde'; did you mean 'scripted'?",
         ),
         (
             ["run", "--sink", "tpc=x:1"],
-            "--sink: telemetry.sinks[0].use: 'tpc', which nothing offers; did you mean 'tcp'? known: file",
+            "--sink: telemetry.sinks[0].use: unknown sink 'tpc'; did you mean 'tcp'? known: file",
         ),
         (
             ["run", "--resume", "gone.json.gz"],

@@ -140,7 +140,7 @@ telemetry:
         ("{use: validate, fields: [a]}", "transforms[0].fields: unknown key"),
         ("{use: rename_residents}", "give one of key_env (a variable's name) and key_file (a path)"),
         ("{use: rename_residents, key_env: A, key_file: b}", "give one of key_env"),
-        ("{use: rename_residents, key_env: '${ENV:A}'}", "${ENV:NAME} may stand below telemetry.sinks[]"),
+        ("{use: rename_residents, key_env: '${ENV:A}'}", "${ENV:NAME} is allowed below telemetry.sinks[]"),
     ],
 )
 def test_a_wrong_transform_is_named_with_file_line_and_key(tmp_path, transform, said):

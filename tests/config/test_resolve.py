@@ -98,17 +98,17 @@ def test_seed_world_policy_and_observers_make_another_simulation(catalogue, chan
         (MINIMAL.replace("{use: town}", "town"), 'a.yaml:3: world: "town"; a mapping'),
         (
             MINIMAL.replace("use: town}", "use: twon}"),
-            "a.yaml:3: world.use: 'twon', which nothing offers; did you mean 'town'?",
+            "a.yaml:3: world.use: unknown world 'twon'; did you mean 'town'?",
         ),
         (
             MINIMAL.replace("use: scripted", "use: torch"),
-            "a.yaml:4: policy.use: 'torch', which nothing offers; known: ",
+            "a.yaml:4: policy.use: unknown policy 'torch'; known: ",
         ),
         (MINIMAL + "name: ../x\n", 'a.yaml:5: name: "../x"; text'),
         (MINIMAL + "runner: {speed: 2x}\n", 'a.yaml:5: runner.speed: "2x"; one of "max", "1x"'),
         (
             MINIMAL + "telemetry:\n  sinks:\n  - use: carrier_pigeon\n",
-            "a.yaml:7: telemetry.sinks[0].use: 'carrier_pigeon', which nothing offers",
+            "a.yaml:7: telemetry.sinks[0].use: unknown sink 'carrier_pigeon'",
         ),
         (
             MINIMAL + "telemetry: {sinks: [{use: file, options: {pth: x}}]}\n",
@@ -186,8 +186,8 @@ def test_what_is_wrong_in_several_parts_is_told_at_once_in_the_order_of_the_text
 def test_a_name_that_nothing_offers_may_be_offered_by_who_is_not_let_in(with_stranger):
     with pytest.raises(UnknownNameError) as caught:
         resolved(with_stranger, MINIMAL, "world.use=moon")
-    assert "'moon', which nothing offers; " in str(caught.value)
-    assert "known: town; it may be offered by what is not let in: the plugin 'bakery'" in str(caught.value)
+    assert "unknown world 'moon'; " in str(caught.value)
+    assert "known: town; a plugin that was not loaded may offer it: the plugin 'bakery'" in str(caught.value)
     assert LINE in str(caught.value)
 
 
@@ -281,7 +281,7 @@ def test_sinks_of_the_command_line_replace_the_configured_ones(catalogue):
         (SinkRequest("stdout", "x"), "--sink: telemetry.sinks: stdout=x; stdout alone; it takes no target"),
         (
             SinkRequest("fille"),
-            "--sink: telemetry.sinks[0].use: 'fille', which nothing offers; did you mean 'file'?",
+            "--sink: telemetry.sinks[0].use: unknown sink 'fille'; did you mean 'file'?",
         ),
     ],
 )

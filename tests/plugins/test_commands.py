@@ -298,7 +298,7 @@ def spoiled(installed):
             2,
             'policy.options.bakers: "x"',
         ),
-        (None, "", 2, "plugins.hooks[0]: 'bakery', which nothing offers"),
+        (None, "", 2, "plugins.hooks[0]: unknown hook 'bakery'"),
     ],
     ids=["spoiled", "spoiled and not used", "unknown name", "wrong option", "no hook"],
 )

@@ -1,1 +1,1 @@
-"""From a YAML text to a validated run config; whatever is wrong is told with file, line and key."""
+"""Turns a YAML text into a validated run config; every problem is reported with file, line and key."""

@@ -1,4 +1,4 @@
-"""``${ENV:NAME}``: values from the environment, where a config may have them and nowhere else."""
+"""Replaces ``${ENV:NAME}`` by values from the environment, only where a config may contain them."""
 
 import os
 import re
@@ -17,18 +17,18 @@ _NAMES_SECRET = re.compile(r".*_(env|file)")
 
 @dataclass(frozen=True, slots=True)
 class Substituted:
-    """A document with the environment's values in it, and where they are.
+    """A document that contains values from the environment, and the places of these values.
 
     Attributes:
-        document: the document to build from; it may hold secrets, so it goes into no message.
-        raw: the text as written, by where it stood.
+        document: the document to build from; it may contain secrets, so no message quotes it.
+        raw: the text as written, by its place in the document.
     """
 
     document: Document
     raw: Mapping[KeyPath, str]
 
     def unveil(self, problem: Problem) -> Problem:
-        """Tell of a problem what was written instead of what the environment says."""
+        """Replace values of the environment in a problem by what was written."""
         at = read_key(problem.key)
         for path, text in self.raw.items():
             if path[: len(at)] == at:
@@ -39,7 +39,7 @@ class Substituted:
         return problem
 
     def written(self, options: JsonValue, below: KeyPath) -> JsonValue:
-        """Put what was written back into options that were validated; they start at ``below``."""
+        """Restore the text as written in validated options, which are at ``below`` in the document."""
         for path, text in self.raw.items():
             if path[: len(below)] == below:
                 options = _put(options, path[len(below) :], text)
@@ -50,8 +50,8 @@ def substitute(document: Document, access: Access) -> Substituted:
     """Replace every ``${ENV:NAME}`` below ``telemetry.sinks[].options``.
 
     Raises:
-        ConfigError: when one stands anywhere else, in a key, below a key that names a secret, or names a
-            variable that the config may not read or that is not set.
+        ConfigError: when a reference is anywhere else, in a key, or below a key that names a secret, or when
+            it names a variable that the config may not read or that is not set.
     """
     raw: dict[KeyPath, str] = {}
     problems: list[Problem] = []
@@ -73,17 +73,17 @@ def substitute(document: Document, access: Access) -> Substituted:
 
 
 def _refusal(document: Document, path: KeyPath, text: str, access: Access) -> Problem | None:
-    """Say why a reference may not stand here."""
+    """Return the reason why a reference is not allowed here, or None."""
     match path:
         case ("telemetry", "sinks", int(), "options", *rest) if rest:
             key = rest[-1]
         case _:
-            return document.problem(path, text, "${ENV:NAME} may stand below telemetry.sinks[].options only")
+            return document.problem(path, text, "${ENV:NAME} is allowed below telemetry.sinks[].options only")
     if isinstance(key, str) and _NAMES_SECRET.fullmatch(key):
-        return document.problem(path, text, f"'{key}' says where a secret is; write the name out")
+        return document.problem(path, text, f"'{key}' names where a secret is; write the name out")
     for name in _REFERENCE.findall(text):
         if not _NAME.fullmatch(name):
-            return document.problem(path, text, "NAME in ${ENV:NAME} has letters, digits and _")
+            return document.problem(path, text, "NAME in ${ENV:NAME} consists of letters, digits and _")
         try:
             value = access.variable(name, "")
         except ConfigError as error:
@@ -95,12 +95,12 @@ def _refusal(document: Document, path: KeyPath, text: str, access: Access) -> Pr
 
 
 def _mapped(value: JsonValue, path: KeyPath, change: Callable[[KeyPath, str], str]) -> JsonValue:
-    """Copy a value with every text changed; keys are texts, too, and come with the path of their value."""
+    """Copy a value with every text changed; ``change`` is also called for each key, with another path."""
     if isinstance(value, str):
         return change(path, value)
     if isinstance(value, Mapping):
         for key in value:
-            # A key is never substituted: at this path there is only refusal.
+            # A key is never replaced: at this path every reference is refused.
             change(("key", key), key)
         return {key: _mapped(item, (*path, key), change) for key, item in value.items()}
     if isinstance(value, list):

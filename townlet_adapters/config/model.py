@@ -1,4 +1,4 @@
-"""What a run config may say: every key, its type and its default."""
+"""The model of a run config: every key, its type and its default."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -17,7 +17,7 @@ Speed = Literal["max", "1x", "10x", "100x"]
 
 
 class Section(BaseModel):
-    """A part of a config: immutable, no unknown keys, nothing of its content in errors."""
+    """A part of a config: immutable, without unknown keys; errors do not quote its content."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
@@ -25,12 +25,12 @@ class Section(BaseModel):
 
 
 class Part(Section):
-    """What is used, and how it is set."""
+    """A provider and its options."""
 
     use: Annotated[str, Field(min_length=1)]
-    """name of a provider, as `townlet plugins list` shows it"""
+    """name of a provider, as listed by `townlet plugins list`"""
 
-    # Secrets may arrive here, so no representation shows it.
+    # It may contain secrets, so no representation shows it.
     options: Annotated[dict[str, JsonValue], Field(default_factory=dict, repr=False)]
     """the provider's options; each provider has its own"""
 
@@ -42,7 +42,7 @@ class ChannelsSection(Section):
     """clock, residents and their rewards"""
 
     objects: Annotated[int, Field(ge=1)] = 4
-    """objects, utilities, perturbations, and what another kind of world wants shown"""
+    """objects, utilities, perturbations, and the sections that a plugin's world adds"""
 
     economy: Annotated[int, Field(ge=1)] = 60
     """prices and key figures"""
@@ -55,64 +55,64 @@ class ChannelsSection(Section):
 
 
 class StreamSection(Section):
-    """How state travels beside the facts."""
+    """How the town's state is sent in addition to the facts."""
 
     mode: StreamMode = "off"
-    """`off` sends no state; `snapshot` whole frames; `diff` patches of the frame, every tick; `channels` \
-patches of its parts, each as often as `channels` says"""
+    """`off` sends no state, `snapshot` whole frames, `diff` patches of the frame on every tick, `channels` \
+patches of its parts, each at the interval set in `channels`"""
 
     every: Annotated[int, Field(ge=1)] = 60
-    """mode `snapshot`: a frame is sent on ticks that this number divides"""
+    """mode `snapshot`: ticks from one frame to the next; a frame is sent on ticks that this number divides"""
 
     keyframe_every: Annotated[int, Field(ge=1)] = 500
-    """modes `diff` and `channels`: what is sent is whole, no patch, at multiples of this number of ticks"""
+    """modes `diff` and `channels`: a key frame is sent instead of a patch at multiples of this number"""
 
     channels: ChannelsSection = ChannelsSection()
     """mode `channels`: ticks from one message of a channel to its next"""
 
     observations: bool = False
-    """whether what the agents see is sent, too, on every tick and in any mode, as `observation.batch`: for \
-whoever feeds a policy from outside"""
+    """whether the observations of the agents are sent as `observation.batch`, on every tick in any mode; \
+for programs that feed a policy from outside"""
 
     def settings(self) -> StreamSettings:
-        """Say the same to a sink."""
+        """Convert to what a sink takes."""
         each = self.channels
         cadences = ChannelCadences(each.agents, each.objects, each.economy, each.employment, each.social)
         return StreamSettings(self.mode, self.every, self.keyframe_every, cadences, self.observations)
 
 
 class ValidateSection(Section):
-    """Keeps back what does not fit the schema of its kind."""
+    """Withholds messages that do not fit the schema of their kind."""
 
     use: Literal["validate"]
-    """keeps back, and counts as rejected, what does not fit the schema of its kind"""
+    """withholds a message that does not fit the schema of its kind, and counts it as rejected"""
 
 
 class RedactSection(Section):
-    """Takes named fields out."""
+    """Removes named fields."""
 
     use: Literal["redact"]
-    """takes named fields out of what this sink is given"""
+    """removes named fields from the messages of this sink"""
 
     fields: Annotated[tuple[str, ...], Field(min_length=1)]
-    """names of the fields, as the JSON has them, at any depth"""
+    """names of the fields as in the JSON, at any depth"""
 
     kinds: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """kinds of events that they are taken out of, `state.frame` for frames, `observation.batch` \
-for observations; null for everything"""
+    """kinds of events to remove them from, `state.frame` for frames, `observation.batch` \
+for observations; null for all"""
 
 
 class RenameResidentsSection(Section):
-    """Replaces ids and names of residents by pseudonyms that only the holder of a key can make."""
+    """Replaces ids and names of residents by pseudonyms that only the holder of a key can compute."""
 
     use: Literal["rename_residents"]
-    """replaces ids and names of residents by pseudonyms made with a secret key"""
+    """replaces ids and names of residents by pseudonyms computed with a secret key"""
 
     key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    """name of the variable that holds the key, at least 16 bytes; this or `key_file`"""
+    """name of the variable that holds the key, at least 16 bytes; instead of `key_file`"""
 
     key_file: Annotated[str, Field(min_length=1)] | None = None
-    """file that holds the key, at least 16 bytes, nobody else's to read; relative to the config"""
+    """file that holds the key, at least 16 bytes; a file of yours that no other user can read"""
 
     @model_validator(mode="after")
     def _has_one_key(self) -> Self:
@@ -127,48 +127,48 @@ TransformSection = Annotated[
 
 
 class SinkPart(Part):
-    """One place that messages go."""
+    """One destination of messages."""
 
     transforms: tuple[TransformSection, ...] = ()
-    """what is done to messages on the way to this sink alone, in this order"""
+    """transforms of the messages of this sink alone, in this order"""
 
     stream: StreamSection | None = None
-    """how state travels to this sink; null for what `telemetry.stream` says"""
+    """how state is sent to this sink; null for the settings of `telemetry.stream`"""
 
 
 class TelemetrySection(Section):
-    """Where messages go."""
+    """Where messages are sent."""
 
     stream: StreamSection = StreamSection()
-    """how state travels beside the facts"""
+    """how state is sent in addition to the facts"""
 
     sinks: tuple[SinkPart, ...] = (SinkPart(use="file", options={}),)
-    """where messages go; `events.ndjson` in the run folder when left out, nowhere with `[]`"""
+    """where messages are sent; when left out, to `events.ndjson` in the run folder; with `[]`, to no sink"""
 
 
 class AllowSection(Section):
-    """One plugin that may come in."""
+    """One plugin that is allowed."""
 
     distribution: Annotated[str, Field(pattern=DISTRIBUTION)]
-    """name of the package, as it is installed"""
+    """name of the installed package"""
 
     entry_point: Annotated[str, Field(pattern=ENTRY_POINT)]
     """name of its entry point in the group `townlet.plugins`"""
 
     version: Annotated[str, Field(min_length=1)] | None = None
-    """the one version that may come in; null for any"""
+    """the only version that is allowed; null for any"""
 
     content_sha256: Annotated[str, Field(pattern=DIGEST)] | None = None
-    """the one content that may come in, as `townlet plugins pin` prints it; null for any"""
+    """digest of the only content that is allowed, as `townlet plugins pin` prints it; null for any"""
 
     allow_native: bool = False
-    """whether it may bring compiled modules"""
+    """whether it may contain compiled modules"""
 
     allow_editable: bool = False
     """whether it may be an editable install, whose content cannot be verified"""
 
     def permit(self) -> Permit:
-        """Say the same to the door."""
+        """Convert to what the plugin loader takes."""
         return Permit(
             self.distribution,
             self.entry_point,
@@ -180,7 +180,7 @@ class AllowSection(Section):
 
 
 class PluginsSection(Section):
-    """Which third-party plugins may come in."""
+    """Which third-party plugins are allowed."""
 
     allow: tuple[AllowSection, ...] = ()
     """plugins that may be loaded; nothing else that is installed is imported"""
@@ -189,7 +189,7 @@ class PluginsSection(Section):
     """whether every entry of `allow` must have its `content_sha256`"""
 
     hooks: tuple[Annotated[str, Field(pattern=ENTRY_POINT)], ...] = ()
-    """affordance hooks to activate, by entry point, in the order in which they are asked"""
+    """affordance hooks to activate, by entry point, in the order in which they are called"""
 
     hook_budget_ms: Annotated[int, Field(ge=1)] = 50
     """milliseconds that one call of a hook may take"""
@@ -200,9 +200,9 @@ class PluginsSection(Section):
         keys = [each.permit().key for each in allow]
         for key in keys:
             if keys.count(key) > 1:
-                raise ValueError(f"{' '.join(key)} is named twice; leave one entry for it")
+                raise ValueError(f"{' '.join(key)} is listed twice; keep one of the entries")
             if key[0] == OWN_DISTRIBUTION:
-                raise ValueError(f"{OWN_DISTRIBUTION} itself needs no entry; take it out")
+                raise ValueError(f"{OWN_DISTRIBUTION} itself needs no entry; remove it")
         return allow
 
     @field_validator("hooks")
@@ -210,19 +210,19 @@ class PluginsSection(Section):
     def _activates_each_once(cls, hooks: tuple[str, ...]) -> tuple[str, ...]:
         for name in hooks:
             if hooks.count(name) > 1:
-                raise ValueError(f"'{name}' is named twice; a hook is asked once")
+                raise ValueError(f"'{name}' is listed twice; a hook is called once")
         return hooks
 
     def allowlist(self) -> Allowlist:
-        """Say the same to the door."""
+        """Convert to what the plugin loader takes."""
         return Allowlist(tuple(each.permit() for each in self.allow), self.require_pins)
 
 
 class RunnerSection(Section):
-    """How the run is driven; none of it changes what happens in town."""
+    """How the run is executed; nothing here changes what happens in the town."""
 
     speed: Speed = "max"
-    """ticks per real time: `max` as fast as possible, `1x` four ticks a second, `10x`, `100x`"""
+    """pace: `max` as fast as possible, `1x` four ticks a second, `10x` and `100x` that many times faster"""
 
     snapshot_every: Literal["day"] | Annotated[int, Field(ge=1)] | None = "day"
     """when a run with a folder keeps snapshots: at the end of every `day`, after so many ticks, or null for \
@@ -232,79 +232,79 @@ one at the end of the run only, which is kept in any case"""
     """how many snapshots are kept, the newest ones"""
 
     on_failure_snapshot: bool = True
-    """whether a failing run saves what it can, as `failure-<tick>.json.gz`"""
+    """whether a run that fails saves its state as `failure-<tick>.json.gz`, as far as possible"""
 
 
 class HistoriesSection(Section):
-    """How much of the latest facts is remembered in the process."""
+    """How many of the latest facts are kept in memory."""
 
     queue_ticks: Annotated[int, Field(ge=1, le=1440)] = 120
-    """ticks for which facts of queues are kept"""
+    """ticks for which facts about queues are kept"""
 
     rivalry_events: Annotated[int, Field(ge=1, le=100_000)] = 120
-    """number of digests of conflicts that are kept"""
+    """number of summaries of conflicts that are kept"""
 
     policy_facts: Annotated[int, Field(ge=1, le=100_000)] = 1024
-    """number of facts of policies that are kept, the newest of each kind and resident"""
+    """number of facts from policies that are kept: the newest of each kind and resident"""
 
 
 class UseNamesSection(Section):
-    """Which affordances count as what."""
+    """Which affordances count for which figure."""
 
     meals: tuple[str, ...] = ("eat_meal", "buy_meal")
-    """eating, anywhere"""
+    """affordances that count as eating, anywhere"""
 
     cafe_meals: tuple[str, ...] = ("buy_meal",)
-    """those of them that are eaten at the cafe"""
+    """those of `meals` that are eaten at the cafe"""
 
     cooking: tuple[str, ...] = ("cook_meal",)
-    """making a meal"""
+    """affordances that count as cooking a meal"""
 
     showers: tuple[str, ...] = ("use_shower",)
-    """washing"""
+    """affordances that count as washing"""
 
     sleeps: tuple[str, ...] = ("rest_sleep",)
-    """sleeping"""
+    """affordances that count as sleeping"""
 
 
 class NeedLimitsSection(Section):
-    """Where a need becomes worth telling."""
+    """The levels of a need that count."""
 
     well: Annotated[float, Field(ge=0, le=1)] = 0.3
     """a resident is well while every need is above this"""
 
     starving: Annotated[float, Field(ge=0, le=1)] = 0.15
-    """hunger at or below this counts towards starvation"""
+    """a tick with hunger at or below this counts towards starvation"""
 
     starving_ticks: Annotated[int, Field(ge=1)] = 30
-    """ticks in a row after which it is a starvation incident"""
+    """number of such ticks in a row that make a starvation incident"""
 
 
 class KpisSection(Section):
-    """The numbers by which a town is judged."""
+    """The key figures of a town."""
 
     names: UseNamesSection = UseNamesSection()
-    """which affordances count as what"""
+    """which affordances count for which figure"""
 
     limits: NeedLimitsSection = NeedLimitsSection()
-    """where a need becomes worth telling"""
+    """the levels of a need that count"""
 
 
 class ObserversSection(Section):
-    """What watches the town and adds to its facts."""
+    """Observers, which watch the town and add facts."""
 
     kpis: KpisSection = KpisSection()
-    """the numbers by which a town is judged"""
+    """the key figures of a town"""
 
     histories: HistoriesSection = HistoriesSection()
-    """how much of the latest facts is remembered in the process"""
+    """how many of the latest facts are kept in memory"""
 
     extra: tuple[Part, ...] = ()
     """observers of plugins, in the order of their facts"""
 
 
 class RunConfig(Section):
-    """A run: a world, who decides in it, and where its messages go."""
+    """A run: a world, the policy of its residents, and where its messages are sent."""
 
     townlet: Literal[1]
     """version of this format"""
@@ -313,22 +313,22 @@ class RunConfig(Section):
     """name of the run; part of the run folder's name"""
 
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
-    """what all randomness of the run comes from"""
+    """seed of all randomness of the run"""
 
     world: Part = Part(use=DEFAULT_WORLD, options={})
     """the world"""
 
     policy: Part = Part(use=DEFAULT_POLICY, options={})
-    """who decides"""
+    """the policy, which chooses the actions of the residents"""
 
     telemetry: TelemetrySection = TelemetrySection()
-    """where messages go"""
+    """where messages are sent"""
 
     plugins: PluginsSection = PluginsSection()
-    """which third-party plugins may come in, and which of their hooks are asked"""
+    """which third-party plugins are allowed, and which of their hooks are called"""
 
     observers: ObserversSection = ObserversSection()
-    """what watches the town and adds to its facts"""
+    """observers, which watch the town and add facts"""
 
     runner: RunnerSection = RunnerSection()
-    """how the run is driven; none of it changes what happens in town"""
+    """how the run is executed; nothing here changes what happens in the town"""

@@ -1,4 +1,4 @@
-"""The reference page of configs, written from the models that validate them."""
+"""Writes the reference page of configs from the models that validate them."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,20 +11,20 @@ _INTRODUCTION = """\
 # Configs
 
 A config is one YAML file of at most 1 MiB without anchors, aliases and tags. Unknown keys are errors, types
-are strict (`"7"` is no number, `no` is text), and every error names file, line and key. `townlet config
-check` tells all of them, `townlet config show` fills in every default, `townlet config schema` describes
-the same for editors. Relative paths of what is read (maps, manifests, certificates, secrets) start at the
-config's folder, those of what is written at the run folder. A text value below `telemetry.sinks[].options`
-may hold `${ENV:NAME}`; the environment's value is in no digest and is never shown.
+are strict (`"7"` is not a number, `no` is text), and every error has file, line and key. `townlet config
+check` prints all errors, `townlet config show` fills in every default, `townlet config schema` prints a JSON
+Schema for editors. Relative paths of input files (maps, manifests, certificates, secrets) start in the
+config's folder, those of output files in the run folder. A text value below `telemetry.sinks[].options`
+may contain `${ENV:NAME}`; the value of the variable is in no digest and is never shown.
 
 A config may read variables named `TOWNLET_*` and files below its own folder, after links are resolved;
 `--allow-env NAME` and `--allow-path DIR` allow more ([secrets.md](../operations/secrets.md)). This page is
-written from the models by `townlet_adapters.config.reference`, and a test compares the two.
+generated from the models by `townlet_adapters.config.reference`, and a test compares the two.
 """
 
 
 def config_markdown(catalogue: Catalogue) -> str:
-    """Write the page: the config's own keys, then the options of everything installed."""
+    """Write the page: the config's own keys, then the options of everything in the catalogue."""
     lines = [_INTRODUCTION, "## Keys", "", *_table(RunConfig.model_json_schema())]
     kinds = (("world", catalogue.worlds), ("policy", catalogue.policies), ("sink", catalogue.sinks))
     for kind, factories in kinds:
@@ -48,7 +48,7 @@ def _table(schema: JsonObject) -> list[str]:
 
 
 def _rows(root: JsonObject, schema: JsonObject, prefix: str) -> Iterator[str]:
-    """Give one row for each key, keys below it after it."""
+    """Write one row for each key, followed by the keys below it."""
     properties = schema.get("properties")
     required = schema.get("required", ())
     for key, node in properties.items() if isinstance(properties, Mapping) else ():
@@ -66,7 +66,7 @@ def _rows(root: JsonObject, schema: JsonObject, prefix: str) -> Iterator[str]:
 
 
 def _inner(root: JsonObject, branch: JsonObject, path: str) -> Iterator[str]:
-    """Go on below a section, the values of a mapping, or the items of a list."""
+    """Write the rows below a section, the values of a mapping, or the items of a list."""
     yield from _rows(root, branch, f"{path}.")
     patterns = branch.get("patternProperties")
     named = tuple(patterns.values()) if isinstance(patterns, Mapping) else ()

@@ -1,6 +1,6 @@
-"""From a config's text to parts that are known to be valid, and the digests they are known by.
+"""Turns a config into valid parts that are ready to be built, and computes its digests.
 
-Two passes: the config's own keys first, then the options of each part by the model of whoever ``use`` names.
+Two passes: the config's own keys first, then the options of each part by the model of its provider.
 """
 
 import hashlib
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from townlet_adapters.config.environment import Substituted, substitute
@@ -51,6 +52,9 @@ POLICY: KeyPath = ("policy",)
 SINKS: KeyPath = ("telemetry", "sinks")
 OBSERVERS: KeyPath = ("observers", "extra")
 PLUGINS: KeyPath = ("plugins",)
+_KINDS: Mapping[KeyPath, str] = MappingProxyType(
+    {WORLD: "world", POLICY: "policy", SINKS: "sink", OBSERVERS: "observer"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,8 @@ class SinkRequest:
     """One ``--sink NAME[=TARGET]``.
 
     Attributes:
-        name: the sink.
-        target: where to, or None for the sink's default.
+        name: name of the sink.
+        target: its destination, or None for the sink's default.
     """
 
     name: str
@@ -71,10 +75,10 @@ class SinkChoice:
     """One sink of a run.
 
     Attributes:
-        part: its valid options.
-        stream: how state travels to it.
-        transforms: what is done to messages on the way to it.
-        path: where it stands in the config.
+        part: the sink with valid options.
+        stream: how state is sent to it.
+        transforms: transforms of its messages.
+        path: its place in the config.
     """
 
     part: Prepared[TelemetrySinkProtocol]
@@ -85,18 +89,18 @@ class SinkChoice:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedConfig:
-    """A config that was found valid, each part ready to be built.
+    """A valid config with every part ready to be built.
 
     Attributes:
         run: the config's own keys.
         world: the world.
-        policy: who decides.
-        sinks: where messages go.
-        observers: who watches beside our own, in the order of their facts.
-        hooks: who is asked while the town runs, in that order.
-        catalogue: everything that the config could name.
-        shown: the whole config with every default filled in, what the environment says left out.
-        simulation: what decides what happens in town: seed, world, policy, observers, and the names of hooks.
+        policy: the policy.
+        sinks: the sinks.
+        observers: the observers of plugins, in the order of their facts.
+        hooks: the active hooks, in the order in which they are called.
+        catalogue: everything that the config can name.
+        shown: the whole config with every default filled in, without values of the environment.
+        simulation: what determines the events in the town: seed, world, policy, observers, names of hooks.
         config_digest: digest of ``shown``.
         sim_digest: digest of ``simulation``.
     """
@@ -120,7 +124,7 @@ class ResolvedConfig:
         return self.source.access
 
     def build(self, part: Prepared[ProductT], path: KeyPath, context: BuildContext) -> ProductT:
-        """Build a part that stands at ``path``.
+        """Build the part at ``path``.
 
         Raises:
             ConfigError: when its options cannot work, with file, line and key of this config.
@@ -130,13 +134,13 @@ class ResolvedConfig:
 
     @contextmanager
     def located(self, path: KeyPath) -> Iterator[None]:
-        """Give problems found inside file, line and key of this config; their keys start at ``path``."""
+        """Add file, line and key of this config to problems raised inside; their keys start at ``path``."""
         with self.source.blame(), _located(self.source.document, path):
             yield
 
 
 def with_policy(source: Source, name: str, origin: str) -> Source:
-    """Replace the policy; its options are the configured ones only if it is the configured one.
+    """Replace the policy; the configured options are kept only when the policy stays the same.
 
     Args:
         source: the config.
@@ -151,7 +155,7 @@ def with_policy(source: Source, name: str, origin: str) -> Source:
 
 
 def allowlist_of(source: Source) -> Allowlist:
-    """Read who may come in; that comes first, since the rest of a config may name what they bring.
+    """Read which plugins a config allows; they are loaded before the rest, which may name their parts.
 
     Raises:
         ConfigError: with every problem of that section.
@@ -170,14 +174,14 @@ def resolve(
     """Validate a config in both passes.
 
     Args:
-        source: the text.
-        catalogue: what it may name.
-        sinks: what to use instead of the configured sinks.
+        source: the config.
+        catalogue: everything that it can name.
+        sinks: sinks to use instead of the configured ones.
 
     Raises:
         ConfigError: with every problem of the pass that found one, or with every variable and file that the
             config names and may not read.
-        PluginError: when it names a plugin that may not be loaded.
+        PluginError: when it names a plugin that is not allowed, does not verify or is broken.
     """
     if sinks is not None:
         source = _with_sinks(source, catalogue, sinks)
@@ -224,13 +228,13 @@ def resolve(
 
 
 def digest_of(value: JsonValue) -> str:
-    """Digest a value by its canonical JSON, in hex."""
+    """Compute the SHA-256 of a value's canonical JSON, in hex."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 @contextmanager
 def _located(document: Document, path: KeyPath) -> Iterator[None]:
-    """Place problems whose key starts at ``path``; those with a file of their own stay as they are."""
+    """Add file and line to problems whose key starts at ``path``; those that have a file stay unchanged."""
     try:
         yield
     except ConfigError as error:
@@ -244,7 +248,7 @@ def _located(document: Document, path: KeyPath) -> Iterator[None]:
 
 
 class _Attempt(Generic[ProductT_co]):
-    """One part of the second pass; what is wrong with it waits until all parts were tried."""
+    """One part of the second pass; its problems are kept until all parts have been tried."""
 
     def __init__(self, make: Callable[[], ProductT_co]) -> None:
         self._made: list[ProductT_co] = []
@@ -258,12 +262,12 @@ class _Attempt(Generic[ProductT_co]):
 
     @property
     def value(self) -> ProductT_co:
-        """What was made; there is one when no problem was found."""
+        """The part; it exists when no problem was found."""
         return self._made[0]
 
 
 def _raise_together(attempts: Sequence[_Attempt[object]]) -> None:
-    """Tell of everything that is wrong at once, in the order of the text."""
+    """Raise one error with all problems, in the order of the text."""
     failed = [each for each in attempts if each.problems]
     if failed:
         kind = UnknownNameError if all(each.unknown for each in failed) else ConfigError
@@ -273,7 +277,7 @@ def _raise_together(attempts: Sequence[_Attempt[object]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _OptionsAt:
-    """Validates the options at one place of a config; a ``Validate``."""
+    """Validates the options at one place of a config; implements ``Validate``."""
 
     substituted: Substituted
     path: KeyPath
@@ -287,7 +291,7 @@ class _OptionsAt:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The second pass: looks a name up and has its options validated."""
+    """The second pass: looks up a name and validates its options."""
 
     substituted: Substituted
     catalogue: Catalogue
@@ -296,7 +300,7 @@ class _Parts:
     def prepare(
         self, factories: Mapping[str, PartFactory[ProductT]], part: Part, path: KeyPath
     ) -> Prepared[ProductT]:
-        factory = self._find(factories, part.use, (*path, "use"))
+        factory = self._find(_KINDS[path[:2]], factories, part.use, (*path, "use"))
         options = (*path, "options")
         with _located(self.substituted.document, options):
             return factory.prepare(_OptionsAt(self.substituted, options), self.access)
@@ -310,10 +314,10 @@ class _Parts:
         return SinkChoice(prepared, section.stream or run.telemetry.stream, section.transforms, path)
 
     def hook(self, name: str, path: KeyPath) -> AffordanceHook:
-        return self._find(self.catalogue.hooks, name, path)
+        return self._find("hook", self.catalogue.hooks, name, path)
 
     def require_plugins(self) -> None:
-        """Refuse a config that lets somebody in who cannot come."""
+        """Refuse a config that allows a plugin which cannot be loaded."""
         problems = [
             str(self._problem((*PLUGINS, "allow", fault.number), fault.reason, ""))
             for fault in self.catalogue.faults
@@ -325,14 +329,13 @@ class _Parts:
         known = {*self.catalogue.events.classes, FRAME_KIND, OBSERVATION_BATCH}
         unknown = [(at, kind) for at, kind in enumerate(section.kinds or ()) if kind not in known]
         problems = [
-            self._problem((*path, at), f"'{kind}', and there is no such kind", nearest(kind, known))
-            for at, kind in unknown
+            self._problem((*path, at), f"unknown kind '{kind}'", nearest(kind, known)) for at, kind in unknown
         ]
         if problems:
             raise ConfigError(*problems)
 
-    def _find(self, offered: Mapping[str, OfferT], name: str, path: KeyPath) -> OfferT:
-        """Look a name up; the reason why there is none may be somebody who was not let in."""
+    def _find(self, what: str, offered: Mapping[str, OfferT], name: str, path: KeyPath) -> OfferT:
+        """Look up a name; the error lists plugins that are not allowed, since one of them may offer it."""
         found = offered.get(name)
         if found is not None:
             return found
@@ -342,9 +345,9 @@ class _Parts:
                 raise PluginError(str(self._problem(path, f"{row} is {row.state}", row.advice)))
         allowed = nearest(name, offered)
         if refused:
-            told = "; ".join(f"{row} is {row.state}; {row.advice}" for row in refused[:_MOST_HINTS])
-            allowed += f"; it may be offered by what is not let in: {told}"
-        raise UnknownNameError(self._problem(path, f"'{name}', which nothing offers", allowed))
+            listed = "; ".join(f"{row} is {row.state}; {row.advice}" for row in refused[:_MOST_HINTS])
+            allowed += f"; a plugin that was not loaded may offer it: {listed}"
+        raise UnknownNameError(self._problem(path, f"unknown {what} '{name}'", allowed))
 
     def _problem(self, path: KeyPath, found: str, allowed: str) -> Problem:
         return self.substituted.document.problem(path, found, allowed)
@@ -371,7 +374,7 @@ def _with_sinks(source: Source, catalogue: Catalogue, requests: Sequence[SinkReq
 
 
 def _completed(document: Document) -> Document:
-    """Write out what the second pass looks for: the default parts, and ``options`` of every part."""
+    """Fill in what the second pass needs: the default parts, and ``options`` of every part."""
     value = document.value
     if isinstance(value, Mapping):
         value = {"world": {"use": DEFAULT_WORLD}, "policy": {"use": DEFAULT_POLICY}, **value}
@@ -384,7 +387,7 @@ def _completed(document: Document) -> Document:
 
 
 def _part_paths(value: JsonValue) -> list[KeyPath]:
-    """Find the parts that stand in lists."""
+    """Find the parts that are items of lists."""
     paths: list[KeyPath] = []
     match value:
         case {"telemetry": {"sinks": list(sinks)}}:
@@ -396,7 +399,7 @@ def _part_paths(value: JsonValue) -> list[KeyPath]:
 
 
 def _with_options(value: JsonValue, path: KeyPath) -> JsonValue:
-    """Copy a value in which the part at ``path`` has options; what is none stays as it is."""
+    """Copy a value and add missing options to the part at ``path``; any other value stays unchanged."""
     if isinstance(value, list) and path:
         return [_with_options(item, path[1:]) if at == path[0] else item for at, item in enumerate(value)]
     if isinstance(value, Mapping) and path:
@@ -414,7 +417,7 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
     sinks: tuple[SinkChoice, ...],
     observers: tuple[Prepared[Observer], ...],
 ) -> dict[str, JsonValue]:
-    """Fill in every default."""
+    """Build the whole config with every default filled in."""
     shown: dict[str, JsonValue] = run.model_dump(mode="json")
     shown["world"] = {"use": world.name, "options": world.options}
     shown["policy"] = {"use": policy.name, "options": policy.options}
@@ -436,7 +439,7 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
 
 
 def simulation_of(shown: JsonObject) -> dict[str, JsonValue]:
-    """Choose what decides what happens in town; who may come in is never a snapshot's to say."""
+    """Select the keys that determine the events in a town; a snapshot never allows plugins."""
     simulation = {key: shown[key] for key in ("seed", "world", "policy", "observers") if key in shown}
     match shown.get("plugins"):
         case {"hooks": hooks}:

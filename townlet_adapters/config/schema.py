@@ -1,4 +1,4 @@
-"""A run config as JSON Schema, with the options of everything that is installed."""
+"""Describes a run config as JSON Schema, with the options of everything in the catalogue."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def config_schema(catalogue: Catalogue) -> dict[str, JsonValue]:
-    """Describe what a config may say, ``options`` by what ``use`` names."""
+    """Build the JSON Schema of a config; ``use`` decides the schema of ``options``."""
     schema: dict[str, JsonValue] = dict(RunConfig.model_json_schema())
     definitions = _objects(schema, "$defs")
     sink = definitions.pop("SinkPart")
@@ -29,7 +29,7 @@ def config_schema(catalogue: Catalogue) -> dict[str, JsonValue]:
 
 
 def _objects(schema: JsonObject, key: str) -> dict[str, JsonObject]:
-    """Give the named schemas under a keyword of a schema."""
+    """Return the named schemas under a keyword of a schema."""
     found = schema.get(key, {})
     named = found if isinstance(found, Mapping) else {}
     return {name: value for name, value in named.items() if isinstance(value, Mapping)}
@@ -41,7 +41,7 @@ def _choices(
     definitions: dict[str, JsonObject],
     extra: JsonObject = MappingProxyType({}),
 ) -> JsonObject:
-    """Describe a part as one of what is installed."""
+    """Build the schema of a part: one branch for each factory."""
     branches: list[JsonValue] = []
     for factory in factories:
         name = f"{kind}.{factory.name}"
@@ -61,7 +61,7 @@ def _choices(
 
 
 def _embed(schema: JsonObject, name: str, definitions: dict[str, JsonObject]) -> JsonObject:
-    """Move a schema and its own definitions among ours, under names that cannot collide."""
+    """Move a schema and its definitions into ``definitions``, under names that cannot collide."""
     moved: JsonObject = json.loads(json.dumps(schema).replace('"#/$defs/', f'"#/$defs/{name}.'))
     definitions |= {f"{name}.{key}": value for key, value in _objects(moved, "$defs").items()}
     definitions[name] = {key: value for key, value in moved.items() if key != "$defs"}

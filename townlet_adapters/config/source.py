@@ -1,4 +1,4 @@
-"""A config as it was given: a document, and what the command line put in its place."""
+"""Reads a config as it was given: a document, and values that replace its own."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,10 +20,10 @@ from townlet_core.jsonvalue import JsonValue
 from townlet_plugins.access import NOTHING_ELSE, Access, Allowed
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"
-"""The configs that come with the package."""
+"""The folder of the configs in the package."""
 
 DEFAULT_CONFIG = "town"
-"""The shipped config of a run that names none."""
+"""Name of the shipped config that a run without a config uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Override:
     """One value that replaces what a config says.
 
     Attributes:
-        path: where it stands.
-        value: what stands there now.
+        path: its place in the config.
+        value: the new value.
         origin: option of the command line that it came from.
     """
 
@@ -45,7 +45,7 @@ class Override:
         """Replace the value at a dotted key.
 
         Raises:
-            ConfigError: when the key is none.
+            ConfigError: when the key is not a key path.
         """
         try:
             path = read_key(key)
@@ -58,12 +58,12 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a config's values came from.
+    """A config with the origin of its values.
 
     Attributes:
-        document: all of them, overrides applied.
+        document: the values with all overrides applied.
         written: the text without the overrides.
-        overrides: what was replaced, in order.
+        overrides: the overrides, in order.
         access: what the config may read; its folder is where relative paths start.
     """
 
@@ -74,10 +74,10 @@ class Source:
 
     @contextmanager
     def blame(self) -> Iterator[None]:
-        """Send problems with an overridden value to the option that it came from.
+        """Report a problem with an overridden value at the option that it came from.
 
         Raises:
-            ConfigError: instead of the one raised inside, problems placed anew.
+            ConfigError: in place of the one raised inside, with the problems moved.
         """
         try:
             yield
@@ -98,10 +98,10 @@ class Source:
 
 
 def find_config(name: str) -> Path:
-    """Find a config file: the path itself, or the shipped one of ``configs/NAME.yaml``.
+    """Find a config file: the path itself, or the shipped file for ``configs/NAME.yaml``.
 
     Raises:
-        ConfigError: when there is neither.
+        ConfigError: when neither exists.
     """
     path = Path(name)
     if path.exists():
@@ -116,7 +116,7 @@ def find_config(name: str) -> Path:
 
 
 def default_config() -> Path:
-    """Name the config of a run that names none."""
+    """Return the shipped config that a run without a config uses."""
     return SHIPPED / f"{DEFAULT_CONFIG}.yaml"
 
 
@@ -124,7 +124,7 @@ def read_source(path: Path, overrides: Sequence[Override] = (), allowed: Allowed
     """Read a config file and apply overrides.
 
     Raises:
-        ConfigError: when it cannot be read, is no YAML, or cannot be overridden so.
+        ConfigError: when it cannot be read, is not YAML, or an override does not fit.
     """
     return with_overrides(read_document(path), Access(path.parent, allowed), overrides)
 
@@ -133,7 +133,7 @@ def with_overrides(written: Document, access: Access, overrides: Sequence[Overri
     """Apply overrides to a document.
 
     Raises:
-        ConfigError: when the document is no mapping, or an override stands below a value.
+        ConfigError: when the document is not a mapping, or an override is below a value.
     """
     if not isinstance(written.value, Mapping):
         raise ConfigError(written.problem((), "not a config", "a mapping: townlet: 1, seed: 7, world: ..."))
@@ -148,7 +148,7 @@ def parse_override(text: str) -> Override:
     """Read the argument of ``--set``: ``key.path=value``, the value in YAML.
 
     Raises:
-        ConfigError: when it is not of this form.
+        ConfigError: when it does not have this form.
     """
     key, equals, value = text.partition("=")
     try:
@@ -166,7 +166,7 @@ def parse_override(text: str) -> Override:
 
 
 def _replaced(value: JsonValue, override: Override, depth: int) -> JsonValue:
-    """Copy a value with one part of it replaced; sections on the way are made, list items are not."""
+    """Copy a value with one part replaced; missing sections on the way are created, list items are not."""
     if depth == len(override.path):
         return override.value
     step = override.path[depth]
@@ -185,7 +185,7 @@ def _replaced(value: JsonValue, override: Override, depth: int) -> JsonValue:
 
 
 def _stands(written: Document, path: KeyPath) -> bool:
-    """Tell whether a text has a part at ``path``."""
+    """Return whether a text has a part at ``path``."""
     try:
         written.child(path)
     except KeyError:
