@@ -3,11 +3,11 @@
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from townlet_adapters.files import open_regular, read_open
 from townlet_core.errors import ConfigError, Problem
-from townlet_plugins.access import Access
+from townlet_plugins.access import CREDENTIALS, Access
 
 LEAST_BYTES: Final = 16
 MOST_BYTES: Final = 4096
@@ -60,6 +60,41 @@ def read_secret(name: str, env: str | None, file: Path | None) -> bytes:
     return secret
 
 
+class Exposure(NamedTuple):
+    """The way in which a file is not private.
+
+    Attributes:
+        found: the fault, as the end of a sentence about the file.
+        allowed: what to do.
+    """
+
+    found: str
+    allowed: str
+
+
+def exposure_of(path: Path, status: os.stat_result) -> Exposure | None:
+    """Return the way in which a file is not private to this user; None when it is.
+
+    A service manager may keep ownership of the credentials that it passes in ``$CREDENTIALS_DIRECTORY``, and
+    let the service read them by an access list, which shows as a group that may read.
+
+    Args:
+        path: the file.
+        status: its status, from an open descriptor.
+    """
+    passed = _is_credential(path)
+    if status.st_uid != os.geteuid() and not (passed and status.st_uid == 0):
+        return Exposure("belongs to another user", "a file that you own: chown")
+    if status.st_mode & (stat.S_IRWXO | (stat.S_IWGRP if passed else stat.S_IRWXG)):
+        return Exposure("can be read by others", "a file that only you can read: chmod 600")
+    return None
+
+
+def _is_credential(path: Path) -> bool:
+    folder = Path(os.environ.get(CREDENTIALS, ""))
+    return folder.is_absolute() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def read_private(key: str, path: Path, found: str, limit: int) -> bytes:
     """Read a file that belongs to this user and that no other user can read.
 
@@ -74,12 +109,9 @@ def read_private(key: str, path: Path, found: str, limit: int) -> bytes:
     """
     try:
         with open_regular(path) as descriptor:
-            status = os.fstat(descriptor)
-            if status.st_uid != os.geteuid():
-                raise ConfigError(Problem(key, f"{found} belongs to another user", "a file that you own"))
-            if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                allowed = "a file that only you can read: chmod 600"
-                raise ConfigError(Problem(key, f"{found} can be read by others", allowed))
+            exposure = exposure_of(path, os.fstat(descriptor))
+            if exposure is not None:
+                raise ConfigError(Problem(key, f"{found} {exposure.found}", exposure.allowed))
             return read_open(descriptor, limit)
     except OSError as error:
         problem = Problem(key, f"{found} cannot be read: {error.strerror}", "a file with the secret")

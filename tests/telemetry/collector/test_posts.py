@@ -10,6 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.telemetry.collector.support import SECRET, SOURCE, Poster, line, lines, loss, stored, wait_until
+from townlet_adapters.telemetry.collector.credentials import secret_of
 from townlet_adapters.telemetry.collector.posts import MOST_BODY, MOST_EVENTS
 from townlet_adapters.telemetry.collector.stream import PeerLimits
 from townlet_adapters.telemetry.wire.tls import ServerTlsSettings, client_context
@@ -136,7 +137,7 @@ def test_a_body_that_was_changed_on_its_way_is_refused(collect, folder):
 
 def test_two_secrets_are_taken_while_they_are_changed(collect):
     new = b"the-new-secret-of-this-endpoint"
-    (port,) = collect("http", secrets=(SECRET, new)).ports()
+    (port,) = collect("http", secrets=(secret_of(SECRET), secret_of(new))).ports()
     for secret, status in ((SECRET, 200), (new, 200), (b"the-one-before-both-of-them", 401)):
         with Poster(port, secret=secret) as poster:
             assert poster.post(lines(0, 0))[0] == status

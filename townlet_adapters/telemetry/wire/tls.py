@@ -7,12 +7,12 @@ no switch that turns verification off.
 import errno
 import os
 import ssl
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from townlet_adapters.files import open_regular
+from townlet_adapters.secrets import exposure_of
 from townlet_adapters.telemetry.wire.certificates import MOST_PEM_BYTES, Leaf, read_leaf, read_leaf_file
 from townlet_core.errors import ConfigError, Problem
 
@@ -281,11 +281,9 @@ def _check_pem(path: Path) -> os.stat_result:
 
 
 def _check_private(status: os.stat_result, path: Path) -> None:
-    if status.st_uid != os.geteuid():
-        raise _problem("tls.key_file", f"'{path}' belongs to another user", "a file that you own: chown")
-    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        allowed = "a file that only you can read: chmod 600"
-        raise _problem("tls.key_file", f"'{path}' can be read by others", allowed)
+    exposure = exposure_of(path, status)
+    if exposure is not None:
+        raise _problem("tls.key_file", f"'{path}' {exposure.found}", exposure.allowed)
 
 
 def _problem(key: str, found: str, allowed: str) -> ConfigError:
