@@ -218,7 +218,7 @@ def test_a_port_that_is_taken_is_wrong_usage(townlet, monkeypatch):
         (["--report", "nowhere"], "nowhere: is not a folder"),
         (
             ["--listen", "udp://127.0.0.1:0", "--out", "x"],
-            "--listen: is no address to listen on; tls://HOST:PORT",
+            "--listen: is not an address to listen at; tls://HOST:PORT",
         ),
         (["--listen", "tls://127.0.0.1", "--out", "x"], "--listen: has no port from 1 to 65535"),
         (
@@ -270,7 +270,7 @@ def test_a_port_that_is_taken_is_wrong_usage(townlet, monkeypatch):
         ([*PLAIN, "--out", "x", "--cert", "c.pem"], "--cert and --key belong together"),
         ([*PLAIN, "--out", "x", "--client-ca", "c.pem"], "--client-ca and --crl need --cert and --key"),
         ([*PLAIN, "--out", "open.token"], "open.token: cannot be used: File exists"),
-        ([*PLAIN, "--out", "foreign"], "it ends in something that is no event; nothing was changed"),
+        ([*PLAIN, "--out", "foreign"], "it ends in something that is not an event; nothing was changed"),
     ],
 )
 def test_whatever_cannot_work_is_said_in_one_line_before_anything_is_opened(

@@ -143,7 +143,9 @@ def test_an_address_that_others_can_reach_is_allowed_and_said(capfd, listening, 
     told = capfd.readouterr().err.splitlines()
     assert len(told) == lines
     assert told[0].startswith("metrics: http://")
-    assert all("other machines can reach this address" in line for line in told[1:])
+    assert all(
+        "other machines can reach this address, and it has no authentication" in line for line in told[1:]
+    )
 
 
 def test_the_file_is_there_while_the_town_lives_and_tells_in_the_end_how_it_ended(tmp_path):

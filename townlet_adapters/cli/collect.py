@@ -47,10 +47,10 @@ _KEYS: Mapping[str, str] = MappingProxyType(
         "secret_file": "--secret-file",
     }
 )
-"""What the parts that we use call things, and what they are called here."""
+"""Keys as the parts name them in errors, and the options that stand for them."""
 _ANY_KEY: Final = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, _KEYS))})(?!\w)")
 
-_RANGES_TOLD = 5
+_MOST_RANGES = 5
 _FILE = click.Path(path_type=Path)
 _DEFAULT_STORE = StoreLimits()
 _DEFAULT_PEERS = PeerLimits()
@@ -65,10 +65,15 @@ _DEFAULT_PEERS = PeerLimits()
     "can be repeated.",
 )
 @click.option("--out", type=_FILE, metavar="DIR", help="Folder for the events; one collector at a time.")
-@click.option("--cert", type=_FILE, metavar="FILE", help="Our certificate with its chain, as PEM.")
+@click.option(
+    "--cert", type=_FILE, metavar="FILE", help="The collector's certificate with its chain, as PEM."
+)
 @click.option("--key", type=_FILE, metavar="FILE", help="Its private key, as PEM, readable by you alone.")
 @click.option(
-    "--client-ca", type=_FILE, metavar="FILE", help="Let in only clients with a certificate of these."
+    "--client-ca",
+    type=_FILE,
+    metavar="FILE",
+    help="Accept only clients with a certificate of these.",
 )
 @click.option("--crl", type=_FILE, metavar="FILE", help="Revoked client certificates, as PEM.")
 @click.option(
@@ -78,7 +83,7 @@ _DEFAULT_PEERS = PeerLimits()
     "--token-env",
     multiple=True,
     metavar="NAME",
-    help="Variable with a token that frames must bring; repeated while tokens are changed.",
+    help="Variable with a token that frames must bring; can be repeated while tokens are changed.",
 )
 @click.option(
     "--token-file", multiple=True, metavar="FILE", help="File with such a token, readable by you alone."
@@ -93,7 +98,7 @@ _DEFAULT_PEERS = PeerLimits()
     "--secret-env",
     multiple=True,
     metavar="NAME",
-    help="Variable with a secret that posts must be signed with; repeated while secrets are changed.",
+    help="Variable with a secret that posts must be signed with; can be repeated while secrets are changed.",
 )
 @click.option(
     "--secret-file", multiple=True, metavar="FILE", help="File with such a secret, readable by you alone."
@@ -105,7 +110,7 @@ _DEFAULT_PEERS = PeerLimits()
     help="File with a line NAME SECRET for each secret of each sender, readable by you alone.",
 )
 @click.option(
-    "--allow-plaintext", is_flag=True, help="Take tcp:// and http:// on this machine, for trials only."
+    "--allow-plaintext", is_flag=True, help="Allow tcp:// and http:// on this machine, for trials only."
 )
 @click.option(
     METRICS,
@@ -135,7 +140,7 @@ _DEFAULT_PEERS = PeerLimits()
     help="Most connections at each address.",
 )
 @click.option(
-    "--ready-file", type=_FILE, metavar="FILE", help="Write the line that says where it listens here, too."
+    "--ready-file", type=_FILE, metavar="FILE", help="Write the line with the addresses to this file, too."
 )
 @click.option(
     "--heartbeat",
@@ -147,9 +152,12 @@ _DEFAULT_PEERS = PeerLimits()
 )
 @click.option("--quiet", is_flag=True, help="Log no heartbeat.")
 @click.option(
-    "--report", type=_FILE, metavar="DIR", help="Tell what a folder holds and what is missing; do not listen."
+    "--report",
+    type=_FILE,
+    metavar="DIR",
+    help="Print what a folder holds and misses; do not listen.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Tell the report as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(  # noqa: PLR0913 - one parameter for each option
     listen: tuple[str, ...],
     *,
@@ -212,7 +220,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
 
 @contextmanager
 def _our_names() -> Iterator[None]:
-    """Let errors name our options instead of a config's keys."""
+    """Name options instead of a config's keys in errors."""
     try:
         yield
     except ConfigError as error:
@@ -232,7 +240,7 @@ def _listen(text: str) -> Listen:
     scheme = next((each for each in SCHEMES if each == name), None)
     if scheme is None or not mark:
         allowed = "tls://HOST:PORT, https://HOST:PORT, or on this machine tcp:// and http://"
-        raise ConfigError(Problem("--listen", "is no address to listen on", allowed))
+        raise ConfigError(Problem("--listen", "is not an address to listen at", allowed))
     return Listen(scheme, parse_listening(place, "--listen"))
 
 
@@ -285,20 +293,20 @@ def _print(report: Report, *, as_json: bool) -> int:
         ):
             table.add_column(title, overflow="fold")
         for each in report.sources:
-            declared = "; ".join(f"{reason}: {_spell(ranges)}" for reason, ranges in each.declared.items())
+            declared = "; ".join(f"{reason}: {_format(ranges)}" for reason, ranges in each.declared.items())
             bounds = ["-" if number is None else str(number) for number in (each.first, each.through)]
-            told = (_spell(each.missing), declared or "-", _spell(each.contradictions))
+            values = (_format(each.missing), declared or "-", _format(each.contradictions))
             table.add_row(
-                each.source, each.owner or "-", str(each.events), str(each.duplicates), *bounds, *told
+                each.source, each.owner or "-", str(each.events), str(each.duplicates), *bounds, *values
             )
         stdout_console().print(table, markup=False)
     return errors.DONE if report.exact else errors.FAILED
 
 
-def _spell(ranges: RangeSet) -> str:
-    """Spell ranges for a person: all of a few, the number of many."""
+def _format(ranges: RangeSet) -> str:
+    """Format ranges for a person: all of a few, the number of many."""
     parts = [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
-    told = ", ".join(parts[:_RANGES_TOLD])
-    if len(parts) > _RANGES_TOLD:
-        told += f", ... ({ranges.count()} in {len(parts)} ranges)"
-    return told or "-"
+    text = ", ".join(parts[:_MOST_RANGES])
+    if len(parts) > _MOST_RANGES:
+        text += f", ... ({ranges.count()} in {len(parts)} ranges)"
+    return text or "-"

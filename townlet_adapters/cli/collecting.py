@@ -63,7 +63,7 @@ async def collect(settings: CollectorSettings, wish: Wish) -> int:
                 beating = asyncio.create_task(_beat(collector, wish.heartbeat_seconds))
                 stack.callback(beating.cancel)
             code = await stop
-            note("stopping: what has come is stored and acknowledged; interrupt again to stop at once")
+            note("stopping: storing and acknowledging what has arrived; interrupt again to stop at once")
     finally:
         await collector.stop()
     totals = collector.report().totals
@@ -99,7 +99,7 @@ def _sources(count: int) -> str:
 
 
 def _take_signals(stop: "asyncio.Future[int]") -> None:
-    """Let the first SIGINT or SIGTERM set the exit code, and the second one end the process at once."""
+    """Set the exit code at the first SIGINT or SIGTERM, and end the process at the second one."""
     loop = asyncio.get_running_loop()
 
     def first(code: int) -> None:

@@ -24,15 +24,15 @@ _PAUSE: Final = 1.0  # seconds between two writes of the file
 _PATIENCE: Final = 5.0  # seconds that the last write may take before the run ends without it
 
 Watch: TypeAlias = Callable[[SimulationLoop], object]
-"""Called once the loop is there, before its first tick."""
+"""Called with the loop before its first tick."""
 
 
 @contextmanager
 def open_metrics(listening: str | None, file: Path | None) -> Iterator[Watch]:
-    """Offer a run's metrics at an address, in a file, or both, until the block is left.
+    """Serve a run's metrics at an address, in a file, or both, until the block is left.
 
     Raises:
-        ConfigError: when nobody can listen at the address.
+        ConfigError: when the address cannot be listened at.
     """
     registry = CollectorRegistry()
     with ExitStack() as stack:
@@ -51,10 +51,10 @@ def open_metrics(listening: str | None, file: Path | None) -> Iterator[Watch]:
 
 
 def _announce(endpoint: Endpoint) -> None:
-    """Say where the metrics are, and who can read them."""
+    """Print the address of the metrics, and whether other machines can read them."""
     note(f"metrics: http://{endpoint.authority}/metrics")
     if not endpoint.is_local:
-        note("metrics: other machines can reach this address, and it asks nobody who they are")
+        note("metrics: other machines can reach this address, and it has no authentication")
 
 
 class _FileWriter:
@@ -69,11 +69,11 @@ class _FileWriter:
         self._thread.start()
 
     def hear(self, _message: object) -> None:
-        """Take note that there is something new to write."""
+        """Note that there is something new to write."""
         self._due.set()
 
     def close(self) -> None:
-        """Write how everything ended."""
+        """Write the final state."""
         self._stopped.set()
         self._due.set()
         self._thread.join(_PATIENCE)

@@ -9,7 +9,7 @@ from townlet_adapters.telemetry.collector.checking import check_line
 from townlet_adapters.telemetry.collector.credentials import secret_of, token_of
 from townlet_adapters.telemetry.collector.owners import OWNERS_FILE
 from townlet_adapters.telemetry.collector.store import Lane, Store, Submission, read_report
-from townlet_adapters.telemetry.collector.stream import spell_subject
+from townlet_adapters.telemetry.collector.stream import format_subject
 from townlet_adapters.telemetry.wire.frames import NOTHING, Ack, HelloAck, Nack
 from townlet_adapters.telemetry.wire.tls import ServerTlsSettings, client_context
 from townlet_core.errors import OutputError
@@ -217,11 +217,11 @@ def test_where_a_token_is_asked_for_its_name_owns_and_not_the_certificate(collec
     ],
 )
 def test_a_subject_is_one_line_that_no_other_subject_has(subject, text):
-    assert spell_subject(subject) == text
+    assert format_subject(subject) == text
 
 
 def test_a_long_subject_is_a_digest():
-    first, second = (spell_subject(((("commonName", "x" * 600 + end),),)) for end in "ab")
+    first, second = (format_subject(((("commonName", "x" * 600 + end),),)) for end in "ab")
     assert first != second
     assert [first[:7], len(first)] == ["sha256=", 71]
 

@@ -1,1 +1,1 @@
-"""The receiving end of delivery: verifies who sends, keeps what arrives, and tells what is missing."""
+"""The receiving end: authenticates, checks, stores, acknowledges, and reports what is missing."""

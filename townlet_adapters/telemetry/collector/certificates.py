@@ -1,4 +1,4 @@
-"""The TLS of connections that come in, which follows certificates as they are replaced."""
+"""The TLS of incoming connections; certificates that are replaced on disk are taken up."""
 
 import logging
 import ssl
@@ -11,10 +11,10 @@ _log = logging.getLogger(__name__)
 
 
 def fresh_contexts(settings: ServerTlsSettings) -> Callable[[], ssl.SSLContext]:
-    """Give the TLS of each new connection: anew when a certificate or key was replaced.
+    """Return a function that returns the TLS of a new connection, made anew when a file was replaced.
 
     Raises:
-        ConfigError: when the files cannot be used now; later, the former ones go on.
+        ConfigError: when the files cannot be used now. When they cannot be used later, the former ones stay.
     """
     files = [settings.cert_file, settings.key_file, settings.client_ca_file, settings.crl_file]
 

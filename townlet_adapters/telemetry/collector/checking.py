@@ -1,7 +1,7 @@
-"""What may be kept: lines that are envelopes of ours; pure functions.
+"""Checks of lines before they are stored: only envelopes of Townlet are; pure functions.
 
-A line is stored as orjson spells what was read from it, so that a key given twice or a blank cannot mean
-one thing to us and another to whoever reads the file.
+A line is stored as orjson writes what was read from it, so that a key given twice or a blank cannot mean
+one thing here and another to a reader of the file.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ Reason: TypeAlias = Literal[
     "unknown_schema",
     "bad_loss",
 ]
-"""Why a line is refused; the same line is refused again."""
+"""Why a line is refused; the same line would be refused again."""
 
 MOST_SOURCE_BYTES: Final = 256
 MOST_REASONS: Final = 64
@@ -41,7 +41,7 @@ _LOSS_TYPE: Final = f"townlet.{TelemetryLoss.kind}"
 
 
 class LineError(Exception):
-    """A line that is not kept.
+    """A line that is not stored.
 
     Attributes:
         reason: why, as a short name.
@@ -55,7 +55,7 @@ class LineError(Exception):
 
 
 class Loss(NamedTuple):
-    """What a ``telemetry.loss`` declares.
+    """The content of a ``telemetry.loss``.
 
     Attributes:
         source: whose sequence has the holes.
@@ -69,10 +69,10 @@ class Loss(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A line that may be kept.
+    """A line that may be stored.
 
     Attributes:
-        source: who sent it.
+        source: its source.
         sequence: its number.
         line: the envelope, with its newline.
         loss: what it declares lost, for a ``telemetry.loss``.
@@ -89,10 +89,10 @@ def check_line(line: bytes, source: str | None = None) -> Event:
 
     Args:
         line: the envelope, with or without its newline.
-        source: whom it has to be from; None for any source.
+        source: the source that it must have; None for any source.
 
     Raises:
-        LineError: when it is not kept.
+        LineError: when it is not stored.
     """
     if len(line) > MAX_EVENT_BYTES + 1:
         raise LineError("too_large", f"{len(line)} bytes, where {MAX_EVENT_BYTES} are allowed")
@@ -116,14 +116,14 @@ def check_envelope(envelope: object, source: str | None = None) -> Event:
     if not isinstance(data, dict):
         raise LineError("not_an_envelope", "'data' is not an object")
     loss = _loss(data) if kind == _LOSS_TYPE else None
-    return Event(str(found), sequence, _spell(envelope), loss)
+    return Event(str(found), sequence, _line(envelope), loss)
 
 
 def require_source(source: str) -> None:
     """Check the name of a source.
 
     Raises:
-        LineError: when it is not one that may be kept.
+        LineError: when no source of Townlet has such a name.
     """
     if len(source) > MOST_SOURCE_BYTES or not _SOURCE.fullmatch(source):
         allowed = f"urn:townlet:run:<id>:p<number> of at most {MOST_SOURCE_BYTES} characters"
@@ -131,14 +131,14 @@ def require_source(source: str) -> None:
 
 
 def file_stem(source: str) -> str:
-    """Name the file of a source, which must have passed ``require_source``; never a path.
+    """Return the stem of a source's file name; never a path.
 
-    Names of two sources differ even where a file system takes upper for lower case: whatever is not plainly
-    in lower case gets a hash of the source instead.
+    Two sources have different stems even where a file system ignores case: a run id that is not plain lower
+    case is replaced by a hash of the source. The source must have passed ``require_source``.
     """
     match = _SOURCE.fullmatch(source)
     if match is None:
-        raise ValueError(f"{source!r} is no source")
+        raise ValueError(f"{source!r} is not a source")
     run, producer = match.groups()
     if not _PLAIN.fullmatch(run):
         run = "~" + hashlib.sha256(source.encode()).hexdigest()[:32]
@@ -187,11 +187,11 @@ def _kind(envelope: Mapping[str, object]) -> str:
 def _loss(data: Mapping[str, object]) -> Loss:
     source, reason, ranges = data.get("source"), data.get("reason"), data.get("ranges")
     if not isinstance(source, str) or len(source) > MOST_SOURCE_BYTES or not _SOURCE.fullmatch(source):
-        raise LineError("bad_loss", "'data.source' is no source")
+        raise LineError("bad_loss", "'data.source' is not a source")
     if not isinstance(reason, str) or not _REASON.fullmatch(reason):
-        raise LineError("bad_loss", "'data.reason' is no short name")
+        raise LineError("bad_loss", "'data.reason' is not a short name")
     if not isinstance(ranges, list) or not all(map(_is_range, ranges)):
-        raise LineError("bad_loss", "'data.ranges' are no pairs of a first and a last number")
+        raise LineError("bad_loss", "'data.ranges' is not a list of pairs of a first and a last number")
     return Loss(source, reason, RangeSet(ranges))
 
 
@@ -202,7 +202,7 @@ def _is_range(value: object) -> bool:
     return bool(0 <= first <= last <= MOST_SEQUENCE)
 
 
-def _spell(envelope: Mapping[str, object]) -> bytes:
+def _line(envelope: Mapping[str, object]) -> bytes:
     try:
         line = orjson.dumps(envelope, option=orjson.OPT_APPEND_NEWLINE)
         # What a crash leaves of a line is recognised by how every line begins.

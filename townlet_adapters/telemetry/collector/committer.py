@@ -1,4 +1,4 @@
-"""Group commit: whatever came in while the disk was busy goes to it together."""
+"""Group commit: events that arrive while the disk is busy go to it together."""
 
 import asyncio
 import logging
@@ -30,10 +30,10 @@ class Committer:
         self._work: asyncio.Task[None] | None = None
 
     async def submit(self, submission: Submission) -> "asyncio.Future[Outcome]":
-        """Hand events over; waits while too many bytes of all peers are on their way to the disk.
+        """Queue events for the disk; waits while too many bytes of all peers are on their way there.
 
         Returns:
-            What will tell once they are on the disk, or why not.
+            A future of the outcome, known once they are on the disk or could not be stored.
         """
         while self._bytes > _MOST_WAITING_BYTES:
             await self._room.wait()
@@ -76,7 +76,7 @@ class Committer:
         try:
             return await loop.run_in_executor(self._thread, self._store.store, submissions)
         except Exception:  # noqa: BLE001 - logged with its traceback
-            # Nobody may wait for ever for what a mistake of ours took down.
+            # No peer may wait for ever because of a defect here.
             _log.exception("the store failed")
             return [Outcome(0, 0, "storage_failed") for _ in submissions]
 

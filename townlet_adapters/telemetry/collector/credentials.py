@@ -50,7 +50,7 @@ class Secret(NamedTuple):
     key: bytes
 
     def __repr__(self) -> str:
-        """Name the sender, and nothing of the key."""
+        """Return the sender's name and nothing of the key."""
         return f"Secret({self.name!r})"
 
 

@@ -1,4 +1,4 @@
-"""The files that are written just now: opened late, closed when others need the room, never half a line."""
+"""The files that are being written: opened late, closed when others need the room, without half lines."""
 
 import errno
 import logging
@@ -26,7 +26,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 DiskTrouble: TypeAlias = Literal["no_space", "storage_failed"]
-"""What a disk can do to us: be full, or anything else."""
+"""Why a disk did not take something: it is full, or any other reason."""
 
 
 class OpenFiles:
@@ -50,16 +50,16 @@ class OpenFiles:
             kept = LineAppender(self._file(shelf)).append(lines)
         except TransportError as error:
             self._torn.add(shelf.source)
-            return 0, self._tell(shelf, error.__cause__)
+            return 0, self._trouble(shelf, error.__cause__)
         except OSError as error:
-            return 0, self._tell(shelf, error)
+            return 0, self._trouble(shelf, error)
         return kept, None if kept == len(lines) else "no_space"
 
     def sync(self, shelves: Sequence[Shelf]) -> dict[str, DiskTrouble]:
-        """Bring what was appended to the disk; returns the sources of which nothing got there, and why.
+        """Bring what was appended to the disk; returns the sources whose lines are not there, and why.
 
-        What the disk refused once it may claim to have the next time, even to another process, so those
-        files are cut back to ``Shelf.size`` at once.
+        After a failure the system may report success the next time, even to another process, without having
+        written anything. Those files are cut back to ``Shelf.size`` at once.
         """
         begin = time.monotonic()
         failed: dict[str, DiskTrouble] = {}
@@ -68,12 +68,12 @@ class OpenFiles:
                 self._torn.add(shelf.source)
                 with suppress(OSError):
                     os.ftruncate(self._open[shelf.source], shelf.size)
-                failed[shelf.source] = self._tell(shelf, error)
+                failed[shelf.source] = self._trouble(shelf, error)
         self._seconds.add(time.monotonic() - begin)
         return failed
 
     def seconds(self) -> Histogram:
-        """Tell how long calls of ``sync`` took; from any thread."""
+        """Return how long calls of ``sync`` took; from any thread."""
         return self._seconds.read()
 
     def close_idle(self) -> list[str]:
@@ -100,7 +100,7 @@ class OpenFiles:
             os.ftruncate(fd, shelf.size)
             self._torn.discard(shelf.source)
         if os.fstat(fd).st_size != shelf.size:
-            raise OSError(errno.EIO, "somebody else has changed it; start the collector again")
+            raise OSError(errno.EIO, "another process has changed it; start the collector again")
         return fd
 
     def _open_file(self, shelf: Shelf) -> int:
@@ -123,7 +123,7 @@ class OpenFiles:
             return error
         return None
 
-    def _tell(self, shelf: Shelf, error: BaseException | None) -> DiskTrouble:
+    def _trouble(self, shelf: Shelf, error: BaseException | None) -> DiskTrouble:
         found = error if isinstance(error, OSError) else OSError(errno.EIO, "unknown")
         return trouble_of(shelf.path, found)
 

@@ -22,7 +22,7 @@ class Head(NamedTuple):
         method: such as ``POST``.
         path: without the query.
         headers: names in lower case, and values.
-        length: bytes of its body; None when it does not say.
+        length: bytes of its body; None without a content-length.
     """
 
     method: str
@@ -31,17 +31,17 @@ class Head(NamedTuple):
     length: int | None
 
     def header(self, name: bytes) -> bytes | None:
-        """Give the first value of a header."""
+        """Return the first value of a header; None when it is missing."""
         return next((value for each, value in self.headers if each == name), None)
 
 
 class Answer(NamedTuple):
-    """What a request is answered.
+    """The answer to a request.
 
     Attributes:
         status: the status code.
-        body: what is told, as JSON.
-        headers: what stands beside the usual headers.
+        body: the content, as JSON.
+        headers: headers beside the usual ones.
     """
 
     status: int
@@ -53,9 +53,9 @@ class Handler(Protocol):
     """Answers requests."""
 
     def refuse(self, stream: Stream, head: Head) -> Answer | None:
-        """Refuse a request for what its head says, so that its body is never read; None to read it.
+        """Return the answer to a request that is refused by its head alone; None to read its body.
 
-        A request that was not refused has a length.
+        A request that is not refused has a length.
         """
         ...
 
@@ -68,7 +68,7 @@ class HttpService:
     """Serves connections that speak HTTP/1.1."""
 
     def __init__(self, handler: Handler, figures: Figures) -> None:
-        """Let ``handler`` answer."""
+        """Serve requests that ``handler`` answers."""
         self._handler = handler
         self._figures = figures
 
@@ -95,7 +95,7 @@ class _Session:
         self._begun = False
 
     async def serve_one(self, quiet_seconds: float) -> bool:
-        """Serve one request that begins within these seconds; whether another one may follow."""
+        """Serve one request that begins within these seconds; returns whether another one may follow."""
         self._begun = bool(self._http.trailing_data[0])
         stopping = False
         try:
@@ -112,8 +112,8 @@ class _Session:
         except TimeoutError:
             if not self._begun:
                 return False
-            self._figures.refuse("slow", self._stream.peer, "a request did not come whole in time")
-            answer = Answer(408, {"error": "slow", "detail": "the request did not come whole in time"})
+            self._figures.refuse("slow", self._stream.peer, "a request was not complete in time")
+            answer = Answer(408, {"error": "slow", "detail": "the request was not complete in time"})
         keep = self._http.their_state is h11.DONE and not stopping
         await self._send(answer, keep=keep)
         if not keep or self._http.our_state is not h11.DONE:
@@ -143,11 +143,11 @@ class _Session:
         while isinstance(event := await self._next_event(deadline), h11.Data):
             parts.append(bytes(event.data))
         if not isinstance(event, h11.EndOfMessage):
-            raise ConnectionResetError("the peer left in the middle of a request")
+            raise ConnectionResetError("the peer closed the connection in the middle of a request")
         return b"".join(parts)
 
     async def _next_event(self, deadline: float) -> h11.Event | type[h11.PAUSED] | None:
-        """Read until something is whole; None when the peer has closed."""
+        """Read until an event is complete; None when the peer has closed."""
         while (event := self._http.next_event()) is h11.NEED_DATA:
             data = await self._stream.read(deadline)
             if data and not self._begun:
@@ -157,7 +157,7 @@ class _Session:
         return None if isinstance(event, h11.ConnectionClosed | type) else event
 
     async def _answer(self, head: Head, body: bytes) -> tuple[Answer, bool]:
-        """Answer, even if the collector stops meanwhile; whether it does."""
+        """Return the answer, even if the collector stops meanwhile, and whether it stops."""
         answering = asyncio.create_task(self._handler.answer(self._stream, head, body))
         try:
             return await asyncio.shield(answering), False

@@ -1,4 +1,4 @@
-"""What is known of every source: stored, declared lost, missing."""
+"""The account of every source: stored, declared lost, missing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from townlet_adapters.telemetry.collector.checking import MOST_REASONS, Event, Loss
-from townlet_adapters.telemetry.collector.shelf import Shelf, spell_ranges
+from townlet_adapters.telemetry.collector.shelf import Shelf, json_ranges
 from townlet_adapters.telemetry.ranges import RangeSet
 from townlet_core.jsonvalue import JsonObject
 
@@ -14,14 +14,14 @@ REPORT_FORMAT: Final = 1
 
 
 class SourceReport(NamedTuple):
-    """What there is to tell of a source.
+    """The report on one source.
 
     Attributes:
         source: its name.
         owner: name of the sender that alone may send it and declare losses of it; None when none has yet.
         file: name of its file, None when nothing of it was stored.
         events: different events stored.
-        duplicates: how often one arrived that was stored already.
+        duplicates: arrivals of events that were stored already.
         first: the lowest number stored, None when there is none.
         through: the highest number stored, None when there is none.
         missing: numbers up to the highest known that were neither stored nor declared lost.
@@ -46,7 +46,7 @@ class SourceReport(NamedTuple):
         return union(self.declared.values())
 
     def to_json(self) -> JsonObject:
-        """Spell it."""
+        """Return it as JSON."""
         return {
             "source": self.source,
             "owner": self.owner,
@@ -55,9 +55,9 @@ class SourceReport(NamedTuple):
             "duplicates": self.duplicates,
             "first": self.first,
             "through": self.through,
-            "missing": spell_ranges(self.missing),
-            "declared": {reason: spell_ranges(self.declared[reason]) for reason in sorted(self.declared)},
-            "contradictions": spell_ranges(self.contradictions),
+            "missing": json_ranges(self.missing),
+            "declared": {reason: json_ranges(self.declared[reason]) for reason in sorted(self.declared)},
+            "contradictions": json_ranges(self.contradictions),
         }
 
 
@@ -82,7 +82,7 @@ class Totals(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What there is to tell of a folder.
+    """The report on a folder.
 
     Attributes:
         sources: every source, by name.
@@ -97,7 +97,7 @@ class Report(NamedTuple):
 
     @property
     def totals(self) -> Totals:
-        """Add all sources up."""
+        """The sums over all sources."""
         return Totals(
             len(self.sources),
             sum(each.events for each in self.sources),
@@ -108,7 +108,7 @@ class Report(NamedTuple):
         )
 
     def to_json(self) -> JsonObject:
-        """Spell it."""
+        """Return it as JSON."""
         return {
             "format": REPORT_FORMAT,
             "exact": self.exact,
@@ -118,7 +118,7 @@ class Report(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What a report on a source is made of; see ``SourceReport``."""
+    """The content of a report on a source; see ``SourceReport``."""
 
     source: str
     owner: str | None
@@ -129,9 +129,9 @@ class Account(NamedTuple):
 
 
 class Ledger:
-    """All sources that are known: by their files, or because somebody declared a loss of theirs.
+    """All sources that are known: by their files, or because a loss of them was declared.
 
-    Not locked; whoever uses it from two threads does that.
+    Not locked; a caller that uses it from two threads locks it.
 
     Attributes:
         shelves: the files, by source.
@@ -152,18 +152,18 @@ class Ledger:
         return len(self.shelves.keys() | self._declared.keys())
 
     def __contains__(self, source: str) -> bool:
-        """Whether a source is known."""
+        """Return whether a source is known."""
         return source in self.shelves or source in self._declared
 
     def admit(self, shelf: Shelf) -> None:
-        """Take a file in, with what its loss records declare."""
+        """Add a file, with what its loss records declare."""
         self.shelves[shelf.source] = shelf
         self.ranges += len(shelf.stored)
         for (source, reason), ranges in shelf.losses.items():
             self.declare(Loss(source, reason, ranges))
 
     def enter(self, shelf: Shelf, events: Iterable[Event]) -> None:
-        """Note what stands at the end of a file now, which is ours already or begins with it."""
+        """Note events that are at the end of a file now; the file may be known already or be new."""
         self.ranges -= len(shelf.stored)
         for event in events:
             shelf.take(event)
@@ -173,7 +173,7 @@ class Ledger:
         self.shelves[shelf.source] = shelf
 
     def declare(self, loss: Loss) -> None:
-        """Note what is declared lost."""
+        """Note numbers that are declared lost."""
         ranges = self._declared.setdefault(loss.source, {}).setdefault(loss.reason, RangeSet())
         self.ranges -= len(ranges)
         for each in loss.ranges:
@@ -195,14 +195,14 @@ class Ledger:
         return through
 
     def room_for(self, loss: Loss, most_ranges: int) -> bool:
-        """Whether noting this keeps a source within so many ranges."""
+        """Return whether noting a loss keeps its source within so many ranges."""
         declared = self._declared.get(loss.source, {})
         if loss.reason not in declared and len(declared) >= MOST_REASONS:
             return False
         return sum(map(len, declared.values())) + len(loss.ranges) <= most_ranges
 
     def snapshot(self) -> Sequence[Account]:
-        """Copy what a report is made of, so that it can be made while the ledger changes."""
+        """Copy the content of a report, so that the report can be made while the ledger changes."""
         return [self._account(source) for source in sorted(self.shelves.keys() | self._declared.keys())]
 
     def _account(self, source: str) -> Account:
@@ -214,7 +214,7 @@ class Ledger:
 
 
 def report_of(accounts: Iterable[Account]) -> Report:
-    """Work out what is missing."""
+    """Build the report, with the numbers that are missing."""
     return Report(tuple(map(_report, accounts)))
 
 
@@ -236,10 +236,10 @@ def _report(account: Account) -> SourceReport:
 
 
 def union(sets: Iterable[RangeSet]) -> RangeSet:
-    """Give the numbers that are in any of the sets."""
+    """Return the numbers that are in any of the sets."""
     return RangeSet(chain.from_iterable(sets))
 
 
 def difference(numbers: RangeSet, without: RangeSet) -> RangeSet:
-    """Give the numbers of one set that are not in the other."""
+    """Return the numbers of one set that are not in the other."""
     return RangeSet(chain.from_iterable(without.holes(*each) for each in numbers))

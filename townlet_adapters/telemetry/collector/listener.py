@@ -1,4 +1,4 @@
-"""Sockets that peers connect to, and the care that none of them can harm another."""
+"""Sockets that peers connect to; no connection can harm another one."""
 
 import asyncio
 import logging
@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from townlet_adapters.telemetry.collector.figures import Figures
-from townlet_adapters.telemetry.collector.stream import PeerLimits, Stream, spell_address
+from townlet_adapters.telemetry.collector.stream import PeerLimits, Stream, format_address
 
 _log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 256
-_PAUSE: Final = 0.1  # seconds, when the system has no descriptor left for us
+_PAUSE: Final = 0.1  # seconds, when the system has no descriptor left
 
 
 Serve: TypeAlias = Callable[[Stream], Awaitable[None]]
@@ -21,10 +21,10 @@ Serve: TypeAlias = Callable[[Stream], Awaitable[None]]
 
 
 class Service(NamedTuple):
-    """What is spoken at an address.
+    """The protocol of an address.
 
     Attributes:
-        scheme: what its URL begins with, and what the figures call it.
+        scheme: the beginning of its URL, and its name in the figures.
         serve: serves one connection.
     """
 
@@ -47,14 +47,14 @@ class Listener:
         limits: PeerLimits,
         figures: Figures,
     ) -> None:
-        """Serve every connection of ``sockets``, which become ours.
+        """Serve every connection of ``sockets``, which the listener owns and closes.
 
         Args:
-            service: what is spoken.
+            service: the protocol.
             sockets: bound and listening.
-            context: gives the TLS of a new connection; None for plaintext.
-            limits: what a peer may ask for.
-            figures: where to count.
+            context: returns the TLS of a new connection; None for plaintext.
+            limits: the limits of each connection.
+            figures: the counters.
         """
         self._scheme = service.scheme
         self._sockets = sockets
@@ -64,14 +64,14 @@ class Listener:
         self._figures = figures
         self._accepting: list[asyncio.Task[None]] = []
         self._peers: set[asyncio.Task[None]] = set()
-        self.url = f"{service.scheme}://{spell_address(sockets[0].getsockname())}"
+        self.url = f"{service.scheme}://{format_address(sockets[0].getsockname())}"
 
     def start(self) -> None:
         """Begin to accept."""
         self._accepting = [asyncio.create_task(self._accept(each)) for each in self._sockets]
 
     async def stop(self, seconds: float) -> None:
-        """Accept nobody else, and let those who are there finish within so many seconds."""
+        """Accept no more connections, and wait so many seconds for those that are open to finish."""
         for task in self._accepting:
             task.cancel()
         await asyncio.gather(*self._accepting, return_exceptions=True)
@@ -94,14 +94,14 @@ class Listener:
             if len(self._peers) >= self._limits.connections:
                 accepted.close()
                 detail = f"more than {self._limits.connections} connections at {self.url}"
-                self._figures.refuse("too_many_connections", spell_address(address), detail)
+                self._figures.refuse("too_many_connections", format_address(address), detail)
                 continue
-            task = asyncio.create_task(self._welcome(accepted))
+            task = asyncio.create_task(self._serve_one(accepted))
             self._peers.add(task)
             task.add_done_callback(self._peers.discard)
 
-    async def _welcome(self, accepted: socket.socket) -> None:
-        """Serve one connection; whatever happens in it ends it and nothing else."""
+    async def _serve_one(self, accepted: socket.socket) -> None:
+        """Serve one connection; an error in it ends this connection only."""
         figures = self._figures
         figures.connections[self._scheme] += 1
         figures.open_connections[self._scheme] += 1
@@ -113,7 +113,7 @@ class Listener:
         except OSError as error:
             _log.debug("%s: a connection broke: %s", self.url, error)
         except Exception:  # noqa: BLE001 - logged with its traceback; the others go on
-            _log.exception("%s: a connection ended by a mistake of ours", self.url)
+            _log.exception("%s: a connection ended by a defect of the collector", self.url)
         finally:
             try:
                 if stream is None:
@@ -138,7 +138,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
     """Listen on every address of a host.
 
     Raises:
-        OSError: when one of them cannot be had; none is kept then.
+        OSError: when one of them cannot be listened at; none is kept then.
     """
     sockets: list[socket.socket] = []
     try:

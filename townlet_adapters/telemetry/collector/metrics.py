@@ -1,4 +1,4 @@
-"""What Prometheus is told of a collector. Imported only when somebody asks for metrics."""
+"""The metrics of a collector for Prometheus. Imported only when metrics are asked for."""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -13,18 +13,18 @@ _PREFIX: Final = "townlet_collector_"
 
 
 class CollectorMetrics(MetricSource):
-    """Asks the collector at each scrape, on the thread of whoever scrapes."""
+    """Reads the collector's figures at each scrape, on the thread of the scrape."""
 
     def __init__(self, collector: Collector) -> None:
-        """Tell of ``collector``."""
+        """Read the figures of ``collector``."""
         self._collector = collector
 
     def describe(self) -> Iterator[Metric]:
-        """Name nothing before the first scrape."""
+        """Return nothing: the figures are known at the first scrape."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Give every figure."""
+        """Return every figure."""
         figures, totals = self._collector.figures, self._collector.report().totals
         yield _counter("events_stored", "Events stored since the start.", figures.stored)
         yield _counter("duplicates", "Arrivals of events that were stored already.", figures.duplicates)

@@ -1,4 +1,4 @@
-"""What a group of submissions comes to: which events are new, in which file, and within which limits."""
+"""The plan of a group of submissions: which events are new, in which file, and within which limits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ source nor, for a loss record, the source that it is about."""
 
 
 class StoreLimits(NamedTuple):
-    """What a store may grow to.
+    """The limits of a store.
 
     Attributes:
         folder_bytes: most bytes of all files together; None for as many as the disk takes.
@@ -37,14 +37,14 @@ class StoreLimits(NamedTuple):
 
 @dataclass(slots=True)
 class Write:
-    """What is to be written to one file.
+    """Events that are to be written to one file.
 
     Attributes:
-        shelf: whose file.
+        shelf: the file.
         fresh: the events that are not in it yet.
-        places: where each number stands in ``fresh``.
+        places: the index of each number in ``fresh``.
         kept: how many of ``fresh`` are on disk; the rest could not be written.
-        trouble: why not.
+        trouble: why the rest could not be written.
         claims: sources that get an owner by this write.
     """
 
@@ -56,7 +56,7 @@ class Write:
     claims: set[str] = field(default_factory=set)
 
     def count_stored(self, events: Sequence[Event]) -> tuple[int, int]:
-        """Tell how many events from the front are on disk, and how many of those had been there before."""
+        """Count the events from the front that are on disk, and those among them that were there before."""
         duplicates = 0
         for count, event in enumerate(events):
             place = self.places.get(event.sequence)
@@ -68,15 +68,15 @@ class Write:
 
 
 class Plan:
-    """Everything that goes to the disk with one wait for it.
+    """The writes that go to the disk together.
 
     Attributes:
-        writes: what goes into each file, by source.
+        writes: the events for each file, by source.
         claims: the sender that becomes the owner of each source that had none.
     """
 
     def __init__(self, folder: Path, ledger: Ledger, stored_bytes: int, limits: StoreLimits) -> None:
-        """Plan writes into a folder of which this is known."""
+        """Plan writes into a folder, given its ledger, its bytes and its limits."""
         self._folder = folder
         self._ledger = ledger
         self._bytes = stored_bytes
@@ -86,7 +86,7 @@ class Plan:
         self.claims: dict[str, str] = {}
 
     def add(self, owner: str, source: str, events: Sequence[Event]) -> Trouble | None:
-        """Add what is new among a source's events; or none of them, and return why.
+        """Add the new ones among a source's events, or none of them; returns why none.
 
         Args:
             owner: name of the sender.
@@ -118,7 +118,7 @@ class Plan:
         return known or Shelf(source, self._folder / (file_stem(source) + FILE_SUFFIX))
 
     def _refuse(self, write: Write, fresh: Mapping[int, Event]) -> Trouble | None:
-        """Check the limits; counts what is within them."""
+        """Check the limits, and count what is within them; returns the limit that is exceeded."""
         limits = self._limits
         losses = [event.loss for event in fresh.values() if event.loss is not None]
         sources = {write.shelf.source, *(loss.source for loss in losses)}
@@ -138,7 +138,7 @@ class Plan:
         room = min(self._limits.ranges - len(stored), self._limits.all_ranges - self._ledger.ranges)
         if len(write.fresh) + len(fresh) <= room:
             return False
-        # A close look, since what closes a gap is welcome at any time.
+        # What closes a gap is accepted at any time, so the new numbers are compared with those stored.
         more = RangeSet((number, number) for number in (*write.places, *fresh))
         apart = sum(each.first - 1 not in stored and each.last + 1 not in stored for each in more)
         return apart > max(room, 0)

@@ -1,4 +1,4 @@
-"""What is posted to the collector: signatures checked, batches stored."""
+"""Posts to the collector: signatures checked, batches stored."""
 
 import asyncio
 import time
@@ -58,7 +58,7 @@ _ALLOWED: Final = {EVENTS_PATH: "POST", HEALTH_PATH: "GET"}
 
 
 class PostHandler:
-    """Takes signed batches at ``/v1/events``, and says at ``/healthz`` that it is there."""
+    """Accepts signed batches at ``/v1/events``, and answers at ``/healthz`` that it runs."""
 
     def __init__(
         self,
@@ -71,9 +71,9 @@ class PostHandler:
 
         Args:
             committer: the way to the disk.
-            figures: where to count.
+            figures: the counters.
             secrets: the secrets, and the names that they prove.
-            wall: seconds since 1970, which a signature's time is compared with.
+            wall: seconds since 1970, compared with the time of a signature.
         """
         self._committer = committer
         self._figures = figures
@@ -81,30 +81,30 @@ class PostHandler:
         self._wall = wall
 
     def refuse(self, stream: Stream, head: Head) -> Answer | None:
-        """Refuse a request for what its head says, so that its body is never read."""
+        """Return the answer to a request that is refused by its head alone; None to read its body."""
         answer = _refusal(head)
         if answer is not None and head.path == EVENTS_PATH:
             self._figures.refuse(str(answer.body["error"]), stream.peer, str(answer.body["detail"]))
         return answer
 
     async def answer(self, stream: Stream, head: Head, body: bytes) -> Answer:
-        """Store a batch, all of it or none that the peer is told of."""
+        """Store a batch; the answer reports all of it as stored, or none."""
         if head.path == HEALTH_PATH:
             return Answer(200, {"status": "ok"})
         try:
             owner = self._secrets.name_of(head.headers, body, self._wall())
         except SignatureError as error:
-            return self._tell(stream, 401, error.reason, str(error), (b"www-authenticate", b"Signature"))
+            return self._refuse(stream, 401, error.reason, str(error), (b"www-authenticate", b"Signature"))
         try:
             return await self._store(stream, owner, _parse(head, body))
         except LineError as error:
             # Only a body that cannot be read at all is bad as a request; the rest is about one event.
             status = 400 if error.reason == "not_json" else 422
-            return self._tell(stream, status, error.reason, error.detail)
+            return self._refuse(stream, status, error.reason, error.detail)
 
     async def _store(self, stream: Stream, owner: str, batch: list[object]) -> Answer:
         if len(batch) > MOST_EVENTS:
-            return self._tell(
+            return self._refuse(
                 stream, 413, "too_many_events", f"{len(batch)}, where {MOST_EVENTS} are allowed"
             )
         by_source: dict[str, list[Event]] = {}
@@ -120,11 +120,11 @@ class PostHandler:
             if outcome.trouble is not None:
                 status, detail, seconds = REFUSALS[outcome.trouble]
                 retry = () if seconds is None else ((b"retry-after", b"%d" % seconds),)
-                return self._tell(stream, status, outcome.trouble, detail, *retry)
+                return self._refuse(stream, status, outcome.trouble, detail, *retry)
         duplicates = sum(outcome.duplicates for outcome in outcomes)
         return Answer(200, {"stored": len(batch) - duplicates, "duplicates": duplicates})
 
-    def _tell(
+    def _refuse(
         self, stream: Stream, status: int, error: str, detail: str, *headers: tuple[bytes, bytes]
     ) -> Answer:
         self._figures.refuse(error, stream.peer, detail)
@@ -136,13 +136,13 @@ def _refusal(head: Head) -> Answer | None:
     if allowed is None:
         return Answer(404, {"error": "not_found", "detail": f"events are posted to {EVENTS_PATH}"})
     if head.method != allowed:
-        body: JsonObject = {"error": "method", "detail": f"{allowed} is taken here"}
+        body: JsonObject = {"error": "method", "detail": f"only {allowed} is accepted here"}
         return Answer(405, body, ((b"allow", allowed.encode("ascii")),))
     if head.path == HEALTH_PATH:
         return (
             None
             if not head.length
-            else Answer(413, {"error": "too_large", "detail": "no body is taken here"})
+            else Answer(413, {"error": "too_large", "detail": "no body is accepted here"})
         )
     return _refusal_of_body(head)
 
@@ -155,9 +155,9 @@ def _refusal_of_body(head: Head) -> Answer | None:
         detail = f"{head.length} bytes, where {MOST_BODY} are allowed"
         return Answer(413, {"error": "too_large", "detail": detail})
     if (head.header(b"content-encoding") or b"identity").lower() != b"identity":
-        return Answer(415, {"error": "encoding", "detail": "bodies come as they are, not compressed"})
+        return Answer(415, {"error": "encoding", "detail": "compressed bodies are not accepted"})
     if _content_type(head) not in {_BATCH, _SINGLE}:
-        return Answer(415, {"error": "content_type", "detail": f"{_BATCH} or {_SINGLE} is taken here"})
+        return Answer(415, {"error": "content_type", "detail": f"only {_BATCH} and {_SINGLE} are accepted"})
     return None
 
 

@@ -1,4 +1,4 @@
-"""What earlier runs of a collector left in its folder, read without changing it."""
+"""Reads what earlier runs of a collector left in its folder, without changing it."""
 
 import os
 import stat
@@ -45,7 +45,7 @@ def _read_file(path: Path) -> Shelf | None:
 
 
 def _believe(fd: int, path: Path, index: Shelf | None, size: int) -> Shelf | None:
-    """Give the index if it fits to the line that it ends with."""
+    """Return the index if the file has the line that it ends with."""
     if index is None or not _belongs(path, index.source):
         return None
     if index.size > size:
@@ -55,7 +55,7 @@ def _believe(fd: int, path: Path, index: Shelf | None, size: int) -> Shelf | Non
 
 
 def _scan(fd: int, path: Path, shelf: Shelf | None, size: int) -> Shelf | None:
-    """Read the lines that the index does not tell of."""
+    """Read the lines behind those that the index covers."""
     at = shelf.size if shelf is not None else 0
     last = b""
     for line in _lines(fd, at, size):
@@ -72,9 +72,9 @@ def _scan(fd: int, path: Path, shelf: Shelf | None, size: int) -> Shelf | None:
             if not _belongs(path, event.source):
                 raise _foreign(path, f"holds events of {event.source}, whose file has another name")
             shelf = Shelf(event.source, path)
-        # A line is stored as it is spelled here, and once.
+        # A line is stored in this form only, and once.
         if event.line != line or event.sequence in shelf.stored:
-            raise _foreign(path, f"byte {at}: a line that no collector has written there")
+            raise _foreign(path, f"byte {at}: a line that a collector did not write there")
         shelf.take(event)
         at, last = at + len(line), line
     if shelf is not None and last:
@@ -87,7 +87,7 @@ def _belongs(path: Path, source: str) -> bool:
 
 
 def _lines(fd: int, at: int, end: int) -> Iterator[bytes]:
-    """Give the lines with their newlines; what stands behind the last newline comes last, without one."""
+    """Return the lines with their newlines; what follows the last newline comes last, without one."""
     rest = b""
     while at < end and len(rest) <= 2 * MAX_EVENT_BYTES:
         block = os.pread(fd, min(_BLOCK, end - at), at)
@@ -102,10 +102,10 @@ def _lines(fd: int, at: int, end: int) -> Iterator[bytes]:
 
 
 def _require_unfinished(path: Path, rest: bytes, at: int) -> None:
-    """Make sure that what ends the file is a half line of ours; where the power failed, zeros may follow."""
+    """Make sure that the file ends in a half line of an event; after a power failure zeros may follow."""
     begin = rest.rstrip(b"\0")[: len(LINE_START)]
     if len(rest) > MAX_EVENT_BYTES or not LINE_START.startswith(begin):
-        raise _foreign(path, f"byte {at}: it ends in something that is no event")
+        raise _foreign(path, f"byte {at}: it ends in something that is not an event")
 
 
 def _foreign(path: Path, found: str) -> OutputError:

@@ -1,4 +1,4 @@
-"""The collector as a whole: folder, listeners, and an end in good order."""
+"""The collector as a whole: folder, listeners, and an orderly end."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ class Collector:
     """The receiving end. Made, started and stopped on one loop; ``report`` and figures from any thread.
 
     Attributes:
-        figures: what it counts.
+        figures: its counters.
     """
 
     def __init__(self, settings: CollectorSettings, disk: Disk = DISK) -> None:
@@ -45,7 +45,7 @@ class Collector:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Where it listens, in the order of the settings, with the real ports."""
+        """The addresses it listens at, in the order of the settings, with the real ports."""
         return tuple(listener.url for listener in self._listeners)
 
     async def start(self) -> None:
@@ -71,7 +71,7 @@ class Collector:
         self._reporter = asyncio.create_task(self._keep_reporting())
 
     async def stop(self) -> None:
-        """Let peers finish, store and acknowledge what has come, write report and indexes."""
+        """Wait for peers to finish, store and acknowledge what has arrived, write report and indexes."""
         await asyncio.gather(*(each.stop(self._settings.stop_seconds) for each in self._listeners))
         if self._reporter is not None:
             self._reporter.cancel()
@@ -81,11 +81,11 @@ class Collector:
         self._store.close()
 
     def report(self) -> Report:
-        """Tell of every source."""
+        """Return the report on every source."""
         return self._store.report()
 
     def store_figures(self) -> StoreFigures:
-        """Tell what is on the disk."""
+        """Return the figures of the disk."""
         return self._store.figures()
 
     def _services(self) -> dict[str, Serve]:
@@ -107,7 +107,7 @@ class Collector:
             sockets = bind(*listen.endpoint)
         except OSError as error:
             allowed = "name another port, or 0 for any free one, and an address of this machine"
-            # create_server adds the address to the reason, which stands in front of it here.
+            # create_server adds the address to the reason; the message names it already.
             reason = str(error.strerror or error).partition(" (while")[0]
             problem = Problem(f"--listen {listen}", f"cannot listen: {reason}", allowed)
             raise ConfigError(problem) from error

@@ -1,4 +1,4 @@
-"""How a collector is set up, and whether that can work and is safe."""
+"""The settings of a collector, and the checks that they can work and are safe."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Listen(NamedTuple):
     """An address to listen on.
 
     Attributes:
-        scheme: what is spoken there.
+        scheme: the protocol.
         endpoint: host and port; port 0 for any free one.
     """
 
@@ -34,25 +34,25 @@ class Listen(NamedTuple):
     endpoint: Endpoint
 
     def __str__(self) -> str:
-        """Spell it as on the command line."""
+        """Format it as on the command line."""
         return f"{self.scheme}://{self.endpoint.authority}"
 
 
 @dataclass(frozen=True, slots=True)
 class CollectorSettings:
-    """How a collector is set up.
+    """The settings of a collector.
 
     Attributes:
-        folder: where the events go.
-        listen: where to listen.
+        folder: the folder for the events.
+        listen: the addresses to listen at.
         tls: certificate and key, for encrypted addresses.
         tokens: what a HELLO may bring; empty when client certificates are required and enough.
         secrets: what posts may be signed with.
         allow_plaintext: whether plaintext is allowed, on this machine.
-        store: what the folder may grow to.
-        peers: what a peer may ask of us.
-        report_seconds: the report is renewed at most that often.
-        stop_seconds: so long may peers take to finish when the collector stops.
+        store: limits of the folder.
+        peers: limits of each connection.
+        report_seconds: least time between two writes of the report.
+        stop_seconds: time that peers have to finish when the collector stops.
     """
 
     folder: Path
@@ -67,7 +67,7 @@ class CollectorSettings:
     stop_seconds: float = 5.0
 
     def check(self) -> None:
-        """Make sure that the settings can work together, and are safe.
+        """Check that the settings can work together and are safe.
 
         Raises:
             ConfigError: with every problem found.

@@ -1,4 +1,4 @@
-"""One source's file, as it is known; and the index beside it, so that a start need not read it all."""
+"""One source's file as it is known, and the index beside it, so that a start need not read the file."""
 
 import hashlib
 import os
@@ -21,18 +21,18 @@ _INDEX_FORMAT: Final = 1
 
 @dataclass(slots=True)
 class Shelf:
-    """What is known of a source's file.
+    """The known state of a source's file.
 
     Attributes:
-        source: whose file it is.
-        path: where it lies.
+        source: its source.
+        path: its path.
         stored: the numbers in it.
-        losses: what its own loss records declare, by source and reason.
-        duplicates: how often a line arrived that was in it already.
+        losses: the numbers that its loss records declare lost, by source and reason.
+        duplicates: arrivals of events that were in it already.
         size: bytes of its whole lines.
         last_line: length and SHA-256 of the last line, newline included.
         unfinished: bytes of a half line behind them, which a crash left.
-        indexed: how many bytes and duplicates the index beside it tells of.
+        indexed: the bytes and duplicates that the index beside it covers.
     """
 
     source: str
@@ -47,11 +47,11 @@ class Shelf:
 
     @property
     def index_path(self) -> Path:
-        """Where its index lies."""
+        """The path of its index."""
         return self.path.with_name(file_stem(self.source) + INDEX_SUFFIX)
 
     def take(self, event: Event) -> None:
-        """Note an event that stands behind all before."""
+        """Note an event at the end of the file."""
         self.stored.add(event.sequence)
         self.size += len(event.line)
         if event.loss is not None:
@@ -64,10 +64,10 @@ class Shelf:
         self.last_line = (len(line), digest_of(line))
 
     def save_index(self, disk: Disk = DISK) -> None:
-        """Write beside the file what is known of it.
+        """Write the index beside the file.
 
         Raises:
-            OSError: when that cannot be written; what was there stays.
+            OSError: when it cannot be written; the former index stays.
         """
         body = orjson.dumps(
             {
@@ -75,8 +75,8 @@ class Shelf:
                 "bytes": self.size,
                 "last_line": self.last_line,
                 "duplicates": self.duplicates,
-                "stored": spell_ranges(self.stored),
-                "losses": [[*key, spell_ranges(ranges)] for key, ranges in self.losses.items()],
+                "stored": json_ranges(self.stored),
+                "losses": [[*key, json_ranges(ranges)] for key, ranges in self.losses.items()],
             }
         )
         replace_file(self.index_path, b"%b%b}\n" % (_head(body), body), disk)
@@ -84,7 +84,7 @@ class Shelf:
 
 
 def load_index(path: Path) -> Shelf | None:
-    """Read the index beside a file; None when there is none, or none that is whole."""
+    """Read the index beside a file; None when it is missing or damaged."""
     try:
         text = path.with_name(path.name.removesuffix(FILE_SUFFIX) + INDEX_SUFFIX).read_bytes()
     except OSError:
@@ -93,16 +93,16 @@ def load_index(path: Path) -> Shelf | None:
     body = rest.removesuffix(b"}\n")
     if not mark or text != b"%b%b}\n" % (_head(body), body):
         return None
-    told = orjson.loads(body)
+    found = orjson.loads(body)
     return Shelf(
-        source=told["source"],
+        source=found["source"],
         path=path,
-        stored=RangeSet(told["stored"]),
-        losses={(source, reason): RangeSet(ranges) for source, reason, ranges in told["losses"]},
-        duplicates=told["duplicates"],
-        size=told["bytes"],
-        last_line=tuple(told["last_line"]),
-        indexed=(told["bytes"], told["duplicates"]),
+        stored=RangeSet(found["stored"]),
+        losses={(source, reason): RangeSet(ranges) for source, reason, ranges in found["losses"]},
+        duplicates=found["duplicates"],
+        size=found["bytes"],
+        last_line=tuple(found["last_line"]),
+        indexed=(found["bytes"], found["duplicates"]),
     )
 
 
@@ -110,14 +110,14 @@ _INDEX_MARK: Final = b'"index":'
 
 
 def _head(body: bytes) -> bytes:
-    """Begin an index; its sum tells that what follows is what was written."""
+    """Return the beginning of an index; its checksum proves that the rest is what was written."""
     return b'{"townlet_index":%d,"sha256":"%b",%b' % (_INDEX_FORMAT, digest_of(body).encode(), _INDEX_MARK)
 
 
 def replace_file(path: Path, data: bytes, disk: Disk) -> None:
-    """Put ``data`` in the place of a file; whoever reads it finds the old one or the new one.
+    """Replace a file in one step: a reader finds the old content or the new one.
 
-    Only for what can be made again: there is no wait for the disk, so that a loss of power may leave nothing.
+    Only for what can be made again: it does not wait for the disk, so a power failure may leave nothing.
 
     Raises:
         OSError: when that fails; the old one stays.
@@ -137,10 +137,10 @@ def replace_file(path: Path, data: bytes, disk: Disk) -> None:
 
 
 def digest_of(data: bytes) -> str:
-    """SHA-256 in hex."""
+    """Return the SHA-256 in hex."""
     return hashlib.sha256(data).hexdigest()
 
 
-def spell_ranges(ranges: RangeSet) -> list[tuple[int, int]]:
-    """Give ranges as JSON can carry them."""
+def json_ranges(ranges: RangeSet) -> list[tuple[int, int]]:
+    """Return ranges as JSON can carry them."""
     return [(each.first, each.last) for each in ranges]

@@ -1,4 +1,4 @@
-"""Events on disk: a file for each source, nothing twice, nothing acknowledged that a crash could take."""
+"""Events on disk: a file for each source, each event once, nothing acknowledged that a crash could lose."""
 
 import fcntl
 import logging
@@ -29,7 +29,7 @@ _LOCK: Final = ".lock"
 
 
 class Lane:
-    """What one peer sends in one order: once something of it could not be stored, nothing behind it is.
+    """The order of what one peer sends: once something of it could not be stored, nothing behind it is.
 
     Attributes:
         trouble: why something could not be stored; None as long as all could.
@@ -38,7 +38,7 @@ class Lane:
     __slots__ = ("trouble",)
 
     def __init__(self) -> None:
-        """Begin without trouble."""
+        """Start without trouble."""
         self.trouble: Trouble | None = None
 
 
@@ -59,12 +59,12 @@ class Submission(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a submission.
+    """The result of a submission.
 
     Attributes:
         stored: how many of its events, from the front, are on disk now, duplicates included.
         duplicates: how many of those were stored before.
-        trouble: why the others are not; None when there are no others.
+        trouble: why the others are not stored; None when all are.
     """
 
     stored: int
@@ -73,7 +73,7 @@ class Outcome(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What a sender is told of a source before it sends.
+    """What is known of a source before its sender sends.
 
     Attributes:
         owner: name of the sender that owns it, None when none does yet.
@@ -85,7 +85,7 @@ class Standing(NamedTuple):
 
 
 class StoreFigures(NamedTuple):
-    """Figures for whoever watches a store.
+    """The figures of a store for monitors.
 
     Attributes:
         bytes: bytes of all events on disk.
@@ -113,10 +113,10 @@ class Store:
         self._bytes = 0
 
     def open(self) -> None:
-        """Take the folder, and learn what is in it; half lines that a crash left are cut off.
+        """Lock the folder and read its state; half lines that a crash left are cut off.
 
         Raises:
-            OutputError: when it cannot be written, another collector has it, or a file is not ours.
+            OutputError: when it cannot be written, another collector has it, or it has a foreign file.
         """
         try:
             make_folder(self._folder, self._disk)
@@ -136,9 +136,9 @@ class Store:
             raise
 
     def store(self, submissions: Sequence[Submission]) -> list[Outcome]:
-        """Bring events to the disk, all of them with one wait for it.
+        """Bring events to the disk, all of them together, and wait until they are there.
 
-        Blocks until that is done, and raises nothing for what a disk can do: see ``Outcome.trouble``.
+        An error of the disk is not raised; see ``Outcome.trouble``.
         """
         plan = Plan(self._folder, self._ledger, self._bytes, self._limits)
         planned: list[Write | None] = []
@@ -168,13 +168,13 @@ class Store:
             return Standing(self._ledger.owners.get(source), self._ledger.settled_through(source))
 
     def report(self) -> Report:
-        """Tell of every source."""
+        """Return the report on every source."""
         with self._guard:
             accounts = self._ledger.snapshot()
         return report_of(accounts)
 
     def write_report(self) -> None:
-        """Put the report beside the files, as ``report.json``; the one before stays if that fails."""
+        """Write ``report.json`` beside the files; the former one stays if that fails."""
         text = orjson.dumps(self.report().to_json(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         try:
             replace_file(self._folder / REPORT_FILE, text, self._disk)
@@ -182,12 +182,12 @@ class Store:
             _log.warning("%s: cannot be written: %s", self._folder / REPORT_FILE, error.strerror)
 
     def figures(self) -> StoreFigures:
-        """Give the figures."""
+        """Return the figures."""
         with self._guard:
             return StoreFigures(self._bytes, len(self._ledger), self._files.seconds())
 
     def close(self) -> None:
-        """Write every index that is behind, and let go of the folder."""
+        """Write every index that is behind, and unlock the folder."""
         for shelf in self._ledger.shelves.values():
             self._index(shelf, most_behind=0)
         self._files.close()
@@ -197,7 +197,7 @@ class Store:
     def _recover(self) -> None:
         shelves = list(read_folder(self._folder))
         self._ledger = Ledger(self._owners.open())
-        # What an index tells of was on the disk before it was written.
+        # What an index covers was on the disk before the index was written.
         secure(
             self._folder,
             [each for each in shelves if each.unfinished or each.size > each.indexed[0]],
@@ -211,7 +211,7 @@ class Store:
             self._bytes += shelf.size
         known = {shelf.path for shelf in self._ledger.shelves.values()}
         for path in set(self._folder.glob(f"*{FILE_SUFFIX}")) - known:
-            # It was read, and holds at most the beginning of a line that nobody was told is stored.
+            # It was read, and holds at most the beginning of a line that was never acknowledged.
             path.unlink()
 
     def _claim(self, claims: Mapping[str, str]) -> Trouble | None:
@@ -254,7 +254,7 @@ class Store:
         return Outcome(stored, duplicates, write.trouble)
 
     def _index(self, shelf: Shelf, most_behind: int) -> None:
-        """Write an index that is behind; nothing depends on it but the time that the next start takes."""
+        """Write an index that is behind; only the duration of the next start depends on it."""
         if not shelf.size or (shelf.size, shelf.duplicates) == shelf.indexed:
             return
         if shelf.size - shelf.indexed[0] < most_behind:
@@ -271,10 +271,10 @@ class Store:
 
 
 def read_report(folder: Path) -> Report:
-    """Work the report out from the files of a folder, whether a collector writes there just now or not.
+    """Build the report from the files of a folder, whether or not a collector is writing there.
 
     Raises:
-        OutputError: when there is no such folder, or a file in it is not ours.
+        OutputError: when there is no such folder, or it has a foreign file.
     """
     if not folder.is_dir():
         raise OutputError(f"{folder}: is not a folder; name the one that a collector wrote to with --out")

@@ -1,7 +1,7 @@
-"""One connection, in plaintext or TLS: whatever its peer does, it takes bounded time and holds up nobody.
+"""One connection, in plaintext or TLS. A peer takes bounded time and does not delay other peers.
 
-asyncio's own TLS drops the alert of a handshake that failed, so that a client whose certificate we refuse
-would see nothing but a closed connection. Here OpenSSL has the socket, and tells it.
+asyncio's own TLS drops the alert of a handshake that failed, so that a client whose certificate is refused
+would see only a closed connection. Here OpenSSL has the socket, and sends the alert.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ _READ: Final = 1 << 16
 _LONGEST_SUBJECT: Final = 512
 _PARTING_SECONDS: Final = 1.0
 _PARTING_BYTES: Final = 4 << 20
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: what was not sent yet is forgotten
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: what was not sent yet is discarded
 _IN_GOOD_ORDER: Final = struct.pack("ii", 0, 0)
 
 
 class PeerLimits(NamedTuple):
-    """What one peer may ask of us.
+    """The limits of one connection.
 
     Attributes:
         connections: most connections of all peers at one address.
-        handshake_seconds: within these TLS must be agreed, and within as many more the first message begun.
-        message_seconds: within these a frame or a request must be complete, once begun.
-        idle_seconds: so long may a connection say nothing.
-        reply_seconds: so long may a peer not read what we answer.
+        handshake_seconds: time to agree on TLS, and as long again to begin the first message.
+        message_seconds: time from the first byte of a frame or request to its last.
+        idle_seconds: longest silence of a connection.
+        reply_seconds: longest time in which a peer does not read its answers.
     """
 
     connections: int = 256
@@ -44,21 +44,21 @@ class Stream:
     """A connected socket on a loop. One task at a time may read, and one may write.
 
     Attributes:
-        limits: what the peer may ask for.
+        limits: the limits of the connection.
         peer: the other end's address, for people.
     """
 
     def __init__(self, connected: socket.socket, limits: PeerLimits, figures: Figures) -> None:
-        """Talk through ``connected``, which becomes ours."""
-        connected.setblocking(False)  # noqa: FBT003 - the standard library's way to say it
+        """Use ``connected``, which the stream owns and closes."""
+        connected.setblocking(False)  # noqa: FBT003 - the standard library has it so
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = connected
         self._figures = figures
         self.limits = limits
-        self.peer = spell_address(connected.getpeername())
+        self.peer = format_address(connected.getpeername())
 
     def now(self) -> float:
-        """Tell the time of the loop's clock, in seconds."""
+        """Return the time of the loop's clock, in seconds."""
         return asyncio.get_running_loop().time()
 
     async def encrypt(self, context: ssl.SSLContext) -> None:
@@ -66,7 +66,7 @@ class Stream:
 
         Raises:
             TimeoutError: when that took too long.
-            OSError: when it failed; the peer was told why.
+            OSError: when it failed; the peer was sent the reason.
         """
         deadline = self.now() + self.limits.handshake_seconds
         encrypted = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
@@ -90,19 +90,19 @@ class Stream:
         if not isinstance(self._socket, ssl.SSLSocket):
             return None
         subject = (self._socket.getpeercert() or {}).get("subject", ())
-        return spell_subject(subject)
+        return format_subject(subject)
 
     async def read(self, deadline: float) -> bytes:
-        """Read what has come; empty at the end.
+        """Read what has arrived; empty at the end.
 
         Args:
-            deadline: time of the loop's clock by which something has to come.
+            deadline: time of the loop's clock by which something must arrive.
 
         Raises:
-            TimeoutError: when nothing came.
+            TimeoutError: when nothing arrived.
             OSError: when the connection broke.
         """
-        # Others have their turn, even if this peer never pauses.
+        # Other connections get their turn even if this peer never pauses.
         await asyncio.sleep(0)
         while True:
             try:
@@ -132,10 +132,10 @@ class Stream:
                 await self._writable(deadline)
 
     async def close(self) -> None:
-        """Say that no more will come, let the peer read to the end, and close.
+        """Announce the end, wait until the peer has read everything, and close.
 
-        To close while the peer is sending would reset the connection, and take our last word from it. A peer
-        that neither reads nor leaves in time is reset on purpose: it might not notice otherwise.
+        Closing while the peer is sending would reset the connection and lose the last answer. A peer that
+        neither reads nor closes in time is reset on purpose: it might not notice otherwise.
         """
         with suppress(OSError, asyncio.CancelledError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -171,15 +171,15 @@ class Stream:
             loop.remove_writer(number)
 
 
-def spell_address(address: object) -> str:
-    """Spell a socket's address, for people."""
+def format_address(address: object) -> str:
+    """Format a socket's address, for people."""
     match address:
         case (str(host), int(port), *_):
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return "somebody"
+    return "an unknown address"
 
 
-def spell_subject(subject: object) -> str | None:
+def format_subject(subject: object) -> str | None:
     """Format a certificate's subject, as ``ssl`` returns it, so that two subjects never look the same.
 
     The text is one line of printable characters; a long one is replaced by its SHA-256.
@@ -194,12 +194,12 @@ def spell_subject(subject: object) -> str | None:
 
 
 def _escape(value: str) -> str:
-    def spell(letter: str) -> str:
+    def written(letter: str) -> str:
         if not letter.isprintable():
             return rf"\u{ord(letter):06x}"
         return f"\\{letter}" if letter in "\\,=" else letter
 
-    return "".join(map(spell, value))
+    return "".join(map(written, value))
 
 
 def _wake(future: "asyncio.Future[None]") -> None:

@@ -1,4 +1,4 @@
-"""The frames of TLS-TCP, answered: who says hello, what is stored, what is refused."""
+"""The receiving end of the frames of TLS-TCP: greetings, events and refusals."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ NACKS: Final[Mapping[Trouble, Nack]] = MappingProxyType(
         "other_owner": Nack("forbidden"),
     }
 )
-"""How a peer is told that nothing can be stored just now, and when to try again."""
+"""The answer to each reason for which nothing can be stored, with the time to wait before a retry."""
 
 Farewell: TypeAlias = Nack | Bye
 
@@ -76,7 +76,7 @@ class FrameService:
             await stream.write(encode(refuse_frame(self._figures, stream, error)))
             return
         except TimeoutError:
-            self._figures.refuse("slow", stream.peer, "its HELLO did not come in time")
+            self._figures.refuse("slow", stream.peer, "its HELLO did not arrive in time")
             return
         if isinstance(hello, Hello):
             owner = self._authenticate(stream, hello)
@@ -138,18 +138,18 @@ class _Session:
         self._owner, self._source = sender
         self._newest = -1
         self._lane = Lane()
-        self._window = asyncio.Semaphore(WINDOW)  # answers that are due; who has that many is not read from
+        self._window = asyncio.Semaphore(WINDOW)  # answers that are due; beyond that nothing more is read
         self._answers: asyncio.Queue[_Stored | Pong | Farewell] = asyncio.Queue()
 
     async def run(self) -> None:
-        """Receive and answer side by side until one of them ends, then answer what is left."""
+        """Receive and answer at the same time until one of them ends, then answer what is left."""
         receiving = asyncio.create_task(self._receive())
         answering = asyncio.create_task(self._answer())
         answering.add_done_callback(lambda ended: _end_with(receiving, ended))
         try:
             await asyncio.wait({receiving})
         except asyncio.CancelledError:
-            # The collector stops: what has come is stored and acknowledged still.
+            # The collector stops: what has arrived is still stored and acknowledged.
             receiving.cancel()
             await asyncio.wait({receiving})
         if receiving.cancelled():
@@ -164,7 +164,7 @@ class _Session:
             raise error
 
     async def _receive(self) -> Farewell:
-        """Take frames until there is a reason to part; gives the last word."""
+        """Receive frames until there is a reason to end; returns the last answer."""
         while True:
             try:
                 frame = await read_frame(self._stream, self._frames, self._stream.limits.idle_seconds)
@@ -172,7 +172,7 @@ class _Session:
                 return refuse_frame(self._figures, self._stream, error)
             except TimeoutError:
                 if self._frames.buffered:
-                    self._figures.refuse("slow", self._stream.peer, "a frame did not come whole in time")
+                    self._figures.refuse("slow", self._stream.peer, "a frame was not complete in time")
                 return Bye()
             if isinstance(frame, Ping):
                 await self._window.acquire()
@@ -185,7 +185,7 @@ class _Session:
                 return Bye()
 
     async def _take(self, frame: Data) -> Nack | None:
-        """Send to the disk whatever stands in front of the first bad line."""
+        """Send the lines in front of the first bad one to the disk."""
         await self._window.acquire()
         events: list[Event] = []
         refusal: Nack | None = None
@@ -206,14 +206,14 @@ class _Session:
         for line in frame.lines:
             event = check_line(line, self._source)
             if not events and event.sequence != frame.first_seq:
-                raise FrameError("payload", f"DATA says it begins with {frame.first_seq}, and does not")
+                raise FrameError("payload", f"DATA does not begin with {frame.first_seq}, as it claims")
             if event.sequence <= self._newest:
-                raise FrameError("payload", f"number {event.sequence} came behind {self._newest}")
+                raise FrameError("payload", f"number {event.sequence} follows {self._newest}")
             self._newest = event.sequence
             events.append(event)
 
     async def _answer(self) -> None:
-        """Answer in the order in which the frames came, until the last word."""
+        """Answer in the order in which the frames arrived, until the last answer."""
         while True:
             answer = await self._answers.get()
             if isinstance(answer, _Stored):
@@ -235,7 +235,7 @@ class _Session:
 
 
 def _end_with(receiving: "asyncio.Task[Farewell]", answering: "asyncio.Task[None]") -> None:
-    """Receive nothing that could not be answered; that answering failed is known then, whoever asks."""
+    """Stop receiving what could not be answered, and mark the failure of answering as seen."""
     if not answering.cancelled():
         answering.exception()
     receiving.cancel()
@@ -246,12 +246,12 @@ async def read_frame(stream: Stream, frames: FrameReader, quiet_seconds: float) 
 
     Args:
         stream: the connection.
-        frames: what cuts it into frames.
-        quiet_seconds: how long nothing at all may come.
+        frames: the reader that cuts it into frames.
+        quiet_seconds: longest silence before the frame.
 
     Raises:
-        FrameError: when what came is no frame that has a place here.
-        TimeoutError: when nothing came, or the frame was not whole in time.
+        FrameError: when something else than an expected frame arrived.
+        TimeoutError: when nothing arrived, or the frame was not complete in time.
         OSError: when the connection broke.
     """
     deadline, begun = stream.now() + quiet_seconds, False
@@ -268,6 +268,6 @@ async def read_frame(stream: Stream, frames: FrameReader, quiet_seconds: float) 
 
 
 def refuse_frame(figures: Figures, stream: Stream, error: FrameError) -> Nack:
-    """Count a broken frame, and give what its sender is told."""
+    """Count a broken frame, and return the answer to its sender."""
     figures.refuse("frame", stream.peer, str(error))
     return Nack("version" if error.code == "version" else "protocol")

@@ -1,4 +1,4 @@
-"""A collector in this very process, for tests of whatever sends to one."""
+"""A collector in this process, for tests of senders."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ class RunningCollector:
 
     Attributes:
         collector: the collector, once started.
-        urls: where it listens, in the order of the settings.
+        urls: the addresses it listens at, in the order of the settings.
     """
 
     def __init__(self, settings: CollectorSettings, disk: Disk = DISK) -> None:
@@ -43,17 +43,17 @@ class RunningCollector:
             raise self._outcome
 
     def stop(self) -> None:
-        """Stop it in good order; once is enough."""
+        """Stop it in good order; further calls do nothing."""
         if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     def ports(self) -> tuple[int, ...]:
-        """Give the ports, in the order of the settings."""
+        """Return the ports, in the order of the settings."""
         return tuple(int(url.rpartition(":")[2]) for url in self.urls)
 
     def report(self) -> Report:
-        """Tell of every source."""
+        """Return the report on every source."""
         return self.collector.report()
 
     def __enter__(self) -> Self:

@@ -1,7 +1,7 @@
-"""What Prometheus is told of a run. Imported only when somebody asks for metrics.
+"""The metrics of a run for Prometheus. Imported only when metrics are asked for.
 
-Everything is counted in plain integers by whoever does the work; here it is asked for and spelled, on the
-thread of whoever scrapes.
+Each part counts in plain integers while it works; here the numbers are read and formatted, on the thread of
+the scrape.
 """
 
 import time
@@ -28,7 +28,7 @@ _Sinks: TypeAlias = Mapping[str, SinkHealth | SinkStatus]
 
 
 class _Figure(NamedTuple):
-    """One number of a sink's health; a sink where it is None has no such sample."""
+    """One number of a sink's health; without a value there is no sample."""
 
     name: str
     meaning: str
@@ -46,18 +46,18 @@ class _Spread(NamedTuple):
 _COUNTERS: Final = (
     _Figure(
         "long_events",
-        "Messages accepted although their line has more than 64 KiB.",
+        "Messages accepted with a line of more than 64 KiB.",
         lambda sink: sink.counts.long_events,
     ),
     _Figure("bytes_delivered", "Bytes of the messages delivered.", lambda sink: sink.counts.bytes_delivered),
     _Figure(
         "dead_letters_deleted",
-        "Messages put aside as undeliverable, and deleted to make room for younger ones.",
+        "Dead letters that were deleted to make room for younger ones.",
         lambda sink: sink.counts.dead_letters_deleted,
     ),
     _Figure(
         "worker_restarts",
-        "Starts of the worker after an error that nobody had foreseen.",
+        "Starts of the worker after an unexpected error.",
         lambda sink: sink.worker.restarts,
     ),
 )
@@ -86,10 +86,10 @@ _GAUGES: Final = (
         "Damaged files of the outbox that were put aside.",
         lambda sink: sink.spool.quarantined if sink.spool else None,
     ),
-    _Figure("worker_alive", "1 while the worker shows itself.", lambda sink: sink.worker.alive),
+    _Figure("worker_alive", "1 while the worker reports in time.", lambda sink: sink.worker.alive),
     _Figure(
         "worker_heartbeat_age_seconds",
-        "Seconds since the worker last showed itself.",
+        "Seconds since the last sign of life of the worker.",
         lambda sink: sink.worker.heartbeat_age_s,
     ),
     _Figure(
@@ -102,7 +102,7 @@ _GAUGES: Final = (
     ),
     _Figure(
         "last_success_timestamp_seconds",
-        "When the destination last took something.",
+        "When the destination last acknowledged something.",
         lambda sink: _moment(sink.last_success_age_s, -1),
     ),
     _Figure(
@@ -125,7 +125,7 @@ _SPREADS: Final = (
     ),
     _Spread(
         "ack_latency_seconds",
-        "Age of the oldest message of each batch when the destination had it.",
+        "Age of the oldest message of each batch when it was acknowledged.",
         lambda sink: sink.counts.ack_seconds,
     ),
 )
@@ -147,7 +147,7 @@ class RunMetrics(Collector):
             self._town.look()
 
     def collect(self) -> Iterator[Metric]:
-        """Spell everything as it stands now."""
+        """Return every metric as it is now."""
         yield from self._of_the_loop()
         yield from self._town.collect()
         sinks = self._loop.dispatcher.healths()
@@ -167,7 +167,7 @@ class RunMetrics(Collector):
 
     def _of_the_loop(self) -> Iterator[Metric]:
         figures, health = self._loop.figures, self._health
-        # Until the first report the loop is well: what is not would have been reported at once.
+        # Until the first report the loop is well: trouble would have been reported at once.
         yield _choice(
             "townlet_status", "How the loop is doing.", LoopStatus, health.status if health else "ok"
         )
@@ -180,7 +180,7 @@ class RunMetrics(Collector):
         yield durations
         systems = GaugeMetricFamily(
             "townlet_system_duration_seconds",
-            "What each part of a tick took on average, as last reported.",
+            "Mean duration of each part of a tick, as of the latest report.",
             labels=["system"],
         )
         for system in health.slowest_systems if health else ():
@@ -189,18 +189,18 @@ class RunMetrics(Collector):
 
 
 def _of_accounts(sinks: _Sinks) -> Iterator[Metric]:
-    """Spell what every sink counts."""
+    """Return the account of every sink."""
     states = GaugeMetricFamily(f"{_SINK}sink_state", "1 for the state of the sink.", labels=["sink", "state"])
     emitted = CounterMetricFamily(
         f"{_SINK}events_emitted", "Messages accepted for delivery.", labels=["sink", "class"]
     )
     rejected = CounterMetricFamily(
-        f"{_SINK}rejected", "Messages refused at the door.", labels=["sink", "reason"]
+        f"{_SINK}rejected", "Messages that emit rejected.", labels=["sink", "reason"]
     )
-    dropped = CounterMetricFamily(f"{_SINK}dropped", "Messages given up.", labels=["sink", "reason", "class"])
+    dropped = CounterMetricFamily(f"{_SINK}dropped", "Messages dropped.", labels=["sink", "reason", "class"])
     delivered = CounterMetricFamily(f"{_SINK}delivered", "Messages delivered.", labels=["sink"])
     dead = CounterMetricFamily(
-        f"{_SINK}dead_lettered", "Messages put aside as undeliverable.", labels=["sink"]
+        f"{_SINK}dead_lettered", "Messages that the destination refused for good.", labels=["sink"]
     )
     retries = CounterMetricFamily(f"{_SINK}send_retries", "Deliveries tried again.", labels=["sink"])
     for name, sink in sinks.items():
@@ -231,7 +231,7 @@ def _dropped_by_class(sink: SinkHealth | SinkStatus) -> Mapping[str, Mapping[str
 
 
 def _choice(name: str, meaning: str, choices: object, chosen: str) -> GaugeMetricFamily:
-    """Spell one of a few words: 1 for the one that holds, 0 for the others."""
+    """Return a gauge for one of a few words: 1 for the one that holds, 0 for the others."""
     label = name.rpartition("_")[2]
     gauge = GaugeMetricFamily(name, f"1 for the one that holds. {meaning}", labels=[label])
     for choice in get_args(choices):
@@ -252,11 +252,11 @@ def _filled(
 
 
 def _add(family: HistogramMetricFamily, labels: list[str], spread: Histogram) -> None:
-    """Add a distribution; Prometheus wants each bucket to hold those before it, too."""
+    """Add a distribution; in Prometheus each bucket includes those before it."""
     bounds = [*map(str, spread.le), "+Inf"]
     family.add_metric(labels, list(zip(bounds, accumulate(spread.counts), strict=True)), spread.sum)
 
 
 def _moment(seconds: float | None, direction: int) -> float | None:
-    """Turn an age, or a time that is left, into a moment on the clock on the wall."""
+    """Turn an age, or a time that is left, into seconds since 1970."""
     return None if seconds is None else time.time() + direction * seconds
