@@ -215,7 +215,7 @@ def test_a_failed_loop_refuses_everything_further(again):
     loop = loop_of(FakeWorld(fail_at=0))
     with pytest.raises(WorldError):
         loop.step()
-    with pytest.raises(LoopFailedError, match="tick 0 failed: WorldError: the fake world was told to fail"):
+    with pytest.raises(LoopFailedError, match="tick 0 failed: WorldError: the fake world fails at this tick"):
         getattr(loop, again)()
 
 
@@ -252,7 +252,7 @@ def test_a_failed_simulation_is_kept_for_inspection_only():
         loop.run_for(10)
     assert events_in(sink, LoopFailure.kind)[0].snapshot_path == "failure.json"
     assert kept[0].tick == 4
-    assert kept[0].parts["failure"] == {"error": "the fake world was told to fail"}
+    assert kept[0].parts["failure"] == {"error": "the fake world fails at this tick"}
     with pytest.raises(SnapshotError, match="for inspection only"):
         loop_of().restore(kept[0])
 

@@ -72,7 +72,7 @@ def snapshot_of(**changes):
     [
         (snapshot_of(schema_version=99), "snapshot_schema", "schema version 99; this Townlet reads 1"),
         (snapshot_of(identity={"sim_digest": "other"}), "snapshot_identity", "sim_digest is other"),
-        (snapshot_of(identity={"sim_digest": "abc"}), "snapshot_identity", "no fake world of 3 slots"),
+        (snapshot_of(identity={"sim_digest": "abc"}), "snapshot_identity", "not of a fake world of 3 slots"),
         (snapshot_of(parts={"policy": ...}), "snapshot_corrupt", "has no part policy"),
         (snapshot_of(parts={"observers.kpis": ...}), "snapshot_corrupt", "has no part observers.kpis"),
         (snapshot_of(parts={"loop": {"seed": 7}}), "snapshot_corrupt", "part 'loop' is damaged"),

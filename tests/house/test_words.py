@@ -40,7 +40,7 @@ PATTERNS = (
     Pattern(r"\b(?:tell|tells|telling|told)\b", "emit, record, report, print, log, say, distinguish"),
     Pattern(r"\b(?:whoever|whomever|whom)\b", "a noun: any client, the caller"),
     Pattern(r"\b(?:nobody|somebody|anybody)\b", "a noun: no plugin, another process, a resident"),
-    Pattern(r"(?<!there )\b(?:is|are|was|were|be) none\b", "is not valid, is not one, there is none"),
+    Pattern(r"(?<!there )\b(?:is|are|was|were|be) (?-i:none)\b", "is not valid, is not one, there is none"),
     Pattern(
         r"(?<!there )\b(?:is|are|was|were) no (?!longer\b|more\b|less\b|later\b|other than\b)", "is not a"
     ),

@@ -55,7 +55,7 @@ def test_a_record_that_is_shed_declares_nothing():
     losses = Losses(SOURCE)
     losses.note("base_lost", [(1, 2)])
     losses.sent(7, losses.next_part())
-    losses.gave_up(7)
+    losses.dropped(7)
     assert losses.pending
     assert numbers(losses.undeclared(99)) == {1, 2}
 
@@ -111,7 +111,7 @@ def test_nothing_lost_is_ever_forgotten_before_its_record_is_settled(steps):
         elif step == "shed" and under_way:
             youngest = max(under_way)
             del under_way[youngest]
-            losses.gave_up(youngest)
+            losses.dropped(youngest)
             losses.note("buffer_full", [(youngest, youngest)])
             lost.add(youngest)
         elif isinstance(step, tuple):

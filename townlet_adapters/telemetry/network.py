@@ -1,4 +1,4 @@
-"""The sinks that reach over a network, put together; this brings ssl and h11."""
+"""Builds the sinks that use a network; imports ssl and h11."""
 
 from pathlib import Path
 from typing import Final
@@ -29,15 +29,15 @@ from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext
 
 DEAD_LETTERS: Final = "dead-letters"
-"""Folder in that of a sink for the events that its peer refused for good."""
+"""Subfolder of a sink's folder for the events that its peer refused for good."""
 
 
 def tcp_sink(options: TcpOptions, context: BuildContext, pace: Pace = NETWORK) -> DeliveringSink:
-    """Make the sink that sends to a collector over TLS-TCP; ``pace`` is how patiently it does.
+    """Build the sink that sends to a collector over TLS-TCP; ``pace`` sets its waiting times.
 
     Raises:
         ConfigError: when a secret or certificate that it needs cannot be used.
-        NoRunFolderError: when its outbox lies in the run folder, and there is none.
+        NoRunFolderError: when its outbox is in the run folder, and there is none.
     """
     settings = TcpSettings(
         endpoint=parse_endpoint(options.endpoint),
@@ -50,11 +50,11 @@ def tcp_sink(options: TcpOptions, context: BuildContext, pace: Pace = NETWORK) -
 
 
 def http_sink(options: HttpOptions, context: BuildContext, pace: Pace = NETWORK) -> DeliveringSink:
-    """Make the sink that posts to an HTTP receiver; ``pace`` is how patiently it does.
+    """Build the sink that posts to an HTTP receiver; ``pace`` sets its waiting times.
 
     Raises:
         ConfigError: when a secret or certificate that it needs cannot be used.
-        NoRunFolderError: when its outbox lies in the run folder, and there is none.
+        NoRunFolderError: when its outbox is in the run folder, and there is none.
     """
     url, access = parse_url(options.url), context.access
     transport = HttpTransport(
@@ -75,8 +75,8 @@ def _sink(
     if options.durability != "memory":
         if folder is None:
             raise NoRunFolderError(
-                f"the {name} sink is not opened: its outbox '{options.spool_dir}' lies in the run folder, "
-                "and this run has none; give an absolute spool_dir, let the run have a folder, or set "
+                f"the {name} sink is not opened: its outbox '{options.spool_dir}' is in the run folder, "
+                "and this run has none; give an absolute spool_dir, run with a folder, or set "
                 "durability: memory"
             )
         limits = OutboxLimits(bytes=options.spool_bytes, durability=options.durability)
@@ -97,7 +97,7 @@ def _sink(
 
 
 def _folder(name: str, options: NetworkOptions, context: BuildContext) -> Path | None:
-    """Say where a sink keeps what it has to keep; each sink of a config has a folder of its own."""
+    """Return the folder of a sink's files; each sink of a config has its own."""
     spool_dir = Path(options.spool_dir)
     if not spool_dir.is_absolute():
         if context.run_dir is None:
@@ -111,7 +111,7 @@ def _tls(options: TlsOptions, access: Access) -> TlsSettings:
         if file is None:
             return None
         access.file(file, f"tls.{key}")
-        # Not the file that links lead to now: a certificate may be renewed by changing a link.
+        # Not resolved, so that a certificate can be renewed by changing a link.
         return access.folder / file
 
     return TlsSettings(

@@ -1,4 +1,4 @@
-"""The sinks we ship, through the same door as anybody else's."""
+"""The built-in sinks, offered through the same plugin hooks as third-party sinks."""
 
 from collections.abc import Sequence
 
@@ -42,7 +42,7 @@ def townlet_sinks() -> Sequence[PartFactory[TelemetrySinkProtocol]]:
 
 
 def build_stdout_sink(options: StdoutOptions, context: BuildContext) -> DeliveringSink:
-    """Make the sink that writes to standard output."""
+    """Build the sink that writes to standard output."""
     return DeliveringSink(
         "stdout",
         StdoutTransport(),
@@ -53,7 +53,7 @@ def build_stdout_sink(options: StdoutOptions, context: BuildContext) -> Deliveri
 
 
 def build_file_sink(options: FileOptions, context: BuildContext) -> DeliveringSink:
-    """Make the sink that appends to a file.
+    """Build the sink that appends to a file.
 
     Raises:
         NoRunFolderError: when the path is relative and the run has no folder.
@@ -68,14 +68,14 @@ def build_file_sink(options: FileOptions, context: BuildContext) -> DeliveringSi
 
 
 def build_tcp_sink(options: TcpOptions, context: BuildContext) -> DeliveringSink:
-    """Make the sink that sends to a collector; see ``network.tcp_sink``."""
-    from townlet_adapters.telemetry.network import tcp_sink  # noqa: PLC0415 - brings ssl and h11
+    """Build the sink that sends to a collector; see ``network.tcp_sink``."""
+    from townlet_adapters.telemetry.network import tcp_sink  # noqa: PLC0415 - imports ssl and h11
 
     return tcp_sink(options, context)
 
 
 def build_http_sink(options: HttpOptions, context: BuildContext) -> DeliveringSink:
-    """Make the sink that posts to a receiver; see ``network.http_sink``."""
-    from townlet_adapters.telemetry.network import http_sink  # noqa: PLC0415 - brings ssl and h11
+    """Build the sink that posts to a receiver; see ``network.http_sink``."""
+    from townlet_adapters.telemetry.network import http_sink  # noqa: PLC0415 - imports ssl and h11
 
     return http_sink(options, context)

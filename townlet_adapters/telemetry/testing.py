@@ -1,4 +1,4 @@
-"""Fakes for whoever tests delivery or writes a transport."""
+"""Fakes for tests of delivery and for authors of transports."""
 
 import threading
 from collections import deque
@@ -15,7 +15,7 @@ from townlet_core.ports.transport import Batch, Condition, TransportError
 
 
 class ManualClock(SystemClock):
-    """Monotonic time that stands still until ``advance``; a wait with a time-out ends when it was reached."""
+    """Monotonic time that stands still until ``advance``; a wait with a time-out ends when it is reached."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -27,7 +27,7 @@ class ManualClock(SystemClock):
         return self._now
 
     def wait(self, condition: threading.Condition, timeout: float | None) -> None:
-        """Wait until notified; ``advance`` notifies every waiter that gave a time-out."""
+        """Wait until notified; ``advance`` notifies every waiter with a time-out."""
         if timeout is None:
             condition.wait()
             return
@@ -39,12 +39,12 @@ class ManualClock(SystemClock):
             self._waiting.remove(condition)
 
     def await_waiter(self, condition: threading.Condition) -> None:
-        """Return once somebody waits on ``condition`` with a time-out."""
+        """Return once a thread waits on ``condition`` with a time-out."""
         with self._changed:
             self._changed.wait_for(lambda: condition in self._waiting)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the time forward."""
         self._now += seconds
         with self._changed:
             waiting = list(self._waiting)
@@ -64,7 +64,7 @@ class HastyClock(SystemClock):
         return self._now
 
     def wait(self, condition: threading.Condition, timeout: float | None) -> None:
-        """Let others at the lock, then go on as if the time had passed."""
+        """Release the lock once, then continue as if the time had passed."""
         if timeout is None:
             condition.wait()
             return
@@ -73,17 +73,17 @@ class HastyClock(SystemClock):
 
 
 class ScriptedTransport:
-    """A destination in memory that does what its script says, then takes everything.
+    """A destination in memory that follows its script, then accepts everything.
 
     Attributes:
-        lines: what was taken.
-        abandoned: how often ``abandon`` was called.
-        closed: how often ``close`` was called.
-        interrupted: whether ``interrupt`` was.
+        lines: the accepted lines.
+        abandoned: number of calls of ``abandon``.
+        closed: number of calls of ``close``.
+        interrupted: whether ``interrupt`` was called.
     """
 
     def __init__(self, script: Iterable[int | BaseException] = ()) -> None:
-        """Follow a script: take at most so many lines, or raise."""
+        """Follow a script: accept at most so many lines, or raise."""
         self._script = deque(script)
         self._open = threading.Event()
         self._open.set()
@@ -94,10 +94,10 @@ class ScriptedTransport:
         self.interrupted = False
 
     def open(self) -> None:
-        """Nothing to open."""
+        """Do nothing."""
 
     def hang(self, *, interruptible: bool = False) -> None:
-        """Let every ``write`` from now on hang until ``release``, or ``interrupt`` if it listens to that."""
+        """Make every ``write`` from now on hang until ``release``, or ``interrupt`` if interruptible."""
         self._interrupts = interruptible
         self._open.clear()
 
@@ -110,12 +110,12 @@ class ScriptedTransport:
         self._entered.wait()
 
     def write(self, batch: Batch) -> int:
-        """Do as the script says."""
+        """Follow the script."""
         lines = batch.lines
         self._entered.set()
         self._open.wait()
         if self.interrupted and self._interrupts:
-            raise TransportError("interrupted", "told to give up")
+            raise TransportError("interrupted", "interrupted")
         step = self._script.popleft() if self._script else len(lines)
         if isinstance(step, BaseException):
             raise step
@@ -124,13 +124,13 @@ class ScriptedTransport:
         return len(taken)
 
     def interrupt(self) -> None:
-        """Let every write fail from now on, and one that hangs, if it listens."""
+        """Make every write from now on fail, including one that hangs, if interruptible."""
         self.interrupted = True
         if self._interrupts:
             self._open.set()
 
     def condition(self) -> Condition:
-        """It is always there."""
+        """Return that it is connected."""
         return Condition(connected=True)
 
     def close(self) -> None:
@@ -146,11 +146,11 @@ class ScriptedOutbox:
     """An outbox in memory that commits as its script says, then always.
 
     Attributes:
-        rows: what waits, as (source, sequence, line).
-        undeclared: what the latest commit was told that no record names.
-        emitted: the highest number noted, plus one.
+        rows: the waiting rows, as (source, sequence, line).
+        undeclared: the undeclared losses of the latest commit.
+        emitted: the highest emitted number, plus one.
         closed: whether ``close`` was called.
-        abandoned: how often ``abandon`` was.
+        abandoned: number of calls of ``abandon``.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class ScriptedOutbox:
         self.abandoned = 0
 
     def open(self, source: str) -> tuple[Loss, ...]:
-        """Tell what earlier runs lost."""
+        """Return the losses of earlier runs."""
         self._source = source
         return self._lost
 
@@ -185,11 +185,11 @@ class ScriptedOutbox:
         self._store(rows)
 
     def note_emitted(self, count: int) -> None:
-        """Note it."""
+        """Record the number."""
         self.emitted = count
 
     def commit(self, rows: Sequence[Row], undeclared: Sequence[Loss]) -> None:
-        """Do as the script says."""
+        """Follow the script."""
         step = self._script.popleft() if self._script else None
         if step is not None:
             raise step
@@ -201,7 +201,7 @@ class ScriptedOutbox:
             self.rows += [(self._source, *row) for row in rows]
 
     def read(self, most_events: int, most_bytes: int) -> Batch | None:  # noqa: ARG002 - as an outbox has it
-        """Give the oldest rows of one source."""
+        """Return the oldest rows of one source."""
         with self._lock:
             if not self.rows:
                 return None
@@ -211,7 +211,7 @@ class ScriptedOutbox:
         return Batch(source, [row[1] for row in rows], [row[2] for row in rows])
 
     def acknowledge(self, source: str, through: int) -> int:
-        """Forget rows."""
+        """Remove rows."""
         with self._lock:
             before = len(self.rows)
             self.rows = [row for row in self.rows if row[0] != source or row[1] > through]
@@ -222,7 +222,7 @@ class ScriptedOutbox:
     def damage(self, count: int) -> list[int]:
         """Lose the oldest rows of this run that were not read yet; returns their numbers.
 
-        What a lost record had declared is told again, as an outbox does that keeps it beside the rows.
+        A loss that a lost record had declared is returned again, as by a real outbox.
         """
         with self._lock:
             gone = [row for row in self.rows[self._in_flight :] if row[0] == self._source][:count]
@@ -238,7 +238,7 @@ class ScriptedOutbox:
             return numbers
 
     def take_losses(self) -> tuple[Loss, ...]:
-        """Give what was damaged."""
+        """Return the damaged rows as losses."""
         with self._lock:
             found, self._found = tuple(self._found), []
             return found
@@ -249,9 +249,9 @@ class ScriptedOutbox:
         return SpoolHealth(len(self.rows), size, 0.0, 1, 0, "process")
 
     def close(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.closed = True
 
     def abandon(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.abandoned += 1

@@ -44,22 +44,22 @@ _REWARD_OF_NEED: Final = (0.5, 0.25, 0.125)
 _FEED: Final = CommandSpec(
     "feed",
     "admin",
-    "Makes somebody less hungry.",
+    "Makes a resident less hungry.",
     (Argument("agent_id", "text"), Argument("amount", "real", required=False)),
 )
-_LOOK: Final = CommandSpec("look", "viewer", "Tells how many live here.")
+_LOOK: Final = CommandSpec("look", "viewer", "Returns the number of residents.")
 
 
 def readonly(values: "array[int] | array[float]", *shape: int) -> memoryview:
-    """View an array read-only in a shape, as data crosses ports."""
-    # One function for every element type; to the type checker each is a memoryview of its own.
+    """Return a read-only view of an array in a shape, as data crosses ports."""
+    # One function for every element type; the type checker distinguishes memoryviews by element type.
     view = memoryview(values).cast("B").cast(values.typecode, shape)  # type: ignore[arg-type]
     return cast("memoryview", view.toreadonly())
 
 
 @dataclass(slots=True)
 class _WorldState:
-    """Everything a ``FakeWorld`` remembers; rows are slots."""
+    """The state of a ``FakeWorld``; rows are slots."""
 
     seed: int = 0
     tick: int = 0
@@ -72,8 +72,8 @@ class FakeWorld:
     """Residents whose needs fall and who can eat, wash and sleep, one tick each.
 
     Three of four residents find one of these taken in each tick. Sometimes two of them quarrel. Every day
-    closes with its books. It is a whole ``WorldPort`` of its own,
-    so nothing of the town has to be compiled to try a loop, a policy or a sink.
+    ends with its accounts. It is a complete ``WorldPort``, so that a loop, a policy or a sink can be tested
+    without compiling the town.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class FakeWorld:
         fail_at: int | None = None,
         empty_from: int | None = None,
     ) -> None:
-        """Build the world; ``reset`` comes next.
+        """Build the world; call ``reset`` next.
 
         Args:
-            agents: number of slots, all of them lived in.
+            agents: number of slots, all of them occupied.
             ticks_per_day: length of a day.
             fail_at: the tick that cannot be finished, if any.
-            empty_from: the tick at whose end everybody has left, if any.
+            empty_from: the tick at whose end all residents have left, if any.
         """
         self._spec = WorldSpec(
             world="fake",
@@ -111,11 +111,11 @@ class FakeWorld:
 
     @property
     def spec(self) -> WorldSpec:
-        """What the world promises."""
+        """The properties of the world."""
         return self._spec
 
     def reset(self, seed: int) -> ObservationBatch:
-        """Start over; the first needs come from the seed."""
+        """Start over; the first needs depend on the seed."""
         slots = range(self._spec.capacity)
         needs = [[0.5 + seeding.unit(seed, seeding.WORLD, 0, s, n) / 2 for n in range(3)] for s in slots]
         self._state = _WorldState(seed, 0, needs, [False] * self._spec.capacity)
@@ -123,10 +123,10 @@ class FakeWorld:
         return self._observe()
 
     def step(self, actions: ActionBatch, commands: Sequence[Command] = ()) -> StepOutcome:
-        """Execute one tick; commands come first."""
+        """Execute one tick, commands first."""
         state, tick = self._state, self._state.tick
         if tick == self._fail_at:
-            raise WorldError("the fake world was told to fail", tick=tick, phase=4, agent_id="agent_0")
+            raise WorldError("the fake world fails at this tick", tick=tick, phase=4, agent_id="agent_0")
         results = tuple(self._obey(command) for command in commands)
         events: list[Event] = []
         counts = dict.fromkeys(_ACTIONS, 0)
@@ -156,7 +156,7 @@ class FakeWorld:
         )
 
     def frame(self) -> TownFrame:
-        """Picture the residents."""
+        """Return the frame of the residents."""
         agents: dict[str, JsonObject] = {}
         for slot, row in enumerate(self._state.needs[: self._living()]):
             needs = dict(zip(("hunger", "hygiene", "energy"), row, strict=True))
@@ -165,7 +165,7 @@ class FakeWorld:
         return TownFrame(tick=self._state.tick - 1, clock=clock, agents=agents)
 
     def snapshot(self) -> Snapshot:
-        """Give the whole state."""
+        """Return the whole state."""
         return Snapshot(
             self._state.tick, {"fake_slots": str(self._spec.capacity)}, {"world": record_to_json(self._state)}
         )
@@ -174,7 +174,7 @@ class FakeWorld:
         """Continue from a state of a world of this size."""
         if snapshot.identity.get("fake_slots") != str(self._spec.capacity):
             raise SnapshotError(
-                "snapshot_identity", f"the snapshot is of no fake world of {self._spec.capacity} slots"
+                "snapshot_identity", f"the snapshot is not of a fake world of {self._spec.capacity} slots"
             )
         try:
             self._state = record_from_json(_WorldState, snapshot.parts["world"])
@@ -183,7 +183,7 @@ class FakeWorld:
         return self._observe()
 
     def close(self) -> None:
-        """Do nothing: there is nothing to release."""
+        """Do nothing: no resource is held."""
 
     def _living(self) -> int:
         gone = self._empty_from is not None and self._state.tick > self._empty_from
@@ -193,7 +193,7 @@ class FakeWorld:
         tick = self._state.tick
         spec = {each.name: each for each in self._spec.commands}.get(command.name)
         if spec is None:
-            return command.refused(tick, "unknown_command", f"the fake world knows no '{command.name}'")
+            return command.refused(tick, "unknown_command", f"unknown command '{command.name}'")
         try:
             args = spec.read(command.args)
         except ValueError as error:
@@ -202,13 +202,13 @@ class FakeWorld:
             return command.done(tick, {"living": self._living()})
         fed = [slot for slot in range(self._living()) if args["agent_id"] == f"agent_{slot}"]
         if not fed:
-            return command.refused(tick, "not_found", f"nobody here is called {args['agent_id']}")
+            return command.refused(tick, "not_found", f"no resident is called {args['agent_id']}")
         needs = self._state.needs[fed[0]]
         needs[0] = min(1.0, max(0.0, needs[0] + cast("float", args.get("amount", _GAIN))))
         return command.done(tick, args)
 
     def _act(self, slot: int, action: int, events: list[Event]) -> str:
-        """Let one resident do something and grow needier; gives the name of what was done."""
+        """Execute one resident's action, then lower its needs; returns the name of the executed action."""
         needs = self._state.needs[slot]
         done = action if 0 < action < len(_ACTIONS) and self._may(slot, action) else 0
         self._state.busy[slot] = done > 0
@@ -222,7 +222,7 @@ class FakeWorld:
         return _ACTIONS[done]
 
     def _may(self, slot: int, action: int) -> bool:
-        """Whether a resident needs what an action gives, and finds it free in this tick."""
+        """Return whether a resident needs what an action gives, and finds it free in this tick."""
         taken = (slot + action + self._state.tick // 3) % len(_ACTIONS) == 0
         return not taken and self._state.needs[slot][action - 1] < _FULL
 
@@ -233,7 +233,7 @@ class FakeWorld:
             events.append(RivalryEvents((RivalryEntry("agent_0", "agent_1", "jostle", 0.75),)))
 
     def _rewards(self) -> "array[float]":
-        """Reward the living for the needs that they have satisfied."""
+        """Return rewards for the satisfied needs of the living."""
         rewards = [
             sum(need * weight for need, weight in zip(needs, _REWARD_OF_NEED, strict=True))
             for needs in self._state.needs[: self._living()]
@@ -268,20 +268,20 @@ class FakeWorld:
 
 
 class FakePolicy:
-    """Takes turns: each resident does the next thing that its mask allows.
+    """Takes turns: each resident does the next action that its mask allows.
 
     Slots begin with different turns, and each has another goal, option and commitment. It keeps state, so
     that a run that forgets to save it is noticed.
     """
 
     def __init__(self, *, fail_at: int | None = None) -> None:
-        """Build the policy; at tick ``fail_at`` it breaks with an error of no port."""
+        """Build the policy; at tick ``fail_at`` it raises an error that is not of its port."""
         self._fail_at = fail_at
         self._turns: list[int] = []
 
     @property
     def identity(self) -> PolicyIdentity:
-        """Who decides."""
+        """The identity of the policy."""
         return PolicyIdentity("fake", "0" * 64)
 
     def begin(self, spec: WorldSpec, seed: int) -> None:
@@ -290,9 +290,9 @@ class FakePolicy:
         self._turns = [(seed + slot) % self._actions for slot in range(spec.capacity)]
 
     def decide(self, observation: ObservationBatch) -> Decision:
-        """Give everybody the next allowed action."""
+        """Return the next allowed action for every slot."""
         if observation.tick == self._fail_at:
-            raise ZeroDivisionError("the fake policy was told to fail")
+            raise ZeroDivisionError("the fake policy fails at this tick")
         slots = len(self._turns)
         for slot in range(slots):
             for distance in range(1, self._actions + 1):
@@ -311,24 +311,24 @@ class FakePolicy:
         return Decision(ActionBatch(readonly(actions, slots), readonly(targets, slots), context))
 
     def end(self) -> None:
-        """Do nothing: there is nothing to release."""
+        """Do nothing: no resource is held."""
 
     def export_state(self) -> JsonValue:
-        """Tell whose turn it is."""
+        """Return the turn of each slot."""
         return tuple(self._turns)
 
     def import_state(self, state: JsonValue) -> None:
-        """Go on with the turns."""
+        """Continue with these turns."""
         if not isinstance(state, (list, tuple)) or len(state) != len(self._turns):
             raise SnapshotError("snapshot_corrupt", f"the fake policy's state is damaged: {state!r}")
         self._turns = [int(str(turn)) for turn in state]
 
 
 class CollectingSink:
-    """Keeps every message in memory, and refuses facts that JSON cannot carry."""
+    """Keeps every message in memory, and rejects facts that are not JSON."""
 
     def __init__(self, name: str = "collecting") -> None:
-        """Build the sink; ``start`` comes next."""
+        """Build the sink; call ``start`` next."""
         self.messages: Final[list[Message]] = []
         self._name = name
         self._rejected: dict[str, int] = {}
@@ -336,7 +336,7 @@ class CollectingSink:
         self._state: SinkState = "healthy"
 
     def start(self) -> None:
-        """Do nothing: memory is open."""
+        """Do nothing: memory needs no opening."""
 
     def emit(self, message: Message) -> EmitResult:
         """Keep one message."""
@@ -351,14 +351,14 @@ class CollectingSink:
         return EmitResult("accepted")
 
     def status(self) -> SinkStatus:
-        """Tell the counters; what is in memory counts as delivered."""
+        """Return the counters; messages in memory count as delivered."""
         kept = len(self.messages)
         return SinkStatus(
             self._name, self._state, self._offered, kept, delivered=kept, rejected=dict(self._rejected)
         )
 
     def stop(self, deadline_seconds: float) -> SinkStatus:
-        """Close the door."""
+        """Close the sink: later messages are rejected."""
         del deadline_seconds
         self._state = "closed"
         return self.status()
@@ -378,7 +378,7 @@ def _payload(message: Message) -> object:
 
 
 class FailingSink:
-    """Breaks the contract of sinks: ``emit`` raises, ``status`` too when told so."""
+    """Breaks the contract of sinks: ``emit`` always raises, ``status`` on request."""
 
     def __init__(self, *, status_fails: bool = False) -> None:
         """Build the sink."""
@@ -389,11 +389,11 @@ class FailingSink:
         """Do nothing."""
 
     def emit(self, message: Message) -> EmitResult:
-        """Raise what no sink may raise."""
+        """Raise an exception, which no sink may do."""
         raise RuntimeError(f"the failing sink got {message!r}")
 
     def status(self) -> SinkStatus:
-        """Tell the state that a test has set."""
+        """Return the state that a test has set."""
         if self._status_fails:
             raise RuntimeError("the failing sink has no status")
         return SinkStatus("failing", self.state)
@@ -405,16 +405,16 @@ class FailingSink:
 
 
 class ManualClock:
-    """A clock that only moves when told to; its ``sleep`` moves it."""
+    """A clock that a test moves; its ``sleep`` moves it, too."""
 
     def __init__(self, now: float = 0.0) -> None:
         """Set the clock."""
         self.now = now
 
     def __call__(self) -> float:
-        """Tell the time in seconds."""
+        """Return the time in seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         self.now += seconds

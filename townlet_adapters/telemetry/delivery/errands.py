@@ -1,4 +1,4 @@
-"""What the couriers of a sink do: from the buffer to the destination, or to the outbox and on from there."""
+"""The errands of a sink's couriers: buffer to destination, or buffer to outbox and outbox to destination."""
 
 import threading
 from bisect import bisect_right
@@ -17,14 +17,14 @@ from townlet_core.ports.transport import Batch, Transport, TransportError
 DEAD_LETTERED: Final = "dead_lettered"
 REFUSED: Final = "refused_by_peer"
 _LOSS_TYPE: Final = b'"type":"townlet.telemetry.loss"'
-_HEAD: Final = 1024  # bytes of a line within which its type stands
+_HEAD: Final = 1024  # bytes of a line that hold its type
 
 
 class OutboxProtocol(Protocol):
-    """What delivery asks of an outbox; what its calls promise says ``spool.outbox.Outbox``."""
+    """The interface of an outbox for delivery; ``spool.outbox.Outbox`` documents its guarantees."""
 
     def open(self, source: str) -> tuple[Loss, ...]:
-        """Take the folder, and tell what earlier runs lost."""
+        """Open the folder, and return the losses of earlier runs."""
         ...
 
     def begin(self, rows: Sequence[Row]) -> None:
@@ -32,40 +32,40 @@ class OutboxProtocol(Protocol):
         ...
 
     def note_emitted(self, count: int) -> None:
-        """Note that the numbers below ``count`` were given."""
+        """Record that the numbers below ``count`` were given out."""
         ...
 
     def commit(self, rows: Sequence[Row], undeclared: Sequence[Loss]) -> None:
-        """Store rows, all or none, beside what no row declares."""
+        """Store rows, all or none, and the losses that no row declares."""
         ...
 
     def read(self, most_events: int, most_bytes: int) -> Batch | None:
-        """Give the oldest rows not acknowledged, of one source."""
+        """Return the oldest rows that are not acknowledged, of one source."""
         ...
 
     def acknowledge(self, source: str, through: int) -> int:
-        """Settle rows; returns how many."""
+        """Settle rows; returns their number."""
         ...
 
     def take_losses(self) -> tuple[Loss, ...]:
-        """Give what was found damaged since the last call."""
+        """Return the damage found since the last call."""
         ...
 
     def stats(self) -> SpoolHealth:
-        """Tell what waits."""
+        """Return what waits."""
         ...
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Release the folder."""
         ...
 
     def abandon(self) -> None:
-        """Let go after a fork."""
+        """Release it after a fork."""
         ...
 
 
 class _FromBuffer:
-    """Lines leave the buffer, in order."""
+    """Takes lines from the buffer, in order."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
@@ -80,7 +80,7 @@ class _FromBuffer:
         return Batch(self._intake.source, [each[0] for each in lines], [each[1] for each in lines])
 
     def note_fault(self, code: str, text: str, *, fatal: bool) -> bool:
-        """Take note of a fault; a fatal one is the end of the sink."""
+        """Record a fault; a fatal one ends the sink."""
         intake = self._intake
         with intake.lock:
             cares = intake.note_fault(code, text)
@@ -91,16 +91,16 @@ class _FromBuffer:
             return cares
 
     def rest(self, seconds: float) -> None:
-        """Wait; a stop that came since the last load is worth one attempt at once."""
+        """Wait; a stop since the last load is worth one attempt at once."""
         _rest(self._intake, self._intake.work, self._phase, seconds)
 
     def idle_since(self) -> float | None:
-        """Tell when the buffer began to be filled, or was emptied a little."""
+        """Return when the buffer started to fill, or was last emptied in part."""
         return self._intake.moved_at if self._intake.buffer.events else None
 
 
 class Handover(_FromBuffer):
-    """From the buffer to the destination."""
+    """Delivers from the buffer to the destination."""
 
     def __init__(self, intake: Intake, transport: Transport, dead_letters: DeadLetters | None) -> None:
         """Empty the buffer into ``transport``."""
@@ -109,11 +109,11 @@ class Handover(_FromBuffer):
         self._dead_letters = dead_letters
 
     def carry(self, batch: Batch) -> int:
-        """Write."""
+        """Write the lines."""
         return self._transport.write(batch)
 
     def settle(self, batch: Batch, count: int) -> None:
-        """The destination has them."""
+        """Count lines that the destination has."""
         intake = self._intake
         with intake.lock:
             if intake.phase != "closed":
@@ -124,7 +124,7 @@ class Handover(_FromBuffer):
                 intake.losses.release()
 
     def put_aside(self, batch: Batch, error: TransportError) -> None:
-        """The destination will never have it."""
+        """Count a line that the destination refuses for good."""
         intake, shedding = self._intake, self._intake.buffer.in_flight[0][2]
         kept = _keep(self._dead_letters, batch, error, intake)
         with intake.lock:
@@ -134,17 +134,17 @@ class Handover(_FromBuffer):
 
 
 class Commit(_FromBuffer):
-    """From the buffer to the outbox."""
+    """Commits from the buffer to the outbox."""
 
     def __init__(self, intake: Intake, outbox: OutboxProtocol, mail: "Mail") -> None:
-        """Empty the buffer into ``outbox``, and tell of it through ``mail``."""
+        """Empty the buffer into ``outbox``, and report it through ``mail``."""
         super().__init__(intake)
         self._outbox = outbox
         self._mail = mail
         self._undeclared: tuple[Loss, ...] = ()
 
     def load(self, most: int) -> Batch | None:
-        """Wait for lines in the buffer, and note what no record names yet."""
+        """Wait for lines in the buffer, and take the losses that no record declares yet."""
         with self._intake.lock:
             batch = super().load(most)
             if batch is not None:
@@ -164,7 +164,7 @@ class Commit(_FromBuffer):
         return len(batch.lines)
 
     def settle(self, batch: Batch, count: int) -> None:
-        """The outbox has them."""
+        """Count lines that the outbox has."""
         intake = self._intake
         with intake.lock:
             if intake.phase != "closed":
@@ -173,23 +173,23 @@ class Commit(_FromBuffer):
             self._mail.post(batch.sequences[count - 1])
 
     def put_aside(self, batch: Batch, error: TransportError) -> None:  # noqa: ARG002 - as all errands have it
-        """Never comes: an outbox takes any line."""
+        """Never called: an outbox refuses no line."""
         raise error
 
 
 class Mail:
-    """What the committer tells the sender; guarded by the intake's lock.
+    """Messages from the committer to the sender; guarded by the intake's lock.
 
     Attributes:
-        arrived: where the sender waits.
-        through: highest number of ours that is committed and accounted for, -1 for none.
-        posts: how often there was news.
-        last: whether there will be no more.
-        since: when the sender was last told of something to do, or did it.
+        arrived: the condition that the sender waits on.
+        through: highest own number that is committed and counted, -1 for none.
+        posts: number of messages.
+        last: whether no more will come.
+        since: when the sender was last notified of work, or did some.
     """
 
     def __init__(self, intake: Intake, outbox: OutboxProtocol, through: int) -> None:
-        """Begin with what is committed, and with more than that, for all we know."""
+        """Start with the committed rows; there may be more of earlier runs."""
         self._intake = intake
         self._outbox = outbox
         self._users = 2
@@ -202,7 +202,7 @@ class Mail:
         self.since = intake.clock.monotonic()
 
     def post(self, through: int) -> None:
-        """Tell of rows up to the number ``through``; with the lock held."""
+        """Report rows up to the number ``through``; with the lock held."""
         self.through = through
         if self._intake.sender_is_dry and not self._sender_left:
             self._intake.sender_is_dry = False
@@ -210,19 +210,19 @@ class Mail:
         self.ring()
 
     def ring(self) -> None:
-        """Let the sender look; with the lock held."""
+        """Wake the sender; with the lock held."""
         self.posts += 1
         self.arrived.notify_all()
 
     def end_committing(self) -> None:
-        """Tell the sender that no more will come."""
+        """Report that no more rows will come."""
         with self._intake.lock:
             self.last = True
             self.ring()
         self._leave()
 
     def end_sending(self, transport: Transport) -> None:
-        """Say goodbye to the destination; the committer need not wait for the sender any more."""
+        """Close the destination; the committer need not wait for the sender any more."""
         with self._intake.lock:
             self._intake.sender_is_dry = self._sender_left = True
             self._intake.wake()
@@ -232,7 +232,7 @@ class Mail:
             self._leave()
 
     def _leave(self) -> None:
-        """Let whoever is the last close what both used."""
+        """Close the outbox in the last thread that leaves."""
         with self._intake.lock:
             self._users -= 1
             last = self._users == 0
@@ -242,7 +242,7 @@ class Mail:
 
 
 class Sending:
-    """From the outbox to the destination; older runs first."""
+    """Delivers from the outbox to the destination; older runs first."""
 
     def __init__(
         self,
@@ -252,7 +252,7 @@ class Sending:
         transport: Transport,
         dead_letters: DeadLetters | None,
     ) -> None:
-        """Empty ``outbox`` into ``transport``; ``mail`` tells when there is more."""
+        """Empty ``outbox`` into ``transport``; ``mail`` reports new rows."""
         self._intake = intake
         self._outbox = outbox
         self._mail = mail
@@ -284,18 +284,18 @@ class Sending:
                         intake.clock.wait(mail.arrived, None)
 
     def _accounted_for(self, batch: Batch | None) -> Batch | None:
-        """Leave out rows that the committer has not accounted for yet: it is about to."""
+        """Leave out rows that the committer has not counted yet."""
         if batch is None or batch.source != self._intake.source:
             return batch
         count = bisect_right(batch.sequences, self._mail.through)
         return Batch(batch.source, batch.sequences[:count], batch.lines[:count]) if count else None
 
     def carry(self, batch: Batch) -> int:
-        """Write."""
+        """Write the lines."""
         return self._transport.write(batch)
 
     def settle(self, batch: Batch, count: int) -> None:
-        """The destination has them."""
+        """Count lines that the destination has."""
         intake = self._intake
         sequences = batch.sequences[:count]
         self._outbox.acknowledge(batch.source, sequences[-1])
@@ -307,11 +307,11 @@ class Sending:
                     intake.account.delivered += count
                     intake.account.bytes_delivered += sum(map(len, batch.lines[:count]))
                     intake.note_acknowledged(sequences)
-                # The committer looks at the latest when we find the outbox empty.
+                # The committer checks at the latest when this thread finds the outbox empty.
                 intake.losses.release()
 
     def put_aside(self, batch: Batch, error: TransportError) -> None:
-        """The destination will never have it."""
+        """Count a line that the destination refuses for good."""
         intake = self._intake
         kept = _keep(self._dead_letters, batch, error, intake)
         self._outbox.acknowledge(batch.source, batch.sequences[0])
@@ -321,16 +321,16 @@ class Sending:
                 _account_for_refused(intake, batch, Shedding.NORMAL, kept=kept)
                 intake.wake()
 
-    def note_fault(self, code: str, text: str, *, fatal: bool) -> bool:  # noqa: ARG002 - what waits in the outbox waits on, fatal or not
-        """Take note of a fault."""
+    def note_fault(self, code: str, text: str, *, fatal: bool) -> bool:  # noqa: ARG002 - rows in the outbox stay there, fatal or not
+        """Record a fault."""
         return self._intake.note_fault(code, text)
 
     def rest(self, seconds: float) -> None:
-        """Wait; a stop that came since the last load is worth one attempt at once."""
+        """Wait; a stop since the last load is worth one attempt at once."""
         _rest(self._intake, self._mail.arrived, self._phase, seconds)
 
     def idle_since(self) -> float | None:
-        """Tell when it was told of something to do, or did some of it."""
+        """Return when it was last notified of work, or did some."""
         return None if self._intake.sender_is_dry else self._mail.since
 
 
@@ -347,7 +347,7 @@ def _rest(intake: Intake, condition: threading.Condition, phase: str, seconds: f
 
 
 def _keep(dead_letters: DeadLetters | None, batch: Batch, error: TransportError, intake: Intake) -> bool:
-    """Put the line of a batch among the dead letters; returns whether it is there."""
+    """Add the line of a batch to the dead letters; returns whether it was stored."""
     if dead_letters is None:
         return False
     try:
@@ -359,7 +359,7 @@ def _keep(dead_letters: DeadLetters | None, batch: Batch, error: TransportError,
 
 
 def _account_for_refused(intake: Intake, batch: Batch, shedding: Shedding, *, kept: bool) -> None:
-    """Count a line that is never taken, and let it be declared; with the lock held."""
+    """Count a line that is refused for good, and mark it to be declared lost; with the lock held."""
     reason, number = (DEAD_LETTERED if kept else REFUSED), batch.sequences[0]
     if batch.source == intake.source:
         if kept:
@@ -369,8 +369,8 @@ def _account_for_refused(intake: Intake, batch: Batch, shedding: Shedding, *, ke
         intake.cut_strands()
     own = ((number, number),)
     if _LOSS_TYPE in batch.lines[0][:_HEAD]:
-        # What a refused record named is undeclared again. If a record of that were refused, too, we would go
-        # on for ever, so it waits until something is taken.
+        # The losses in a refused record are undeclared again. A record about it could be refused, too, and so
+        # on without end, so it waits until the destination accepts something.
         named = orjson.loads(batch.lines[0])["data"]
         intake.losses.hold(named["reason"], named["ranges"], named["source"])
         intake.losses.hold(reason, own, batch.source)

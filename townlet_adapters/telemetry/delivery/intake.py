@@ -1,4 +1,4 @@
-"""The town's side of a sink: encode, number, hold; and give up what there is no room for."""
+"""The town's side of a sink: encodes, numbers and buffers messages, and drops what has no room."""
 
 import threading
 from collections import deque
@@ -30,16 +30,14 @@ from townlet_core.ports.transport import INTERRUPTED
 Phase: TypeAlias = Literal["new", "open", "closing", "closed"]
 
 UNDELIVERED: Final = "undelivered_at_stop"
-PATIENCE: Final = 0.1  # seconds since the worker last moved, for which a full buffer is waited for
-LINGER: Final = 0.04  # seconds the worker gathers events for one write, so that none waits longer than 50 ms
+PATIENCE: Final = 0.1  # seconds without progress of the worker until a wait for room ends
+LINGER: Final = 0.04  # seconds that the worker collects events for one write; none waits longer than 50 ms
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 1 << 20
 
-_RANGE_BYTES: Final = (
-    128  # a loss record names one range for so many bytes of buffer, so that it fits a small one
-)
+_RANGE_BYTES: Final = 128  # a loss record has at most one range per 128 bytes of buffer, to fit a small one
 _ACCEPTED: Final = EmitResult("accepted")
-_CLOSED_DOORS: Final[dict[Phase, str]] = {
+_REJECTIONS: Final[dict[Phase, str]] = {
     "new": "not_started",
     "open": "",
     "closing": "stopped",
@@ -48,10 +46,10 @@ _CLOSED_DOORS: Final[dict[Phase, str]] = {
 
 
 _Draft: TypeAlias = tuple[bytes, Shedding, str, int | None]
-"""An envelope that wants its number, its class, and the number of the message that it is a patch of; or no
-envelope, but the reason why. A plain tuple: the town makes one for every message."""
+"""An envelope without its number, its class, an empty reason, and the number of the message that it is a
+patch of; or no envelope, but the reason of a rejection. A plain tuple: every message needs one."""
 
-# A failed sink writes nothing any more, so encoding for it would be work for nobody.
+# A failed sink writes nothing any more, so nothing is encoded for it.
 _NO_DRAFT: Final[_Draft] = (b"", Shedding.NORMAL, "", None)
 
 
@@ -62,30 +60,30 @@ def _refused(error: Exception) -> _Draft:
 
 
 class Intake:
-    """What the town and the workers of one sink share, under one re-entrant lock.
+    """The state shared by the town and the workers of one sink, under one re-entrant lock.
 
     Attributes:
-        lock: guards everything below, and everything that errands account for.
-        work: where a worker waits that empties the buffer.
-        room: where the town waits for room.
+        lock: guards everything below, and all counting by errands.
+        work: the condition that the worker of the buffer waits on.
+        room: the condition that the town waits on for room.
         source: ``source`` of the envelopes.
-        phase: where the sink is in its life.
-        deadline: monotonic time at which a stop is over.
-        is_overdue: whether whoever stops has no more patience.
-        buffer: what waits in memory.
+        phase: the phase of the sink's life.
+        deadline: monotonic time at which a stop ends.
+        is_overdue: whether ``stop`` has ended its wait.
+        buffer: messages waiting in memory.
         account: the counters.
-        losses: numbers that no record names yet.
-        found_lost: what the outbox found damaged, and nobody accounted for yet.
-        fatal: code of the fault after which nothing is taken any more.
+        losses: numbers that no record declares yet.
+        found_lost: damage found by the outbox that is not counted yet.
+        fatal: code of the fault after which no message is accepted.
         last_error: the latest error, in words.
         error: the same for monitors.
-        moved_at: when the buffer was emptied a little, or began to be filled.
-        shed_since_move: whether anything was given up since then.
+        moved_at: when the buffer was last emptied in part, or started to fill.
+        shed_since_move: whether a message was dropped since then.
         troubled: whether the worker's latest attempt failed.
-        acked_through: highest number of ours that the destination has, -1 for none.
+        acked_through: highest own number that the destination has, -1 for none.
         sender_is_dry: whether a sender found nothing in the outbox since the latest commit.
-        emit_times: how long a sample of calls of ``emit`` took.
-        ack_times: how long a sample of messages took until the destination had them.
+        emit_times: durations of a sample of calls of ``emit``.
+        ack_times: times from ``emit`` to the destination for a sample of messages.
     """
 
     def __init__(  # noqa: PLR0913 - one argument for each thing that another part decides
@@ -98,23 +96,23 @@ class Intake:
         patient: bool,
         note_emitted: Callable[[int], None] | None,
     ) -> None:
-        """Begin without a message.
+        """Start without a message.
 
         Args:
             source: ``source`` of the envelopes.
-            buffer: where messages are held; empty.
-            strands: what a ``StateFrame`` is sent as; nothing for whole frames.
-            clock: the time.
-            patient: whether a full buffer is waited for while the worker moves.
-            note_emitted: told of how many numbers were given, before anybody may use the latest.
+            buffer: holds messages; empty.
+            strands: the series that a ``StateFrame`` is sent as; empty for whole frames.
+            clock: the clock.
+            patient: whether ``emit`` waits for room while the worker makes progress.
+            note_emitted: called with the count of given numbers, before the latest is used.
         """
         self.source = source
         self.clock = clock
         self._patient = patient
         self._note_emitted = note_emitted
-        self._speller = Encoder(source)
+        self._encoder = Encoder(source)
         self._batch_events = max(1, min(BATCH_EVENTS, buffer.capacity_events // 2))
-        # A batch is at most half the buffer, so that there is room for more while it is written.
+        # A batch is at most half the buffer, so that there is room for new messages while it is written.
         self._batch_bytes = min(BATCH_BYTES, buffer.capacity_bytes // 2)
         self._most_ranges = max(1, min(MOST_RANGES, buffer.capacity_bytes // _RANGE_BYTES))
 
@@ -124,7 +122,7 @@ class Intake:
         self._admitting = False
         self._aside: deque[_Draft | StateFrame] = deque()
         self._strands = strands
-        self._asleep: str = "no"  # or "idle", or "gathering"; a literal type would hide that others change it
+        self._asleep: str = "no"  # or "idle", or "gathering"; a literal type would hide that it changes
         self._taken_at = self._woken_at = 0.0
 
         self.phase: Phase = "new"
@@ -156,7 +154,7 @@ class Intake:
         draft = self._draft_of(message)
         with self.lock:
             if self._admitting:
-                # A signal handler emits within our own emit: that one takes it along when it is done.
+                # A signal handler emits within this thread's own emit, which admits the message at its end.
                 self._aside.append(draft)
                 return _ACCEPTED
             self._admitting = True
@@ -169,7 +167,7 @@ class Intake:
             return result
 
     def emit_timed(self, message: Message) -> EmitResult:
-        """Do the same, and take the time of it, and of the message's way to its destination."""
+        """Do the same, and measure the duration and the message's time to its destination."""
         before = perf_counter()
         if self._watched is None:
             self._watched = self.account.numbered, before
@@ -178,7 +176,7 @@ class Intake:
         return result
 
     def _emit_state(self, state: StateFrame) -> EmitResult:
-        """Send a frame in strands; under the lock as a whole, for each message builds on the one before."""
+        """Send a frame in strands; under one lock, because each message builds on the one before."""
         with self.lock:
             if self._admitting:
                 self._aside.append(state)
@@ -200,10 +198,10 @@ class Intake:
                 if patient:
                     self._wait_for_room(draft)
                 if draft[3] is not None and not self._fits(draft):
-                    # To make room, older state goes, and with it what the patch is based on.
+                    # To make room, older state is dropped, and with it the base of the patch.
                     strand.cut()
                 if strand.changes != changes:
-                    # That, or somebody else emitted while we waited, and the base is no longer the last one.
+                    # Either that, or another thread emitted during the wait, so the base has changed.
                     draft = self._draft_next(strand, state)
             result = self._admit(draft, patient=False)
             if result.status == "accepted":
@@ -232,9 +230,9 @@ class Intake:
         if self.fatal:
             return _NO_DRAFT
         try:
-            body, shedding = self._speller.body(message, self.clock.wall())
+            body, shedding = self._encoder.body(message, self.clock.wall())
             self._tick = message.tick
-        except Exception as error:  # noqa: BLE001 - a third party's event may raise anything; the town must go on
+        except Exception as error:  # noqa: BLE001 - a third party's event may raise anything; the run must continue
             return _refused(error)
         return body, shedding, "", None
 
@@ -244,7 +242,7 @@ class Intake:
         try:
             each = strand.next(state.frame)
             record = Record(each.kind, state.tick, each.data, each.baseseq, each.state)
-            body = self._speller.state_body(record, self.clock.wall())
+            body = self._encoder.state_body(record, self.clock.wall())
             self._tick = state.tick
         except Exception as error:  # noqa: BLE001 - as above
             return _refused(error)
@@ -257,7 +255,7 @@ class Intake:
             self._wait_for_room(draft)
             fits = self._fits(draft)
         if refusal or self.phase != "open":
-            refusal = refusal or _CLOSED_DOORS[self.phase]
+            refusal = refusal or _REJECTIONS[self.phase]
             self.account.rejected[refusal] += 1
             return EmitResult("rejected", refusal)
         sequence = self.account.numbered
@@ -280,7 +278,7 @@ class Intake:
         return self.buffer.fits(draft[1], len(draft[0]) + SEAL_BYTES)
 
     def _number(self, shedding: Shedding) -> int:
-        """Give the next number away."""
+        """Return the next number."""
         account = self.account
         number = account.numbered
         account.numbered = number + 1
@@ -290,7 +288,7 @@ class Intake:
         return number
 
     def _make_room(self, shedding: Shedding, size: int, sequence: int) -> bool:
-        """Give up what must go for a line; that may be the line itself."""
+        """Drop lines to make room for a line; the line itself may be dropped."""
         gone, fits = self.buffer.shed_for(shedding, size)
         if not fits:
             gone.append(Shed(sequence, shedding, BUFFER_FULL))
@@ -303,7 +301,7 @@ class Intake:
     def _drop(self, gone: Sequence[Shed]) -> None:
         for sequence, shedding, reason in gone:
             self.account.dropped[reason, shedding] += 1
-            self.losses.gave_up(sequence)
+            self.losses.dropped(sequence)
             self.losses.note(reason, ((sequence, sequence),))
             if self._watched is not None and self._watched[0] == sequence:
                 self._watched = None
@@ -311,7 +309,7 @@ class Intake:
             self.cut_strands()
 
     def cut_strands(self) -> None:
-        """Make the next state messages whole: what they would build on may never arrive."""
+        """Make the next state messages whole, because their bases may never arrive."""
         for strand in self._strands:
             strand.cut()
 
@@ -320,7 +318,7 @@ class Intake:
         size, buffer = len(body) + SEAL_BYTES, self.buffer
         if refusal or not buffer.could_fit(shedding, size):
             return
-        # While we wait, others may have the lock, and their messages are their own to admit.
+        # During the wait other threads may take the lock, and admit their own messages.
         self._admitting = False
         try:
             while self.phase == "open" and not self.fatal and not buffer.fits(shedding, size):
@@ -337,9 +335,9 @@ class Intake:
         return self.buffer.events >= self._batch_events or self.buffer.size >= self._batch_bytes
 
     def wake(self) -> None:
-        """Let the worker look for work; with the lock held."""
+        """Wake the worker; with the lock held."""
         if self._asleep != "no":
-            # A worker that slept for want of work is not stuck: its patience starts now.
+            # A worker that slept without work is not stuck: its time counts from now.
             self._asleep = "no"
             self.moved_at = self._woken_at = self.clock.monotonic()
         self.work.notify()
@@ -347,21 +345,21 @@ class Intake:
     # ---- the worker's thread -------------------------------------------------------------------
 
     def records_of(self, losses: Sequence[Loss]) -> list[Line]:
-        """Spell records of what earlier runs lost, with the first numbers of all; see ``begin_with``."""
+        """Encode records of the losses of earlier runs, with the first numbers; see ``begin_with``."""
         lines: list[Line] = []
         for part in (part for loss in losses for part in parts_of(loss)):
-            body, shedding = self._speller.body(Diagnostic(0, record_of_loss(part)), self.clock.wall())
+            body, shedding = self._encoder.body(Diagnostic(0, record_of_loss(part)), self.clock.wall())
             lines.append((len(lines), seal(body, len(lines)), shedding, None))
         return lines
 
     def begin_with(self, lines: Sequence[Line]) -> None:
-        """Count lines that are in the outbox before the first message."""
+        """Count lines that were in the outbox before the first message."""
         self.account.numbered = self.account.spooled = len(lines)
         for _, _, shedding, _ in lines:
             self.account.by_class[shedding] += 1
 
     def await_batch(self, most: int) -> Sequence[Line]:
-        """Wait for lines and take a batch of at most ``most``, empty when there will be none any more."""
+        """Wait for lines and take a batch of at most ``most``; empty when there will be no more."""
         with self.lock:
             while True:
                 self._await_work()
@@ -375,13 +373,13 @@ class Intake:
             return self.buffer.take(self._batch_events, self._batch_bytes)[:most]
 
     def is_over(self) -> bool:
-        """Whether the worker has nothing to do any more; with the lock held."""
+        """Return whether the worker has no more work; with the lock held."""
         if self.phase == "closing":
             return (not self._has_work() and self.sender_is_dry) or self.is_late()
         return self.phase == "closed" or bool(self.fatal)
 
     def is_late(self) -> bool:
-        """Whether a stop has to end now, or has ended; with the lock held."""
+        """Return whether a stop must end now, or has ended; with the lock held."""
         if self.phase == "closing":
             return self.is_overdue or self.clock.monotonic() >= self.deadline
         return self.phase == "closed"
@@ -405,11 +403,11 @@ class Intake:
     def _time_to_gather(self) -> float:
         if self.phase != "open":
             return 0.0
-        # Whatever waits came after the latest batch was taken, or after we fell asleep.
+        # All waiting lines came after the latest batch was taken, or after the worker fell asleep.
         return max(self._taken_at, self._woken_at) + LINGER - self.clock.monotonic()
 
     def _account_for_found(self) -> None:
-        """Account for what the outbox lost; by the one who commits, so that every row of ours is settled."""
+        """Count the losses of the outbox; done by the committer, so that all own rows are counted before."""
         found, self.found_lost = self.found_lost, []
         for loss in found:
             self.losses.note(loss.reason, loss.ranges, loss.source)
@@ -418,37 +416,37 @@ class Intake:
                 self._count_lost_rows(loss)
 
     def _count_lost_rows(self, loss: Loss) -> None:
-        """Count by rows, since the ranges may name again what was shed between them.
+        """Count by rows, because the ranges may include numbers that were dropped between them.
 
-        The class of a row is lost with it; most are facts.
+        The class of a lost row is unknown; most are facts.
         """
         if loss.rows:
             self.account.spooled -= loss.rows
             self.account.dropped[loss.reason, Shedding.NORMAL] += loss.rows
 
     def count_lost_at_close(self, found: Sequence[Loss]) -> None:
-        """Count what the outbox found lost when it was closed; the next run declares it."""
+        """Count the losses that the outbox found when it was closed; the next run declares them."""
         with self.lock:
             for loss in found:
                 if self.phase != "closed" and loss.source == self.source:
                     self._count_lost_rows(loss)
 
     def note_found(self, found: Sequence[Loss]) -> None:
-        """Keep what the outbox found lost for the committer to account for; with the lock held."""
+        """Keep losses that the outbox found for the committer to count; with the lock held."""
         if found:
             self.found_lost += found
             if any(loss.reason == OUTBOX_REMOVED for loss in found):
-                self.note_fault(OUTBOX_REMOVED, f"{OUTBOX_REMOVED}: the outbox was removed while it was used")
+                self.note_fault(OUTBOX_REMOVED, f"{OUTBOX_REMOVED}: the outbox was removed while in use")
             self.wake()
 
     def _declare_losses(self) -> None:
-        """Put records of what was lost into the buffer; with the lock held."""
+        """Put records of losses into the buffer; with the lock held."""
         if self.troubled or not self.losses.pending:
             return
         while (part := self.losses.next_part(self._most_ranges)) is not None:
             record = Diagnostic(self._tick, record_of_loss(part))
-            body, shedding = self._speller.body(record, self.clock.wall())
-            # What tells of a loss makes nobody go; where there is no room now, there will be.
+            body, shedding = self._encoder.body(record, self.clock.wall())
+            # A loss record displaces no other message; without room now, it is added later.
             if self.buffer.events and not self.buffer.fits(shedding, len(body) + SEAL_BYTES):
                 return
             sequence = self._number(shedding)
@@ -456,7 +454,7 @@ class Intake:
             self.buffer.append((sequence, seal(body, sequence), shedding, None))
 
     def take_off(self, count: int) -> None:
-        """Forget the first ``count`` lines in flight, which have arrived; with the lock held."""
+        """Remove the first ``count`` lines in flight, which have arrived; with the lock held."""
         if count:
             self.losses.settled(self.buffer.in_flight[count - 1][0])
             self.buffer.settle(count)
@@ -465,7 +463,7 @@ class Intake:
         self.room.notify_all()
 
     def note_acknowledged(self, sequences: Sequence[int]) -> None:
-        """Note that the destination has these numbers of ours; with the lock held."""
+        """Record that the destination has these own numbers; with the lock held."""
         self.acked_through = sequences[-1]
         if self._watched is not None and self._watched[0] <= sequences[-1]:
             watched, since = self._watched
@@ -474,23 +472,23 @@ class Intake:
             self._watched = None
 
     def note_fault(self, code: str, text: str) -> bool:
-        """Take note of a fault; returns whether anybody still cares."""
+        """Record a fault; returns whether the sink is still in use."""
         with self.lock:
             if self.phase == "closed":
                 return False
-            # What a stop broke off says less than what went wrong before.
+            # An interruption by a stop says less than the error before it.
             if code != INTERRUPTED or self.last_error is None:
                 self.last_error = text
                 self.error = ErrorHealth(code, self._tick)
             return True
 
     def fail(self, code: str) -> None:
-        """Take nothing any more, for the reason ``code``; with the lock held."""
+        """Accept no more messages, for the reason ``code``; with the lock held."""
         self.fatal = code
-        self.give_up(code)
+        self.drop_all(code)
 
-    def give_up(self, reason: str) -> None:
-        """Drop all that waits; with the lock held."""
+    def drop_all(self, reason: str) -> None:
+        """Drop all waiting messages; with the lock held."""
         for each in self.buffer.clear(reason):
             self.account.dropped[reason, each.shedding] += 1
         self.room.notify_all()

@@ -1,4 +1,4 @@
-"""What a sink numbered and will never deliver, until a record of it is on its way: exact, and bounded."""
+"""Numbers of a sink that will never be delivered, until a record declares them: exact, and bounded."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,32 +11,32 @@ from townlet_adapters.telemetry.spool.base import Loss
 from townlet_core.events.telemetry import TelemetryLoss
 
 MOST_RANGES: Final = 512
-"""Most ranges that one record names."""
-_MOST_HELD: Final = 8192  # ranges by reason; beyond it, all that was shed is declared as `buffer_full`
+"""Most ranges in one record."""
+_MOST_HELD: Final = 8192  # ranges by reason; beyond it, all dropped lines are declared as `buffer_full`
 _SHED: Final = (SUPERSEDED, BASE_LOST)
 
 
 def parts_of(loss: Loss, most: int = MOST_RANGES) -> list[Loss]:
-    """Cut a loss into as many parts as it takes records to name it."""
+    """Cut a loss into parts that each fit one record."""
     ranges = loss.ranges
     return [replace(loss, ranges=ranges[n : n + most]) for n in range(0, len(ranges), most)]
 
 
 def record_of_loss(loss: Loss) -> TelemetryLoss:
-    """Spell the record that declares a loss."""
-    ranges = tuple((first, last) for first, last in loss.ranges)  # a named tuple is not JSON to every writer
+    """Return the record that declares a loss."""
+    ranges = tuple((first, last) for first, last in loss.ranges)  # some JSON writers refuse named tuples
     return TelemetryLoss(loss.source, ranges, loss.count, loss.reason)
 
 
 class Losses:
-    """Numbers that no record names yet, by source and reason. Not locked.
+    """Numbers that no record declares yet, by source and reason. Not locked.
 
-    A number is undeclared from ``note`` or ``hold`` until ``settled`` is told of the record that names it: a
-    record that is given up itself declares nothing.
+    A number is undeclared from ``note`` or ``hold`` until ``settled`` is called for the record that declares
+    it: a record that is dropped declares nothing.
     """
 
     def __init__(self, source: str) -> None:
-        """Begin with nothing lost; ``source`` is our own."""
+        """Start without losses; ``source`` is the sink's own."""
         self._source = source
         self._open: dict[tuple[str, str], RangeSet] = {}
         self._held: list[Loss] = []
@@ -44,11 +44,11 @@ class Losses:
 
     @property
     def pending(self) -> bool:
-        """Whether there is anything that a record should be made of now: one at a time is under way."""
+        """Whether a record must be made now; only one at a time is under way."""
         return bool(self._open) and not self._under_way
 
     def note(self, reason: str, ranges: Iterable[tuple[int, int]], source: str = "") -> None:
-        """Add numbers of another source, or of ours unless told."""
+        """Add numbers of another source, or by default of the own one."""
         key = source or self._source, reason
         held = self._open.get(key)
         if held is None:
@@ -59,23 +59,23 @@ class Losses:
             self._fold()
 
     def hold(self, reason: str, ranges: Iterable[tuple[int, int]], source: str) -> None:
-        """Add numbers that no record is made of before ``release``."""
+        """Add numbers that get no record before ``release``."""
         self._held.append(Loss.of(source, reason, ranges))
 
     def release(self) -> None:
-        """Let records be made of what was held."""
+        """Allow records of the held numbers."""
         held, self._held = self._held, []
         for each in held:
             self.note(each.reason, each.ranges, each.source)
 
     def next_part(self, most: int = MOST_RANGES) -> Loss | None:
-        """Give what the next record should name, or None; nothing changes until it is ``sent``."""
+        """Return the content of the next record, or None; nothing changes until it is ``sent``."""
         for (source, reason), ranges in self._open.items():
             return Loss(source, reason, tuple(islice(ranges, most)))
         return None
 
     def sent(self, sequence: int, part: Loss) -> None:
-        """Note that the record number ``sequence`` names this part, which ``next_part`` gave last."""
+        """Record that the record number ``sequence`` declares this part, the latest from ``next_part``."""
         key = part.source, part.reason
         rest = RangeSet(islice(self._open[key], len(part.ranges), None))
         if rest:
@@ -85,31 +85,31 @@ class Losses:
         self._under_way[sequence] = part
 
     def settled(self, through: int) -> None:
-        """Forget what records with numbers up to ``through`` named: they have arrived, or are committed."""
+        """Remove what records with numbers up to ``through`` declare: they have arrived, or are committed."""
         # Numbers only grow, so the oldest record comes first.
         while self._under_way and (oldest := next(iter(self._under_way))) <= through:
             del self._under_way[oldest]
 
-    def gave_up(self, sequence: int) -> None:
-        """Take back what the record number ``sequence`` named, if it was a record: it was shed."""
+    def dropped(self, sequence: int) -> None:
+        """Restore what the record number ``sequence`` declared, if it was a record: it was dropped."""
         part = self._under_way.pop(sequence, None)
         if part is not None:
             self.note(part.reason, part.ranges, part.source)
 
     def undeclared(self, through: int) -> tuple[Loss, ...]:
-        """Give what no record up to the number ``through`` names."""
-        told = {key: [*ranges] for key, ranges in self._open.items()}
+        """Return what no record up to the number ``through`` declares."""
+        found = {key: [*ranges] for key, ranges in self._open.items()}
         for sequence, part in self._under_way.items():
             if sequence > through:
-                told.setdefault((part.source, part.reason), []).extend(part.ranges)
+                found.setdefault((part.source, part.reason), []).extend(part.ranges)
         for each in self._held:
-            told.setdefault((each.source, each.reason), []).extend(each.ranges)
-        return tuple(Loss.of(source, reason, ranges) for (source, reason), ranges in told.items())
+            found.setdefault((each.source, each.reason), []).extend(each.ranges)
+        return tuple(Loss.of(source, reason, ranges) for (source, reason), ranges in found.items())
 
     def _fold(self) -> None:
-        """Keep memory bounded: one reason for all that was shed, since runs of it then grow together.
+        """Limit memory: use one reason for all dropped lines, so that their ranges join.
 
-        What lies between two runs is a line that was kept, and the buffer bounds their number.
+        A line between two ranges was kept, and the buffer limits the number of such lines.
         """
         for reason in _SHED:
             self.note(BUFFER_FULL, self._open.pop((self._source, reason), ()))

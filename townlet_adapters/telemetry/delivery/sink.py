@@ -231,7 +231,7 @@ class DeliveringSink:
         with intake.lock:
             if intake.phase != "closed":
                 intake.phase = "closed"
-                intake.give_up(UNDELIVERED)
+                intake.drop_all(UNDELIVERED)
                 self._take_back(self._transport.condition().unsynced)
             self._ring()
         return self.status()
