@@ -86,31 +86,30 @@ class OutboxLimits:
     durability: Literal["process", "power"] = "process"
 
 
+class Numbers:
+    """Which numbers of each source have been named."""
+
+    def __init__(self, losses: Iterable[Loss] = ()) -> None:
+        """Begin with the numbers that losses name."""
+        self._named: dict[str, RangeSet] = {}
+        self.add(losses)
+
+    def add(self, losses: Iterable[Loss]) -> tuple[Loss, ...]:
+        """Add the numbers of losses; returns the losses without the numbers that were there before."""
+        new: list[Loss] = []
+        for loss in losses:
+            named = self._named.setdefault(loss.source, RangeSet())
+            rest = [hole for first, last in loss.ranges for hole in named.holes(first, last)]
+            for first, last in rest:
+                named.add(first, last)
+            if rest:
+                new.append(Loss.of(loss.source, loss.reason, rest))
+        return tuple(new)
+
+
 def each_once(losses: Iterable[Loss]) -> tuple[Loss, ...]:
     """Join losses by source and reason; a number that several name stays with the first of them."""
-    named: dict[str, RangeSet] = {}
-    joined: dict[tuple[str, str], RangeSet] = {}
-    for loss in losses:
-        before = named.setdefault(loss.source, RangeSet())
-        into = joined.setdefault((loss.source, loss.reason), RangeSet())
-        for first, last in loss.ranges:
-            for new in before.holes(first, last):
-                into.add(new.first, new.last)
-            before.add(first, last)
-    return tuple(Loss.of(source, reason, numbers) for (source, reason), numbers in joined.items() if numbers)
-
-
-def without(losses: Iterable[Loss], known: Iterable[Loss]) -> tuple[Loss, ...]:
-    """Return the losses without the numbers that others name already."""
-    numbers: dict[str, RangeSet] = {}
-    for loss in known:
-        held = numbers.setdefault(loss.source, RangeSet())
-        for first, last in loss.ranges:
-            held.add(first, last)
-    rest: list[Loss] = []
-    for loss in losses:
-        held = numbers.get(loss.source, RangeSet())
-        left = [hole for first, last in loss.ranges for hole in held.holes(first, last)]
-        if left:
-            rest.append(Loss.of(loss.source, loss.reason, left))
-    return tuple(rest)
+    joined: dict[tuple[str, str], list[Range]] = {}
+    for loss in Numbers().add(losses):
+        joined.setdefault((loss.source, loss.reason), []).extend(loss.ranges)
+    return tuple(Loss.of(source, reason, ranges) for (source, reason), ranges in joined.items())

@@ -6,7 +6,7 @@
     emitted settled waiting oldest                      counters: 48 bits of number, 16 bits of check each
 
 A counter is written by one ``pwrite`` within one page of memory, so a kill leaves the old or the new value.
-The file is never mapped: a process that maps a file dies when somebody truncates it.
+The file is never mapped: a process that maps a file dies when another program truncates it.
 """
 
 import json

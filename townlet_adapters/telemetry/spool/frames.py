@@ -6,16 +6,16 @@ r"""The file of a segment: a copy of its label, then rows, and a mark behind eac
 The second CRC covers the bytes before it, and begins with the number of the segment. A magic
 holds the byte 0xFF, which UTF-8 never does, so a search behind a damaged frame finds none inside an event.
 
-========  =============================  =====================================
+========  =============================  =========================================
 field     of a row                       of a mark, which ends each commit
-========  =============================  =====================================
-payload   the event's envelope           losses that no row so far declares
+========  =============================  =========================================
+payload   the event's envelope           losses that wait for a row to declare them
 sequence  its number                     one more than the latest row's
 gap       numbers between it and the     0
-          row before that are no rows
+          row before, without a row
 ordinal   rows before it                 the same
 at        when it was committed, in seconds since 1970
-========  =============================  =====================================
+========  =============================  =========================================
 """
 
 import errno

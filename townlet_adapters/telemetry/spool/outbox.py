@@ -598,7 +598,7 @@ class Outbox:
             self._page.sync()
 
     def abandon(self) -> None:
-        """Let go after a fork, in the child: everything is the parent's, and nothing of it is touched."""
+        """Close the files in the child of a fork: the outbox is the parent's, and stays as it is."""
         # No lock is taken: at the fork, a thread that the child does not have may have held it.
         self._state = threading.Lock()
         for segment in self._chain:

@@ -15,8 +15,8 @@ from townlet_adapters.telemetry.spool.base import (
     SEGMENT_DAMAGED,
     Before,
     Loss,
+    Numbers,
     each_once,
-    without,
 )
 from townlet_adapters.telemetry.spool.control import Control, UnreadableError, read_control
 from townlet_adapters.telemetry.spool.folder import FORMAT, Folder, quarantined, segment_files
@@ -282,7 +282,7 @@ class _Recovery:
             if label.damaged:
                 known = [loss for later in self.held[index + 1 :] for loss in later.label.noted]
                 found = [Loss.of(label.source, SEGMENT_DAMAGED, label.damaged), *label.noted]
-                self._losses += without(found, known)
+                self._losses += Numbers(known).add(found)
             first = max(label.first, result.settled - label.base)
             if self._ends[label.number] < segment.extent.end > first:
                 result.problems.append(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from townlet_adapters.telemetry.ranges import Range, RangeSet
-from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Before, Loss, Row, without
+from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Before, Loss, Numbers, Row
 from townlet_adapters.telemetry.spool.control import UnreadableError
 from townlet_adapters.telemetry.spool.folder import Folder, append_at
 from townlet_adapters.telemetry.spool.frames import (
@@ -99,7 +99,8 @@ class Segment:
         self.owes = self.is_condemned = False
         self._folder = folder
         self._label_bytes = 0
-        self._notes = threading.Lock()
+        self._notes = threading.Lock()  # the committer and the sender may both have something to note
+        self._known = Numbers(label.noted)
         self._salt = label.number
         self._writer = self._reader = _CLOSED
         self._cursor: tuple[int, int, int] | None = (
@@ -178,9 +179,15 @@ class Segment:
         Raises:
             OSError: when the disk does not take it.
         """
-        new = without(losses, self.label.noted)
-        if new:
-            self._add_note(note_of_losses(new))
+        with self._notes:
+            new = self._known.add(losses)
+            if not new:
+                return
+            try:
+                self._add_note(note_of_losses(new))
+            except OSError:
+                self._known = Numbers(self.label.noted)
+                raise
             self.label = replace(self.label, noted=self.label.noted + new)
 
     def note_damage(self, ranges: Sequence[Range]) -> None:
@@ -189,13 +196,13 @@ class Segment:
         Raises:
             OSError: when the disk does not take it.
         """
-        self.label = replace(self.label, damaged=(*self.label.damaged, *ranges))
-        self._add_note(note_of_damage(ranges))
+        with self._notes:
+            self.label = replace(self.label, damaged=(*self.label.damaged, *ranges))
+            self._add_note(note_of_damage(ranges))
 
     def _add_note(self, data: bytes) -> None:
-        with self._notes:
-            self._folder.append(f"{self.name}.label", data)
-            self._label_bytes += len(data)
+        self._folder.append(f"{self.name}.label", data)
+        self._label_bytes += len(data)
 
     # ---- reading -------------------------------------------------------------------------------
 
