@@ -287,6 +287,23 @@ def test_a_secret_that_the_collector_does_not_know_is_told_and_taken_once_it_doe
     rig.assert_complete(sink.stop(LIMIT))
 
 
+def test_a_source_that_another_sender_owns_is_refused_and_its_events_wait(rig):
+    rig.events.mkdir()
+    owners = rig.events / "owners.txt"
+    owners.write_text("urn:townlet:run:r:p1 another-town\n")
+    rig.collect()
+    sink = rig.started()
+    sink.emit(restock(0))
+    status, _ = rig.until_told(sink, "forbidden", "http_403")
+    assert status.dead_lettered == 0
+    rig.until_logged(sink, SEE_TO_IT, "other_owner")
+    rig.leave()
+    owners.unlink()
+    rig.heal()
+    rig.until_delivered(sink)
+    rig.assert_complete(sink.stop(LIMIT))
+
+
 def test_a_post_that_somebody_heard_and_posts_again_is_stored_once(make_rig, certificates):
     rig = make_rig("http")
     heard = []
