@@ -60,7 +60,11 @@ def test_a_full_disk_costs_files_but_neither_the_run_nor_its_summary(small_disk)
     )
     assert code == 1
     assert "snapshot-500.json.gz: cannot be written: No space left on device; the run goes on" in err
-    assert err.splitlines()[-1].startswith("error: r/summary.json: cannot be written")
+    last = err.splitlines()[-1]
+    assert last.startswith(
+        "error: r/snapshots/snapshot-600.json.gz: cannot be written: No space left on device; "
+    )
+    assert "; r/summary.json: cannot be written" in last
     assert "600 ticks with seed 7" in out
     (sink,) = [line for line in out.splitlines() if line.startswith("sink file")]
     offered, delivered, dropped = map(
@@ -80,7 +84,8 @@ def test_without_a_name_the_run_folder_is_called_by_time_name_and_seed(townlet, 
     assert townlet("run", str(config), "--ticks", "3", "--seed", "5")[0] == 0
     (folder,) = (config.parent / "runs").iterdir()
     assert folder.name.endswith("Z-trial-s5")
-    assert {entry.name for entry in folder.iterdir()} == {"run.json", "summary.json", "events.ndjson"}
+    kept = {"run.json", "summary.json", "events.ndjson", "snapshots", ".lock"}
+    assert {entry.name for entry in folder.iterdir()} == kept
 
 
 def test_the_summary_has_every_promised_key(townlet, config):

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from tests.disks import WatchedDisk
 from tests.telemetry.delivering import (
     FULL,
     LOCKED,
@@ -171,6 +172,19 @@ def test_a_folder_that_takes_no_dead_letters_blocks_nobody(started, tmp_path):
         sink.emit(fact(n))
     status = sink.stop(1e6)
     assert (status.dead_lettered, dict(status.dropped)) == (0, {"refused_by_peer": 1})
+    assert_told(transport, status)
+
+
+def test_a_dead_letter_that_the_disk_did_not_take_counts_as_refused_and_is_not_kept(started, tmp_path):
+    transport = Choosy([1])
+    disk = WatchedDisk(fails=lambda call: call.verb == "sync")
+    letters = DeadLetters(tmp_path / "dead", 1 << 20, disk=disk)
+    sink = started(transport, HastyClock(), dead_letters=letters)
+    for n in range(3):
+        sink.emit(fact(n))
+    status = sink.stop(1e6)
+    assert (status.dead_lettered, dict(status.dropped)) == (0, {"refused_by_peer": 1})
+    assert [path.read_bytes() for path in (tmp_path / "dead").iterdir()] == [b""]
     assert_told(transport, status)
 
 
