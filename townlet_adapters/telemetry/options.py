@@ -1,4 +1,4 @@
-"""What a config may say of the sinks we ship."""
+"""The options of the sinks that Townlet ships."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self, TypeAlias
@@ -27,10 +27,10 @@ class Options(BaseModel):
 
 
 class SinkOptions(Options):
-    """What every sink takes."""
+    """The options of every sink."""
 
     on_full: Literal["wait", "shed"] = "wait"
-    """what happens when the buffer is full: `wait` for a sink that still moves, or `shed` at once"""
+    """what happens when the buffer is full: `wait` for a sink that makes progress, or `shed`: drop at once"""
 
     buffer_events: Annotated[int, Field(ge=1)] = 8192
     """most events held in memory"""
@@ -39,7 +39,7 @@ class SinkOptions(Options):
     """most bytes held in memory"""
 
     def limits(self) -> DeliveryLimits:
-        """What delivery needs to know of this."""
+        """Return the options that delivery needs."""
         return DeliveryLimits(self.on_full, self.buffer_events, self.buffer_bytes)
 
 
@@ -59,19 +59,19 @@ new `events.ndjson` begins; null for one file of any size"""
 
 
 class TlsOptions(Options):
-    """Who the peer must be, and who we are. Relative paths start at the config."""
+    """How peer and town prove their identity. Relative paths start at the config."""
 
     ca_file: Text | None = None
-    """certificates of the authorities that may vouch for the peer; null for those that the system trusts"""
+    """certificates of the authorities that may sign that of the peer; null for those of the system"""
 
     cert_file: Text | None = None
-    """our own certificate and its chain, for a peer that asks for one"""
+    """certificate of the town and its chain, for a peer that asks for one"""
 
     key_file: Text | None = None
-    """key of our own certificate; a file of yours that nobody else can read"""
+    """key of that certificate; a file that you own and no other user can read"""
 
     min_version: Literal["1.2", "1.3"] = "1.3"
-    """oldest version of TLS that is spoken"""
+    """oldest version of TLS that is accepted"""
 
     crl_file: Text | None = None
     """lists of revoked certificates; the peer's must be covered by a current one, and not be on it"""
@@ -87,16 +87,16 @@ class TlsOptions(Options):
 
 
 class NetworkOptions(SinkOptions):
-    """What both sinks take that reach over a network."""
+    """The options of both sinks that send over a network."""
 
     on_full: Literal["wait", "shed"] = "shed"
-    """what happens when the buffer is full: `wait` for a sink that still moves, or `shed` at once"""
+    """what happens when the buffer is full: `wait` for a sink that makes progress, or `shed`: drop at once"""
 
     durability: Durability = "process"
     """what waiting events survive: `memory` nothing, `process` a killed process, `power` a power cut, too"""
 
     spool_dir: Text = "spool"
-    """folder of the outbox; a relative one lies in the run folder, an absolute one outlives the run"""
+    """folder of the outbox; a relative one is in the run folder, an absolute one outlives the run"""
 
     spool_bytes: Annotated[int, Field(ge=16 << 20)] = 1 << 30
     """most bytes of the outbox"""
@@ -112,7 +112,7 @@ connect, and between two acknowledgements"""
     """for trials: no TLS to a peer on this machine; of `http` only where the URL begins with `http:`"""
 
     tls: TlsOptions = TlsOptions()
-    """who the peer must be, and who we are"""
+    """how peer and town prove their identity"""
 
 
 def _token_variable(options: Mapping[str, object]) -> str | None:
@@ -131,7 +131,7 @@ class TcpOptions(NetworkOptions):
     """Options of the sink `tcp`."""
 
     token_file: Text | None = None
-    """file that holds the token; a file of yours that nobody else can read"""
+    """file that holds the token; a file that you own and no other user can read"""
 
     token_env: Variable | None = Field(default_factory=_token_variable)
     """variable that holds the token; `TOWNLET_TOKEN` unless there is `token_file` or `tls.cert_file`"""
@@ -161,7 +161,7 @@ class HttpOptions(NetworkOptions):
     """Options of the sink `http`."""
 
     secret_file: Text | None = None
-    """file that holds the key of the signatures; a file of yours that nobody else can read"""
+    """file that holds the key of the signatures; a file that you own and no other user can read"""
 
     secret_env: Variable | None = Field(default_factory=_secret_variable)
     """variable that holds the key of the signatures; `TOWNLET_SECRET` unless there is `secret_file`"""

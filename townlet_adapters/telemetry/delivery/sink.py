@@ -141,7 +141,7 @@ class DeliveringSink:
 
         Never raises. Blocks only with ``on_full: wait``, on a full buffer, while the worker has completed a
         write within the last 100 ms. A ``StateFrame`` in channels counts as the messages that it is sent as,
-        which may be none; the result is that of the last one that was not accepted.
+        which may be zero; the result is that of the last one that was not accepted.
         """
         intake = self._intake
         if intake.account.numbered & _SAMPLE:
