@@ -147,7 +147,7 @@ def test_transforms_know_a_plugins_kinds(shop, tmp_path):
     told = [line for line in lines(tmp_path / "run") if line["type"] == "townlet.bakery.sold_out"]
     assert {line["data"]["loaves"] for line in told} == {0}
     with pytest.raises(
-        ConfigError, match=r"kinds\[0\]: 'bakery.sold_oud', .* did you mean 'bakery.sold_out'"
+        ConfigError, match=r"kinds\[0\]: unknown kind 'bakery.sold_oud'; did you mean 'bakery.sold_out'"
     ):
         kept(allowing(shop.package.permit), tmp_path / "b", transforms.replace("sold_out", "sold_oud"))
 
