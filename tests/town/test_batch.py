@@ -313,7 +313,7 @@ def test_a_target_that_does_not_exist_is_data(hamlet):
 def test_towns_that_have_not_been_founded_cannot_be_stepped(hamlet):
     batch = TownBatch(hamlet, 2)
     for step in (lambda: batch.step(WAITING), batch.advance, batch.observe):
-        with pytest.raises(WorldError, match="the towns have not been founded: call reset first"):
+        with pytest.raises(WorldError, match="the towns were not started: call reset first"):
             step()
     batch.reset(1)
     batch.step(WAITING)
@@ -366,5 +366,5 @@ def test_a_tick_that_wrote_more_than_was_thought_possible_ends_the_run(hamlet):
     """The bound is a promise of the rules; broken, the tick's events would be lost without a word."""
     batch = TownBatch(hamlet, 1, journal=True)
     batch.journal = batch.journal._replace(rows=batch.journal.rows[:, :2])
-    with pytest.raises(WorldError, match="at most 2 were thought possible"):
+    with pytest.raises(WorldError, match="the limit is 2"):
         batch.reset(1)

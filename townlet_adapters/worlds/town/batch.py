@@ -1,4 +1,4 @@
-"""Many towns stepped by the same kernels, writing into arrays that the caller owns."""
+"""A batch of towns, stepped by the same kernels, which write into arrays of the caller."""
 
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
@@ -36,25 +36,25 @@ from townlet_core.ports.hooks import AffordanceHooks
 
 _NO_ORDERS: Records = np.zeros(0, INTERVENTION)
 _ROWS_OF_ONE = 8
-"""More than the rows that one intervention writes, dismissals apart: move, leave or failure, grant."""
+"""At least the rows of one intervention without dismissals: move, leave or failure, grant."""
 
 
 class TownBatch:
     """B towns of one model, each with its own seed, stepped together.
 
-    One town of a batch lives exactly as it would alone. Nothing is written in Python per town or resident.
+    One town of a batch behaves exactly as it would alone. No Python code runs per town or resident.
 
     ``reset`` and ``step`` always return the same arrays, and each call overwrites them. Code that keeps an
     observation beyond the next step keeps ``copy_observation()``.
 
     Attributes:
         model: the model that all towns share.
-        towns: how many towns there are.
-        state: everything that changes; belongs to the batch, written by its kernels only.
-        arrays: what every resident sees, overwritten by ``reset`` and ``step``; belongs to the caller.
+        towns: number of towns.
+        state: everything that changes; belongs to the batch, written only by its kernels.
+        arrays: the observations, overwritten by ``reset`` and ``step``; belongs to the caller.
         intents: the batch's own input buffers. A caller may write into them and call ``advance``, which
             checks nothing.
-        journal: the rows of the last tick, overwritten by the next; without rows unless asked for.
+        journal: the rows of the last tick, overwritten by the next; without rows unless requested.
         founded: whether ``reset`` or a restored snapshot has given the towns a state.
     """
 
@@ -67,14 +67,14 @@ class TownBatch:
         journal: bool = False,
         hooks: AffordanceHooks | None = None,
     ) -> None:
-        """Allocate everything; ``reset`` founds the towns.
+        """Allocate everything; ``reset`` starts the towns.
 
         Args:
-            model: which town.
-            towns: how many, B >= 1.
-            arrays: where to write observations; allocated when left out.
+            model: the model of the towns.
+            towns: the number of towns, B >= 1.
+            arrays: arrays for the observations; allocated when left out.
             journal: whether to keep the rows from which events are decoded.
-            hooks: what the model was built with, where its manifest names hooks.
+            hooks: the hooks that the model was built with, if its manifest names hooks.
 
         Raises:
             ArgumentError: when an argument has another type, or an array of the caller another shape or
@@ -107,11 +107,11 @@ class TownBatch:
 
     @property
     def remarks(self) -> Mapping[int, Remark]:
-        """What hooks added to the rows of the last tick, by number of the row."""
+        """The hooks' additions to the rows of the last tick, by number of the row."""
         return NO_REMARKS if self._calls is None else self._calls.remarks
 
     def reset(self, seed: int | Sequence[int] = 0) -> TownArrays:
-        """Found every town anew.
+        """Start every town anew.
 
         Args:
             seed: seed of town 0, town b gets ``(seed + b) mod 2**64``; or one seed for each town.
@@ -120,7 +120,7 @@ class TownBatch:
             ``arrays``, filled with the observation of instant 0. The next call overwrites them.
 
         Raises:
-            ArgumentError: when a seed is not in [0, 2**64), or there is not one for each town.
+            ArgumentError: when a seed is not in [0, 2**64), or the number of seeds is not that of the towns.
         """
         seeds = seeds_of(seed, self.towns)
         self.restart()
@@ -144,10 +144,10 @@ class TownBatch:
         """Execute one tick of every town.
 
         Args:
-            actions: integers[B, N], numbers of actions, for dead slots too; a masked one is executed as
-                nothing and counted ``invalid``. They are copied.
-            targets: integers[B, N], slot or object numbers, -1 (the default) lets the world choose; one
-                that does not exist makes the action fail with ``bad_target``. They are copied.
+            actions: integers[B, N], numbers of actions, also for dead slots; a masked one has no effect and
+                counts as ``invalid``. They are copied.
+            targets: integers[B, N], slot or object numbers, -1 (the default) lets the world choose; an
+                unknown number makes the action fail with ``bad_target``. They are copied.
 
         Returns:
             ``arrays``, filled with the next observation. The next call overwrites them:
@@ -184,10 +184,10 @@ class TownBatch:
         return self.arrays
 
     def intervene(self, *orders: Intervention) -> None:
-        """Do something to towns in phase 1 of the coming tick, in this order.
+        """Apply interventions in phase 1 of the next tick, in this order.
 
         Raises:
-            ArgumentError: when an intervention names something that does not exist; none is taken then.
+            ArgumentError: when an intervention names something that does not exist; then none is applied.
         """
         self.require_rest()
         for order in orders:
@@ -195,11 +195,11 @@ class TownBatch:
         self._orders.extend(orders)
 
     def copy_observation(self) -> TownArrays:
-        """Return copies of ``arrays``, which the next step does not overwrite; they belong to the caller."""
+        """Return copies of ``arrays`` that the next step does not overwrite; they belong to the caller."""
         return TownArrays._make(array.copy() for array in self.arrays)
 
     def observe(self) -> TownArrays:
-        """Write the observation of the state as it stands, after it was restored.
+        """Write the observation of the current state, after it was restored.
 
         Raises:
             WorldError: before the first ``reset``, and when a hook calls it from within a tick.
@@ -210,28 +210,28 @@ class TownBatch:
         return self.arrays
 
     def require_rest(self) -> None:
-        """Refuse what can only be done between two ticks.
+        """Raise an error unless the batch is between two ticks.
 
         Raises:
-            WorldError: when a tick is being executed, or was left by an interrupt.
+            WorldError: when a tick is being executed, or was interrupted.
         """
         if self._mid_tick:
             raise WorldError(
-                "the town is within a tick, from which nobody can step, picture, save or change it; "
-                "hooks answer with effects",
+                "a tick is being executed: the town cannot be stepped, shown, saved or changed within it; "
+                "hooks return effects instead",
                 tick=int(self.state.towns["tick"][0]),
             )
 
     def _refuse(self) -> NoReturn:
         """Raise the reason why the towns cannot be stepped or observed now."""
         self.require_rest()
-        raise WorldError("the towns have not been founded: call reset first", tick=0)
+        raise WorldError("the towns were not started: call reset first", tick=0)
 
     def restart(self) -> None:
-        """Prepare for another state: a tick that an interrupt left is forgotten.
+        """Prepare for another state: an interrupted tick is discarded.
 
         Raises:
-            WorldError: when a hook asks for it from within a tick.
+            WorldError: when a hook calls it from within a tick.
         """
         if self._asking:
             self.require_rest()
@@ -239,7 +239,7 @@ class TownBatch:
         self._scratch.cursor[...] = np.zeros((), CURSOR)
 
     def _ask_and_finish(self, calls: HookCalls, orders: Records, *, unfinished: bool) -> None:
-        """Answer the kernels' questions until the tick is finished."""
+        """Answer the kernels' requests until the tick is finished."""
         calls.remarks.clear()
         self._mid_tick = unfinished
         while self._mid_tick:
@@ -262,7 +262,7 @@ class TownBatch:
         return orders
 
     def _make_room(self, orders: int) -> None:
-        """Let the journal hold what that many interventions may write beside a tick's own rows."""
+        """Enlarge the journal for the rows that interventions may write besides a tick's own rows."""
         towns, rows = self.journal.rows.shape
         needed = self.model.journal_rows + _ROWS_OF_ONE * orders
         if 0 < rows < needed:
@@ -279,17 +279,17 @@ class TownBatch:
         if capacity and worst > capacity:
             tick = int(self.state.towns["tick"][0]) - 1
             raise WorldError(
-                f"internal error: a tick wrote {worst} events, at most {capacity} were thought possible",
+                f"internal error: a tick wrote {worst} events; the limit is {capacity}",
                 tick=tick,
             )
 
 
 def _askable(model: TownModel, towns: int, hooks: AffordanceHooks | None) -> AffordanceHooks:
-    """Check that the hooks that the manifest names can be asked."""
+    """Check that the hooks that the manifest names can be called."""
     if hooks is None:
         raise ArgumentError("the model's manifest names hooks; pass the hooks that the model was built with")
     if towns > 1:
         found = f"{model.hook_identity}, in a batch of {towns} towns"
-        allowed = "hooks are asked in a single town only: leave them out of the manifest, or step towns alone"
+        allowed = "hooks work in single towns only: remove them from the manifest, or use batches of one"
         raise ConfigError(Problem("affordances.manifest", f"the hooks {found}", allowed))
     return hooks

@@ -1,4 +1,4 @@
-"""A town ready to be stepped: its plan compiled to tables, its names, its promises."""
+"""A town that is ready to be stepped: its plan compiled to tables, its names, its spec."""
 
 import math
 from collections.abc import Mapping
@@ -56,17 +56,17 @@ _PERSONALITIES: Mapping[str, tuple[float, float, float, tuple[float, float, floa
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TownModel:
-    """Everything that towns of one configuration share; never changes.
+    """The data that all towns of one configuration share; never changes.
 
     Attributes:
-        plan: the town as it was written.
-        options: the options it was written with.
-        tables: the same for kernels.
-        spec: what the world promises.
-        atlas: the constant part of what a scripted policy plans on.
-        effects: effects of each affordance by effect key, as events tell them.
+        plan: the plan of the town.
+        options: the options of the town.
+        tables: the plan and options for kernels.
+        spec: the properties of the world.
+        atlas: the constants that a scripted policy plans on.
+        effects: effects of each affordance by effect key, as in events.
         journal_rows: the most rows that one tick can write.
-        hook_identity: names and digests of the hooks that the manifest names, in the order of asking.
+        hook_identity: names and digests of the hooks that the manifest names, in the order of the calls.
     """
 
     plan: TownPlan
@@ -99,7 +99,7 @@ class TownModel:
 
     @property
     def outcome_history(self) -> int:
-        """How many outcomes a resident remembers."""
+        """The number of outcomes that a resident remembers."""
         return self.options.affordances.outcome_history
 
     @property
@@ -120,10 +120,10 @@ class TownModel:
             options: the ``world.options`` of a config, validated or as a mapping of the same keys; the
                 default town when left out.
             access: which files the options may name; those below the working directory when left out.
-            hooks: what the manifest may name; nothing when left out.
+            hooks: the hooks that the manifest may name; none when left out.
 
         Raises:
-            ConfigError: when map, manifest or options do not make a town; each problem has its key.
+            ConfigError: when map, manifest or options do not fit together; each problem has its key.
             ArgumentError: when ``options`` are neither options nor a mapping.
         """
         chosen = _validated({} if options is None else options)
@@ -162,7 +162,7 @@ def _validated(options: TownOptions | Mapping[str, JsonValue]) -> TownOptions:
 
 
 def _hook_identity(plan: TownPlan, digests: Mapping[str, str]) -> str:
-    """Spell which hooks take part; one that no affordance names has no part in the town."""
+    """Return the identity of the named hooks; a hook that no affordance names is not part of the town."""
     named = {name for each in plan.affordances.affordances for names in each.hooks.values() for name in names}
     return " ".join(
         f"{name}@{digest}" if digest else name for name, digest in digests.items() if name in named
@@ -170,13 +170,13 @@ def _hook_identity(plan: TownPlan, digests: Mapping[str, str]) -> str:
 
 
 def _journal_rows(plan: TownPlan, slots: int) -> int:
-    """Bound the rows of a tick.
+    """Return a bound on the rows of a tick.
 
-    A resident's own doings (coming into being and being hired, one intent with its conflict and grant, being
-    displaced, a shift's events with one row a colleague twice, a review, rent, the job board) and an object's
-    (a stall with its conflict and grant, a time-out with its grant, a finish with hand-over and grant, a lost
-    utility with its grant, two restocks); every waiting resident may grow impatient and be dropped; an
-    intervention moves one resident or closes one object, which dismisses at most everybody.
+    For a resident: creation and hiring, one intent with its conflict and grant, displacement, a shift's
+    events with one row per colleague twice, a review, rent, the job board. For an object: a stall with its
+    conflict and grant, a time-out with its grant, a finish with hand-over and grant, a lost utility with its
+    grant, two restocks. Every waiting resident may become impatient and be dropped. An intervention moves one
+    resident or closes one object, which dismisses at most all residents.
     """
     colleagues = max((job.capacity for job in plan.jobs), default=0)
     return slots * (24 + 2 * colleagues) + 14 * len(plan.objects) + 16
@@ -184,12 +184,12 @@ def _journal_rows(plan: TownPlan, slots: int) -> int:
 
 def _effects(affordance: Affordance) -> dict[str, float]:
     effects = affordance.effects
-    told: dict[str, float] = {f"need:{need}": value for need, value in effects.need.items()}
-    told |= {f"stock:{item}": value for item, value in effects.stock.items()}
-    told |= {f"inventory:{item}": value for item, value in effects.inventory.items()}
+    by_key: dict[str, float] = {f"need:{need}": value for need, value in effects.need.items()}
+    by_key |= {f"stock:{item}": value for item, value in effects.stock.items()}
+    by_key |= {f"inventory:{item}": value for item, value in effects.inventory.items()}
     if effects.money:
-        told["money"] = effects.money
-    return told
+        by_key["money"] = effects.money
+    return by_key
 
 
 def _passable(plan: TownPlan) -> npt.NDArray[np.uint8]:
@@ -325,7 +325,7 @@ def _condition(condition: Condition) -> tuple[float, float, int, int, int]:
 
 
 def _rows(groups: list[list[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Lay lists end to end: row k is ``flat[start[k]:start[k + 1]]``."""
+    """Concatenate lists: row k is ``flat[start[k]:start[k + 1]]``."""
     start = np.zeros(len(groups) + 1, np.int64)
     np.cumsum([len(group) for group in groups], out=start[1:])
     return start, np.array([item for group in groups for item in group], np.int64)
@@ -362,7 +362,7 @@ def _price_key(plan: TownPlan) -> npt.NDArray[np.int64]:
 
 
 def _name_profile(plan: TownPlan, options: TownOptions) -> npt.NDArray[np.int64]:
-    """Lay out the profiles that display names call for; row k is for the names spelt with ``-<k + 1>``."""
+    """Return the profiles configured for display names; row k is for names with the suffix ``-<k + 1>``."""
     called = {}
     for display_name, profile in options.personalities.overrides.items():
         name, _, repeat = display_name.partition("-")

@@ -1,6 +1,6 @@
-"""What ``world.options``, maps and manifests may say: keys, types, ranges, defaults.
+"""The models of ``world.options``, maps and manifests: keys, types, ranges, defaults.
 
-Each model knows one text. What takes config, map and manifest together is checked by ``plan.load_town``.
+Each model covers one text. ``plan.load_town`` makes the checks that need config, map and manifest together.
 """
 
 from typing import Annotated, Literal, Self
@@ -29,16 +29,16 @@ class Section(BaseModel):
 
 
 class LegendEntry(Section):
-    """What a symbol of a map stands for."""
+    """The meaning of a symbol of a map."""
 
     tile: Tile
-    """what the ground is; floor, road and door can be walked on"""
+    """the ground; floor, road and door are passable"""
     place: Annotated[str, Field(min_length=1)] | None = None
-    """id of the place it belongs to; "@" takes that of the tiles around it"""
+    """id of the place that the tile belongs to; "@" takes the place of the tiles around it"""
     object: ObjectTypeName | None = None
-    """type of the object that stands here"""
+    """type of the object on the tile"""
     mark: Literal["home", "entry"] | None = None
-    """`home`: somebody lives here; `entry`: newcomers arrive here"""
+    """`home`: a resident lives here; `entry`: new residents arrive here"""
 
 
 class JobText(Section):
@@ -49,18 +49,18 @@ class JobText(Section):
     start: Annotated[int, Field(ge=0, lt=1440)]
     """minute of the day at which the shift starts"""
     end: Annotated[int, Field(ge=0, le=1440)]
-    """minute of the day at which the shift is over; before `start` when it passes midnight"""
+    """minute of the day at which the shift ends; before `start` when it passes midnight"""
     wage: Annotated[int, Field(ge=0, le=MAX_MILLS)]
     """mills for each tick at work"""
     late_fine: Annotated[int, Field(ge=0, le=5000)] = 0
     """mills for a shift that starts late"""
     capacity: Annotated[int, Field(ge=1, le=64)]
-    """how many residents can hold the job"""
+    """number of residents that can hold the job"""
 
     @model_validator(mode="after")
     def _check_length(self) -> Self:
         length = (self.end - self.start) % 1440
-        if not 10 <= length <= 900:  # noqa: PLR2004 - the two bounds stand in the message
+        if not 10 <= length <= 900:  # noqa: PLR2004 - the message has both bounds
             raise ValueError(f"a shift of {length} ticks; allowed: 10 to 900")
         return self
 
@@ -71,11 +71,11 @@ class MapText(Section):
     id: Name
     """name of the district"""
     agents: Annotated[int, Field(ge=1, le=512)]
-    """how many residents it is made for"""
+    """number of residents that it is designed for"""
     legend: Annotated[
         dict[Annotated[str, Field(min_length=1, max_length=1)], LegendEntry], Field(min_length=1)
     ]
-    """what each symbol stands for"""
+    """symbol -> its meaning"""
     kinds: dict[Name, PlaceKind] = {}
     """place id -> kind"""
     jobs: dict[Name, JobText] = {}
@@ -106,16 +106,16 @@ class GridText(Section):
     district: MapSource = "town_48"
     """name of a shipped map, path of a map file (relative to the config) or a map"""
     rows: Annotated[int, Field(ge=1, le=MAX_GRID_SIDE)]
-    """how many districts from north to south"""
+    """number of districts from north to south"""
     cols: Annotated[int, Field(ge=1, le=MAX_GRID_SIDE)]
-    """how many districts from west to east"""
+    """number of districts from west to east"""
 
 
 class GridTown(Section):
     """A large town made of equal districts."""
 
     grid: GridText
-    """which district, and how often"""
+    """the district and its repetitions"""
 
 
 TownSource = Annotated[
@@ -127,18 +127,18 @@ TownSource = Annotated[
 
 
 class HooksText(Section):
-    """Hooks of an affordance: none, in this version."""
+    """The hooks of an affordance, by stage."""
 
     before: tuple[str, ...] = ()
-    """asked before a use starts"""
+    """called before a use starts"""
     after: tuple[str, ...] = ()
-    """asked when a use is finished"""
+    """called when a use is finished"""
     failed: tuple[str, ...] = ()
-    """told when a use failed"""
+    """called when a use failed"""
 
 
 class TieEffect(Section):
-    """What a shared use does to the tie between two residents."""
+    """The effect of a shared use on the tie between two residents."""
 
     trust: Annotated[float, Field(ge=-1, le=1)] = 0.0
     """added to trust"""
@@ -155,41 +155,41 @@ EffectText = Annotated[
 
 
 class AffordanceText(Section):
-    """Something that can be done with a type of object."""
+    """An action that a type of object offers."""
 
     id: Name
     """name of the affordance; its action is `use:<id>`"""
     object_type: ObjectTypeName
     """type of the objects that offer it"""
     duration: Annotated[int, Field(ge=1, le=600)]
-    """ticks that a use takes"""
+    """ticks of a use"""
     preconditions: tuple[Annotated[str, Field(max_length=200)], ...] = ()
     """comparisons `NAME OP VALUE` that must all hold"""
     charge: Annotated[tuple[dict[str, int], ...], Field(min_length=1, max_length=8)] = ({},)
     """alternatives, the first payable one is taken: `inventory:<item>`, `stock:<item>`, `price:<item>`"""
     effects: dict[str, EffectText] = {}
-    """what a use does: `need:<need>`, `stock:<item>`, `inventory:<item>`, `money`, `relation:nearby`"""
+    """effects of a use: `need:<need>`, `stock:<item>`, `inventory:<item>`, `money`, `relation:nearby`"""
     hooks: HooksText = HooksText()
-    """names of hooks to ask; `plugins.hooks` must activate them, and its order is that of asking"""
+    """names of hooks to call; `plugins.hooks` must activate them, and sets the order of the calls"""
     tags: tuple[Name, ...] = ()
     """`meal` marks a meal that can be shared"""
 
 
 class PopulationOptions(Section):
-    """How many residents there are, and what they start with."""
+    """The number of residents and their initial state."""
 
     target: Annotated[int, Field(ge=1, le=MAX_RESIDENTS)] | None = None
-    """residents at the start; null: as many as the map is made for"""
+    """residents at the start; null: the number that the map is designed for"""
     capacity: Annotated[int, Field(ge=1, le=MAX_RESIDENTS)] | None = None
-    """residents that there is room for; null: 1.25 times `target`, rounded up"""
+    """most residents in town; null: 1.25 times `target`, rounded up"""
     start_wallet: Mills = 2000
-    """mills in a resident's wallet at the start"""
+    """mills in each resident's wallet at the start"""
     start_need: Annotated[float, Field(ge=0, le=1)] = 0.7
     """hunger, hygiene and energy at the start; 1 is satisfied"""
 
 
 class DecayOptions(Section):
-    """How much of a need is lost in each tick."""
+    """How much of each need is lost in each tick."""
 
     hunger: Annotated[float, Field(ge=0, le=0.1)] = 0.0010
     """hunger lost in each tick"""
@@ -203,7 +203,7 @@ class NeedsOptions(Section):
     """The needs of residents."""
 
     decay: DecayOptions = DecayOptions()
-    """how fast they fall"""
+    """speed at which needs fall"""
 
 
 class WeightOptions(Section):
@@ -226,121 +226,121 @@ class WeightOptions(Section):
 
 
 class PersonalitiesOptions(Section):
-    """Who is of which profile."""
+    """The profiles of residents."""
 
     weights: WeightOptions = WeightOptions()
-    """how frequent each profile is"""
+    """relative frequency of each profile"""
     overrides: dict[str, Profile] = {}
     """name of a resident -> profile"""
 
 
 class AffordancesOptions(Section):
-    """What can be done with objects."""
+    """The affordances of objects."""
 
     manifest: Annotated[
         Annotated[str, Tag("<name>"), Field(min_length=1)]
         | Annotated[tuple[AffordanceText, ...], Tag("list"), Field(min_length=1, max_length=MAX_AFFORDANCES)],
         Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "<name>"),
     ] = "core"
-    """`core` for the shipped manifest, path of a file (relative to the config) or a list of affordances"""
+    """`core` for the shipped manifest, path of a file (relative to the config), or a list of affordances"""
     enabled: Annotated[
         Annotated[Literal["all"], Tag("all")] | Annotated[tuple[str, ...], Tag("list")],
         Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "all"),
     ] = "all"
-    """`all` or a list of affordance ids; the others stay masked"""
+    """`all`, or a list of affordance ids; the other affordances stay masked"""
     outcome_history: Annotated[int, Field(ge=1, le=100)] = 10
-    """how many results of its actions a resident remembers"""
+    """number of outcomes of its uses that a resident remembers"""
 
 
 class QueuesOptions(Section):
-    """Waiting, holding, handing over."""
+    """Queues, holds and hand-overs."""
 
     cooldown_ticks: Annotated[int, Field(ge=0, le=600)] = 60
-    """ticks before a resident who finished may ask for the same object again"""
+    """ticks after a finished use before the resident may use the same object again"""
     ghost_step_after: Annotated[int, Field(ge=0, le=100)] = 3
-    """blocked moves, or ticks of stalling, before one passes; 0 is never"""
+    """moves blocked before a resident may share a tile; ticks a holder may stall its queue; 0 for never"""
     age_weight: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """how much a tick of waiting counts against a place in the queue"""
+    """places in the queue that one tick of waiting is worth"""
     patience_ticks: Annotated[int, Field(ge=5, le=600)] = 20
-    """ticks of waiting after which a resident gets impatient"""
+    """ticks of waiting before a conflict with the holder; another after 2 and 3 times as many"""
     hold_ticks: Annotated[int, Field(ge=1, le=60)] = 5
-    """ticks that an object is held for somebody who does not use it"""
+    """ticks, beyond the walk to it, for which an unused object stays reserved for its holder"""
     drop_distance: Annotated[int, Field(ge=1, le=50)] = 5
-    """tiles from the object beyond which a place is given up"""
+    """tiles from the object; a resident farther away for `drop_ticks` in a row loses its place or hold"""
     drop_ticks: Annotated[int, Field(ge=1, le=600)] = 10
-    """ticks beyond that distance until the place is lost"""
+    """ticks in a row beyond `drop_distance` after which a resident loses its place or hold"""
     handover_spacing: Annotated[int, Field(ge=0, le=600)] = 10
-    """least ticks between two hand-overs of an object"""
+    """fewest ticks between two hand-overs of an object"""
     handover_max_age: Annotated[int, Field(ge=0, le=600)] = 60
-    """nobody is passed over who has waited longer than this"""
+    """a hand-over does not pass over a resident that has waited longer than this many ticks"""
 
 
 class JobOptions(Section):
-    """What a config changes about a job of the map."""
+    """A config's changes to a job of the map."""
 
     late_fine: Annotated[int, Field(ge=0, le=5000)]
     """mills for a shift that starts late"""
 
 
 class EmploymentOptions(Section):
-    """Shifts, fines and losing a job."""
+    """Shifts, fines and job losses."""
 
     await_ticks: Annotated[int, Field(ge=0, le=240)] = 20
-    """ticks before a shift that count as waiting for it"""
+    """ticks before a shift in which its holder counts as waiting for it"""
     grace_ticks: Annotated[int, Field(ge=0, le=120)] = 5
-    """ticks after the start that are still on time"""
+    """ticks after the start within which an arrival is still on time"""
     absent_cutoff: Annotated[int, Field(ge=0, le=600)] = 30
-    """ticks after the start until one who never came is absent"""
+    """ticks after the start after which a holder that never came is absent"""
     absence_slack: Annotated[int, Field(ge=0, le=600)] = 20
-    """ticks that one who was there may be away"""
+    """ticks that a holder may leave the workplace before it is absent"""
     late_tick_fine: Annotated[int, Field(ge=0, le=1000)] = 5
-    """mills for each late tick away"""
+    """mills for each late tick away from work"""
     absence_fine: Annotated[int, Field(ge=0, le=5000)] = 200
     """mills for an absence"""
     max_absent_shifts: Annotated[int, Field(ge=1, le=20)] = 3
-    """absences of seven days that bring a review"""
+    """absences within seven days that cause a review"""
     attendance_window: Annotated[int, Field(ge=1, le=14)] = 3
     """shifts over which attendance is averaged"""
     review_ticks: Annotated[int, Field(ge=1, le=100_000)] = 1440
-    """ticks that a review waits before the job is lost"""
+    """ticks from the start of a review until the job is lost"""
     daily_loss_cap: Annotated[int, Field(ge=0, le=50)] = 2
-    """most jobs lost in a district and day; 0 is no cap"""
+    """most job losses in a district and day; 0 for no limit"""
     review_queue_limit: Annotated[int, Field(ge=1, le=100)] = 8
-    """most reviews waiting in a district"""
+    """most pending reviews in a district"""
     jobs: dict[Name, JobOptions] = {}
-    """job id -> what is different from the map; in a grid it holds for the job of every district"""
+    """job id -> changes to the map's job; in a grid they apply to that job in every district"""
 
 
 class EconomyOptions(Section):
     """Prices and rent, in mills."""
 
     rent_per_day: Mills = 1300
-    """mills that each resident pays for a day"""
+    """mills that each resident pays per day"""
     stipend: Mills = 0
-    """mills that each resident gets at a day's end"""
+    """mills that each resident gets at the end of a day"""
     prices: dict[str, Annotated[int, Field(ge=0)]] = {}
     """price key -> mills instead of the default, at most 100 times as much"""
     balance_check: Literal["error", "warn", "off"] = "error"
-    """what happens when a job's pay does not fit rent and prices"""
+    """reaction to a job whose pay does not fit rent and prices"""
 
 
 class ObservationsOptions(Section):
-    """What residents see."""
+    """The observations of residents."""
 
     variant: Literal["hybrid"] = "hybrid"
-    """which view: `hybrid` is a local map of four channels and a row of features"""
+    """form of the observations: `hybrid` is a local map of four channels and a row of features"""
     window: Annotated[int, Field(ge=3, le=63)] = 11
     """side of the square local map, in tiles; odd"""
     targets: bool = True
-    """whether features tell the way to the nearest object of each type, to work and home"""
+    """whether features have direction and distance of the nearest object of each type, of work and of home"""
     personality: bool = True
-    """whether features tell the traits"""
+    """whether features have the personality traits"""
     top_friends: Annotated[int, Field(ge=0, le=MAX_TIE_SLOTS)] = 2
-    """friends in the social features"""
+    """number of friends in the social features"""
     top_rivals: Annotated[int, Field(ge=0, le=MAX_TIE_SLOTS)] = 2
-    """rivals in the social features"""
+    """number of rivals in the social features"""
     identity_dim: Annotated[int, Field(ge=1, le=32)] = 8
-    """numbers that stand for who a friend or rival is"""
+    """length of the code that identifies a friend or rival"""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -352,43 +352,43 @@ class ObservationsOptions(Section):
 
 
 class EmbeddingsOptions(Section):
-    """Slots by which a learned policy keeps residents apart."""
+    """Slots by which a learned policy distinguishes residents."""
 
     max_slots: Annotated[int, Field(ge=1, le=4 * MAX_RESIDENTS)] | None = None
-    """number of slots, not below the population's capacity; null: twice that, at least 64"""
+    """number of slots, at least the population's capacity; null: twice the capacity, at least 64"""
 
 
 class FeaturesOptions(Section):
     """Parts of the rules that can be switched off."""
 
     need_multipliers: bool = True
-    """whether profiles change how fast needs fall"""
+    """whether profiles change the speed at which needs fall"""
     behaviour_biases: bool = True
     """whether profiles change habits, such as when to leave for work"""
 
 
 class TownOptions(Section):
-    """Everything about a town that a config decides."""
+    """All options of a town."""
 
     town: TownSource = "town_48"
-    """name of a shipped map, path of a map file (relative to the config), a map, or `grid: {...}`"""
+    """name of a shipped map, the path of a map file (relative to the config), a map, or `grid: {...}`"""
     population: PopulationOptions = PopulationOptions()
-    """how many residents there are, and what they start with"""
+    """the number of residents and their initial state"""
     needs: NeedsOptions = NeedsOptions()
     """the needs of residents"""
     personalities: PersonalitiesOptions = PersonalitiesOptions()
-    """who is of which profile"""
+    """the profiles of residents"""
     affordances: AffordancesOptions = AffordancesOptions()
-    """what can be done with objects"""
+    """the affordances of objects"""
     queues: QueuesOptions = QueuesOptions()
-    """waiting, holding, handing over"""
+    """queues, holds and hand-overs"""
     employment: EmploymentOptions = EmploymentOptions()
-    """shifts, fines and losing a job"""
+    """shifts, fines and job losses"""
     economy: EconomyOptions = EconomyOptions()
     """prices and rent"""
     observations: ObservationsOptions = ObservationsOptions()
-    """what residents see"""
+    """the observations of residents"""
     embeddings: EmbeddingsOptions = EmbeddingsOptions()
-    """slots by which a learned policy keeps residents apart"""
+    """slots by which a learned policy distinguishes residents"""
     features: FeaturesOptions = FeaturesOptions()
     """parts of the rules that can be switched off"""
