@@ -68,7 +68,7 @@ def test_scalars_are_what_they_look_like():
         ("a: 1\nb: [2, *x]", 2, "b[1]", "an alias"),
         ("a: 1\nb: !!int 5", 2, "b", "a tag"),
         ("a: !mine {}", 1, "a", "a tag"),
-        ("a: 1\nb:\n  c: 1\n  c: 2", 4, "b.c", "a double key (first on line 3)"),
+        ("a: 1\nb:\n  c: 1\n  c: 2", 4, "b.c", "a repeated key (first on line 3)"),
         ("a:\n  1: x", 2, "a", "a key that is not text"),
         ("? [a]\n: 1", 1, "", "a key that is not plain text"),
         ("&x a: 1", 1, "", "a key that is not plain text"),

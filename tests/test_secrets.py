@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -24,8 +25,8 @@ def test_a_secret_comes_from_a_variable_or_a_private_file(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("content", "mode", "said"),
     [
-        (b"short", 0o600, "holds 5 bytes"),
-        (b"x" * 4097, 0o600, "holds 4097 bytes"),
+        (b"short", 0o600, "has 5 bytes"),
+        (b"x" * 4097, 0o600, "has 4097 bytes"),
         (b"x" * 5000, 0o600, "cannot be read: Is larger than 4098 bytes"),
         (SECRET, 0o640, "can be read by others; a file that only you can read: chmod 600"),
     ],
@@ -36,6 +37,15 @@ def test_a_key_file_is_long_enough_and_nobody_elses_to_read(tmp_path, content, m
         read_secret("key", None, tmp_path / "key")
     assert caught.value.problems[0].key == "key_file"
     assert content.decode() not in str(caught.value)
+
+
+def test_a_file_of_another_user_is_refused(tmp_path):
+    path = Path("/etc/hostname")
+    if os.geteuid() == 0:
+        path = private(tmp_path / "key")
+        os.chown(path, 65534, -1)
+    with pytest.raises(ConfigError, match="belongs to another user; a file that you own"):
+        read_secret("key", None, path)
 
 
 def test_a_secret_of_the_longest_length_may_end_a_line_in_either_way(tmp_path):

@@ -1,8 +1,8 @@
-"""YAML texts as plain values that remember where they were written.
+"""Reads YAML texts as plain values with the line of every part.
 
 A config, a map and a manifest are read the same way: bytes -> YAML events -> one JSON value and a line for
-every part of it. What YAML can do beyond that (anchors, tags, several documents, guesses such as ``no`` for
-false) is refused or stays text, so a file means what it seems to mean and costs no more than its size.
+each of its parts. Other features of YAML (anchors, tags, several documents, guesses such as ``no`` for false)
+are refused or stay text. So a file means what it seems to mean, and reading it costs no more than its size.
 """
 
 import json
@@ -22,7 +22,7 @@ from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonValue
 
 KeyPath: TypeAlias = tuple[str | int, ...]
-"""Where a part stands in a document: names of keys and indices of items, from the top."""
+"""The place of a part in a document: names of keys and indices of items, from the top."""
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
@@ -37,16 +37,16 @@ _WORDS: Mapping[str, bool | None] = MappingProxyType(
         **dict.fromkeys(("false", "False", "FALSE"), False),
     }
 )
-# A leading zero would be octal to one reader and decimal to the next: such a scalar stays text.
+# A leading zero is octal to some readers and decimal to others: such a scalar stays text.
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-# Sign and digits of the longest 64-bit number; beyond it Python need not even try.
+# Sign and digits of the longest 64-bit number; a longer text is not converted at all.
 _LONGEST_INTEGER = 21
 
 
 def spell_key(path: KeyPath) -> str:
-    """Spell a path as people write it: ``telemetry.sinks[0].options``, ``prices["home.meal"]``."""
+    """Format a path as people write it: ``telemetry.sinks[0].options``, ``prices["home.meal"]``."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -59,10 +59,10 @@ def spell_key(path: KeyPath) -> str:
 
 
 def read_key(key: str) -> KeyPath:
-    """Read a path that ``spell_key`` wrote.
+    """Parse a path as ``spell_key`` formats it.
 
     Raises:
-        ValueError: when the text is no such path.
+        ValueError: when the text is not such a path.
     """
     path: list[str | int] = []
     position = 0
@@ -80,12 +80,12 @@ def read_key(key: str) -> KeyPath:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A value and where each part of it was written.
+    """A value with the place where each of its parts was written.
 
     Attributes:
-        value: the content; mappings and lists of the document belong to it and are not to be changed.
-        file: where it came from, as it is to be shown: a path or a name such as ``--set``.
-        lines: line from 1 of each part, by its path; a part without an entry stands where its parent does.
+        value: the content; its mappings and lists belong to the document and must not be changed.
+        file: its origin as shown in messages: a path or a name such as ``--set``.
+        lines: line of each part, from 1, by its path; a part without an entry has the line of its parent.
         at: path of this value in a larger document; the keys of problems start with it.
         quotable: whether messages may quote its values; not those of a file that a config names, which may be
             a private file of the operator.
@@ -98,7 +98,7 @@ class Document:
     quotable: bool = True
 
     def line_of(self, path: KeyPath) -> int | None:
-        """Tell the line of a part or of the nearest part around it; None when no line is known."""
+        """Return the line of a part or of the nearest part around it, None when no line is known."""
         for length in range(len(path), -1, -1):
             line = self.lines.get(path[:length])
             if line is not None:
@@ -106,17 +106,17 @@ class Document:
         return None
 
     def problem(self, path: KeyPath, found: str, allowed: str) -> Problem:
-        """Describe something wrong with the part at ``path``."""
+        """Build the problem of the part at ``path``."""
         return Problem(spell_key((*self.at, *path)), found, allowed, self.file, self.line_of(path))
 
     def locate(self, problem: Problem) -> Problem:
-        """Place a problem whose key starts at this value; one with a file of its own stays as it is."""
+        """Add file and line to a problem whose key starts at this value; one with a file stays unchanged."""
         if problem.file:
             return problem
         return self.problem(read_key(problem.key), problem.found, problem.allowed)
 
     def child(self, path: KeyPath) -> "Document":
-        """Cut out the part at ``path``: its paths start there, the keys of its problems at the top as before.
+        """Return the part at ``path``: its paths start there, the keys of its problems still at the top.
 
         Raises:
             KeyError: when there is no such part.
@@ -175,14 +175,14 @@ def _plain(value: object, whole: Document, path: KeyPath) -> JsonValue:
 
 
 def read_document(path: Path, *, quotable: bool = True) -> Document:
-    """Read a file.
+    """Read and parse a file.
 
     Args:
         path: the file.
         quotable: whether messages may quote its values.
 
     Raises:
-        ConfigError: when it is missing, unreadable or ``parse_document`` refuses it.
+        ConfigError: when it is missing or unreadable, or ``parse_document`` refuses it.
     """
     return parse_document(read_text(path), str(path), quotable=quotable)
 
@@ -201,7 +201,7 @@ def read_text(path: Path) -> bytes:
 
 
 def parse_document(text: str | bytes, file: str, *, quotable: bool = True) -> Document:
-    """Read one YAML document.
+    """Parse one YAML document.
 
     Allowed are mappings with text keys, lists, and scalars: null, true, false, decimal whole numbers of 64
     bits, finite decimal numbers and text. ``no``, ``on``, ``22:22``, dates and ``0x10`` are text.
@@ -212,13 +212,13 @@ def parse_document(text: str | bytes, file: str, *, quotable: bool = True) -> Do
         quotable: whether messages may quote its values.
 
     Raises:
-        ConfigError: when the text is larger than ``MAX_BYTES``, nests deeper than ``MAX_DEPTH``, is not YAML,
-            holds more than one document, an anchor, alias or tag, a key that is double or not text, or a
-            number out of range; with file and line.
+        ConfigError: when the text is larger than ``MAX_BYTES``, is nested deeper than ``MAX_DEPTH``, is not
+            YAML, or contains a second document, an anchor, an alias, a tag, a repeated key, a key that is not
+            text, or a number out of range; with file and line.
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(data) > MAX_BYTES:
-        raise ConfigError(Problem("", f"larger than {MAX_BYTES} bytes", "at most 1 MiB is read", file, 1))
+        raise ConfigError(Problem("", f"larger than {MAX_BYTES} bytes", "at most 1 MiB", file, 1))
     try:
         data.decode("utf-8")
         return _Reader(file, quotable=quotable).document(yaml.parse(data, Loader=CSafeLoader))
@@ -230,10 +230,10 @@ def parse_document(text: str | bytes, file: str, *, quotable: bool = True) -> Do
         raise ConfigError(Problem("", "a character that YAML forbids", "remove it", file, line)) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        # The end of a text is seen on the line after its last one.
+        # The parser reports the end of a text on the line after the last one.
         at = min(mark.line + 1, len(data.splitlines())) if mark is not None else None
         found = f"not YAML: {error.problem or error.context}"
-        raise ConfigError(Problem("", found, "mind indentation, quotes and brackets", file, at)) from error
+        raise ConfigError(Problem("", found, "check indentation, quotes and brackets", file, at)) from error
 
 
 def _line_of(event: yaml.Event) -> int:
@@ -258,25 +258,25 @@ class _Reader:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if seen:
-                    self._refuse((), event, "a second document", "one document to a file")
+                    self._refuse((), event, "a second document", "one document in a file")
                 seen = True
                 value = self._value(next(events), (), events)
         return Document(value, self._file, MappingProxyType(self._lines), quotable=self._quotable)
 
     def _value(self, event: yaml.Event, path: KeyPath, events: Iterator[yaml.Event]) -> JsonValue:
-        """Build what starts with ``event``, taking the events that belong to it."""
+        """Build the value that starts with ``event`` from the events that belong to it."""
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(path, event, "an alias", "write the value out; aliases are not read")
+            self._refuse(path, event, "an alias", "write the value out; aliases are not supported")
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # noqa: S101 - the parser's grammar
         if event.anchor is not None:
-            self._refuse(path, event, "an anchor", "leave it out; anchors are not read")
+            self._refuse(path, event, "an anchor", "remove it; anchors are not supported")
         if event.tag is not None:
-            self._refuse(path, event, "a tag", "leave it out; tags are not read")
+            self._refuse(path, event, "a tag", "remove it; tags are not supported")
         self._lines.setdefault(path, _line_of(event))
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         if len(path) >= MAX_DEPTH:
-            self._refuse(path, event, "too deep nesting", f"at most {MAX_DEPTH} levels are read")
+            self._refuse(path, event, "too deep nesting", f"at most {MAX_DEPTH} levels")
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(path, events)
         return self._mapping(path, events)
@@ -294,7 +294,7 @@ class _Reader:
             if key in members:
                 first = self._lines[*path, key]
                 self._refuse(
-                    (*path, key), event, f"a double key (first on line {first})", "keep one of the two"
+                    (*path, key), event, f"a repeated key (first on line {first})", "keep one of the two"
                 )
             self._lines[*path, key] = _line_of(event)
             members[key] = self._value(next(events), (*path, key), events)

@@ -1,4 +1,4 @@
-"""Secrets from where a config says they are: a variable or a private file; never in a message."""
+"""Reads secrets from a variable or a private file; no message contains one."""
 
 import os
 import stat
@@ -40,7 +40,7 @@ def read_secret(name: str, env: str | None, file: Path | None) -> bytes:
         file: the file; not used when there is a variable.
 
     Raises:
-        ConfigError: when it is not there, too short or too long, or in a file that others can read.
+        ConfigError: when it is missing, too short or too long, or in a file that other users can read.
     """
     if env is not None:
         key, found, secret = f"{name}_env", f"the variable {env}", os.environb.get(os.fsencode(env))
@@ -56,7 +56,7 @@ def read_secret(name: str, env: str | None, file: Path | None) -> bytes:
     secret = secret.strip(b"\r\n")
     if not LEAST_BYTES <= len(secret) <= MOST_BYTES:
         allowed = f"a secret of {LEAST_BYTES} to {MOST_BYTES} bytes, such as 64 random hex digits"
-        raise ConfigError(Problem(key, f"{found} holds {len(secret)} bytes", allowed))
+        raise ConfigError(Problem(key, f"{found} has {len(secret)} bytes", allowed))
     return secret
 
 

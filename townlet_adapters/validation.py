@@ -1,4 +1,4 @@
-"""From a document to a typed model; what a model refuses is told with file, line, key and what is allowed."""
+"""Validates a document with a typed model; each problem has file, line, key and what is allowed."""
 
 import json
 import re
@@ -15,13 +15,13 @@ from townlet_core.naming import nearest
 from townlet_plugins.factory import OptionsModel
 
 if TYPE_CHECKING:
-    # Options import this module to say what is wrong with them, and most commands list them without any YAML.
+    # Options import this module for their errors, and most commands list options without reading YAML.
     from townlet_adapters.documents import Document, KeyPath
 
 ModelT = TypeVar("ModelT", bound=OptionsModel)
 
 _LONGEST_VALUE = 60
-_TOLD = "told"
+_REPORTED = "reported"
 _JSON_TYPES = "text, a number, true, false, null, a list, or a mapping with texts as keys"
 
 _TYPE_WORDS = MappingProxyType(
@@ -64,13 +64,13 @@ _BOUNDS = MappingProxyType(
 
 
 def validate(document: "Document", model: type[ModelT], path: "KeyPath" = ()) -> ModelT:
-    """Turn a document, or the part of it at ``path``, into its typed model.
+    """Convert a document, or its part at ``path``, into a typed model.
 
-    Types are strict whatever the model says: "7" is no number. A list may become a tuple.
+    Types are strict whatever the model says: "7" is not a number. A list may become a tuple.
 
     Raises:
-        ConfigError: with a problem for every key that is unknown, missing or of a wrong type or range; an
-            unknown key names the nearest known one.
+        ConfigError: with a problem for every key that is unknown, missing, or of a wrong type or range; that
+            of an unknown key names the nearest known one.
     """
     part = document.child(path)
     for place, value in _not_json(part.value):
@@ -88,29 +88,29 @@ def validate(document: "Document", model: type[ModelT], path: "KeyPath" = ()) ->
 
 
 def told(error: ConfigError) -> PydanticCustomError:
-    """Make what a validator raises for a problem that is told as it stands, without the value that it found.
+    """Convert a problem into what a validator raises, so that it is reported unchanged and without the value.
 
-    Unlike a ``ValueError``, which quotes the value, and unlike the ``ConfigError`` itself, which would keep
-    the other problems from being found. The problem's key stands beside the one being validated.
+    A ``ValueError`` would quote the value, and the ``ConfigError`` itself would prevent other problems from
+    being found. The problem's key is a sibling of the one being validated.
     """
     problem = error.problems[0]
     context = {"key": problem.key, "found": problem.found, "allowed": problem.allowed}
-    return PydanticCustomError(_TOLD, "{found}; {allowed}", context)
+    return PydanticCustomError(_REPORTED, "{found}; {allowed}", context)
 
 
 def spell_value(value: object) -> str:
-    """Spell a value for a message, shortened to what one line bears."""
+    """Format a value for a message, shortened to fit a line."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 
 def _spell(value: object, document: "Document") -> str:
-    """Spell a value that a document holds, or only its type where the value may not be quoted."""
+    """Format a value of a document, or only its type when the document may not be quoted."""
     return spell_value(value) if document.quotable else _KINDS.get(type(value), "a mapping")
 
 
 def _in_order(value: JsonValue) -> bytes:
-    """Spell a value as JSON with its keys in the order of the text, which counts in maps."""
+    """Format a value as JSON with its keys in the order of the text, which matters in maps."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=dict).encode()
 
 
@@ -145,7 +145,7 @@ def _is_echo(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
 def _problem_of(  # noqa: PLR0911 - one answer for each kind of mistake
     detail: ErrorDetails, document: "Document", schema: JsonObject
 ) -> Problem:
-    """Say what pydantic found in our words: where it stands in the text, and all that is allowed there."""
+    """Convert an error of pydantic: where it is in the text, and everything that is allowed there."""
     path = _written_path(detail, document.value)
     kind, message = detail["type"], detail["msg"]
     if kind == "extra_forbidden":
@@ -155,14 +155,14 @@ def _problem_of(  # noqa: PLR0911 - one answer for each kind of mistake
     if kind == "missing":
         return document.problem(path, "this key is missing", allowed)
     if kind == "union_tag_invalid":
-        # The key that tells which branch is meant, such as ``use``; pydantic points at what holds it.
+        # The key that selects the branch, such as ``use``; pydantic reports the mapping around it.
         tag, wrong = detail["ctx"]["discriminator"].strip("'"), detail["ctx"]["tag"]
         known = re.findall(r"'([^']*)'", detail["ctx"]["expected_tags"])
         return document.problem((*path, tag), _spell(wrong, document), nearest(wrong, known))
     if kind == "union_tag_not_found":
         tag = detail["ctx"]["discriminator"].strip("'")
         return document.problem((*path, tag), "this key is missing", allowed)
-    if kind == _TOLD:
+    if kind == _REPORTED:
         context = detail["ctx"]
         return document.problem((*path[:-1], context["key"]), context["found"], context["allowed"])
     if kind in ("value_error", "assertion_error"):
@@ -171,7 +171,7 @@ def _problem_of(  # noqa: PLR0911 - one answer for each kind of mistake
 
 
 def _written_path(detail: ErrorDetails, value: JsonValue) -> "KeyPath":
-    """Drop what pydantic adds to a path beside the text's own keys, such as the branch of a union."""
+    """Remove what pydantic adds to a path that is not a key of the text, such as the branch of a union."""
     path: list[str | int] = []
     for step in detail["loc"]:
         if isinstance(value, Mapping) and step in value:
@@ -187,7 +187,7 @@ def _written_path(detail: ErrorDetails, value: JsonValue) -> "KeyPath":
 
 
 def _schemas_at(schema: JsonObject, path: "KeyPath") -> list[JsonObject]:
-    """Find what a schema says of the part at ``path``: one schema for each branch that has such a part."""
+    """Find the schemas of the part at ``path``: one for each branch that has such a part."""
     found = _branches(schema, schema)
     for step in path:
         found = [
@@ -197,7 +197,7 @@ def _schemas_at(schema: JsonObject, path: "KeyPath") -> list[JsonObject]:
 
 
 def _inside(schema: JsonObject, step: str | int) -> list[JsonObject]:
-    """Find what a schema says of one key or one item."""
+    """Find the schemas of one key or one item."""
     if isinstance(step, int):
         found = [schema.get("items")]
     else:
@@ -232,7 +232,7 @@ def _known_keys(schema: JsonObject, path: "KeyPath") -> list[str]:
 
 
 def words_for(schema: JsonObject) -> str:
-    """Say in words what a schema allows."""
+    """Describe in words what a schema allows."""
     if isinstance(values := schema.get("enum"), list):
         return "one of " + ", ".join(spell_value(value) for value in values)
     if "const" in schema:

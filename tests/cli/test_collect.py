@@ -309,7 +309,7 @@ def test_certificates_that_cannot_be_used_are_named_by_their_options(
         (server.cert_file, other.key_file, "--key: "),
         (server.cert_file, other.key_file, "is the key of another certificate; the PEM file with the "),
         (server.cert_file, other.key_file, "private key of --cert"),
-        (server.key_file, server.key_file, f"--cert: '{server.key_file}' holds no certificate"),
+        (server.key_file, server.key_file, f"--cert: '{server.key_file}' has no certificate"),
     ]:
         code, _, err = townlet(*begin, "--cert", str(cert), "--key", str(key))
         assert (code, told in " ".join(err.split())) == (2, True), err

@@ -241,7 +241,7 @@ def test_a_length_of_4_gib_allocates_nothing():
     ],
 )
 def test_what_no_reader_would_take_is_not_spelled(frame):
-    with pytest.raises(ValueError, match="holds"):
+    with pytest.raises(ValueError, match=r"has (at most|1 to)"):
         encode(frame)
 
 

@@ -410,6 +410,16 @@ def test_a_key_that_others_can_read_is_refused(certificates, tmp_path, mode):
         server_context(ServerTlsSettings(certificates.server.cert_file, key))
 
 
+def test_a_key_of_another_user_is_refused(certificates, tmp_path):
+    key = Path("/etc/hostname")
+    if os.geteuid() == 0:
+        key = shutil.copy(certificates.server.key_file, tmp_path / "key.pem")
+        os.chown(key, 65534, -1)
+
+    with pytest.raises(ConfigError, match="belongs to another user; a file that you own: chown"):
+        server_context(ServerTlsSettings(certificates.server.cert_file, key))
+
+
 def test_a_key_of_another_certificate_is_refused(certificates):
     with pytest.raises(ConfigError, match=r"tls\.key_file: .* is the key of another certificate; "):
         server_context(ServerTlsSettings(certificates.server.cert_file, certificates.client.key_file))
@@ -433,7 +443,7 @@ def test_what_is_no_certificate_is_not_blamed_on_the_key(certificates, tmp_path,
 
     (problem,) = caught.value.problems
     assert problem.key == "tls.cert_file"
-    assert problem.found.startswith(f"'{path}' holds no certificate")
+    assert problem.found.startswith(f"'{path}' has no certificate")
 
 
 def test_a_key_that_needs_a_password_is_refused_without_asking_for_one(certificates, tmp_path):

@@ -1,4 +1,4 @@
-"""The options of the sinks that Townlet ships."""
+"""The options of the built-in sinks."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self, TypeAlias
@@ -19,7 +19,7 @@ Variable: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Options(BaseModel):
-    """A section: immutable, no unknown keys, nothing of its content in errors."""
+    """A section: immutable, without unknown keys; errors do not quote its content."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
@@ -27,10 +27,10 @@ class Options(BaseModel):
 
 
 class SinkOptions(Options):
-    """The options of every sink."""
+    """Options of every sink."""
 
     on_full: Literal["wait", "shed"] = "wait"
-    """what happens when the buffer is full: `wait` for a sink that makes progress, or `shed`: drop at once"""
+    """what happens when the buffer is full: `wait` while the sink makes progress, or `shed` (drop) at once"""
 
     buffer_events: Annotated[int, Field(ge=1)] = 8192
     """most events held in memory"""
@@ -39,7 +39,7 @@ class SinkOptions(Options):
     """most bytes held in memory"""
 
     def limits(self) -> DeliveryLimits:
-        """Return the options that delivery needs."""
+        """Convert to the limits of delivery."""
         return DeliveryLimits(self.on_full, self.buffer_events, self.buffer_bytes)
 
 
@@ -59,25 +59,25 @@ new `events.ndjson` begins; null for one file of any size"""
 
 
 class TlsOptions(Options):
-    """How peer and town prove their identity. Relative paths start at the config."""
+    """How the peer is verified, and the own certificate. Relative paths start in the config's folder."""
 
     ca_file: Text | None = None
-    """certificates of the authorities that may sign that of the peer; null for those of the system"""
+    """certificates of the authorities that may sign the peer's certificate; null for those of the system"""
 
     cert_file: Text | None = None
-    """certificate of the town and its chain, for a peer that asks for one"""
+    """the own certificate and its chain, for a peer that asks for one"""
 
     key_file: Text | None = None
-    """key of that certificate; a file that you own and no other user can read"""
+    """key of the own certificate; a file of yours that no other user can read"""
 
     min_version: Literal["1.2", "1.3"] = "1.3"
     """oldest version of TLS that is accepted"""
 
     crl_file: Text | None = None
-    """lists of revoked certificates; the peer's must be covered by a current one, and not be on it"""
+    """lists of revoked certificates; a current list must cover the peer's certificate and not contain it"""
 
     key_sha256: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
-    """SHA-256 of the public keys of which the peer must have one, in hex; two while a key is changed"""
+    """SHA-256 of public keys in hex, one of which the peer must have; two while a key is changed"""
 
     @model_validator(mode="after")
     def _has_both_or_neither(self) -> Self:
@@ -87,13 +87,13 @@ class TlsOptions(Options):
 
 
 class NetworkOptions(SinkOptions):
-    """The options of both sinks that send over a network."""
+    """Options of both network sinks."""
 
     on_full: Literal["wait", "shed"] = "shed"
-    """what happens when the buffer is full: `wait` for a sink that makes progress, or `shed`: drop at once"""
+    """what happens when the buffer is full: `wait` while the sink makes progress, or `shed` (drop) at once"""
 
     durability: Durability = "process"
-    """what waiting events survive: `memory` nothing, `process` a killed process, `power` a power cut, too"""
+    """what waiting events survive: `memory` nothing, `process` a killed process, `power` also a power cut"""
 
     spool_dir: Text = "spool"
     """folder of the outbox; a relative one is in the run folder, an absolute one outlives the run"""
@@ -102,17 +102,17 @@ class NetworkOptions(SinkOptions):
     """most bytes of the outbox"""
 
     dead_letter_bytes: Annotated[int, Field(ge=1 << 20)] = 64 << 20
-    """most bytes kept of events that the peer refuses for good"""
+    """most bytes kept of events that the peer refuses for good (dead letters)"""
 
     timeout_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
-    """most seconds for the peer: for a request of `http` as a whole, connecting included; for `tcp` to \
-connect, and between two acknowledgements"""
+    """most seconds to wait for the peer: with `http` for a request as a whole, including connecting; with \
+`tcp` for connecting, and between two acknowledgements"""
 
     allow_plaintext: bool = False
-    """for trials: no TLS to a peer on this machine; of `http` only where the URL begins with `http:`"""
+    """for trials: no TLS to a peer on this machine; with `http` only if the URL begins with `http:`"""
 
     tls: TlsOptions = TlsOptions()
-    """how peer and town prove their identity"""
+    """how the peer is verified, and the own certificate"""
 
 
 def _token_variable(options: Mapping[str, object]) -> str | None:
@@ -131,13 +131,13 @@ class TcpOptions(NetworkOptions):
     """Options of the sink `tcp`."""
 
     token_file: Text | None = None
-    """file that holds the token; a file that you own and no other user can read"""
+    """file that holds the token; a file of yours that no other user can read"""
 
     token_env: Variable | None = Field(default_factory=_token_variable)
     """variable that holds the token; `TOWNLET_TOKEN` unless there is `token_file` or `tls.cert_file`"""
 
     endpoint: Text
-    """where the collector listens, as `HOST:PORT`"""
+    """address of the collector, as `HOST:PORT`"""
 
     @field_validator("token_env")
     @classmethod
@@ -147,7 +147,7 @@ class TcpOptions(NetworkOptions):
     @field_validator("endpoint")
     @classmethod
     def _can_be_reached(cls, text: str, info: ValidationInfo) -> str:
-        # What is wrong with an address is told without quoting it.
+        # A problem with an address is reported without quoting it.
         try:
             endpoint = parse_endpoint(text)
             if info.data.get("allow_plaintext"):
@@ -161,19 +161,19 @@ class HttpOptions(NetworkOptions):
     """Options of the sink `http`."""
 
     secret_file: Text | None = None
-    """file that holds the key of the signatures; a file that you own and no other user can read"""
+    """file that holds the key of the signatures; a file of yours that no other user can read"""
 
     secret_env: Variable | None = Field(default_factory=_secret_variable)
     """variable that holds the key of the signatures; `TOWNLET_SECRET` unless there is `secret_file`"""
 
     second_secret_file: Text | None = None
-    """file that holds a second key to sign with, while keys are changed"""
+    """file that holds a second key to sign with, while keys are changed; like `secret_file`"""
 
     second_secret_env: Variable | None = None
     """variable that holds a second key to sign with, while keys are changed"""
 
     url: Text
-    """where events are posted to, as `https://HOST[:PORT]/PATH`"""
+    """URL that events are posted to, as `https://HOST[:PORT]/PATH`"""
 
     @field_validator("secret_env")
     @classmethod
@@ -211,7 +211,7 @@ def _check_plaintext_is_allowed(info: ValidationInfo) -> None:
 
 
 def _check_plaintext(endpoint: Endpoint, key: str, info: ValidationInfo) -> None:
-    """Refuse plaintext to other machines, and beside settings that only TLS could keep."""
+    """Refuse plaintext to other machines, and together with settings of TLS."""
     require_local(endpoint, key)
     if "tls" in info.data and info.data["tls"] != TlsOptions():
         allowed = "tls, or plaintext to a peer on this machine, but not both"

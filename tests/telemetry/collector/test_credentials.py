@@ -112,7 +112,7 @@ def test_a_file_that_is_too_large_or_missing_is_refused(write, tmp_path):
     [
         ("a short", ":1: --secrets-file: the secret has 5 characters; at least 16"),
         ("a twenty-bytes-of-a-key", ":1: --secrets-file: a key of 21 bytes, where 24 to 64 are allowed; "),
-        ("a whsec_----------------------", ":1: --secrets-file: what follows whsec_ is not base64; "),
+        ("a whsec_----------------------", ":1: --secrets-file: the text after whsec_ is not base64; "),
         ("a {key}\nb {key}", ":2: --secrets-file: the same entry is given to a above; "),
     ],
 )

@@ -1,1 +1,1 @@
-"""What both ends of a connection share: frames, signatures, TLS, addresses."""
+"""Code that both ends of a connection use: frames, signatures, TLS, addresses."""

@@ -1,7 +1,7 @@
-"""The two things of a certificate that ``ssl`` does not tell: until when ours is valid, and whose key it is.
+"""Reads what ``ssl`` does not offer from a certificate: its expiry time and the digest of its key.
 
-A certificate is nested (tag, length, value) triples (DER). Nothing is verified here: that was done by the TLS
-handshake, or is done by our peer.
+A certificate consists of nested (tag, length, value) triples (DER). Nothing is verified here: the TLS
+handshake has done that, or the peer does it.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ _MOST_LENGTH_BYTES: Final = 4
 
 
 class Leaf(NamedTuple):
-    """What we need to know of the certificate at the end of a chain.
+    """Properties of the certificate at the end of a chain.
 
     Attributes:
         expires: seconds since 1970.
-        key_sha256: SHA-256 of its public key (the DER of SubjectPublicKeyInfo) in hex. It stays the same
-            when a certificate is renewed with its key.
+        key_sha256: SHA-256 of its public key (the DER of SubjectPublicKeyInfo) in hex. It stays the
+            same when a certificate is renewed with its key.
     """
 
     expires: float
@@ -40,7 +40,7 @@ def read_leaf(der: bytes) -> Leaf:
     """Read a certificate.
 
     Raises:
-        ValueError: when it is not one.
+        ValueError: when it is not a certificate.
     """
     _, certificate, _ = _element(der, _SEQUENCE)
     _, body, _ = _element(certificate, _SEQUENCE)
@@ -60,7 +60,7 @@ def read_leaf_file(path: Path) -> Leaf:
     """Read the first certificate of a PEM file.
 
     Raises:
-        ValueError: when there is none.
+        ValueError: when it has no certificate.
         OSError: when it cannot be read, is not a regular file, or is larger than ``MOST_PEM_BYTES``.
     """
     text = read_regular(path, MOST_PEM_BYTES).decode("ascii", "replace")
@@ -70,15 +70,15 @@ def read_leaf_file(path: Path) -> Leaf:
 
 
 def _element(data: bytes, expected: int | None = None) -> tuple[int, bytes, bytes]:
-    """Cut off the first element: its tag, its value, and what follows."""
+    """Split off the first element: its tag, its value, and the rest."""
     if len(data) < _HEAD_BYTES or (expected is not None and data[0] != expected):
-        raise ValueError("this is no certificate")
+        raise ValueError("this is not a certificate")
     length, start = data[1], _HEAD_BYTES
     if length & _LONG:
         size = length ^ _LONG
         start += size
         if not 1 <= size <= _MOST_LENGTH_BYTES or len(data) < start:
-            raise ValueError("this is no certificate")
+            raise ValueError("this is not a certificate")
         length = int.from_bytes(data[_HEAD_BYTES:start], "big")
     if len(data) < start + length:
         raise ValueError("the certificate ends too early")

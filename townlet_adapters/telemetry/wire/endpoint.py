@@ -1,8 +1,8 @@
-"""Where a network sink sends to, taken from a config's text with no room for a second reading.
+"""Parses the address that a network sink sends to, in only one possible way.
 
-Programs disagree about odd addresses: ``127.1``, ``0x7f.1``, ``user@host``, a name with a line end, letters
-that look like others. Whatever could be read in two ways is refused. No message quotes the text, which may
-hold a password.
+Programs disagree about unusual addresses: ``127.1``, ``0x7f.1``, ``user@host``, a name with a line end,
+letters that look like others. An address that can be read in two ways is refused. No message quotes the text,
+which may contain a password.
 """
 
 import re
@@ -48,7 +48,7 @@ class Endpoint(NamedTuple):
 
     @property
     def is_local(self) -> bool:
-        """Whether it is this machine by its text alone: a loopback address, or ``localhost``."""
+        """Whether its text alone names this machine: a loopback address, or ``localhost``."""
         return self.host == "localhost" or is_loopback(self.host)
 
 
@@ -58,7 +58,7 @@ class Url(NamedTuple):
     Attributes:
         endpoint: host and port.
         secure: whether it is ``https``.
-        target: path and query, as it stands in the request line; begins with a slash.
+        target: path and query as in the request line; begins with a slash.
     """
 
     endpoint: Endpoint
@@ -67,7 +67,7 @@ class Url(NamedTuple):
 
     @property
     def host_header(self) -> str:
-        """Host, with the port unless it is the scheme's own."""
+        """The host, with the port unless it is the default of the scheme."""
         own = _DEFAULT_PORTS["https" if self.secure else "http"]
         return (
             self.endpoint.authority
@@ -77,20 +77,20 @@ class Url(NamedTuple):
 
 
 def parse_endpoint(text: str, key: str = "endpoint") -> Endpoint:
-    """Read ``HOST:PORT``.
+    """Parse ``HOST:PORT``.
 
     Raises:
-        ConfigError: when it is anything else; ``key`` is what the message calls it.
+        ConfigError: when it is anything else; the message calls it ``key``.
     """
     _require_plain(text, key, _ENDPOINT_FORM)
     return _place(text, key, _ENDPOINT_FORM, default_port=None)
 
 
 def parse_listening(text: str, key: str) -> Endpoint:
-    """Read ``HOST:PORT`` of an address to listen on; port 0 stands for any free one.
+    """Parse the ``HOST:PORT`` of an address to listen on; port 0 means any free port.
 
     Raises:
-        ConfigError: when it is anything else; ``key`` is what the message calls it.
+        ConfigError: when it is anything else; the message calls it ``key``.
     """
     any_port = text.endswith(":0")
     endpoint = parse_endpoint(f"{text[:-1]}1" if any_port else text, key)
@@ -98,14 +98,14 @@ def parse_listening(text: str, key: str) -> Endpoint:
 
 
 def parse_url(text: str, key: str = "url") -> Url:
-    """Read an ``https`` or ``http`` address; whether plaintext is allowed is for the caller to say.
+    """Parse an ``https`` or ``http`` address; the caller decides whether plaintext is allowed.
 
     Raises:
-        ConfigError: when it is anything else; ``key`` is what the message calls it.
+        ConfigError: when it is anything else; the message calls it ``key``.
     """
     _require_plain(text, key, _URL_FORM)
     if "#" in text:
-        raise _problem(key, "has a part after '#', which no server sees", _URL_FORM)
+        raise _problem(key, "has a part after '#', which is not sent to a server", _URL_FORM)
     match = _URL.fullmatch(text)
     if match is None:
         raise _problem(key, "is not an http address", _URL_FORM)
@@ -117,7 +117,7 @@ def parse_url(text: str, key: str = "url") -> Url:
 
 
 def require_local(endpoint: Endpoint, key: str) -> None:
-    """Refuse plaintext to anywhere but this machine.
+    """Refuse plaintext to any other machine.
 
     Raises:
         ConfigError: when the endpoint is not local by its text.
@@ -127,7 +127,7 @@ def require_local(endpoint: Endpoint, key: str) -> None:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a literal address is 127.0.0.0/8 or ::1; an IPv4 address in the clothes of IPv6 is not."""
+    """Return whether a literal address is in 127.0.0.0/8 or is ::1; an IPv4-mapped IPv6 address is not."""
     try:
         found = ip_address(address)
     except ValueError:
@@ -138,7 +138,7 @@ def is_loopback(address: str) -> bool:
 
 
 def is_literal(host: str) -> bool:
-    """Whether a host is an address, so that no name has to be looked up."""
+    """Return whether a host is an address, so that no name has to be looked up."""
     try:
         ip_address(host)
     except ValueError:
@@ -152,12 +152,12 @@ def _problem(key: str, found: str, allowed: str) -> ConfigError:
 
 def _require_plain(text: str, key: str, form: str) -> None:
     if not 0 < len(text) <= _MAX_TEXT:
-        raise _problem(key, f"holds {len(text)} characters", form)
+        raise _problem(key, f"has {len(text)} characters", form)
     if not text.isascii():
         hint = "; write an international name in its xn-- form"
-        raise _problem(key, "holds letters outside of ASCII, which may look like others", form + hint)
+        raise _problem(key, "has letters outside of ASCII, which may look like others", form + hint)
     if not text.isprintable() or " " in text:
-        raise _problem(key, "holds a blank or a control character", form)
+        raise _problem(key, "has a space or a control character", form)
 
 
 def _place(text: str, key: str, form: str, default_port: int | None) -> Endpoint:
@@ -165,7 +165,7 @@ def _place(text: str, key: str, form: str, default_port: int | None) -> Endpoint
         raise _problem(key, "has a name or password before '@'; secrets come from a variable or file", form)
     match = _PLACE.fullmatch(text)
     if match is None:
-        raise _problem(key, "is no host and port; an IPv6 address needs brackets", form)
+        raise _problem(key, "is not a host and a port; an IPv6 address needs brackets", form)
     host, port = match.groups()
     if port is None and default_port is not None:
         return Endpoint(_host(host, key, form), default_port)
@@ -179,7 +179,7 @@ def _host(text: str, key: str, form: str) -> str:
         return _ipv6(text[1:-1], key, form)
     host = text.lower()
     labels = host.split(".")
-    # Where the last label is a number, resolvers take the whole for an address in one of many notations.
+    # When the last label is a number, resolvers read the whole as an address in one of many notations.
     if _NUMERIC.fullmatch(labels[-1]):
         try:
             return str(IPv4Address(host))

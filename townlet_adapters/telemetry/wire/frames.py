@@ -1,21 +1,21 @@
-"""The frames of TLS-TCP, as bytes and as records; for both ends, and without a socket.
+"""Encodes and decodes the frames of TLS-TCP; for both ends, and without a socket.
 
 A frame is a header of 28 bytes, big endian, and a payload::
 
     magic "TWN1" | version u8 | type u8 | flags u16 | length u32 | first_seq u64 | count u32 | crc32 u32
 
 ``length`` counts the payload's bytes, ``crc32`` covers the header before it and the payload, flags are 0.
-``first_seq`` and ``count`` are the number of the first line and how many there are in DATA, 0 elsewhere.
-DATA carries the lines as they are in a file; PING, PONG and BYE carry nothing; the others carry a JSON
-object, in which a reader skips members that it does not know.
+``first_seq`` and ``count`` are the number of the first line and the number of lines in DATA, and 0 in others.
+DATA has the lines as they are in a file; PING, PONG and BYE have no payload; the others have a JSON
+object, in which a reader ignores unknown members.
 
 One connection serves one source::
 
     client: HELLO(source, token)                 DATA DATA ...                        BYE
     server:                      HELLO_ACK(n)             ACK(n) ... or NACK(code)
 
-Either end may send PING at any time after HELLO_ACK, and is answered with PONG. Whatever breaks these rules
-ends the connection; the client makes a new one and goes on behind what HELLO_ACK says is stored.
+Either end may send PING at any time after HELLO_ACK; the answer is PONG. A violation of these rules ends the
+connection; the client opens a new one and continues after the number that HELLO_ACK reports as stored.
 """
 
 import struct
@@ -33,13 +33,13 @@ from townlet_core.jsonvalue import JsonObject
 
 VERSION: Final = 1
 NOTHING: Final = -1
-"""``stored_through`` of a source of which nothing is stored."""
+"""``stored_through`` of a source without stored events."""
 MAX_LINES: Final = 512
 """Most lines in one DATA frame."""
 MAX_DATA_BYTES: Final = MAX_EVENT_BYTES
 """Most bytes of lines in one DATA frame; room for the longest line."""
 WINDOW: Final = 8
-"""Most DATA frames that may be on their way unacknowledged."""
+"""Most DATA frames that may be unacknowledged."""
 MAX_TOKEN: Final = 4096
 MAX_SOURCE: Final = 1024
 MAX_SOFTWARE: Final = 128
@@ -55,11 +55,12 @@ _MAX_RETRY_AFTER: Final = 86_400
 NackCode: TypeAlias = Literal[
     "unauthorized", "forbidden", "version", "protocol", "poison", "overloaded", "unavailable"
 ]
-"""Why a server refuses: the token is wrong; the token or certificate may not send this source; no common
-version; the rules above were broken; a line that it will never take; too much at once; it cannot store."""
+"""Why a server refuses, in this order: the token is wrong; the token or certificate may not send this source;
+there is no common version; a rule above was broken; it will never accept a line; too much at once; it cannot
+store."""
 
 FrameFault: TypeAlias = Literal["magic", "version", "type", "flags", "length", "count", "crc", "payload"]
-"""Which part of a frame is wrong; ``type`` also when the frame has no place here."""
+"""Which part of a frame is wrong; ``type`` also when the frame is not allowed now."""
 
 _NACK_CODES: Final[Mapping[str, NackCode]] = {code: code for code in get_args(NackCode)}
 
@@ -78,7 +79,7 @@ class FrameType(IntEnum):
 
 
 FROM_CLIENT: Final = frozenset({FrameType.DATA, FrameType.PING, FrameType.PONG, FrameType.BYE})
-"""What a client may send once HELLO was answered; before, it is HELLO alone."""
+"""What a client may send after HELLO_ACK; before that, only HELLO."""
 FROM_SERVER: Final = frozenset(
     {
         FrameType.HELLO_ACK,
@@ -104,28 +105,28 @@ _MOST_BYTES: Final[Mapping[FrameType, int]] = {
 
 
 class FrameError(Exception):
-    """Bytes that are no frame, or a frame that has no place here; the connection is of no more use.
+    """The bytes are not a frame, or the frame is not allowed now; the connection cannot be used any more.
 
     Attributes:
         code: which part is wrong.
     """
 
     def __init__(self, code: FrameFault, message: str) -> None:
-        """Keep the code beside the message, which never quotes the payload."""
+        """Store code and message; the message never quotes the payload."""
         self.code = code
         super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who wants to send what.
+    """The client identifies itself and its source.
 
     Attributes:
         source: the ``source`` of all lines of this connection.
-        token: printable ASCII, or empty when the certificate says enough.
+        token: printable ASCII; empty when the certificate is enough.
         software: name and version of the sender, for people.
-        oldest: oldest version of this protocol that the sender speaks.
-        newest: newest one.
+        oldest: oldest version of this protocol that the sender supports.
+        newest: newest version that it supports.
     """
 
     source: str
@@ -137,12 +138,12 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class HelloAck:
-    """The sender may begin.
+    """The server accepts the client, which may begin to send.
 
     Attributes:
-        stored_through: the highest number of the source that is stored for good, with all before it that will
-            ever come; ``NOTHING`` for a new source.
-        version: the version to speak.
+        stored_through: the highest number of the source that is stored for good, together with every earlier
+            one that will ever come; ``NOTHING`` for a new source.
+        version: the version to use.
     """
 
     stored_through: int
@@ -154,7 +155,7 @@ class Data:
     """Lines of the connection's source.
 
     Attributes:
-        first_seq: number of the first line; the numbers of the others are in them, ascending.
+        first_seq: number of the first line; the other lines contain their numbers, which ascend.
         lines: the envelopes, each with its newline.
     """
 
@@ -164,18 +165,18 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Everything that was sent up to a number is stored for good."""
+    """Every line up to a number is stored for good."""
 
     stored_through: int
 
 
 @dataclass(frozen=True, slots=True)
 class Nack:
-    """The server refuses, and closes.
+    """The server refuses and closes the connection.
 
     Attributes:
-        code: why.
-        retry_after: seconds to stay away, or None when it does not matter.
+        code: the reason.
+        retry_after: seconds to wait before the next attempt, or None for no preference.
     """
 
     code: NackCode
@@ -184,24 +185,24 @@ class Nack:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Are you there?"""
+    """The sender asks whether the other end is alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """Yes."""
+    """The answer to PING."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """Nothing more will come from this end."""
+    """This end will send nothing more."""
 
 
 Frame: TypeAlias = Hello | HelloAck | Data | Ack | Nack | Ping | Pong | Bye
 
 
 def encode(frame: Frame) -> bytes:
-    """Spell a frame.
+    """Encode a frame.
 
     Raises:
         ValueError: when it is larger than a reader would take.
@@ -210,15 +211,15 @@ def encode(frame: Frame) -> bytes:
         case Data():
             return _encode_data(frame)
         case Hello():
-            return _spell_json(FrameType.HELLO, _hello_members(frame))
+            return _encode_json(FrameType.HELLO, _hello_members(frame))
         case HelloAck(stored_through, version):
-            return _spell_json(FrameType.HELLO_ACK, {"stored_through": stored_through, "version": version})
+            return _encode_json(FrameType.HELLO_ACK, {"stored_through": stored_through, "version": version})
         case Ack(stored_through):
-            return _spell_json(FrameType.ACK, {"stored_through": stored_through})
+            return _encode_json(FrameType.ACK, {"stored_through": stored_through})
         case Nack(code, retry_after):
-            return _spell_json(FrameType.NACK, {"code": code, "retry_after": retry_after})
+            return _encode_json(FrameType.NACK, {"code": code, "retry_after": retry_after})
         case Ping() | Pong() | Bye():
-            return _spell(_TYPES_OF_EMPTY[type(frame)], 0, 0, b"")
+            return _encode_frame(_TYPES_OF_EMPTY[type(frame)], 0, 0, b"")
 
 
 _EMPTY: Final[Mapping[FrameType, Ping | Pong | Bye]] = {
@@ -231,8 +232,8 @@ _TYPES_OF_EMPTY: Final = {type(frame): kind for kind, frame in _EMPTY.items()}
 
 def _encode_data(frame: Data) -> bytes:
     if not 1 <= len(frame.lines) <= MAX_LINES:
-        raise ValueError(f"a frame holds 1 to {MAX_LINES} lines, not {len(frame.lines)}")
-    return _spell(FrameType.DATA, frame.first_seq, len(frame.lines), b"".join(frame.lines))
+        raise ValueError(f"a frame has 1 to {MAX_LINES} lines, not {len(frame.lines)}")
+    return _encode_frame(FrameType.DATA, frame.first_seq, len(frame.lines), b"".join(frame.lines))
 
 
 def _hello_members(frame: Hello) -> JsonObject:
@@ -245,53 +246,53 @@ def _hello_members(frame: Hello) -> JsonObject:
     }
 
 
-def _spell_json(kind: FrameType, members: JsonObject) -> bytes:
-    return _spell(kind, 0, 0, orjson.dumps(members))
+def _encode_json(kind: FrameType, members: JsonObject) -> bytes:
+    return _encode_frame(kind, 0, 0, orjson.dumps(members))
 
 
-def _spell(kind: FrameType, first_seq: int, count: int, payload: bytes) -> bytes:
+def _encode_frame(kind: FrameType, first_seq: int, count: int, payload: bytes) -> bytes:
     if len(payload) > _MOST_BYTES[kind]:
-        raise ValueError(f"{kind.name} holds at most {_MOST_BYTES[kind]} bytes, not {len(payload)}")
+        raise ValueError(f"{kind.name} has at most {_MOST_BYTES[kind]} bytes, not {len(payload)}")
     head = _HEAD.pack(_MAGIC, VERSION, kind, 0, len(payload), first_seq, count)
     return b"".join((head, _CRC.pack(zlib.crc32(payload, zlib.crc32(head))), payload))
 
 
 class FrameReader:
-    """Cuts a stream of bytes into frames; it holds at most one unfinished frame and what was fed last.
+    """Splits a stream of bytes into frames; it keeps at most one incomplete frame and the bytes fed last.
 
     Attributes:
-        accepts: the types that have a place here just now. Others are refused by their header, so that a
-            stranger can make nobody hold more than a HELLO.
+        accepts: the types that are allowed now. Others are refused by their header, so that an unknown client
+            cannot make the server keep more than a HELLO in memory.
     """
 
     __slots__ = ("_buffer", "_fault", "accepts")
 
     def __init__(self, accepts: AbstractSet[FrameType]) -> None:
-        """Begin at the start of a stream."""
+        """Start at the beginning of a stream."""
         self.accepts = accepts
         self._buffer = bytearray()
         self._fault: FrameError | None = None
 
     @property
     def buffered(self) -> int:
-        """Bytes held that are no whole frame yet, or were not asked for yet."""
+        """Number of bytes in memory: of an incomplete frame, or of frames not yet taken."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Take bytes as they came; ask for frames until there is none before feeding more.
+        """Add received bytes; call ``next_frame`` until it returns None before feeding more.
 
         Raises:
-            FrameError: when the stream was found broken before.
+            FrameError: when an earlier frame was wrong.
         """
         if self._fault is not None:
             raise self._fault
         self._buffer += data
 
     def next_frame(self) -> Frame | None:
-        """Give the next frame; None when more bytes are needed.
+        """Return the next frame, None when more bytes are needed.
 
         Raises:
-            FrameError: when the bytes are no frame that has a place here; and ever after.
+            FrameError: when the bytes are not a frame that is allowed now; also on every later call.
         """
         if self._fault is not None:
             raise self._fault
@@ -304,20 +305,20 @@ class FrameReader:
 
     def _next(self) -> Frame | None:
         buffer = self._buffer
-        # So that a few bytes of another protocol are known for what they are without waiting for more.
+        # Another protocol is recognised by its first bytes, without waiting for more.
         if not _MAGIC.startswith(buffer[: len(_MAGIC)]):
-            raise FrameError("magic", "this is no frame: it does not begin with TWN1")
+            raise FrameError("magic", "this is not a frame: it does not begin with TWN1")
         if len(buffer) < HEADER_BYTES:
             return None
         _, version, type_byte, flags, length, first_seq, count = _HEAD.unpack_from(buffer)
         if version != VERSION:
-            raise FrameError("version", f"a frame of version {version}; this end speaks {VERSION}")
+            raise FrameError("version", f"a frame of version {version}; this end supports {VERSION}")
         kind = self._kind(type_byte)
         if flags:
             raise FrameError("flags", f"{kind.name} has unknown flags {flags:#06x}")
         if length > _MOST_BYTES[kind]:
             raise FrameError(
-                "length", f"{kind.name} of {length} bytes; at most {_MOST_BYTES[kind]} are taken"
+                "length", f"{kind.name} of {length} bytes; at most {_MOST_BYTES[kind]} are allowed"
             )
         end = HEADER_BYTES + length
         if len(buffer) < end:
@@ -327,12 +328,12 @@ class FrameReader:
             payload = bytes(view[HEADER_BYTES:end])
             found = zlib.crc32(payload, zlib.crc32(view[: _HEAD.size]))
         if found != crc:
-            raise FrameError("crc", f"{kind.name} was damaged on its way")
+            raise FrameError("crc", f"{kind.name} was damaged in transit")
         del buffer[:end]
         if kind is FrameType.DATA:
             return _parse_data(first_seq, count, payload)
         if first_seq or count:
-            raise FrameError("count", f"{kind.name} counts lines, but holds none")
+            raise FrameError("count", f"{kind.name} counts lines, but has none")
         return _parse_control(kind, payload)
 
     def _kind(self, type_byte: int) -> FrameType:
@@ -341,17 +342,17 @@ class FrameReader:
         except ValueError:
             raise FrameError("type", f"a frame of unknown type {type_byte}") from None
         if kind not in self.accepts:
-            raise FrameError("type", f"{kind.name} has no place here")
+            raise FrameError("type", f"{kind.name} is not allowed now")
         return kind
 
 
 def _parse_data(first_seq: int, count: int, payload: bytes) -> Data:
     if not 1 <= count <= MAX_LINES:
-        raise FrameError("count", f"DATA of {count} lines; 1 to {MAX_LINES} are taken")
+        raise FrameError("count", f"DATA of {count} lines; 1 to {MAX_LINES} are allowed")
     lines = tuple(payload.splitlines(keepends=True))
-    # A carriage return splits lines, too, so only both counts together say that newlines did.
+    # splitlines also splits at a carriage return: only both counts together prove that newlines did it.
     if len(lines) != count or payload.count(b"\n") != count or b"\n" in lines:
-        raise FrameError("payload", f"DATA says it holds {count} lines, and holds something else")
+        raise FrameError("payload", f"DATA announces {count} lines and has another number")
     return Data(first_seq, lines)
 
 
@@ -387,21 +388,21 @@ def _parse_hello(members: "_Members") -> Hello:
 
 
 class _Members:
-    """The members of a control frame's JSON object, each of exactly one type."""
+    """Reads the members of a control frame's JSON object, each of exactly one type."""
 
     def __init__(self, kind: FrameType, payload: bytes) -> None:
         self._kind = kind
         try:
             found: object = orjson.loads(payload)
         except orjson.JSONDecodeError:
-            # Without its cause, which quotes the payload, and that may hold a token.
-            raise FrameError("payload", f"{kind.name} holds no JSON") from None
+            # Without its cause, which quotes the payload; that may contain a token.
+            raise FrameError("payload", f"the payload of {kind.name} is not JSON") from None
         if not isinstance(found, dict):
-            raise FrameError("payload", f"{kind.name} holds no JSON object")
+            raise FrameError("payload", f"the payload of {kind.name} is not a JSON object")
         self._found: dict[str, object] = found
 
     def fault(self, name: str) -> FrameError:
-        return FrameError("payload", f"{self._kind.name}: '{name}' is missing or is not what it must be")
+        return FrameError("payload", f"{self._kind.name}: '{name}' is missing or not valid")
 
     def number(self, name: str, least: int, most: int = _MAX_NUMBER) -> int:
         value = self._found.get(name)
@@ -435,5 +436,5 @@ class _Members:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text is printable ASCII, as source, token and software must be."""
+    """Return whether a text is printable ASCII, as source, token and software must be."""
     return text.isascii() and text.isprintable()

@@ -1,7 +1,7 @@
-"""Standard Webhooks: signatures that prove to a receiver who sent a body, and that it is whole and fresh.
+"""Standard Webhooks: signatures that prove the sender of a body, that it is unchanged, and that it is recent.
 
-What is signed is ``id.timestamp.body``. No id has a full stop and no timestamp anything but digits, so that
-the three cannot be cut in another way. Both ends of HTTP delivery use this module.
+The signed bytes are ``id.timestamp.body``. An id has no full stop and a timestamp only digits, so that the
+three parts cannot be split in another way. Both ends of HTTP delivery use this module.
 """
 
 import base64
@@ -42,53 +42,53 @@ _MOST_SIGNATURES: Final = 16
 
 
 class SignatureError(Exception):
-    """A body that nobody may act upon.
+    """A body without a valid signature, which must not be processed.
 
     Attributes:
-        reason: what is wrong, as a short name.
+        reason: short name of what is wrong.
     """
 
     def __init__(self, reason: Reason) -> None:
-        """Say why, and nothing of what was sent."""
+        """Store the reason; the message contains nothing of what was sent."""
         self.reason: Final = reason
-        super().__init__(f"the signature does not hold: {reason}")
+        super().__init__(f"the signature is not valid: {reason}")
 
 
 def parse_key(secret: bytes) -> bytes:
-    """Read a key: ``whsec_`` and base64, or else the very bytes.
+    """Parse a key: ``whsec_`` and base64, or else the bytes as they are.
 
     Raises:
-        ValueError: when it is no base64, or not of 24 to 64 bytes; the message says nothing of its content.
+        ValueError: when it is not base64, or not 24 to 64 bytes long; the message does not quote it.
     """
     key = secret
     if secret.startswith(_PREFIX):
         try:
             key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
         except binascii.Error:
-            raise ValueError("what follows whsec_ is not base64") from None
+            raise ValueError("the text after whsec_ is not base64") from None
     if not LEAST_KEY <= len(key) <= MOST_KEY:
         raise ValueError(f"a key of {len(key)} bytes, where {LEAST_KEY} to {MOST_KEY} are allowed")
     return key
 
 
 class Signatures:
-    """The keys of one endpoint: one, or the old and the new one while they are changed. Immutable."""
+    """The keys of one endpoint: one, or the old and the new one during a change. Immutable."""
 
     __slots__ = ("_keys",)
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        """Use these keys, as ``parse_key`` gives them."""
+        """Use these keys, as ``parse_key`` returns them."""
         if not keys:
             raise ValueError("signing needs at least one key")
         self._keys: Final = tuple(keys)
 
     def sign(self, message_id: str, timestamp: int, body: bytes) -> tuple[Header, Header, Header]:
-        """Give the three headers of a body, with one signature for each key.
+        """Build the three headers of a body, with one signature for each key.
 
         Args:
-            message_id: what stays the same when the body is sent again; visible ASCII without a full stop.
-            timestamp: now, in whole seconds since 1970.
-            body: the body, as it is sent.
+            message_id: the same when the body is sent again; visible ASCII without a full stop.
+            timestamp: the current time in whole seconds since 1970.
+            body: the body as sent.
         """
         identity, moment = message_id.encode("ascii"), b"%d" % timestamp
         signatures = b" ".join(_SCHEME + each for each in self._of(identity, moment, body))
@@ -98,30 +98,30 @@ class Signatures:
         """Check the headers of a body.
 
         Args:
-            headers: all headers of the request, their names in lower case.
-            body: the body, as it came.
-            now: seconds since 1970.
+            headers: all headers of the request, with names in lower case.
+            body: the body as received.
+            now: the current time in seconds since 1970.
 
         Returns:
             The message's id.
 
         Raises:
-            SignatureError: when a header is missing, repeated or malformed, when the time lies more than
-                ``TOLERANCE`` before or after ``now``, or when no signature is by one of the keys.
+            SignatureError: when a header is missing, repeated or malformed, when the time is more than
+                ``TOLERANCE`` before or after ``now``, or when no signature was made with one of the keys.
         """
         identity, moment, given = _pick(headers)
         if not _ID_TEXT.fullmatch(identity):
             raise SignatureError("malformed_id")
         if not _TIMESTAMP_TEXT.fullmatch(moment):
             raise SignatureError("malformed_timestamp")
-        # Other schemes than ours may stand beside it; so says the standard.
+        # The standard allows signatures of other schemes in the same header.
         candidates = [part[len(_SCHEME) :] for part in given.split(b" ") if part.startswith(_SCHEME)]
         if not 1 <= len(candidates) <= _MOST_SIGNATURES:
             raise SignatureError("malformed_signature")
         age = now - int(moment)
         if abs(age) > TOLERANCE:
             raise SignatureError("too_old" if age > 0 else "too_new")
-        # Every pair is compared, so that the time taken does not tell which key or signature came close.
+        # Every pair is compared, so that the time taken does not reveal which key or signature came close.
         expected = self._of(identity, moment, body)
         matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in candidates]
         if not any(matches):

@@ -1,7 +1,7 @@
-"""TLS settings, made strict once for both ends and both protocols.
+"""Builds strict TLS contexts for both ends and both protocols.
 
-Every call reads the files anew, so whoever makes a context for each connection follows a rotation. There is
-no switch that turns verification off.
+Every call reads the files again, so a caller that builds a context for each connection uses renewed
+certificates. There is no switch that turns verification off.
 """
 
 import errno
@@ -29,12 +29,12 @@ class TlsSettings:
 
     Attributes:
         ca_file: PEM file with the authorities to trust instead of the system's; None for the system's.
-        cert_file: PEM file with our certificate and its chain, for a server that asks for one.
-        key_file: PEM file with its private key, not encrypted, readable by us alone.
-        crl_file: PEM file with revocation lists; every server must then be covered by one that is current.
-        min_version: oldest version of TLS to speak.
-        key_sha256: SHA-256 in hex of the public keys (DER of SubjectPublicKeyInfo) of which the server must
-            have one, besides a certificate that verifies; two while a key is rotated; empty for any key.
+        cert_file: PEM file with the own certificate and its chain, for a server that asks for one.
+        key_file: PEM file with its private key, not encrypted, readable by this user only.
+        crl_file: PEM file with revocation lists; every server must then be covered by a current one.
+        min_version: oldest version of TLS to accept.
+        key_sha256: SHA-256 in hex of public keys (DER of SubjectPublicKeyInfo); the server must have one of
+            them, in addition to a valid certificate; two while a key is changed; empty for any key.
     """
 
     ca_file: Path | None = None
@@ -47,15 +47,15 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServerTlsSettings:
-    """TLS of an end that is connected to.
+    """TLS of an end that listens.
 
     Attributes:
-        cert_file: PEM file with our certificate and its chain.
-        key_file: PEM file with its private key, not encrypted, readable by us alone.
-        client_ca_file: PEM file with the authorities whose certificates a client must have one of; None when
-            clients need none.
-        crl_file: PEM file with revocation lists; every client must then be covered by one that is current.
-        min_version: oldest version of TLS to speak.
+        cert_file: PEM file with the own certificate and its chain.
+        key_file: PEM file with its private key, not encrypted, readable by this user only.
+        client_ca_file: PEM file with the authorities that must have signed the certificate of a client; None
+            when clients need no certificate.
+        crl_file: PEM file with revocation lists; every client must then be covered by a current one.
+        min_version: oldest version of TLS to accept.
     """
 
     cert_file: Path
@@ -66,10 +66,10 @@ class ServerTlsSettings:
 
 
 class _Socket(ssl.SSLSocket):
-    """A socket that is closed when its peer goes while TLS takes it over.
+    """A socket that is closed when the connection is reset while TLS takes it over.
 
     ``wrap_socket`` takes the descriptor from the socket that it is given, and before Python 3.13 it raises
-    without closing it when it finds a connection that was reset. Nobody else can close it then.
+    without closing it when it finds a connection that was reset. No other object can close it then.
     """
 
     _is_taken_over = False
@@ -82,14 +82,14 @@ class _Socket(ssl.SSLSocket):
         try:
             return super().recv(buflen, flags)
         except OSError as error:
-            # That is how wrap_socket finds out, and ENOTCONN it gets over.
+            # wrap_socket finds a reset connection by this call, and it handles ENOTCONN itself.
             if not self._is_taken_over and error.errno != errno.ENOTCONN:
                 self.close()
             raise
 
 
 def client_context(settings: TlsSettings) -> ssl.SSLContext:
-    """Make the context of one connection to a server; ``check_pin`` belongs to it, after the handshake.
+    """Build the context of one connection to a server; the caller checks the pin after the handshake.
 
     Raises:
         ConfigError: when a file or a value of the settings cannot be used.
@@ -112,12 +112,12 @@ def client_context(settings: TlsSettings) -> ssl.SSLContext:
         )
     for pin in settings.key_sha256:
         if len(pin) != _PIN_DIGITS or not _HEX.issuperset(pin):
-            raise _problem("tls.key_sha256", "is no SHA-256", "64 hex digits in lower case for each key")
+            raise _problem("tls.key_sha256", "is not a SHA-256", "64 hex digits in lower case for each key")
     return context
 
 
 def server_context(settings: ServerTlsSettings) -> ssl.SSLContext:
-    """Make the context of a server's connections.
+    """Build the context of a server's connections.
 
     Raises:
         ConfigError: when a file or a value of the settings cannot be used.
@@ -135,7 +135,7 @@ def server_context(settings: ServerTlsSettings) -> ssl.SSLContext:
 
 
 def peer_leaf(connection: ssl.SSLSocket | ssl.SSLObject) -> Leaf | None:
-    """Read the peer's verified certificate; None when it showed none.
+    """Read the peer's verified certificate; None when it has sent none.
 
     Raises:
         ValueError: when it cannot be read.
@@ -145,7 +145,7 @@ def peer_leaf(connection: ssl.SSLSocket | ssl.SSLObject) -> Leaf | None:
 
 
 def own_leaf(settings: TlsSettings | ServerTlsSettings) -> Leaf | None:
-    """Read our own certificate; None when there is none.
+    """Read the own certificate; None when there is none.
 
     Raises:
         ConfigError: when it cannot be read.
@@ -161,13 +161,13 @@ def own_leaf(settings: TlsSettings | ServerTlsSettings) -> Leaf | None:
 
 
 def _strict(protocol: int, min_version: str) -> ssl.SSLContext:
-    # Not create_default_context: that opens the file of SSLKEYLOGFILE, and writes the secrets of every
-    # connection there. What else it does for a client is the default of PROTOCOL_TLS_CLIENT.
+    # Not create_default_context: that writes the secrets of every connection to the file in SSLKEYLOGFILE.
+    # Its other settings for a client are the defaults of PROTOCOL_TLS_CLIENT.
     context = ssl.SSLContext(protocol)
     context.sslsocket_class = _Socket
     if min_version not in _VERSIONS:
         raise _problem(
-            "tls.min_version", f"is '{min_version}'", "1.3, or 1.2 for a peer that knows no better"
+            "tls.min_version", f"is '{min_version}'", "1.3, or 1.2 for a peer that supports no later version"
         )
     context.minimum_version = _VERSIONS[min_version]
     context.verify_flags |= ssl.VERIFY_X509_STRICT
@@ -178,8 +178,8 @@ def _strict(protocol: int, min_version: str) -> ssl.SSLContext:
 def trust_system(context: ssl.SSLContext, paths: ssl.DefaultVerifyPaths) -> None:
     """Trust the authorities of the system, which are where OpenSSL was built to look for them.
 
-    ``load_default_certs`` obeys ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``: with one of them, whoever sets the
-    environment of a process would vouch for any server.
+    ``load_default_certs`` obeys ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``: with these, the environment of a
+    process could make any server trusted.
 
     Args:
         context: the context of a client.
@@ -196,7 +196,7 @@ def _trust(context: ssl.SSLContext, path: Path, key: str) -> None:
     _load(context, path, key, "a PEM file with certificates of authorities")
     stats = context.cert_store_stats()
     if not stats["x509"] or stats["crl"]:
-        raise _problem(key, f"'{path}' holds something else", "certificates of authorities, and nothing else")
+        raise _problem(key, f"'{path}' has other content", "certificates of authorities, and nothing else")
 
 
 def _revoke(context: ssl.SSLContext, path: Path) -> None:
@@ -205,7 +205,7 @@ def _revoke(context: ssl.SSLContext, path: Path) -> None:
     after = context.cert_store_stats()
     # A certificate in this file would become an authority.
     if after["crl"] == before["crl"] or after["x509"] != before["x509"]:
-        raise _problem("tls.crl_file", f"'{path}' holds something else", "revocation lists, and nothing else")
+        raise _problem("tls.crl_file", f"'{path}' has other content", "revocation lists, and nothing else")
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
@@ -229,23 +229,23 @@ def _identify(context: ssl.SSLContext, cert_file: Path, key_file: Path) -> None:
         allowed = "a key that is not encrypted, in a file only you can read: openssl pkey -in OLD -out NEW"
         raise _problem("tls.key_file", f"'{key_file}' is encrypted", allowed) from error
     except OSError as error:
-        # OpenSSL does not tell which of the two it could not read.
+        # OpenSSL does not report which of the two it could not read.
         _require_certificate(cert_file)
         raise _unusable_key(key_file, error) from error
 
 
 def _require_certificate(path: Path) -> None:
-    """Make sure that a file has certificates, all of them readable."""
-    allowed = "a PEM file with our certificate and its chain"
+    """Check that a file has certificates and that all of them can be read."""
+    allowed = "a PEM file with the own certificate and its chain"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_verify_locations(cafile=path)
     except ssl.SSLError as error:
-        raise _problem("tls.cert_file", f"'{path}' holds no certificate that can be read", allowed) from error
+        raise _problem("tls.cert_file", f"'{path}' has no certificate that can be read", allowed) from error
     except OSError as error:
         raise _unusable("tls.cert_file", path, error, allowed) from error
     if not context.cert_store_stats()["x509"]:
-        raise _problem("tls.cert_file", f"'{path}' holds no certificate", allowed)
+        raise _problem("tls.cert_file", f"'{path}' has no certificate", allowed)
 
 
 def _unusable_key(path: Path, error: OSError) -> ConfigError:
@@ -255,12 +255,12 @@ def _unusable_key(path: Path, error: OSError) -> ConfigError:
     if error.reason == "KEY_VALUES_MISMATCH":
         return _problem("tls.key_file", f"'{path}' is the key of another certificate", allowed)
     if not error.reason:
-        return _problem("tls.key_file", f"'{path}' holds no private key that can be read", allowed)
+        return _problem("tls.key_file", f"'{path}' has no private key that can be read", allowed)
     return _unusable("tls.key_file", path, error, allowed)
 
 
 class _EncryptedKeyError(Exception):
-    """The key needs a password, and nobody is there to type it."""
+    """The key needs a password, and there is no terminal to ask for one."""
 
 
 def _refuse_to_decrypt() -> bytes:
@@ -268,7 +268,7 @@ def _refuse_to_decrypt() -> bytes:
 
 
 def _check_pem(path: Path) -> os.stat_result:
-    """Make sure that OpenSSL, which opens a file by its path, finds a regular one of a bounded size there.
+    """Check that a path leads to a regular file of a bounded size; OpenSSL opens it by its path afterwards.
 
     Raises:
         OSError: when it does not.
