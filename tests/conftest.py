@@ -8,6 +8,8 @@ import pytest
 
 from townlet_adapters.cli.main import main
 
+pytest_plugins = ["tests.watchdog"]
+
 
 @pytest.fixture
 def small_disk(tmp_path):

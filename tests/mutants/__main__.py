@@ -10,6 +10,7 @@ Exit codes: 0 when no mutant survived, 1 when one did, 2 when nothing could be t
 
 import argparse
 import ast
+import json
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from importlib.metadata import distributions
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -92,6 +94,7 @@ class Copy:
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
+        _install(project, folder)
         _git(folder, "init", "--quiet")
         _git(folder, "add", "--all")
 
@@ -155,6 +158,18 @@ class Copy:
             if not outcome.passed:
                 return True
         return False
+
+
+def _install(project: Path, folder: Path) -> None:
+    """Record in the copy that it is what was installed from the project: entry points are found by that."""
+    for installed in distributions():
+        origin = installed.read_text("direct_url.json")
+        if origin and json.loads(origin)["url"] == project.as_uri():
+            source = Path(str(installed.locate_file("."))) / f"{installed.name}-{installed.version}.dist-info"
+            target = folder / source.name
+            shutil.copytree(source, target)
+            copied = {"url": folder.as_uri(), "dir_info": {"editable": True}}
+            (target / "direct_url.json").write_text(json.dumps(copied), encoding="utf-8")
 
 
 def groups_of_tests(project: Path, path: str) -> Iterator[list[str]]:
