@@ -88,7 +88,7 @@ def test_every_error_has_an_exit_code():
         (["run", "--seed", "-1"], "townlet run: Invalid value for '--seed'"),
         (["run", "--out", "x", "--no-out"], "townlet run: --out and --no-out exclude each other"),
         (["run", "--no-out", "--snapshot-every", "5"], "townlet run: --snapshot-every keeps snapshots"),
-        (["run", "--sink", "=x"], "townlet run: --sink =x: give NAME or NAME=TARGET"),
+        (["run", "--sink", "=x"], "townlet run: --sink =x: allowed: NAME or NAME=TARGET"),
         (["config", "check"], "townlet config check: Missing argument 'FILE...'."),
     ],
 )

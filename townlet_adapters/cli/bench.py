@@ -30,18 +30,18 @@ _WARM_TICKS = 20
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What one case did.
+    """The measurement of one case.
 
     Attributes:
-        case: what was measured.
+        case: name of the case.
         towns: towns stepped together.
         agents: residents of each town.
         ticks: ticks executed.
-        wall_seconds: time on the wall.
-        cpu_seconds: time of the processor, all threads of this process together.
-        ticks_per_second: ticks over the wall's time.
-        ticks_per_cpu_second: ticks over the processor's time, which other programs do not lengthen.
-        agent_steps_per_second: residents of all towns over the wall's time.
+        wall_seconds: wall-clock time.
+        cpu_seconds: processor time of all threads of this process.
+        ticks_per_second: ticks divided by wall-clock time.
+        ticks_per_cpu_second: ticks divided by processor time, which other programs do not lengthen.
+        agent_steps_per_second: steps of all residents of all towns divided by wall-clock time.
     """
 
     case: str
@@ -62,7 +62,7 @@ class Measure:
     default=256,
     show_default=True,
     metavar="N",
-    help="Towns of the batch.",
+    help="Number of towns in the batch.",
 )
 @click.option(
     "--agents",
@@ -70,10 +70,14 @@ class Measure:
     default=AGENTS_OF_A_DISTRICT,
     show_default=True,
     metavar="N",
-    help="Residents of a town; above 8 the town is a grid of districts.",
+    help="Number of residents of a town; above 8, the town is a grid of districts.",
 )
 @click.option(
-    "--variant", type=click.Choice(["hybrid"]), default="hybrid", show_default=True, help="Observations."
+    "--variant",
+    type=click.Choice(["hybrid"]),
+    default="hybrid",
+    show_default=True,
+    help="Variant of the observations.",
 )
 @click.option(
     "--seconds",
@@ -82,12 +86,12 @@ class Measure:
     default=2.0,
     show_default=True,
     metavar="S",
-    help="Time for each case.",
+    help="Duration of each case, in seconds.",
 )
 @click.option(
     "--telemetry",
     is_flag=True,
-    help="Measure telemetry instead, against a collector on this machine; needs OpenSSL.",
+    help="Measure telemetry instead, with a collector on this machine; needs OpenSSL.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(  # noqa: PLR0913 - one parameter for each option
@@ -95,7 +99,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Measure the speed of the engine, the loop and the sinks on this machine.
 
-    Engine and batch take random valid actions and write observations; the loop has the scripted policy.
+    Engine and batch execute random valid actions and write observations. The loop runs the scripted policy.
 
     \b
     Examples:
@@ -109,7 +113,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         _bench_telemetry(seconds, as_json=as_json)
         return
     if INTERPRETED:
-        note("NUMBA_DISABLE_JIT is set: this is the speed of plain Python")
+        note("NUMBA_DISABLE_JIT is set: the rules run as plain Python, which is far slower")
     options = world_options(agents, variant)
     measures = [
         engine("engine", options, 1, seconds),
@@ -147,7 +151,7 @@ def _bench_telemetry(seconds: float, *, as_json: bool) -> None:
 
 
 def world_options(agents: int, variant: str) -> dict[str, JsonValue]:
-    """Choose a town for so many residents: the default one, or a grid of it with room for all."""
+    """Return the options of a town for a number of residents: the default town, or a grid of it."""
     observations: Mapping[str, JsonValue] = {"variant": variant}
     population: Mapping[str, JsonValue] = {"target": agents}
     town: JsonValue = "town_48"
@@ -159,7 +163,7 @@ def world_options(agents: int, variant: str) -> dict[str, JsonValue]:
 
 
 def engine(case: str, options: Mapping[str, JsonValue], towns: int, seconds: float) -> Measure:
-    """Step towns as a trainer does: no events, random valid actions, observations into arrays."""
+    """Measure a batch of towns as a trainer steps it: random valid actions, observations, no events."""
     batch = TownBatch(TownModel.build(options), towns)
     seen, wants = batch.reset(SEED), batch.intents
     ticks, seeds = batch.state.towns["tick"], SEED + np.arange(towns, dtype=np.uint64)
@@ -173,7 +177,7 @@ def engine(case: str, options: Mapping[str, JsonValue], towns: int, seconds: flo
 
 
 def loop(case: str, options: Mapping[str, JsonValue], folder: Path | None, seconds: float) -> Measure:
-    """Run the whole loop with the scripted policy; a folder gets the events as a file."""
+    """Measure the whole loop with the scripted policy, with a file of events if there is a folder for it."""
     sinks: JsonValue = [{"use": "file", "options": {"path": str(folder / "events.ndjson")}}] if folder else []
     config: dict[str, JsonValue] = {
         "townlet": 1,
@@ -182,14 +186,14 @@ def loop(case: str, options: Mapping[str, JsonValue], folder: Path | None, secon
         "policy": {"use": "scripted"},
         "telemetry": {"sinks": sinks},
     }
-    # A run that keeps events keeps their digest, too.
+    # A run that keeps events also computes their digest.
     with open_simulation(config, digest=folder is not None) as simulation:
         living = sum(simulation.observation.alive.tolist())
         return _measured(case, 1, living, simulation.run_for, seconds)
 
 
 def _measured(case: str, towns: int, agents: int, run: Callable[[int], object], seconds: float) -> Measure:
-    """Warm up, which compiles, then run in ever larger pieces until the time is over."""
+    """Run a few ticks, which compiles, then ever larger pieces until the time is over."""
     run(_WARM_TICKS)
     ticks, piece = 0, 1
     wall, cpu = time.perf_counter(), time.process_time()

@@ -1,4 +1,4 @@
-"""``townlet bench --telemetry``: what telemetry costs, and what it carries."""
+"""``townlet bench --telemetry``: the cost and the throughput of telemetry."""
 
 import json
 import math
@@ -41,8 +41,8 @@ from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext
 
 _DAY: Final = 1440
-_SHARED: Final = "shared.txt"  # what both ends know
-_LIMIT: Final = 120.0  # seconds for anything that has to happen at all
+_SHARED: Final = "shared.txt"  # the secret of both ends
+_LIMIT: Final = 120.0  # seconds after which a wait fails
 _TICK: Final = LoopTick(
     day=1,
     tod=300,
@@ -66,10 +66,10 @@ class Figure:
 
     Attributes:
         what: what was measured.
-        value: the figure.
+        value: the measured number.
         unit: its unit.
-        target: what was promised, in words; empty where nothing was.
-        met: whether the promise is kept.
+        target: the bound that is promised, in words; empty if there is none.
+        met: whether the value is within the bound.
     """
 
     what: str
@@ -80,17 +80,17 @@ class Figure:
 
 
 def at_most(what: str, value: float, unit: str, bound: float) -> Figure:
-    """Note a figure that should be small."""
+    """Return a figure with an upper bound."""
     return Figure(what, value, unit, f"at most {bound:,g}", value <= bound)
 
 
 def at_least(what: str, value: float, unit: str, bound: float) -> Figure:
-    """Note a figure that should be large."""
+    """Return a figure with a lower bound."""
     return Figure(what, value, unit, f"at least {bound:,g}", value >= bound)
 
 
 def measure_all(folder: Path, seconds: float) -> Iterator[Figure]:
-    """Measure everything, with about so many seconds for each case; leaves files in ``folder``."""
+    """Measure every case for about this many seconds; leaves files in ``folder``."""
     small = [Fact(number, number, _TICK) for number in range(max(2000, int(20_000 * seconds)))]
     large = [StateFrame(number, _large_frame(number)) for number in range(max(200, int(2_000 * seconds)))]
     yield from _emitting("emit, 0.6 KB", small, folder / "small", (5, 25))
@@ -127,7 +127,7 @@ def _context(folder: Path, stream: StreamSettings | None = None) -> BuildContext
 def _emitting(
     what: str, messages: Sequence[Message], folder: Path, bounds: tuple[float, float]
 ) -> Iterator[Figure]:
-    """Take the processor's time of each call of ``emit``, less what it takes to ask for that time."""
+    """Measure the processor time of each call of ``emit``, less the time of the measurement itself."""
     sink = build_file_sink(FileOptions(), _context(folder))
     sink.start()
     costs = []
@@ -143,7 +143,7 @@ def _emitting(
 
 
 def _writing_json(messages: Sequence[StateFrame]) -> Figure:
-    """Take the time of writing the same as JSON and no more, to compare machines and minutes by."""
+    """Measure the time of writing the same data as plain JSON, as a yardstick for this machine and minute."""
     asking, costs = _cost_of_asking(), []
     for message in messages:
         data = frame_data(message.frame)
@@ -154,7 +154,7 @@ def _writing_json(messages: Sequence[StateFrame]) -> Figure:
 
 
 def _cost_of_asking() -> int:
-    """Nanoseconds that the reading of the processor's time adds to what it measures."""
+    """Return the nanoseconds that reading the processor time adds to a measurement."""
     costs = []
     for _ in range(2000):
         before = time.thread_time_ns()
@@ -163,26 +163,26 @@ def _cost_of_asking() -> int:
 
 
 def _tick_of_a_town(folder: Path) -> Figure:
-    """Live a day of the default town, then tell it again to a sink in mode ``diff``, tick by tick."""
+    """Run a day of the default town, then emit its messages to a sink in mode ``diff``, tick by tick."""
     sink = build_file_sink(FileOptions(path="day.ndjson"), _context(folder, StreamSettings("diff")))
-    told = _day_of_a_town()
+    day = _day_of_a_town()
     sink.start()
     costs = []
-    for messages in told:
+    for messages in day:
         before = time.thread_time_ns()
         for message in messages:
             sink.emit(message)
         costs.append(time.thread_time_ns() - before)
     sink.stop(_LIMIT)
-    each = sum(map(len, told)) / len(told)
-    what = f"a tick of the default town, diff, one sink ({each:.1f} messages on the mean), median"
+    each = sum(map(len, day)) / len(day)
+    what = f"a tick of the default town, diff, one sink ({each:.1f} messages on average), median"
     return at_most(what, statistics.median(costs) / 1000, "us", 60)
 
 
 def _day_of_a_town() -> list[list[Message]]:
     world, policy = TownWorld(TownModel.build(TownOptions())), ScriptedPolicy(ScriptedOptions())
-    heard = CollectingSink()
-    dispatcher = EventDispatcher([SinkRoute("heard", heard, state_every=1)])
+    collected = CollectingSink()
+    dispatcher = EventDispatcher([SinkRoute("collected", collected, state_every=1)])
     loop = SimulationLoop(
         world,
         policy,
@@ -192,16 +192,16 @@ def _day_of_a_town() -> list[list[Message]]:
     )
     loop.run_for(_DAY)
     ticks: dict[int, list[Message]] = {}
-    for message in heard.messages:
+    for message in collected.messages:
         ticks.setdefault(message.tick, []).append(message)
     return list(ticks.values())
 
 
 def _spooling(size: str, messages: Sequence[Message], folder: Path, bound: float) -> Iterator[Figure]:
-    """Fill an outbox while nobody listens, then see how long it takes to be opened again."""
-    with closing(socket.socket()) as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        endpoint = f"127.0.0.1:{nobody.getsockname()[1]}"
+    """Fill an outbox while no collector listens, then measure how long opening it again takes."""
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{unused.getsockname()[1]}"
         (folder / "town").mkdir(parents=True)
         token = _private(folder / "town" / "token", os.urandom(16).hex())
         options = TcpOptions(endpoint=endpoint, allow_plaintext=True, token_file=str(token), on_full="wait")
@@ -229,13 +229,13 @@ def _spooling(size: str, messages: Sequence[Message], folder: Path, bound: float
 
 @dataclass(frozen=True, slots=True)
 class _Collecting:
-    """A collector in a process of its own."""
+    """A collector in another process."""
 
     folder: Path
     ports: tuple[int, int]
 
     def tcp(self) -> TelemetrySinkProtocol:
-        """Make a sink for it."""
+        """Build a ``tcp`` sink for it."""
         options = TcpOptions(
             endpoint=f"localhost:{self.ports[0]}",
             tls={"ca_file": "ca.pem"},  # type: ignore[arg-type]  # pydantic makes the model of it
@@ -245,7 +245,7 @@ class _Collecting:
         return tcp_sink(options, self._context())
 
     def http(self) -> TelemetrySinkProtocol:
-        """Make a sink for it."""
+        """Build an ``http`` sink for it."""
         options = HttpOptions(
             url=f"https://localhost:{self.ports[1]}/v1/events",
             tls={"ca_file": "ca.pem"},  # type: ignore[arg-type]  # as above
@@ -268,7 +268,7 @@ class _Collecting:
 
 @contextmanager
 def _collector(folder: Path) -> Iterator[_Collecting]:
-    """Start ``townlet collect`` with certificates made for the occasion."""
+    """Start ``townlet collect`` with new certificates."""
     _make_certificates(folder)
     _private(folder / _SHARED, os.urandom(16).hex())
     ready = folder / "ready.json"
@@ -298,7 +298,7 @@ def _collector(folder: Path) -> Iterator[_Collecting]:
         _SHARED,
     ]
     with (folder / "collector.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--ready-file", ready.name], cwd=folder, stderr=log)  # noqa: S603 - our own program
+        process = subprocess.Popen([*command, "--ready-file", ready.name], cwd=folder, stderr=log)  # noqa: S603 - this program
     try:
         _wait_for(lambda: ready.exists() or process.poll() is not None)
         if not ready.exists():
@@ -317,7 +317,7 @@ def _make_certificates(folder: Path) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:
         raise click.ClickException(
-            "--telemetry makes certificates with OpenSSL 3, and there is no 'openssl' here"
+            "--telemetry makes certificates with OpenSSL 3, and 'openssl' is not installed"
         )
     new = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"]
     authority = ["-subj", "/CN=bench", "-addext", "keyUsage=critical,keyCertSign"]
@@ -338,7 +338,7 @@ def _make_certificates(folder: Path) -> None:
 
 
 def _sending(what: str, sink: TelemetrySinkProtocol, messages: Sequence[Message], bound: float) -> Figure:
-    """Take the wall's time until everything is acknowledged."""
+    """Measure the wall-clock time until everything is acknowledged."""
     sink.start()
     began = time.perf_counter()
     _emit_all(sink, messages)
@@ -356,7 +356,7 @@ def _is_empty(sink: TelemetrySinkProtocol) -> bool:
 
 
 def _stopping(messages: Sequence[Message], folder: Path) -> Figure:
-    """Stop a sink whose peer takes the connection and never says a word."""
+    """Stop a sink whose peer accepts the connection and never answers."""
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         folder.mkdir()
         token = _private(folder / "token", os.urandom(16).hex())
@@ -376,10 +376,12 @@ def _emit_all(sink: TelemetrySinkProtocol, messages: Sequence[Message]) -> None:
 
 
 def _wait_for(happened: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + _LIMIT
+    deadline = time.monotonic() + _LIMIT
     while not happened():
-        if time.monotonic() > give_up:
-            raise click.ClickException(f"nothing happened for {_LIMIT:.0f} s; is the machine that busy?")
+        if time.monotonic() > deadline:
+            raise click.ClickException(
+                f"nothing happened for {_LIMIT:.0f} s; try again when the machine is less busy"
+            )
         time.sleep(0.002)
 
 
@@ -391,7 +393,7 @@ def _private(path: Path, text: str) -> Path:
 
 
 def digits(value: float) -> str:
-    """Spell a figure with three digits that count."""
+    """Format a number with three significant digits."""
     if value <= 0:
         return "0"
     return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"

@@ -30,11 +30,11 @@ from townlet_plugins.access import Allowed
 
 @dataclass(frozen=True, slots=True)
 class Monitoring:
-    """Where monitors find the run's metrics.
+    """Where the run's metrics are served.
 
     Attributes:
-        listening: ``HOST:PORT`` to answer at, or None.
-        file: file to keep up to date, or None.
+        listening: ``HOST:PORT`` to listen on, or None.
+        file: file to write them to, or None.
     """
 
     listening: str | None
@@ -47,7 +47,7 @@ class Report:
 
     Attributes:
         quiet: whether nothing but the digest is printed.
-        digest: whether the digest was asked for.
+        digest: whether ``--digest`` was given.
     """
 
     quiet: bool
@@ -62,19 +62,19 @@ class Report:
     default=TICKS_OF_A_DAY,
     show_default=True,
     metavar="N",
-    help="Number of ticks to execute; 1440 are a day.",
+    help="Number of ticks to execute; 1440 ticks are a day.",
 )
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="S", help="Seed instead of the config's.")
-@click.option("--policy", metavar="NAME", help="Who decides, instead of the config's policy.")
+@click.option("--policy", metavar="NAME", help="Policy, instead of the config's.")
 @click.option(
     "--sink",
     "sinks",
     multiple=True,
     metavar="NAME[=TARGET]",
-    help="Where messages go, instead of the config's sinks; can be repeated.",
+    help="Sink, instead of the config's sinks; can be repeated.",
 )
 @click.option(
-    "--speed", type=click.Choice(["max", "1x", "10x", "100x"]), help="Pace; 1x is four ticks a second."
+    "--speed", type=click.Choice(["max", "1x", "10x", "100x"]), help="Speed; 1x is four ticks a second."
 )
 @OVERRIDES
 @reads_config
@@ -97,23 +97,26 @@ class Report:
     metavar="SNAPSHOT",
     help="Go on from a snapshot, or from the newest one of a run folder; without --out, in that folder.",
 )
-@click.option("--digest", is_flag=True, help="Keep the digest of all facts even without a run folder.")
+@click.option("--digest", is_flag=True, help="Compute the digest of all facts even without a run folder.")
 @click.option(
-    "--json-summary", type=click.Path(path_type=Path), metavar="FILE", help="Write the summary as JSON."
+    "--json-summary",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the summary to this file, too, as JSON.",
 )
 @click.option(
     "--metrics",
     "listening",
     metavar="HOST:PORT",
-    help="Answer Prometheus there, without encryption or password; port 0 takes a free one.",
+    help="Serve metrics for Prometheus there, without encryption or password; port 0 takes a free port.",
 )
 @click.option(
     "--metrics-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Keep the metrics in a file, for the text collector of node_exporter.",
+    help="Write the metrics to a file, for the text collector of node_exporter.",
 )
-@click.option("--quiet", is_flag=True, help="Tell nothing but errors, and the digest if it was asked for.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors, and the digest with --digest.")
 def command(  # noqa: PLR0913 - one parameter for each option
     config: str | None,
     *,
@@ -150,7 +153,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
       townlet run --ticks 100000 --speed 10x --metrics 127.0.0.1:9464
     """
     if no_out and out is not None:
-        raise click.UsageError("--out and --no-out exclude each other")
+        raise click.UsageError("--out and --no-out exclude each other; leave one of them out")
     if no_out and snapshot_every is not None:
         raise click.UsageError("--snapshot-every keeps snapshots in the run folder; leave --no-out out")
     configure_logs(quiet=quiet)
@@ -176,7 +179,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
 
 
 def _run(request: RunRequest, ticks: int, monitoring: Monitoring, report: Report) -> int:
-    """Run a town as one process: signals, metrics, progress and the report to a person."""
+    """Run a town with signals, metrics, progress and a report."""
     _check_writable(request.output.summary, "--json-summary")
     _check_writable(monitoring.file, "--metrics-file")
     with interrupts(quiet=report.quiet) as signals, _monitored(monitoring) as monitor:
@@ -193,7 +196,7 @@ def _run(request: RunRequest, ticks: int, monitoring: Monitoring, report: Report
 
 
 def _monitored(monitoring: Monitoring) -> AbstractContextManager[Callable[[SimulationLoop], object]]:
-    """Offer metrics if they are wanted."""
+    """Serve metrics if the options ask for them."""
     if monitoring.listening is None and monitoring.file is None:
         return nullcontext(lambda _loop: None)
     from townlet_adapters.cli.metrics import open_metrics  # noqa: PLC0415 - brings prometheus_client
@@ -227,11 +230,11 @@ def _override(path: tuple[str, ...], value: str | int | None, origin: str) -> tu
 def _sink(text: str) -> SinkRequest:
     name, equals, target = text.partition("=")
     if not name or (equals and not target):
-        raise click.UsageError(f"--sink {text}: give NAME or NAME=TARGET, as in file=events.ndjson")
+        raise click.UsageError(f"--sink {text}: allowed: NAME or NAME=TARGET, as in file=events.ndjson")
     return SinkRequest(name, target if equals else None)
 
 
 def _check_writable(file: Path | None, option: str) -> None:
-    """Find out before the run that a file cannot be written in it or after it."""
+    """Refuse, before the run starts, a file that cannot be written at its end."""
     if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK | os.X_OK)):
-        raise OutputError(f"{file}: cannot be written; name a file in a folder that can be with {option}")
+        raise OutputError(f"{file}: cannot be written; name a file in a writable folder with {option}")

@@ -18,7 +18,7 @@ from townlet_plugins.access import Allowed
 
 @click.group("schema")
 def command() -> None:
-    """Describe what a run sends.
+    """Print the schema of what a run sends.
 
     \b
     Example:
@@ -28,11 +28,11 @@ def command() -> None:
 
 @command.command("events")
 @reads_plugins
-@click.option("--markdown", is_flag=True, help="Print a page for people instead; events alone.")
+@click.option("--markdown", is_flag=True, help="Print a page about the events as Markdown instead.")
 def events(
     config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[Path, ...], markdown: bool
 ) -> None:
-    """Print the JSON Schema (2020-12) of a line of a file: envelope, events, state, observations.
+    """Print the JSON Schema (2020-12) of an event line: envelope, events, state, observations.
 
     \b
     Examples:
@@ -49,7 +49,7 @@ def events(
 
 
 def message_schema(registry: EventRegistry = CORE_EVENTS) -> JsonObject:
-    """Describe every message: an envelope, with the data that its type promises."""
+    """Return the schema of every message: an envelope with the data of its type."""
     states = state_schemas()
     seen = {OBSERVATION_BATCH: data_schema(OBSERVATION_BATCH, AgentsSeen)}
     kinds = {kind: registry.data_schema(kind) for kind in registry.classes} | states | seen
@@ -64,7 +64,7 @@ def message_schema(registry: EventRegistry = CORE_EVENTS) -> JsonObject:
 
 
 def _promise(kind: str) -> JsonObject:
-    """Tie the data to the type."""
+    """Return the rule that the data of a type has its schema."""
     return {
         "if": {"properties": {"type": {"const": event_type(kind)}}},
         "then": {"properties": {"data": {"$ref": schema_id(kind)}}},

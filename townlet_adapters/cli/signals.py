@@ -1,4 +1,4 @@
-"""Two interrupts: the first ends the run in good order, the second at once."""
+"""Handles interrupts: the first one ends the run in good order, the second one at once."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ _CLEARED = b"\r\x1b[2K"  # removes the progress bar from the line
 
 
 class Interrupts:
-    """What SIGINT and SIGTERM do; before a loop is known they raise ``KeyboardInterrupt``."""
+    """The handler of SIGINT and SIGTERM; before a loop is known, it raises ``KeyboardInterrupt``."""
 
     def __init__(self, *, quiet: bool) -> None:
         """Start without a loop and without an interrupt.
@@ -27,11 +27,11 @@ class Interrupts:
         self._count = 0
 
     def stop(self, loop: SimulationLoop) -> None:
-        """From now on, let the first interrupt finish the tick of this loop."""
+        """From now on, the first interrupt stops this loop after the tick being executed."""
         self._loop = loop
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Take one signal."""
+        """Handle one signal."""
         del number, frame
         self._count += 1
         if self._count > 1:

@@ -181,7 +181,7 @@ def _since(after: JsonObject, before: JsonObject) -> dict[str, JsonValue]:
 
 
 _EXTREMES: Final = frozenset({"wait_longest"})
-"""Whole numbers that are no counts."""
+"""Whole numbers that are not counts, and so cannot be subtracted."""
 
 
 def _sink(sink: SinkStatus) -> str:
