@@ -32,14 +32,14 @@ def test_scalars_are_what_they_look_like():
     text = """
     nothing: [null, ~, ]
     switches: [true, FALSE]
-    whole: [0, -7, +7, 18446744073709551615]
+    whole: [0, -7, +7, 18446744073709551615, -9223372036854775808]
     real: [0.5, .5, 1e3, -2.5E-2]
     text: [no, on, Yes, 22:22, 2020-01-01, 0x10, 010, 1_000, "1", 'true', "", 1.2.3, <<]
     """
     assert parse_document(text, "a.yaml").value == {
         "nothing": [None, None],
         "switches": [True, False],
-        "whole": [0, -7, 7, 2**64 - 1],
+        "whole": [0, -7, 7, 2**64 - 1, -(2**63)],
         "real": [0.5, 0.5, 1000.0, -0.025],
         "text": [
             "no",
@@ -76,6 +76,7 @@ def test_scalars_are_what_they_look_like():
         ("a:\n- 1e999", 2, "a[0]", "a number that a double cannot hold"),
         ("a:\n- .nan", 2, "a[0]", "a number that is not finite"),
         ("a:\n- -.inf", 2, "a[0]", "a number that is not finite"),
+        ("a: -9223372036854775809", 1, "a", "a whole number that 64 bits cannot hold"),
         ("a: 18446744073709551616", 1, "a", "a whole number that 64 bits cannot hold"),
         ("a: " + "9" * 9999, 1, "a", "a whole number that 64 bits cannot hold"),
         ("a: 1\nb: [", 2, "", "not YAML"),

@@ -1,4 +1,4 @@
-"""Reads files that somebody else named: regular files only, without waiting, up to a stated size.
+"""Reads files whose paths come from a config: regular files only, without waiting, up to a stated size.
 
 A FIFO would block its reader until a writer comes, a device may never end, and a file may be larger than
 memory. Every failure is an ``OSError`` whose ``strerror`` says what is wrong with the file.

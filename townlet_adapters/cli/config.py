@@ -86,7 +86,7 @@ def show(
 @command.command("schema")
 @reads_plugins
 def schema(config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[Path, ...]) -> None:
-    """Print the JSON Schema of a run config, with the options of every part that may come in.
+    """Print the JSON Schema of a run config, with the options of every part that is allowed.
 
     \b
     Examples:

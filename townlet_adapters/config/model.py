@@ -112,7 +112,7 @@ class RenameResidentsSection(Section):
     """name of the variable that holds the key, at least 16 bytes; instead of `key_file`"""
 
     key_file: Annotated[str, Field(min_length=1)] | None = None
-    """file that holds the key, at least 16 bytes; a file of yours that no other user can read"""
+    """file that holds the key, at least 16 bytes; a file that you own and no other user can read"""
 
     @model_validator(mode="after")
     def _has_one_key(self) -> Self:

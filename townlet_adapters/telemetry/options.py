@@ -68,7 +68,7 @@ class TlsOptions(Options):
     """the own certificate and its chain, for a peer that asks for one"""
 
     key_file: Text | None = None
-    """key of the own certificate; a file of yours that no other user can read"""
+    """key of the own certificate; a file that you own and no other user can read"""
 
     min_version: Literal["1.2", "1.3"] = "1.3"
     """oldest version of TLS that is accepted"""
@@ -131,7 +131,7 @@ class TcpOptions(NetworkOptions):
     """Options of the sink `tcp`."""
 
     token_file: Text | None = None
-    """file that holds the token; a file of yours that no other user can read"""
+    """file that holds the token; a file that you own and no other user can read"""
 
     token_env: Variable | None = Field(default_factory=_token_variable)
     """variable that holds the token; `TOWNLET_TOKEN` unless there is `token_file` or `tls.cert_file`"""
@@ -161,7 +161,7 @@ class HttpOptions(NetworkOptions):
     """Options of the sink `http`."""
 
     secret_file: Text | None = None
-    """file that holds the key of the signatures; a file of yours that no other user can read"""
+    """file that holds the key of the signatures; a file that you own and no other user can read"""
 
     secret_env: Variable | None = Field(default_factory=_secret_variable)
     """variable that holds the key of the signatures; `TOWNLET_SECRET` unless there is `secret_file`"""
