@@ -122,7 +122,8 @@ def run(  # noqa: PLR0913 - the settings of a run, each by its name
         policy: name of the policy instead of the config's.
         overrides: values instead of the config's, by key path, as in ``{"world.options.town": "hamlet_24"}``.
         out: run folder to keep; None keeps none, and a sink that writes into it is left out.
-        resume: snapshot to go on from, or a folder for the newest valid one in it.
+        resume: snapshot to go on from, or a folder for the newest valid one in it; with its run folder as
+            ``out``, the run goes on there.
         allow_env: variables that the config may read beside ``TOWNLET_*``.
         allow_path: folders that the config may read files from beside its own.
         digest: whether to keep a digest even without a run folder.
@@ -180,7 +181,8 @@ def open_simulation(  # noqa: PLR0913 - the settings of a run, each by its name
         policy: name of the policy instead of the config's.
         overrides: values instead of the config's, by key path, as in ``{"world.options.town": "hamlet_24"}``.
         out: run folder to keep; None keeps none, and a sink that writes into it is left out.
-        resume: snapshot to go on from, or a folder for the newest valid one in it.
+        resume: snapshot to go on from, or a folder for the newest valid one in it; with its run folder as
+            ``out``, the run goes on there.
         allow_env: variables that the config may read beside ``TOWNLET_*``.
         allow_path: folders that the config may read files from beside its own.
         digest: whether to keep a digest even without a run folder.

@@ -200,6 +200,18 @@ def test_a_terminal_gets_a_progress_bar_that_tells_the_time_of_day(tmp_path):
     assert b"ticks with seed 7" in out
 
 
+def test_a_resumed_run_goes_on_in_its_folder_and_another_seed_is_exit_code_2(townlet, config):
+    whole = townlet("run", str(config), "--ticks", "30", "--out", "whole", "--quiet", "--digest")[1]
+    assert townlet("run", str(config), "--ticks", "20", "--out", "r", "--quiet")[0] == 0
+    code, _, err = townlet("run", "--resume", "r", "--ticks", "10", "--seed", "8")
+    assert code == 2
+    assert "has seed 7, not 8; a resumed run keeps its seed: leave --seed out" in err
+    assert townlet("run", "--resume", "r", "--ticks", "10", "--quiet", "--digest") == (0, whole, "")
+    assert [part["from_tick"] for part in json.loads(Path("r/run.json").read_text())["parts"]] == [0, 20]
+    # Only the two folders that were named: none was made for the second part.
+    assert not Path("runs").exists()
+
+
 def test_a_saved_and_resumed_run_is_the_same_run(townlet, config):
     whole = townlet("run", str(config), "--ticks", "60", "--out", "whole", "--quiet", "--digest")[1]
     townlet("run", str(config), "--ticks", "40", "--out", "first", "--snapshot-every", "20", "--quiet")
