@@ -114,7 +114,7 @@ class Tokens:
     def name_of(self, token: bytes) -> str | None:
         """Return the name that a token proves, None when it is unknown."""
         digest = hashlib.sha256(token).digest()
-        # Every token is compared, so that the time taken does not tell which one came close.
+        # Every token is compared, so that the time taken does not reveal which one came close.
         names = [each.name for each in self._tokens if hmac.compare_digest(digest, each.sha256)]
         return names[0] if names else None
 
@@ -136,7 +136,7 @@ class Secrets:
             SignatureError: when no secret fits.
         """
         names, failure = [], SignatureError("wrong_signature")
-        # Every secret is tried, so that the time taken does not tell which one fits.
+        # Every secret is tried, so that the time taken does not reveal which one fits.
         for name, signatures in self._signatures.items():
             try:
                 signatures.verify(headers, body, now)
