@@ -64,7 +64,7 @@ def test_a_running_town_can_be_scraped_and_keeps_its_file_up_to_date(tmp_path):
     assert process.returncode == 130, err
     assert told["townlet_town_population"] == 8
     assert 0 < told["townlet_town_need_mean"] <= 3
-    assert told["townlet_town_money_mills"] > 0
+    assert {"townlet_town_money_mills", "townlet_town_queued"} <= told.keys()
     assert told["townlet_ticks_per_second"] > 0
     emitted, delivered = "townlet_telemetry_events_emitted_total", "townlet_telemetry_delivered_total"
     assert told[emitted] >= told[delivered] > 0
@@ -91,7 +91,7 @@ def watched(process: subprocess.Popen, file: Path) -> dict[str, float]:
         return values(connection.getresponse().read().decode())
 
     assert_soon(lambda: scraped().get("townlet_telemetry_delivered_total", 0) > 0)
-    assert_soon(lambda: values(file.read_text())["townlet_tick"] >= 59)
+    assert_soon(lambda: values(file.read_text())["townlet_tick"] >= 119)
     return scraped()
 
 
