@@ -8,7 +8,7 @@ import click
 import pytest
 
 from townlet_adapters.cli.main import COMMANDS, LazyGroup
-from townlet_adapters.composition import load_config
+from townlet_adapters.composition import load_config, open_outboxes
 from townlet_adapters.config.footprint import check_inputs
 from townlet_adapters.documents import Document
 from townlet_adapters.running import open_simulation, run
@@ -255,6 +255,15 @@ def test_every_command_that_reads_a_config_takes_the_option_that_its_refusal_nam
     code, out, err = townlet(*given, "--allow-env", "OTHER", "--allow-path", str(tmp_path))
     assert code in {0, 2} if arguments[0] == "spool" else code == 0
     assert "may not read" not in out + err
+
+
+def test_outboxes_are_sent_within_the_limits_of_their_config(folder, monkeypatch):
+    monkeypatch.setenv("OTHER", "localhost")
+    (folder / "a.yaml").write_text(HEAD + TCP.replace("localhost:1", "'${ENV:OTHER}:1'"))
+    with pytest.raises(ConfigError, match="add --allow-env OTHER"), open_outboxes(folder / "a.yaml", []):
+        pass
+    with open_outboxes(folder / "a.yaml", [], allowed=Allowed(env=("OTHER",))) as sinks:
+        assert sinks == {}
 
 
 def leaves(command: click.Command, path: tuple[str, ...] = ()):
