@@ -96,4 +96,4 @@ def test_a_config_without_that_sink_is_refused_with_those_it_has(townlet, folder
     assert code == 2
     assert "no sink has the outbox http-3; a config with that sink in that place; this one has: none" in err
     code, _, err = townlet("spool", "send", str(folder), str(folder / "other.yaml"))
-    assert (code, "is no outbox and holds none" in err) == (2, True)
+    assert (code, "is not an outbox and has none in it" in err) == (2, True)
