@@ -136,7 +136,7 @@ def _out_of_range(name: str, given: npt.NDArray[np.integer], first: int, last: i
 
 
 def _name(given: object) -> str:
-    """Name the type of an argument; of an array its dtype and shape."""
+    """Return the type of an argument; for an array its dtype and shape."""
     if isinstance(given, np.ndarray):
         return f"{given.dtype}{list(given.shape)}"
     return f"of type {type(given).__name__}"

@@ -83,7 +83,7 @@ def _check_decision(decision: Decision, observation: ObservationBatch, spec: Wor
     for slot, goal in enumerate(goals):
         known = -1 <= goal < len(spec.fields)
         require(
-            known, f"slot {slot} has goal {goal}; the world has {len(spec.fields)} fields, and -1 is none"
+            known, f"slot {slot} has goal {goal}; the world has {len(spec.fields)} fields (-1 for no goal)"
         )
 
 
