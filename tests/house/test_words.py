@@ -13,17 +13,6 @@ import pytest
 
 from tests.house.sources import PACKAGES, ROOT, modules, project_files, tree
 
-TO_REWRITE = (
-    "townlet_adapters/cli/",
-    "docs/dependencies.md",
-    "docs/operations/certificates.md",
-    "docs/operations/secrets.md",
-    "docs/operations/sinks.md",
-    "docs/reference/cli.md",
-    "README.md",
-)
-"""Files and folders whose prose is still to be rewritten; this list only shrinks."""
-
 EXEMPT = ("docs/domain.md", "docs/CHANGELOG.md")
 """The rules of the town keep their own words until their subject is next touched; so do released changes."""
 
@@ -83,7 +72,7 @@ def name_of(path: Path) -> str:
 
 
 def is_checked(name: str) -> bool:
-    return not name.startswith(TO_REWRITE) and name not in EXEMPT
+    return name not in EXEMPT
 
 
 def of_module(name: str, module: ast.Module) -> Iterator[Prose]:
@@ -147,22 +136,6 @@ def test_pages_use_plain_words():
     checked = [path for path in pages() if is_checked(name_of(path))]
     pieces = [piece for path in checked for piece in of_page(name_of(path), path.read_text(encoding="utf-8"))]
     assert violations(pieces) == []
-
-
-def test_no_folder_is_excused_that_needs_no_excuse():
-    """What has become plain leaves the list, so that it stays plain."""
-    every = [*modules(*PACKAGES), *pages()]
-    for excused in TO_REWRITE:
-        found: list[str] = []
-        for path in every:
-            name = name_of(path)
-            if not name.startswith(excused) or name in EXEMPT:
-                continue
-            if path.suffix == ".py":
-                found += violations(list(of_module(name, tree(path)))) + list(openings(name, tree(path)))
-            else:
-                found += violations(list(of_page(name, path.read_text(encoding="utf-8"))))
-        assert found, f"remove '{excused}' from TO_REWRITE"
 
 
 @pytest.mark.parametrize(
