@@ -126,13 +126,13 @@ def test_the_world_does_what_was_answered_in_order_and_the_issuer_is_told_the_re
     )
 
 
-def test_what_the_world_refuses_is_told_with_its_place_and_the_rest_stands():
+def test_what_the_world_refuses_is_reported_with_its_place_and_the_rest_stands():
     other = Command("feed", {"agent_id": "agent_9"})
     run = Run(lambda _: CommandDone((MEAL, other, MEAL), {"fed": True}))
     result = run.ask()
     assert (result.name, result.status, result.result) == ("test.try", "error", {})
     assert result.error.code == "not_found"
-    assert result.error.message.startswith("feed: nobody here")
+    assert result.error.message.startswith("feed: no resident is called agent_9")
     assert result.error.details == {"command": "feed", "number": 1}
     assert run.others != plain(1)
 
