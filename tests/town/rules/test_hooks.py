@@ -629,7 +629,7 @@ def test_hooks_that_no_affordance_names_have_no_part_in_the_town():
 
 def test_a_batch_of_several_towns_refuses_hooks():
     town = room(all_stages())
-    with pytest.raises(ConfigError, match=r"the hooks script, in a batch of 2 towns; .* single town only"):
+    with pytest.raises(ConfigError, match=r"the hooks script, in a batch of 2 towns; .* single towns only"):
         TownBatch(town.model, 2, hooks=run_by(all_stages()))
     with pytest.raises(ValueError, match="pass the hooks that the model was built with"):
         TownWorld(town.model)
