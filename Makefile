@@ -47,7 +47,7 @@ types: $(READY) ## static types
 	@"$(BIN)/mypy"
 
 bench: $(READY) ## how fast the town is on this machine
-	$(SAY) "measuring, about a minute" >&2
+	$(SAY) "measuring, some seconds for each case" >&2
 	@"$(BIN)/townlet" bench $(ARGS)
 
 soak: $(READY) ## a thousand kills of a town and its collector, about ten minutes: nothing may be lost silently
@@ -63,7 +63,7 @@ setup: $(READY) ## the environment in .venv, from the lock; the targets above se
 # uv does not read pip's setting for a folder of wheels, where a CPU build of PyTorch may lie.
 ml: export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 ml: $(READY) ## adds the extra `ml`: PyTorch and what goes with it
-	$(SAY) "installing PyTorch and what goes with it, some minutes: up to a gigabyte to fetch" >&2
+	$(SAY) "installing PyTorch and what goes with it, some minutes: a CPU build takes 700 MB" >&2
 	@$(INSTALL) --require-hashes -r requirements/ml.lock
 	@"$(BIN)/uv" pip install --quiet --python "$(BIN)/python" -r requirements/torch.txt
 	@"$(BIN)/uv" pip check --quiet --python "$(BIN)/python"
@@ -91,7 +91,7 @@ $(UV): requirements/bootstrap.lock
 
 # Without isolation the build backend comes from the lock, too, instead of from wherever pip would look for it.
 $(READY): $(UV) requirements.lock pyproject.toml
-	$(SAY) "installing the locked dependencies, about a minute: 150 MB to fetch, once" >&2
+	$(SAY) "installing the locked dependencies, about a minute with a fast network, once; .venv takes 500 MB" >&2
 	@$(INSTALL) --require-hashes -r requirements.lock
 	@$(INSTALL) --no-build-isolation --editable .
 	@"$(BIN)/uv" pip check --quiet --python "$(BIN)/python"
