@@ -1,9 +1,9 @@
 """``make mutants``: makes one small mistake at a time in a copy of the project, and runs tests against it.
 
 Without a path it tries lines that differ from the branch ``main``, else lines of the named files and folders.
-Each mutant is tested with the test files that import the changed module, then with the tests that ``TESTS``
-lists for it. A mutant with which all of them pass has survived: a test is missing, or the change makes no
-difference.
+Each mutant is tested with the test files that are named after the changed module, then with those that import
+it, then with the tests that ``TESTS`` lists for it. A mutant with which all of them pass has survived: a test
+is missing, or the change makes no difference.
 
 Exit codes: 0 when no mutant survived, 1 when one did, 2 when nothing could be tried.
 """
@@ -98,14 +98,25 @@ class Copy:
         _git(folder, "init", "--quiet")
         _git(folder, "add", "--all")
 
-    def test(self, tests: Sequence[str], *, interpreted: bool, limit: float) -> Outcome:
-        """Run tests until the first failure, for at most ``limit`` seconds."""
-        environment = {
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {
             **os.environ,
             "PYTHONPATH": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "NUMBA_CACHE_DIR": str(self.folder / ".kernels"),
         }
+
+    def compile(self) -> None:
+        """Compile the kernels of the copy; a test that did it would run into its time limit."""
+        if (self.folder / "townlet_adapters" / "kernels").is_dir():
+            command = [sys.executable, "-m", "townlet", "warmup"]
+            subprocess.run(command, cwd=self.folder, env=self._environment, check=False, capture_output=True)
+            # Should they not compile, the tests that need them fail without a change and say why.
+
+    def test(self, tests: Sequence[str], *, interpreted: bool, limit: float) -> Outcome:
+        """Run tests until the first failure, for at most ``limit`` seconds."""
+        environment = self._environment
         if interpreted:
             environment["NUMBA_DISABLE_JIT"] = "1"
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
@@ -177,8 +188,9 @@ def groups_of_tests(project: Path, path: str) -> Iterator[list[str]]:
     importers = sorted(_importers(project, path))
     if path.startswith(KERNELS):
         importers = [test for test in importers if test not in SLOW_INTERPRETED]
-    if importers:
-        yield importers
+    named = [test for test in importers if Path(test).stem == f"test_{Path(path).stem}"]
+    others = [test for test in importers if test not in named]
+    yield from filter(None, (named, others))
     start = max((start for start in TESTS if path.startswith(start)), key=len, default="")
     yield TESTS.get(start, EVERYTHING)
 
@@ -293,6 +305,8 @@ def main(given: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     survivors, tried = [], 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Copy(project, Path(folder).resolve())
+        if not all(mutant.path.startswith(KERNELS) for mutant in chosen):
+            copy.compile()
         for mutant in chosen:
             left = end - time.monotonic()
             if left <= 0:

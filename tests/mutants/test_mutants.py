@@ -153,3 +153,11 @@ def test_the_tests_that_import_a_module_come_first():
     assert "tests/core/test_transforms.py" in first
     assert others == [["tests/core", "tests/composition"]]
     assert list(groups_of_tests(PROJECT, "townlet_adapters/disk.py"))[-1] == ["tests"]
+
+
+def test_the_tests_that_are_named_after_a_module_come_before_the_others_that_import_it():
+    first, second, third = groups_of_tests(PROJECT, "townlet_adapters/telemetry/delivery/buffer.py")
+    assert first == ["tests/telemetry/test_buffer.py"]
+    assert "tests/telemetry/test_streams.py" in second
+    assert first[0] not in second
+    assert third == ["tests/telemetry"]
