@@ -81,7 +81,9 @@ def test_they_can_be_looked_into_without_a_trace(tmp_path, name):
     assert {path.name: path.read_bytes() for path in town.folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("how", ["garbage", "half", "gone", "a changed row", "a row that vanished", "label"])
+@pytest.mark.parametrize(
+    "how", ["garbage", "half", "gone", "a changed row", "a row that vanished", "a changed commit", "label"]
+)
 @pytest.mark.parametrize("segment", [0, 1, -1], ids=["oldest", "second", "newest"])
 def test_a_damaged_one_is_declared_and_the_rest_is_delivered(tmp_path, how, segment):
     town = unpacked("killed", tmp_path)
@@ -96,12 +98,15 @@ def test_a_damaged_one_is_declared_and_the_rest_is_delivered(tmp_path, how, segm
         case "label":
             path.with_suffix(".label").write_bytes(b"x")
         case _:
+            row = "WHERE sequence = (SELECT max(sequence) - 1 FROM rows)"
             changes = {
-                "a changed row": "UPDATE rows SET line = CAST(replace(line, 'urn', 'run') AS BLOB)",
-                "a row that vanished": "DELETE FROM rows",
+                "a changed row": f"UPDATE rows SET line = CAST(replace(line, 'urn', 'run') AS BLOB) {row}",  # noqa: S608 - ours
+                "a row that vanished": f"DELETE FROM rows {row}",  # noqa: S608 - ours
+                "a changed commit": "UPDATE commits SET last = last - 2, events = events - 2 "
+                "WHERE number = (SELECT max(number) FROM commits)",
             }
             db = sqlite3.connect(path)
-            db.execute(f"{changes[how]} WHERE sequence = (SELECT max(sequence) - 1 FROM rows)")  # noqa: S608 - ours
+            db.execute(changes[how])
             db.commit()
             db.close()
     town.start()
