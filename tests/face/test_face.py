@@ -148,7 +148,7 @@ def test_the_policy_is_chosen_by_name():
         ({"overrides": {"world..town": 1}}, "overrides: 'world..town'; a key path such as"),
         ({"overrides": {"seed": object()}}, "overrides: seed: a value of the type object; "),
         ({"overrides": {"seed": -1}}, "overrides: seed: -1; a whole number from 0"),
-        ({"policy": "scripde"}, "policy: policy.use: 'scripde'"),
+        ({"policy": "scripde"}, "policy: policy.use: unknown policy 'scripde'; did you mean 'scripted'?"),
         ({"seed": 2**64}, "seed: seed: 18446744073709551616; a whole number from 0"),
         ({"ticks": 0}, "run(): ticks: 0; a whole number from 1"),
         ({"ticks": 1.5}, "run(): ticks: 1.5; a whole number from 1"),
