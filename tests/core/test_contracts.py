@@ -267,6 +267,16 @@ def restless(self, deadline_seconds):
     return status
 
 
+def forgetful(self, deadline_seconds):
+    status = CollectingSink.stop(self, deadline_seconds)
+    return replace(status, delivered=status.delivered - 1, buffered=1)
+
+
+def accepting_when_closed(self, message):
+    result = CollectingSink.emit(self, message)
+    return EmitResult("accepted") if result.reason == "closed" else result
+
+
 SINK_BREACHES = {
     "raises": (broken_sink(emit=raising), "emit raised OSError: disk full"),
     "answers nothing": (broken_sink(emit=lambda _self, _message: None), "emit returned None"),
@@ -280,6 +290,8 @@ SINK_BREACHES = {
     "lost": (counting(lambda s: replace(s, delivered=0)), "emitted 1 is not delivered 0"),
     "name": (counting(lambda s: replace(s, name="")), "name is empty"),
     "open": (broken_sink(stop=reopened), "state after stop"),
+    "forgetful": (broken_sink(stop=forgetful), r"stop\(\) left 1 messages in memory"),
+    "late": (broken_sink(emit=accepting_when_closed), r"emit accepted a message after stop\(\)"),
     "restless": (broken_sink(stop=restless), r"a second stop\(\) changed the counters"),
 }
 

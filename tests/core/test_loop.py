@@ -109,7 +109,7 @@ def test_the_digest_depends_on_the_seed_and_not_on_who_watches():
 
 
 def test_the_summary_accounts_for_the_run():
-    clock = ManualClock()
+    clock = ManualClock(1000.0)
     sink = CollectingSink()
     loop = loop_of(sink=sink, observers=[KpiObserver()], digest=True, clock=clock)
     loop.run_for(5)
