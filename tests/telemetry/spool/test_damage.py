@@ -8,7 +8,9 @@ import pytest
 
 from tests.telemetry.spool.town import Town
 from townlet_adapters.telemetry.spool.base import PROCESS_DIED, SEGMENT_DAMAGED, Loss, OutboxLimits, Row
+from townlet_adapters.telemetry.spool.control import UnreadableError
 from townlet_adapters.telemetry.spool.frames import frames_of as frames_of_commit
+from townlet_adapters.telemetry.spool.label import label_from_bytes
 from townlet_core.errors import OutputError
 
 
@@ -93,6 +95,15 @@ def test_a_damaged_segment_is_declared_and_the_rest_is_delivered(town, ending, s
     finish(town)
     if ending == "label":
         assert not (town.folder / "quarantine").exists()
+
+
+def test_a_label_with_a_flipped_bit_is_unreadable(killed):
+    line, _, _ = last(killed, "label").read_bytes().partition(b"\n")
+    assert label_from_bytes(line).source == killed.source
+    for spot in range(len(line)):
+        for bit in range(8):
+            with pytest.raises(UnreadableError):
+                label_from_bytes(line[:spot] + bytes([line[spot] ^ 1 << bit]) + line[spot + 1 :])
 
 
 def copy_of(killed, folder):
