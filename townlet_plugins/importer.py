@@ -57,7 +57,7 @@ DEPENDENCIES: Final = frozenset(
 )
 """Top-level modules of everything that Townlet needs; some are imported only when they are used."""
 
-OPTIONAL: Final = frozenset({"better_exceptions", "coverage", "greenlet", "scipy", "twisted"})
+OPTIONAL: Final = frozenset({"better_exceptions", "coverage", "greenlet", "scipy", "snappy", "twisted"})
 """Top-level modules that those import if they are installed."""
 
 _RESERVED: Final = frozenset(

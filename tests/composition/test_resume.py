@@ -168,6 +168,16 @@ def test_a_rotated_file_goes_on_and_is_cut_as_one(whole, tmp_path):
     assert facts(folder) == facts(path)
 
 
+def test_a_file_outside_of_the_run_folder_is_not_cut(tmp_path):
+    """Events of several runs may be in it, which have the same numbers."""
+    sinks = "telemetry.sinks=[{use: file, options: {path: ../all.ndjson}}]"
+    execute(kept(tmp_path / "run", sinks, "runner.snapshot_every=20"), 50)
+    before = (tmp_path / "all.ndjson").read_bytes()
+    execute(resumed(tmp_path / "run" / "snapshots" / "snapshot-20.json.gz", sinks), 10)
+    assert before
+    assert (tmp_path / "all.ndjson").read_bytes().startswith(before)
+
+
 def test_two_processes_do_not_run_in_one_folder(broken_off):
     with (
         open_run(resumed(broken_off)),

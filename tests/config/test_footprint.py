@@ -86,6 +86,29 @@ def test_the_list_is_there_for_programs_with_what_is_wrong(townlet, trial):
     assert "secret.example" not in out
 
 
+def test_a_config_can_neither_hide_a_line_of_the_list_nor_add_one(townlet, trial):
+    path = r'"a\e[1A\e[2K\n  sends to  nothing"'
+    text = f"townlet: 1\nname: x\nseed: 1\ntelemetry: {{sinks: [{{use: file, options: {{path: {path}}}}}]}}\n"
+    (trial / "sly.yaml").write_text(text)
+    code, out, err = townlet("config", "check", "sly.yaml")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1:-1] == [
+        r"  writes    file        a\x1b[1A\x1b[2K\n  sends to  nothing (in the run folder)"
+    ]
+
+
+def test_a_path_that_leads_out_of_the_run_folder_is_not_listed_as_in_it():
+    sinks = [
+        {"use": "file", "options": {"path": path}} for path in ("../all.ndjson", "a/${ENV:TOWNLET_X}", "a..b")
+    ]
+    touches = footprint({"name": "x", "seed": 1, "telemetry": {"sinks": sinks}}, [], [])
+    assert [each.name for each in touches if each.kind == "file"] == [
+        "../all.ndjson (relative to the run folder, not in it)",
+        "a/${ENV:TOWNLET_X} (relative to the run folder, not in it)",
+        "a..b (in the run folder)",
+    ]
+
+
 def test_a_plugin_is_listed_with_what_its_options_name():
     options = {
         "push_url": "https://a.example/",

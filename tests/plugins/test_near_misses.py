@@ -226,6 +226,7 @@ sys.meta_path.append(Log())
 from townlet_adapters.cli.main import main
 main(["run", "--ticks", "1", "--no-out", "--quiet"])
 main(["collect", "--help"])
+from prometheus_client import exposition
 print(sorted(missing - set(sys.stdlib_module_names)))
 """
 

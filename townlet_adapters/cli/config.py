@@ -112,12 +112,17 @@ class _Verdict(NamedTuple):
             return
         yield f"{self.file}: ok"
         for each in self.touches:
-            yield f"  {each.verb:<8}  {each.kind:<10}  {each.name}"
+            yield f"  {each.verb:<8}  {each.kind:<10}  {_on_one_line(each.name)}"
 
     def to_json(self) -> JsonObject:
         """Format it for programs."""
         touches: list[JsonValue] = [each._asdict() for each in self.touches]
         return {"file": self.file, "problems": list(self.problems), "touches": touches}
+
+
+def _on_one_line(text: str) -> str:
+    """Escape what a config could use to hide a line of the list, or to add one."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _check(file: str, overrides: tuple[Override, ...], allowed: Allowed) -> _Verdict:

@@ -184,7 +184,7 @@ def _event_files(config: ResolvedConfig, folder: RunFolder) -> tuple[Path, ...]:
     paths = (
         Path(str(choice.part.options["path"])) for choice in config.sinks if choice.part.name == DEFAULT_SINK
     )
-    return tuple(folder.path / path for path in paths if not path.is_absolute())
+    return tuple(folder.path / path for path in paths if not (path.is_absolute() or ".." in path.parts))
 
 
 def _stored_seed(stored: SnapshotFile, asked: int | None) -> int:

@@ -78,8 +78,16 @@ def _of_sink(sink: JsonValue) -> Iterator[Touch]:
                 if word in _DESTINATIONS:
                     yield Touch("sends to", use, text + plain)
                 elif word in _OUTPUTS:
-                    inside = "" if text.startswith(("/", "${ENV:")) else " (in the run folder)"
-                    yield Touch("writes", use, text + inside)
+                    yield Touch("writes", use, text + _place_of(text))
+
+
+def _place_of(text: str) -> str:
+    """Return where a path starts, in words; empty for an absolute one and for one that is not known."""
+    if text.startswith(("/", "${ENV:")):
+        return ""
+    # What a variable in the middle holds is not known, and `..` may lead anywhere.
+    leads_out = ".." in Path(text).parts or "${ENV:" in text
+    return " (relative to the run folder, not in it)" if leads_out else " (in the run folder)"
 
 
 def check_inputs(document: Document, shown: JsonObject, access: Access) -> None:
