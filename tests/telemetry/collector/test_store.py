@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.telemetry.collector.support import SOURCE, line, lines, loss, stored
 from townlet_adapters.telemetry.collector.checking import check_line
+from townlet_adapters.telemetry.collector.ledger import Account, report_of
 from townlet_adapters.telemetry.collector.plan import StoreLimits
 from townlet_adapters.telemetry.collector.store import Lane, Store, Submission, read_report
 from townlet_adapters.telemetry.envelope import LINE_START
@@ -411,3 +412,8 @@ def test_the_report_is_exact_whatever_arrives_in_whatever_order(tmp_path_factory
 
 def numbers(ranges):
     return [number for first, last in ranges for number in range(first, last + 1)]
+
+
+def test_a_source_without_events_misses_none():
+    (report,) = report_of([Account(SOURCE, None, "a.jsonl", RangeSet(), 0, {})]).sources
+    assert list(report.missing) == []
