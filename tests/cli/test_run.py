@@ -340,7 +340,10 @@ def bomb() -> str:
         ),
         (lambda text: text.replace("hamlet_24", "&a x"), "trial.yaml:7: world.options.town: an anchor"),
         (lambda _text: bomb(), "trial.yaml:2: l0: an anchor"),
-        (lambda text: text + "#" * 2 * 1024 * 1024, "trial.yaml:1: larger than 1048576 bytes"),
+        (
+            lambda text: text + "#" * 2 * 1024 * 1024,
+            "trial.yaml: cannot read the file: Is larger than 1048576 bytes",
+        ),
         (lambda text: text + "  - x\n", "trial.yaml:10: not YAML: "),
     ],
     ids=["missing", "type", "unknown", "map", "range", "affordance", "anchor", "bomb", "2 MiB", "no YAML"],
