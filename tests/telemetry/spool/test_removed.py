@@ -2,15 +2,22 @@
 
 import os
 import shutil
+import struct
+import zlib
 
 import pytest
 
 from tests.telemetry.spool.town import LIMITS, Town, line_of, read_all
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.spool.base import OUTBOX_REMOVED, SEGMENT_DAMAGED, Row
+from townlet_adapters.telemetry.spool.control import UnreadableError, read_control
+from townlet_adapters.telemetry.spool.folder import CONTROL_FILE
 from townlet_adapters.telemetry.spool.outbox import Outbox
 from townlet_core.errors import OutputError
 from townlet_core.ports.transport import TransportError
+
+HEADER = struct.Struct("<8sIIQH")
+CHECKED = struct.Struct("<IQH")
 
 
 @pytest.fixture
@@ -233,3 +240,29 @@ def test_a_copy_put_in_place_of_an_outbox_in_use_is_not_written_over(town):
         assert (town.folder / name).read_bytes() == content
     assert Row(0, line_of("a", 0)) not in town.buffer
     assert len(read_all(town.outbox)) == 5
+
+
+def test_the_control_page_counts_what_waits_after_a_loss(town):
+    remove(town)
+    town.outbox.close()
+    control = read_control(town.folder)
+    assert control is not None
+    assert control.waiting == town.outbox.stats().events
+
+
+@pytest.mark.parametrize("content", [b"7", b"[]", b'["urn:a", 1]', b"["])
+def test_a_control_page_with_a_right_checksum_and_wrong_content_is_unreadable(town, content):
+    town.outbox.close()
+    path = town.folder / CONTROL_FILE
+    page = path.read_bytes()
+    path.write_bytes(with_content(page, content))
+    with pytest.raises(UnreadableError, match="does not name a source"):
+        read_control(town.folder)
+
+
+def with_content(page, content):
+    """Return a control page with other content, and the checksum that goes with it."""
+    magic, version, _, base, _ = HEADER.unpack_from(page)
+    crc = zlib.crc32(CHECKED.pack(version, base, len(content)) + content)
+    new = HEADER.pack(magic, version, crc, base, len(content)) + content
+    return new + page[len(new) :]

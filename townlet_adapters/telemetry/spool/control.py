@@ -101,8 +101,11 @@ def _parse(page: bytes) -> Control:
     emitted, settled, waiting, oldest = map(_checked, _COUNTERS.unpack_from(page, _EMITTED))
     source, before = content.decode(errors="replace"), None
     if version > 1:
-        source, *rest = json.loads(source)
-        before = Before(*rest) if rest else None
+        try:
+            source, *rest = json.loads(source)
+            before = Before(*rest) if rest else None
+        except (TypeError, ValueError) as error:
+            raise UnreadableError("does not name a source and the segment before it") from error
     return Control(source, base, emitted, settled, waiting or 0, (oldest or 0) / 1000, before)
 
 

@@ -484,6 +484,7 @@ class Outbox:
         with self._state:
             segment.waiting -= lost.rows
             self._waiting -= lost.rows
+            self._note_queue()
             if losses:
                 segment.owes = True
                 self._found.append((segment, losses))
