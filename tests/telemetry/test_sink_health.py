@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.telemetry.delivering import FULL, fact, sink_over
-from townlet_adapters.telemetry.delivery.meters import EMIT_BOUNDS, Meter
+from townlet_adapters.telemetry.delivery.meters import ACK_BOUNDS, EMIT_BOUNDS, FLUSH_BOUNDS, Meter
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.events.base import Diagnostic
@@ -22,6 +22,15 @@ def test_a_meter_puts_each_duration_below_the_bound_that_it_does_not_exceed():
     told = meter.read()
     assert (told.le, told.counts, told.count) == ((0.1, 1.0), (2, 2, 1), 5)
     assert told.sum == pytest.approx(8.3)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "shortest", "longest"),
+    [(EMIT_BOUNDS, 2e-6, 1), (FLUSH_BOUNDS, 1e-4, 30), (ACK_BOUNDS, 1e-3, 3600)],
+)
+def test_bounds_of_a_histogram_ascend_over_the_range_that_is_measured(bounds, shortest, longest):
+    assert (bounds[0], bounds[-1]) == (shortest, longest)
+    assert list(bounds) == sorted(set(bounds))
 
 
 def test_before_the_start_it_has_done_nothing():

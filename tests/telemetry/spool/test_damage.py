@@ -158,6 +158,17 @@ def test_a_changed_row_is_declared_alone_and_its_segment_is_kept(town, caplog):
     town.outbox.close()
 
 
+def test_a_segment_that_no_file_describes_is_reported_and_goes_into_quarantine(town, caplog):
+    path = last(town, "rows")
+    last(town, "label").unlink()
+    overwrite(path, 0, bytes(8))
+    town.start()
+    assert f"{path}: no file says what it held" in caplog.text
+    assert not path.exists()
+    assert (town.folder / "quarantine" / path.name).exists()
+    town.outbox.close()
+
+
 def test_damage_is_declared_once_however_often_the_town_dies_before_it_is_committed(town):
     path = min(town.folder.glob("segment-*.rows"))
     ((_, _, start, _),) = [each for each in frames_of(path) if each[:2] == (b"R", 8)]
