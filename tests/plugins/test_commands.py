@@ -336,9 +336,7 @@ def test_neither_the_environment_nor_the_path_selects_code(process, tmp_path):
     assert code == 0, err
     ours = [each for each in json.loads(after) if each["state"] == "builtin"]
     assert ours == json.loads(before)
-    code, _, err = process(
-        "run", "--ticks", "2", "--no-out", "--quiet", "--set", "world.options.town=hamlet_24"
-    )
+    code, _, err = process("run", "--ticks", "2", "--no-out", "--set", "world.options.town=hamlet_24")
     assert code == 0
     assert "townlet 99.0 is broken: the name 'townlet' is reserved" in err
     code, _, err = process("run", "--no-out", "--set", "world.use=evil_world")

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -142,7 +143,7 @@ def test_neither_the_plugin_nor_help_brings_what_only_network_sinks_need():
         ("tcp", {"token_file": "../none"}, "token_file", "a config may not read '../none'"),
         ("tcp", {"token_file": "none"}, "token_file", "/none' cannot be read"),
         ("tcp", {"token_file": "open"}, "token_file", "can be read by others"),
-        ("tcp", {"token_file": "umlauts"}, "token_file", "something else than printable ASCII"),
+        ("tcp", {"token_file": "umlauts"}, "token_file", "characters other than printable ASCII"),
         ("http", {}, "secret_env", "the variable TOWNLET_SECRET is not set"),
         ("http", {"secret_file": "none"}, "secret_file", "/none' cannot be read"),
         ("http", {"secret_file": "short"}, "secret_file", "a key of 16 bytes, where 24 to 64 are allowed"),
@@ -236,6 +237,7 @@ def test_what_one_run_left_in_a_folder_of_its_own_is_sent_by_the_next(name, tmp_
 @pytest.mark.usefixtures("both_secrets")
 def test_while_keys_change_a_request_is_signed_with_the_old_and_the_new_one(tmp_path, certificates):
     private(tmp_path / "new", "the new key, 24 to 64 bytes")
+    shutil.copy(certificates.ca_file, tmp_path / "ca.pem")
     seen = []
 
     def script(client):
@@ -243,7 +245,7 @@ def test_while_keys_change_a_request_is_signed_with_the_old_and_the_new_one(tmp_
         client.send(TAKEN)
 
     receiver = ScriptedReceiver([script], certificates.serving())
-    options = {"url": f"https://localhost:{receiver.port}/", "tls": {"ca_file": str(certificates.ca_file)}}
+    options = {"url": f"https://localhost:{receiver.port}/", "tls": {"ca_file": "ca.pem"}}
     sink = build("http", options | {"second_secret_file": "new"}, tmp_path / "run", tmp_path)
     sink.start()
     sink.emit(restock(0))

@@ -80,7 +80,7 @@ class Chaos:
         mask = self._batch.arrays.mask
         shape, actions = mask.shape[:2], mask.shape[2]
         allowed = np.argmax(self._random.random(mask.shape) * self._weights * mask, axis=2)
-        anything = self._random.integers(-3, actions + 3, shape)
+        anything = self._random.integers(0, actions, shape)
         chosen = np.where(self._random.random(shape) < self._legal, allowed, anything)
         objects = self._batch.state.objects.shape[1]
         aims = np.where(

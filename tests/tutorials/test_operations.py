@@ -90,8 +90,8 @@ def test_the_pin_of_the_page_is_the_collectors(made):
 
 def test_the_secrets_of_the_page_can_be_used(tmp_path):
     assert run_blocks(PAGES / "secrets.md", tmp_path) == 1
-    assert is_plain(read_secret("token", None, "token", tmp_path).decode())
-    assert len(parse_key(read_secret("secret", None, "secret", tmp_path))) == 32
+    assert is_plain(read_secret("token", None, tmp_path / "token").decode())
+    assert len(parse_key(read_secret("secret", None, tmp_path / "secret"))) == 32
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
 
 
