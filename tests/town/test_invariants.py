@@ -86,7 +86,7 @@ class Chaos:
         aims = np.where(
             self._random.random(shape) < 0.5,
             self._batch.state.residents["claim_object"],
-            self._random.integers(-2, objects + 2, shape),
+            self._random.integers(-1, objects + 2, shape),
         )
         return chosen, np.where(self._random.random(shape) < self._aimed, aims, -1)
 
