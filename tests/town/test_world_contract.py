@@ -124,3 +124,20 @@ def test_odd_actions_are_counted_as_invalid_and_executed_as_wait():
     summary = world.step(ActionBatch(odd.data, np.full(slots, -1, np.int32).data)).summary
     assert summary.actions == {"wait": 3}
     assert summary.failures == {"invalid": 3}
+
+
+def test_the_town_names_its_needs_items_options_and_figures_in_its_spec():
+    spec = default_town().spec
+    assert [(need.name, need.option, need.night) for need in spec.needs] == [
+        ("hunger", "get_fed", 0.0),
+        ("hygiene", "get_clean", 0.0),
+        ("energy", "rest", 0.6),
+    ]
+    assert [(item.name, item.carry) for item in spec.items] == [("meal", 4), ("ingredients", 6)]
+    assert {option.name: option.need for option in spec.options if option.need} == {
+        need.option: need.name for need in spec.needs
+    }
+    columns = [f"option_{option.name}" for option in spec.options]
+    assert [name for name in spec.feature_names if name.startswith("option_")] == columns
+    figures = [figure.name for figure in spec.figures]
+    assert figures == ["queued", "wallets", "tills", "treasury", "reviews_pending"]

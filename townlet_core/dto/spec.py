@@ -6,6 +6,79 @@ from townlet_core.dto.command import CommandSpec
 
 
 @dataclass(frozen=True, slots=True)
+class NeedSpec:
+    """A need of the agents: a number in [0, 1] for each, 1 is satisfied.
+
+    Attributes:
+        name: its name.
+        option: name of the option that serves it.
+        night: level below which agents care for it from 22:00 to 06:00; 0 means no difference.
+    """
+
+    name: str
+    option: str
+    night: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSpec:
+    """A kind of thing that agents carry and objects hold.
+
+    Attributes:
+        name: its name.
+        carry: most that one agent carries.
+    """
+
+    name: str
+    carry: int
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSpec:
+    """A behaviour that lasts longer than a tick.
+
+    Attributes:
+        name: its name.
+        need: the need that it serves, None when it serves none.
+    """
+
+    name: str
+    need: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """An array that a world shows to policies that plan.
+
+    Attributes:
+        name: its name.
+        format: format of its numbers, a code of the module ``struct``; empty for a tuple of texts.
+        axes: names of its dimensions, outermost first.
+        unit: unit of its numbers, empty without any.
+    """
+
+    name: str
+    format: str
+    axes: tuple[str, ...]
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FigureSpec:
+    """A number of every tick that the world reports.
+
+    Attributes:
+        name: its key in ``TickSummary.figures``.
+        unit: its unit, for people.
+        summary: one sentence that says what it counts.
+    """
+
+    name: str
+    unit: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorldSpec:
     """Everything a policy, an environment or a sink may know before tick 0.
 
@@ -22,6 +95,12 @@ class WorldSpec:
         ticks_per_day: number of ticks in a day.
         offers_view: whether observations bring a ``TownView`` for policies that plan.
         commands: the commands that the world accepts; it never receives any other.
+        needs: the agents' needs, in the order of every array that holds them.
+        items: kinds of things, in the order of every array that counts them.
+        options: the options of a ``PolicyContext``, in the order of option numbers.
+        constants: the arrays that the view shows and that never change.
+        view: the arrays that the view shows at every instant; a world without any has no view.
+        figures: the numbers of every tick.
     """
 
     world: str
@@ -36,6 +115,12 @@ class WorldSpec:
     ticks_per_day: int = 1440
     offers_view: bool = False
     commands: tuple[CommandSpec, ...] = ()
+    needs: tuple[NeedSpec, ...] = ()
+    items: tuple[ItemSpec, ...] = ()
+    options: tuple[OptionSpec, ...] = ()
+    constants: tuple[ColumnSpec, ...] = ()
+    view: tuple[ColumnSpec, ...] = ()
+    figures: tuple[FigureSpec, ...] = ()
 
     def __repr__(self) -> str:
         return (

@@ -36,7 +36,7 @@ from townlet_adapters.worlds.town.vocabulary import (
     PROFILES,
 )
 from townlet_core.dto.observation import TownAtlas
-from townlet_core.dto.spec import WorldSpec
+from townlet_core.dto.spec import FigureSpec, ItemSpec, NeedSpec, OptionSpec, WorldSpec
 from townlet_core.errors import ArgumentError
 from townlet_core.jsonvalue import JsonValue
 from townlet_core.ports.hooks import AffordanceHooks
@@ -52,6 +52,22 @@ _PERSONALITIES: Mapping[str, tuple[float, float, float, tuple[float, float, floa
     "socialite": (0.6, 0.1, -0.1, (1.0, 1.1, 1.0), 1.0),
     "stoic": (-0.3, 0.5, -0.2, (0.95, 1.0, 1.0), 1.0),
 }
+
+_NEEDS = (
+    NeedSpec(codes.NEEDS[codes.HUNGER], option="get_fed"),
+    NeedSpec(codes.NEEDS[codes.HYGIENE], option="get_clean"),
+    NeedSpec(codes.NEEDS[codes.ENERGY], option="rest", night=0.6),
+)
+_SERVED = {need.option: need.name for need in _NEEDS}
+
+FIGURES = (
+    FigureSpec("queued", "residents", "Residents that wait in a queue."),
+    FigureSpec("wallets", "mills", "Sum of the residents' wallets."),
+    FigureSpec("tills", "mills", "Sum of the tills."),
+    FigureSpec("treasury", "mills", "The treasury."),
+    FigureSpec("reviews_pending", "reviews", "Reviews of absences that wait for a decision."),
+)
+"""The numbers of every tick, in the order in which ``fill_view`` adds them up behind the population."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -445,6 +461,10 @@ def _spec(plan: TownPlan, options: TownOptions) -> WorldSpec:
         ticks_per_day=codes.TICKS_PER_DAY,
         offers_view=True,
         commands=COMMANDS,
+        needs=_NEEDS,
+        items=tuple(map(ItemSpec, codes.ITEMS, codes.INVENTORY_LIMITS)),
+        options=tuple(OptionSpec(option, _SERVED.get(option)) for option in layout.OPTIONS),
+        figures=FIGURES,
     )
 
 
