@@ -87,6 +87,35 @@ def test_what_is_under_way_when_the_outbox_is_removed_is_not_declared_lost(town)
     assert set(town.declared[town.source]) == {(10, 179)}
 
 
+@pytest.mark.parametrize("how", [remove, replace, replace_by_a_copy])
+def test_what_was_under_way_when_the_outbox_was_removed_is_declared_with_that_reason_at_the_stop(
+    town, how, caplog
+):
+    """The folder is made again meanwhile, so that by then only its files are missing."""
+    town.outbox.read(10, 1 << 20)
+    how(town)
+    labels = {path.name: path.read_bytes() for path in town.folder.glob("*.label")}
+    town.emit(5)
+    assert town.commit() == ""
+    town.outbox.close()
+    losses = town.outbox.take_losses()
+    assert {(each.reason, each.ranges) for each in losses} == {
+        (OUTBOX_REMOVED, ((0, 9),)),
+        (OUTBOX_REMOVED, ((10, 59),)),
+        (OUTBOX_REMOVED, ((60, 119),)),
+        (OUTBOX_REMOVED, ((120, 179),)),
+    }
+    assert town.outbox.stats().events == 5
+    assert "cannot be marked as damaged" not in caplog.text
+    for name, content in labels.items():
+        assert (town.folder / name).read_bytes() == content
+    if how is not replace_by_a_copy:
+        town.start()
+        assert {each.reason for each in town.found} == {OUTBOX_REMOVED}
+        town.drain()
+        town.check_all_accounted_for()
+
+
 @pytest.mark.parametrize("how", [remove, replace])
 def test_an_outbox_that_is_removed_is_noticed_at_the_stop_and_declared_by_the_next_run(town, how):
     how(town)
@@ -229,6 +258,47 @@ def test_an_outbox_of_another_user_is_refused(town, name):
     with pytest.raises(OutputError, match="belongs to another user"):
         Outbox(town.folder, LIMITS, SystemClock()).open("x")
     os.chown(town.folder / name, 0, -1)
+
+
+def give_away(path):
+    if os.geteuid() != 0:
+        pytest.skip("giving a file away needs root")
+    os.chown(path, 12345, -1)
+
+
+def open_to_all(path):
+    path.chmod(0o666)
+
+
+@pytest.mark.parametrize("how", [give_away, open_to_all])
+def test_a_segment_that_others_own_or_can_write_to_is_refused_when_a_run_opens_it(town, how):
+    """A run reads what earlier runs left long after its start has looked at the owners."""
+    path = next(town.folder.glob("*-00000001.rows"))
+    how(path)
+    with pytest.raises(
+        TransportError, match=r"belongs to another user|other users can write to it"
+    ) as refused:
+        town.outbox.read(10, 1 << 20)
+    assert (refused.value.code, refused.value.verdict) == ("io_error", "retry")
+    os.chown(path, os.geteuid(), -1)
+    path.chmod(0o600)
+    town.drain()
+    town.check_all_accounted_for()
+    assert town.declared == {}
+
+
+def test_a_fifo_in_place_of_a_segment_stops_neither_commits_nor_the_end(town):
+    path = next(town.folder.glob("*-00000001.rows"))
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    town.emit(5)
+    assert town.commit() == "io_error, retry"
+    with pytest.raises(TransportError, match="is not a regular file"):
+        town.outbox.read(10, 1 << 20)
+    path.unlink()
+    town.drain()
+    town.check_all_accounted_for()
+    assert set(town.declared[town.source]) == {(0, 59)}
 
 
 def test_a_copy_put_in_place_of_an_outbox_in_use_is_not_written_over(town):

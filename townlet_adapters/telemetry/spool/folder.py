@@ -7,6 +7,7 @@ segment-00000007.label    what that segment is
 quarantine/               damaged segments whose loss is declared
 """
 
+import errno
 import fcntl
 import logging
 import os
@@ -126,13 +127,30 @@ class Folder:
         """
         return os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
 
+    def open(self, name: str, flags: int) -> int:
+        """Open a file that is there; returns its descriptor.
+
+        A run opens the segments of earlier runs as late as it reads them, long after ``check`` has looked.
+
+        Raises:
+            FileNotFoundError: when there is none.
+            OSError: when it cannot be opened, or ``check`` would refuse it.
+        """
+        path = self.path / name
+        fd = os.open(path, flags | os.O_NONBLOCK | _FLAGS)
+        wrong = _what_is_wrong(os.fstat(fd))
+        if wrong:
+            os.close(fd)
+            raise OSError(errno.EPERM, wrong, str(path))
+        return fd
+
     def append(self, name: str, data: bytes) -> None:
         """Add bytes to a file: all, or none.
 
         Raises:
             OSError: when the disk does not take them.
         """
-        fd = os.open(self.path / name, os.O_WRONLY | _FLAGS)
+        fd = self.open(name, os.O_WRONLY)
         try:
             append_at(fd, data, os.fstat(fd).st_size, self)
         finally:
@@ -185,17 +203,21 @@ def check(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir():
         raise OutputError(f"{folder}: is a link or not a folder; an outbox needs a folder of its own")
     for path in (folder, *entries(folder)):
-        status = path.lstat()
-        is_folder = path == folder or path.name == QUARANTINE
-        if not (stat.S_ISDIR(status.st_mode) if is_folder else stat.S_ISREG(status.st_mode)):
-            raise OutputError(
-                f"{path}: is not a {'folder' if is_folder else 'regular file'}, and an outbox follows no "
-                "links; move it away, or name another folder"
-            )
-        if status.st_uid != os.geteuid():
-            raise OutputError(f"{path}: belongs to another user; name another folder, or chown it")
-        if status.st_mode & _OTHERS_WRITE:
-            raise OutputError(f"{path}: other users can write to it; run chmod go-w, or name another folder")
+        wrong = _what_is_wrong(path.lstat(), folder=path == folder or path.name == QUARANTINE)
+        if wrong:
+            raise OutputError(f"{path}: {wrong}")
+
+
+def _what_is_wrong(status: os.stat_result, *, folder: bool = False) -> str:
+    """Return why an outbox cannot use a file or folder; empty when it can."""
+    if not (stat.S_ISDIR(status.st_mode) if folder else stat.S_ISREG(status.st_mode)):
+        kind = "folder" if folder else "regular file"
+        return f"is not a {kind}, and an outbox follows no links; move it away, or name another folder"
+    if status.st_uid != os.geteuid():
+        return "belongs to another user; name another folder, or chown it"
+    if status.st_mode & _OTHERS_WRITE:
+        return "other users can write to it; run chmod go-w, or name another folder"
+    return ""
 
 
 def entries(folder: Path) -> Iterator[Path]:

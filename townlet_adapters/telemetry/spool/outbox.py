@@ -394,9 +394,10 @@ class Outbox:
                 return
             segment, first = turn
             rows, lost, at, end = segment.read(first, most_events, most_bytes)
-            reason = SEGMENT_DAMAGED if not lost or self._folder.is_in_place() else OUTBOX_REMOVED
+            if lost and not self._folder.is_in_place():
+                segment.is_removed = True
             for each in lost:
-                self._lose(segment, first, each, reason, "rows are damaged or gone")
+                self._lose(segment, first, each, "rows are damaged or gone")
             self._flight, self._flight_source = rows, segment.label.source
             with self._state:
                 if rows:
@@ -457,9 +458,10 @@ class Outbox:
 
     # ---- damage ----------------------------------------------------------------------------------
 
-    def _lose(self, segment: Segment, first: int, lost: Lost, reason: str, why: str) -> None:
+    def _lose(self, segment: Segment, first: int, lost: Lost, why: str) -> None:
         """Declare rows of a segment lost that were not acknowledged."""
         label = segment.label
+        reason = OUTBOX_REMOVED if segment.is_removed else SEGMENT_DAMAGED
         known = label.damaged
         numbers = [Range(max(lost.first, first), lost.last)] if lost.last >= max(lost.first, first) else []
         new = [each for each in numbers if not any(a <= each.first and each.last <= b for a, b in known)]
@@ -512,8 +514,9 @@ class Outbox:
         in_place = self._folder.is_in_place()
         with self._reading:
             for segment in [each for each in self._chain if each.waiting or each is self._newest]:
-                if not (in_place and segment.is_whole()):
-                    self._lose_what_is_gone(segment, removed=not in_place)
+                segment.is_removed |= not in_place
+                if segment.is_removed or not segment.is_whole():
+                    self._lose_what_is_gone(segment)
         if not in_place:
             if self._folder.is_taken:
                 _log.error("%s: the outbox was removed or replaced while it was used", self._path)
@@ -528,7 +531,7 @@ class Outbox:
             if wrong:
                 _log.warning("%s: the control page %s; it is written again", self._path, wrong)
 
-    def _lose_what_is_gone(self, segment: Segment, *, removed: bool) -> None:
+    def _lose_what_is_gone(self, segment: Segment) -> None:
         """Declare what is not in the file any more; rows in flight are in memory, and may still arrive."""
         label, extent = segment.label, segment.extent
         with self._state:
@@ -537,17 +540,13 @@ class Outbox:
         segment.release()
         if segment is self._newest:
             self._is_open = False
-        kept = Extent(0, label.first, 0) if removed else segment.tail().extent
+        kept = Extent(0, label.first, 0) if segment.is_removed else segment.tail().extent
         first = flight[-1].sequence + 1 if flight else max(label.first, self._settled - label.base)
         first = max(first, kept.end)
         rows = min(segment.waiting - len(flight), extent.events - kept.events)
         if first < extent.end:
-            reason, why = (
-                (OUTBOX_REMOVED, "the outbox was removed")
-                if removed
-                else (SEGMENT_DAMAGED, "was removed, replaced or cut")
-            )
-            self._lose(segment, first, Lost(first, extent.end - 1, rows), reason, why)
+            why = "the outbox was removed" if segment.is_removed else "was removed, replaced or cut"
+            self._lose(segment, first, Lost(first, extent.end - 1, rows), why)
             segment.extent = Extent(kept.size, first, extent.events - rows)
 
     # ---- the end ---------------------------------------------------------------------------------

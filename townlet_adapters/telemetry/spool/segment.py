@@ -86,6 +86,7 @@ class Segment:
         extent: how far its rows go.
         waiting: rows that are not acknowledged; the outbox keeps it.
         is_condemned: whether nothing in it can be read, and it is kept for a person to look at.
+        is_removed: whether its files went with their folder; what is at their path now is not its own.
         owes: whether its damage is still to be declared; the outbox keeps it.
     """
 
@@ -96,7 +97,7 @@ class Segment:
         self.label = label
         self.extent = extent or Extent(0, label.first, 0)
         self.waiting = 0
-        self.owes = self.is_condemned = False
+        self.owes = self.is_condemned = self.is_removed = False
         self._folder = folder
         self._label_bytes = 0
         self._notes = threading.Lock()  # the committer and the sender may both have something to note
@@ -191,14 +192,15 @@ class Segment:
             self.label = replace(self.label, noted=self.label.noted + new)
 
     def note_damage(self, ranges: Sequence[Range]) -> None:
-        """Write into the label which rows are damaged.
+        """Write into the label which rows are damaged; only remember it when the label is gone.
 
         Raises:
             OSError: when the disk does not take it.
         """
         with self._notes:
             self.label = replace(self.label, damaged=(*self.label.damaged, *ranges))
-            self._add_note(note_of_damage(ranges))
+            if not self.is_removed:
+                self._add_note(note_of_damage(ranges))
 
     def _add_note(self, data: bytes) -> None:
         self._folder.append(f"{self.name}.label", data)
@@ -336,9 +338,7 @@ class Segment:
         """Open the rows for reading; a file that is not there is as good as an empty one."""
         if self._reader == _CLOSED:
             try:
-                self._reader = os.open(
-                    self._folder.path / (self.name + self.suffix), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-                )
+                self._reader = self._folder.open(self.name + self.suffix, os.O_RDONLY)
             except FileNotFoundError:
                 self._reader = _GONE
         return self._reader
