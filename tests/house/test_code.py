@@ -61,6 +61,13 @@ def stand_ins(module: ast.Module) -> Iterator[str]:
             yield f"line {node.lineno}: monkeypatch.setattr"
 
 
+def bare_forks(module: ast.Module) -> Iterator[str]:
+    """Forks that could outlive their test or go on as a second worker; see ``tests/forks.py``."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"os.fork", "os.forkpty", "pty.fork"}:
+            yield f"line {node.lineno}: {ast.unparse(node.func)}()"
+
+
 SILENT = re.compile(
     r"#\s*(?:type:\s*ignore(?:\[[a-z, -]+\])?|noqa(?::\s*[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?)\s*$"
 )
@@ -96,6 +103,11 @@ def test_tests_replace_nothing_behind_the_programs_back():
     assert findings(stand_ins, modules("tests", "examples")) == []
 
 
+def test_tests_fork_in_the_one_way_that_ends():
+    paths = [path for path in modules("tests", "examples") if path != ROOT / "tests" / "forks.py"]
+    assert findings(bare_forks, paths) == []
+
+
 def test_every_exception_from_a_check_says_why():
     silent = [
         f"{path.relative_to(ROOT)}: {found}"
@@ -129,6 +141,7 @@ def test_the_door_imports_pluggy_and_importlib_metadata_besides():
         (dangers, "subprocess.run(line, shell=True)"),
         (guesses, "getattr(sink, 'name', None)"),
         (long_functions, "def f():\n" + "    x = 1\n" * SCREEN),
+        (bare_forks, "child = os.fork()"),
         (stand_ins, "from unittest import mock"),
         (stand_ins, "from unittest.mock import patch"),
         (stand_ins, "def test(monkeypatch):\n    monkeypatch.setattr(module, 'name', 1)"),

@@ -17,12 +17,13 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tests.forks import fork
 from tests.telemetry.certificates import Certificates
 from townlet_adapters.composition import Output, RunRequest, open_run
 from townlet_adapters.telemetry.collector.credentials import token_of
@@ -93,20 +94,6 @@ class Board:
         return bytes(self._memory[64 : 64 + self._cells[1]]).decode(), self._cells[0]
 
 
-def fork(child: Callable[[], None]) -> int:
-    """Run ``child`` in a process of its own; gives its number."""
-    number = os.fork()
-    if number:
-        return number
-    code = 1
-    try:
-        child()
-        code = 0
-    finally:
-        os._exit(code)
-    return 0
-
-
 def warm_up() -> None:
     """Load the compiled kernels once, for all forks; no thread may be started by it."""
     config: JsonObject = {"townlet": 1, "seed": 7, "telemetry": {"sinks": []}}
@@ -131,7 +118,7 @@ class Trial:
     def run(self, kills: int) -> Tally:
         """Kill so many towns, then let one end well, and count."""
         warm_up()
-        collector = fork(self._collect)
+        collector = fork(self._collect, 900)
         for _ in range(kills):
             board = self._new_board()
             town = fork(partial(self._live, board, None))
@@ -142,11 +129,11 @@ class Trial:
                 self.tally.collector_kills += 1
                 # Whether the town dies while nobody listens, or just after somebody does again.
                 if self._random.random() < 0.5:
-                    collector = fork(self._collect)
+                    collector = fork(self._collect, 900)
                     self._kill(town)
                 else:
                     self._kill(town)
-                    collector = fork(self._collect)
+                    collector = fork(self._collect, 900)
             else:
                 self._kill(town)
         self._end_well(collector)

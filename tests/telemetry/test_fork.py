@@ -2,13 +2,11 @@
 
 import gc
 import json
-import os
 import re
 import threading
-import traceback
-import warnings
 import weakref
 
+from tests.forks import in_fork
 from tests.telemetry.delivering import assert_law, fact, sequences, sink_over
 from townlet_adapters.telemetry.testing import ScriptedOutbox, ScriptedTransport
 from townlet_adapters.telemetry.transports.file import FileTransport
@@ -18,26 +16,12 @@ from townlet_core.errors import OutputError
 
 
 def in_child(check):
-    """Fork; returns 0 when ``check`` was true in the child, which must end within a minute."""
-    with warnings.catch_warnings():
-        # That a fork beside threads is dangerous, as newer versions of Python say, is why we test it.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:
-        # Nothing of pytest's may run twice, so the child leaves without a word.
-        code = 1
-        try:
-            code = 0 if check() else 2
-        except BaseException:  # noqa: BLE001 - the parent tells
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    watchdog = threading.Timer(60, os.kill, (pid, 9))
-    watchdog.start()
-    try:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    finally:
-        watchdog.cancel()
+    """Fork; returns 0 when ``check`` was true in the child."""
+
+    def work():
+        assert check()
+
+    return in_fork(work)
 
 
 def test_the_childs_sink_is_new_empty_and_another_producer(started):

@@ -1,7 +1,6 @@
 """Events over HTTP: whatever a receiver does, they arrive, or the fault has a name, a verdict and an end."""
 
 import json
-import os
 import threading
 import time
 
@@ -10,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
+from tests.forks import in_fork
 from tests.telemetry.faults import Fate, FaultProxy, Way
 from tests.telemetry.receivers import TAKEN, ScriptedReceiver
 from townlet_adapters.telemetry.transports.http import MOST_BYTES, MOST_EVENTS, MOST_REPLY, HttpTransport
@@ -584,10 +584,6 @@ def test_a_forked_child_lets_go_without_a_word(receiver, way):
     one = receiver(lambda client: client.answer(TAKEN, TAKEN))
     transport = way(one)
     transport.write(batch())
-    child = os.fork()
-    if child == 0:
-        transport.abandon()
-        os._exit(0)
-    os.waitpid(child, 0)
+    assert in_fork(transport.abandon) == 0
     assert transport.write(batch(first=3)) == 3
     assert one.accepted == 1

@@ -11,9 +11,11 @@ import sys
 import threading
 import time
 import zlib
+from functools import partial
 
 import pytest
 
+from tests.forks import fork, in_fork
 from tests.telemetry.spool.town import LIMITS, Town, line_of, read_all
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.spool import inspect
@@ -276,15 +278,16 @@ def test_a_control_page_of_an_older_version_is_unknown(begun, tmp_path, caplog):
 def test_a_child_of_a_fork_touches_nothing(begun, tmp_path):
     outbox = begun()
     outbox.commit(rows_of(0, 10), ())
-    child = os.fork()
-    if child == 0:
+
+    def touch():
+        nonlocal outbox
         outbox.abandon()
         outbox.note_emitted(99)
         del outbox
         # What an interpreter does at its end, short of running the parent's tests again.
         gc.collect()
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+
+    assert in_fork(touch) == 0
     with pytest.raises(OutputError, match="another process uses"):
         Outbox(tmp_path / "outbox", LIMITS, SystemClock()).open("b")
     outbox.note_emitted(20)
@@ -431,9 +434,7 @@ def test_a_kill_at_any_moment_loses_nothing_silently(tmp_path):
         town.generation = number
         diary = tmp_path / f"diary-{number}"
         readable, writable = os.pipe()
-        child = os.fork()
-        if child == 0:
-            _live_until_killed(town, diary, writable)
+        child = fork(partial(_live_until_killed, town, diary, writable))
         os.close(writable)
         with os.fdopen(readable, "rb") as told:
             assert told.read(1) == b"!"
@@ -455,28 +456,24 @@ def test_a_kill_at_any_moment_loses_nothing_silently(tmp_path):
 
 
 def _live_until_killed(town, diary, pipe):
-    try:
-        fd = os.open(diary, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        town.start()
-        # A kill may come between what is written down and what is noted, so there are two bounds.
-        os.write(fd, b"%d %d\n" % ((town.emitted[town.source],) * 2))
-        os.write(pipe, b"!")
-        for turn in itertools.count():
-            os.write(fd, b"%d %d\n" % (town.emitted[town.source], town.emitted[town.source] + 7))
-            town.emit(7, 300)
-            if turn % 5 == 0:
-                town.shed(turn)
-            if turn % 7 == 0:
-                os.write(fd, b"%d %d\n" % (town.emitted[town.source], town.emitted[town.source] + 1))
-                town.declare()
-            if town.commit():
-                os._exit(2)
-            batch = town.outbox.read(5, 1 << 20)
-            for sequence, line in zip(batch.sequences, batch.lines, strict=True):
-                os.write(fd, f"{batch.source} {sequence} ".encode() + line)
-            town.outbox.acknowledge(batch.source, batch.sequences[-1])
-    finally:
-        os._exit(1)
+    fd = os.open(diary, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    town.start()
+    # A kill may come between what is written down and what is noted, so there are two bounds.
+    os.write(fd, b"%d %d\n" % ((town.emitted[town.source],) * 2))
+    os.write(pipe, b"!")
+    for turn in itertools.count():
+        os.write(fd, b"%d %d\n" % (town.emitted[town.source], town.emitted[town.source] + 7))
+        town.emit(7, 300)
+        if turn % 5 == 0:
+            town.shed(turn)
+        if turn % 7 == 0:
+            os.write(fd, b"%d %d\n" % (town.emitted[town.source], town.emitted[town.source] + 1))
+            town.declare()
+        assert town.commit() == ""
+        batch = town.outbox.read(5, 1 << 20)
+        for sequence, line in zip(batch.sequences, batch.lines, strict=True):
+            os.write(fd, f"{batch.source} {sequence} ".encode() + line)
+        town.outbox.acknowledge(batch.source, batch.sequences[-1])
 
 
 def _take_down(town, diary):

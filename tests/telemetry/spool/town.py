@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import sys
+from functools import partial
 
+from tests.forks import in_fork
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.ranges import RangeSet
 from townlet_adapters.telemetry.spool.base import Loss, OutboxLimits, Row
@@ -85,10 +87,7 @@ class Town:
         self.outbox.close()
         self.outbox = None
         rows = self.first_rows()
-        child = os.fork()
-        if child == 0:
-            self._begin_until(steps, rows)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = in_fork(partial(self._begin_until, steps, rows))
         assert code != WENT_WRONG
         if code != BEFORE_COMMIT:
             self.began_with(rows)
