@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from townlet import open_simulation
-from townlet_core.dto.observation import TownView
+from townlet_core.dto.observation import View
 from townlet_core.events.base import Fact
 from townlet_core.events.economy import EconomyRent
 from townlet_core.events.employment import EmploymentShiftEnd
@@ -131,7 +131,7 @@ class Account:
             self.invalid += fact.event.failures.get("invalid", 0)
         observation = self.loop.observation
         living = np.asarray(observation.alive) != 0
-        needs = np.asarray(view_of(self.loop).needs)
+        needs = np.asarray(view_of(self.loop).columns["needs"])
         if self.starving is None or self.neglected is None:
             self.starving, self.neglected = np.zeros(len(living), int), np.zeros(len(living), int)
         if fact.tick % DAY == 0:
@@ -142,7 +142,7 @@ class Account:
         self.due.update(np.flatnonzero(leaving).tolist())
 
 
-def view_of(loop: SimulationLoop) -> TownView:
+def view_of(loop: SimulationLoop) -> View:
     """Give the exact numbers behind the observation."""
     view = loop.observation.view
     if view is None:
@@ -158,9 +158,9 @@ def measure(
     with open_simulation(config, seed=seed, overrides=quiet) as loop:
         account = Account(loop)
         account.subscribe()
-        start = sum(view_of(loop).wallet)
+        start = sum(view_of(loop).columns["wallet"])
         summary = loop.run_for(days * DAY)
-        end = sum(view_of(loop).wallet)
+        end = sum(view_of(loop).columns["wallet"])
         if loop.dispatcher.failures:
             raise RuntimeError(f"subscribers failed: {loop.dispatcher.failures}")
     kpis: dict[str, float] = {k: v for k, v in summary.kpis.items() if isinstance(v, int | float)}

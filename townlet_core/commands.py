@@ -95,6 +95,10 @@ class _State:
     handlers: JsonValue
 
 
+_NO_WORLD: Final = WorldSpec("", 0, 0, (), ())
+"""The spec before ``begin``."""
+
+
 class CommandBus:
     """Accepts requests from any thread and passes them to the loop between two ticks."""
 
@@ -107,7 +111,7 @@ class CommandBus:
         """
         self._handlers, self._coming_tick = handlers, coming_tick
         self._obeyed: Specs = {}
-        self._ticks_per_day = 1
+        self._world = _NO_WORLD
         self._waiting: deque[_Entry] = deque()
         self._remembered: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = threading.Lock()
@@ -132,7 +136,7 @@ class CommandBus:
         if len(set(names)) < len(names):
             raise ContractError(f"command names must be unique; found: {', '.join(names)}")
         self._obeyed = {each.name: each for each in spec.commands}
-        self._ticks_per_day = spec.ticks_per_day
+        self._world = spec
 
     def submit(self, request: Command, role: Role) -> Ticket:
         """Request the execution of a command in the next tick; callable from any thread.
@@ -271,7 +275,7 @@ class CommandBus:
             return None
         if self._handlers.is_disabled(name):
             return request.refused(tick, "unsupported", f"{name} is disabled for the rest of the run")
-        context = context_of(request, spec, observation, seed, self._ticks_per_day)
+        context = context_of(request, spec, observation, seed, self._world)
         answer = self._handlers.ask(context, self._obeyed)
         if isinstance(answer, CommandRefused):
             return request.refused(tick, answer.code, answer.reason)

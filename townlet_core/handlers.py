@@ -16,7 +16,8 @@ from townlet_core.dto.command_hook import (
     OfferedCommand,
     ResidentSeen,
 )
-from townlet_core.dto.observation import ObservationBatch, TownView
+from townlet_core.dto.observation import ObservationBatch
+from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import ContractError
 from townlet_core.events.health import HookCounts
 from townlet_core.events.plugin import PluginRejected
@@ -34,8 +35,6 @@ Specs: TypeAlias = Mapping[str, CommandSpec]
 """Commands by name."""
 
 _STAGE: Final = "command"
-_NEEDS: Final = ("hunger", "hygiene", "energy")
-_ITEMS: Final = ("meal", "ingredients")
 
 
 def may(role: Role, needed: Role) -> bool:
@@ -125,7 +124,7 @@ class CommandHandlers:
 
 
 def context_of(
-    request: Command, spec: CommandSpec, observation: ObservationBatch, seed: int, ticks_per_day: int
+    request: Command, spec: CommandSpec, observation: ObservationBatch, seed: int, world: WorldSpec
 ) -> CommandContext:
     """Build the context of one call of a plugin's command; everything in it is a copy."""
     tick = observation.tick
@@ -135,35 +134,39 @@ def context_of(
         cmd_id=request.cmd_id,
         issuer=request.issuer,
         tick=tick,
-        day=tick // ticks_per_day,
-        tod=tick % ticks_per_day,
-        residents=MappingProxyType({each.agent_id: each for each in _residents(observation)}),
+        day=tick // world.ticks_per_day,
+        tod=tick % world.ticks_per_day,
+        residents=MappingProxyType({each.agent_id: each for each in _residents(observation, world)}),
         seed=seed,
     )
 
 
-def _residents(observation: ObservationBatch) -> list[ResidentSeen]:
-    serials, ids = observation.serial.tolist(), observation.agent_ids
-    living = [(slot, agent_id) for slot, agent_id in enumerate(ids) if agent_id]
-    if observation.view is None:
-        return [ResidentSeen(agent_id, serials[slot], None, {}, 0, {}) for slot, agent_id in living]
-    return _viewed(observation.view, living, serials)
-
-
-def _viewed(view: TownView, living: Sequence[tuple[int, str]], serials: Sequence[int]) -> list[ResidentSeen]:
+def _residents(observation: ObservationBatch, world: WorldSpec) -> list[ResidentSeen]:
+    """Describe the living by those columns of the view that every resident of a town has."""
+    columns = observation.view.columns if observation.view is not None else {}
     # The type checker treats every memoryview as flat.
-    tiles, carried = (cast("list[list[int]]", each.tolist()) for each in (view.xy, view.inventory))
-    needs, wallets = cast("list[list[float]]", view.needs.tolist()), view.wallet.tolist()
+    rows = {
+        name: cast("list[list[float]]", columns[name].tolist()) if name in columns else None
+        for name in ("xy", "needs", "inventory")
+    }
+    tiles, needs, carried = rows["xy"], rows["needs"], rows["inventory"]
+    wallets = columns["wallet"].tolist() if "wallet" in columns else None
+    serials = observation.serial.tolist()
+    need_names = [need.name for need in world.needs]
+    item_names = [item.name for item in world.items]
     return [
         ResidentSeen(
-            agent_id,
-            serials[slot],
-            (tiles[slot][0], tiles[slot][1]),
-            MappingProxyType(dict(zip(_NEEDS, needs[slot], strict=True))),
-            wallets[slot],
-            MappingProxyType(dict(zip(_ITEMS, carried[slot], strict=True))),
+            agent_id=agent_id,
+            serial=serials[slot],
+            position=(int(tiles[slot][0]), int(tiles[slot][1])) if tiles else None,
+            needs=MappingProxyType(dict(zip(need_names, needs[slot], strict=True)) if needs else {}),
+            wallet=wallets[slot] if wallets else 0,
+            inventory=MappingProxyType(
+                {name: int(n) for name, n in zip(item_names, carried[slot], strict=True)} if carried else {}
+            ),
         )
-        for slot, agent_id in living
+        for slot, agent_id in enumerate(observation.agent_ids)
+        if agent_id
     ]
 
 

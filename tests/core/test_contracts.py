@@ -24,6 +24,9 @@ class Nonsense(Event):
     value: float = float("inf")
 
 
+BORN = iter(range(10**6))
+
+
 def broken_world(step=None, observe=None, **methods):
     """A class of worlds that break one promise."""
 
@@ -41,12 +44,27 @@ def broken_world(step=None, observe=None, **methods):
     return Broken
 
 
+def described(change):
+    """A class of worlds whose first column is described in another way."""
+    spec = property(lambda self: replace(self._spec, view=(change(self._spec.view[0]), *self._spec.view[1:])))
+    return broken_world(spec=spec)
+
+
+def seen(change):
+    """A class of worlds that show other columns."""
+    return broken_world(
+        observe=lambda o: replace(o, view=replace(o.view, columns=change(dict(o.view.columns))))
+    )
+
+
+def individual_view():
+    """A class of worlds each of which shows another column."""
+    return seen(lambda columns: {**columns, "busy": readonly(array("B", [next(BORN) % 251] * 2), 2)})
+
+
 def forgetful(self):
     snapshot = FakeWorld.snapshot(self)
     return replace(snapshot, parts={"world": {**snapshot.parts["world"], "needs": [[0.5] * 3] * 2}})
-
-
-BORN = iter(range(10**6))
 
 
 def individual(self, seed):
@@ -132,10 +150,61 @@ WORLD_BREACHES = {
     ),
     "command effect": (broken_world(_obey=obliging), "refused commands changed the world"),
     "tick": (broken_world(observe=lambda o: replace(o, tick=0)), "not 1, the next tick"),
-    "view": (
-        broken_world(spec=property(lambda self: replace(self._spec, offers_view=True))),
-        "must be set",
+    "no view": (broken_world(observe=lambda o: replace(o, view=None)), "must be set"),
+    "view of a blind world": (
+        broken_world(spec=property(lambda self: replace(self._spec, constants=(), view=()))),
+        "must be None",
     ),
+    "constants of a blind world": (
+        broken_world(spec=property(lambda self: replace(self._spec, view=()))),
+        "describes arrays, but spec.view none",
+    ),
+    "column twice": (
+        broken_world(spec=property(lambda self: replace(self._spec, view=self._spec.view * 2))),
+        "describes an array twice",
+    ),
+    "column format": (
+        described(lambda column: replace(column, format="Q")),
+        "describes 'needs' with format 'Q'",
+    ),
+    "column of texts": (described(lambda column: replace(column, format="")), "with format ''"),
+    "column missing": (
+        seen(lambda columns: {"needs": columns["needs"]}),
+        "view.columns has needs; the spec describes busy, needs",
+    ),
+    "column kind": (
+        described(lambda column: replace(column, format="f")),
+        r"view.columns\['needs'\] has format",
+    ),
+    "column axes": (
+        described(lambda column: replace(column, axes=("slots",))),
+        r"view.columns\['needs'\] has 2 dimensions; the spec describes 1: slots",
+    ),
+    "column length": (
+        described(lambda column: replace(column, axes=("needs", "slots"))),
+        r"view.columns\['needs'\] has 2 along 'needs'; the spec says 3",
+    ),
+    "column writable": (
+        seen(lambda columns: {**columns, "busy": memoryview(bytearray(2))}),
+        r"view.columns\['busy'\] is writable",
+    ),
+    "axes of one name": (
+        broken_world(
+            observe=lambda o: replace(
+                o, view=replace(o.view, constants={**o.view.constants, "use_names": ("a",)})
+            )
+        ),
+        r"view.constants\['use_need'\] has 3 along 'uses'; view.constants\['use_names'\] says 1",
+    ),
+    "texts": (
+        broken_world(
+            observe=lambda o: replace(
+                o, view=replace(o.view, constants={**o.view.constants, "use_names": (1, 2, 3)})
+            )
+        ),
+        "must be a tuple of texts",
+    ),
+    "columns that differ": (individual_view(), r"'view.columns\['busy'\]' differs"),
     "alive": (
         broken_world(step=lambda o: replace(o, summary=replace(o.summary, alive=1))),
         "summary.alive",

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from townlet_core.dto.observation import ObservationBatch, TownAtlas, TownView
-from townlet_core.dto.spec import WorldSpec
+from townlet_core.dto.observation import ObservationBatch, View
+from townlet_core.dto.spec import ColumnSpec, ItemSpec, NeedSpec, OptionSpec, WorldSpec
 
 ROWS = (
     "################",
@@ -69,6 +69,20 @@ ACTIONS = VERBS + tuple(f"use:{affordance.name}" for affordance in MANIFEST)
 OBJECTS = tuple(
     (symbol, x, y) for y, row in enumerate(ROWS) for x, symbol in enumerate(row) if symbol in SYMBOLS
 )
+NEEDS = (
+    NeedSpec("hunger", "get_fed"),
+    NeedSpec("hygiene", "get_clean"),
+    NeedSpec("energy", "rest", night=0.6),
+)
+SERVED = {need.option: need.name for need in NEEDS}
+OPTIONS = ("get_fed", "get_clean", "rest", "go_to_work", "shop", "socialise", "avoid_rival", "idle")
+COLUMNS = (
+    "xy", "needs", "wallet", "inventory", "job", "home_field", "extroversion", "departure_lead",
+    "claim_object", "claim_affordance", "claim_stage", "blocked", "ctx_reset", "cooldown",
+    "option", "goal", "commit_remaining", "occupants",
+    "object_open", "object_powered", "object_holder", "object_queue", "object_wait",
+    "object_stock", "object_price",
+)  # fmt: skip
 BARISTA, NIGHT_WATCH = 0, 1
 JOBS = ((3, 480, 640), (0, 1380, 120))
 """Place, start and end of each job; the second shift wraps midnight."""
@@ -109,7 +123,7 @@ def seal(values, dtype):
     return np.ascontiguousarray(values, dtype=dtype).data.toreadonly()
 
 
-def make_atlas():
+def make_constants():
     tiles = [[(x, y) for x in range(WIDTH)] for y in range(HEIGHT)]
     passable = np.array([[is_passable(*tile) for tile in row] for row in tiles], dtype=np.uint8)
     place_at = [[place_of(*tile) if is_passable(*tile) else -1 for tile in row] for row in tiles]
@@ -127,30 +141,29 @@ def make_atlas():
     charges = [
         affordance.charges + (FREE,) * (alternatives - len(affordance.charges)) for affordance in MANIFEST
     ]
-    return TownAtlas(
-        affordance_names=tuple(affordance.name for affordance in MANIFEST),
-        first_use=len(VERBS),
-        object_types=TYPES,
-        place_kinds=KINDS,
-        passable=seal(passable, np.uint8),
-        place_at=seal(place_at, np.int32),
-        fields=seal(fields, np.uint8),
-        nearest=seal(nearest, np.int32),
-        object_type=seal(object_type, np.int32),
-        object_place=seal([place_of(x, y) for _, x, y in OBJECTS], np.int32),
-        object_xy=seal([(x, y) for _, x, y in OBJECTS], np.int32),
-        affordance_type=seal([TYPES.index(affordance.type) for affordance in MANIFEST], np.int32),
-        affordance_duration=seal([affordance.duration for affordance in MANIFEST], np.int32),
-        affordance_need=seal([affordance.need for affordance in MANIFEST], np.float64),
-        affordance_yield=seal([affordance.gain for affordance in MANIFEST], np.int32),
-        charge_count=seal([len(affordance.charges) for affordance in MANIFEST], np.int32),
-        charge_inventory=seal([[charge[0] for charge in row] for row in charges], np.int32),
-        charge_stock=seal([[charge[1] for charge in row] for row in charges], np.int32),
-        charge_price=seal([[charge[2] for charge in row] for row in charges], np.int32),
-        job_place=seal([place for place, _, _ in JOBS], np.int32),
-        job_start=seal([start for _, start, _ in JOBS], np.int32),
-        job_end=seal([end for _, _, end in JOBS], np.int32),
-    )
+    return {
+        "affordance_names": tuple(affordance.name for affordance in MANIFEST),
+        "object_types": TYPES,
+        "place_kinds": KINDS,
+        "passable": seal(passable, np.uint8),
+        "place_at": seal(place_at, np.int32),
+        "fields": seal(fields, np.uint8),
+        "nearest": seal(nearest, np.int32),
+        "object_type": seal(object_type, np.int32),
+        "object_place": seal([place_of(x, y) for _, x, y in OBJECTS], np.int32),
+        "object_xy": seal([(x, y) for _, x, y in OBJECTS], np.int32),
+        "affordance_type": seal([TYPES.index(affordance.type) for affordance in MANIFEST], np.int32),
+        "affordance_duration": seal([affordance.duration for affordance in MANIFEST], np.int32),
+        "affordance_need": seal([affordance.need for affordance in MANIFEST], np.float64),
+        "affordance_yield": seal([affordance.gain for affordance in MANIFEST], np.int32),
+        "charge_count": seal([len(affordance.charges) for affordance in MANIFEST], np.int32),
+        "charge_inventory": seal([[charge[0] for charge in row] for row in charges], np.int32),
+        "charge_stock": seal([[charge[1] for charge in row] for row in charges], np.int32),
+        "charge_price": seal([[charge[2] for charge in row] for row in charges], np.int32),
+        "job_place": seal([place for place, _, _ in JOBS], np.int32),
+        "job_start": seal([start for _, start, _ in JOBS], np.int32),
+        "job_end": seal([end for _, _, end in JOBS], np.int32),
+    }
 
 
 class SmallTown:
@@ -161,7 +174,7 @@ class SmallTown:
     def __init__(self, residents=1):
         objects = len(OBJECTS)
         slots = self.SLOTS
-        self.atlas = make_atlas()
+        self.constants = make_constants()
         self.spec = WorldSpec(
             world="small",
             layout_version=1,
@@ -169,7 +182,11 @@ class SmallTown:
             action_names=ACTIONS,
             feature_names=(),
             fields=tuple(f"f{n}" for n in range(objects + len(PLACES) + len(HOMES))),
-            offers_view=True,
+            needs=NEEDS,
+            items=(ItemSpec("meal", 4), ItemSpec("ingredients", 6)),
+            options=tuple(OptionSpec(name, SERVED.get(name)) for name in OPTIONS),
+            constants=tuple(ColumnSpec(name, "i", ()) for name in self.constants),
+            view=tuple(ColumnSpec(name, "i", ()) for name in COLUMNS),
         )
         self.alive = np.array([i < residents for i in range(slots)], dtype=np.uint8)
         self.serial = np.arange(slots, dtype=np.int64)
@@ -199,10 +216,7 @@ class SmallTown:
         self.object_wait = np.zeros(objects, dtype=np.int32)
         self.object_stock = np.full((objects, 2), 8, dtype=np.int32)
         self.object_price = np.array([PRICES[KINDS[place_of(x, y)]] for _, x, y in OBJECTS], dtype=np.int64)
-        columns = TownView.__dataclass_fields__.keys() - {"atlas"}
-        self.view = TownView(
-            atlas=self.atlas, **{name: getattr(self, name).data.toreadonly() for name in columns}
-        )
+        self.view = View(self.constants, {name: getattr(self, name).data.toreadonly() for name in COLUMNS})
         self._seals = [a.data.toreadonly() for a in (self.mask, self.alive, self.serial)]
 
     @staticmethod
@@ -216,7 +230,7 @@ class SmallTown:
 
     def claim(self, i, symbol, affordance, stage):
         self.claim_object[i] = self.object(symbol)
-        self.claim_affordance[i] = self.atlas.affordance_names.index(affordance)
+        self.claim_affordance[i] = self.constants["affordance_names"].index(affordance)
         self.claim_stage[i] = stage
 
     def allowed(self, i):

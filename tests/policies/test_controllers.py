@@ -173,9 +173,9 @@ def test_work_is_walked_to_and_within_it_a_new_tile_is_strolled_to_at_each_choic
     stood = set()
     for tick in range(481, 639):
         player.walk(tick)
-        assert context(town)[:2] == (GO_TO_WORK, len(town.atlas.object_type) + 3)
+        assert context(town)[:2] == (GO_TO_WORK, len(town.constants["object_type"]) + 3)
         if tick > 482:
-            assert town.atlas.place_at[int(town.xy[0, 1]), int(town.xy[0, 0])] == 3
+            assert town.constants["place_at"][int(town.xy[0, 1]), int(town.xy[0, 0])] == 3
         stood.add(tuple(town.xy[0].tolist()))
     assert len(stood) >= 4
 
@@ -252,7 +252,7 @@ def test_whoever_meets_whom_nothing_is_ever_wanted_that_the_mask_refuses(crowded
     """Random columns, some of which contradict each other."""
     town = crowded.town
     generator = np.random.default_rng(1)
-    floor = np.argwhere(np.asarray(town.atlas.passable) != 0)[:, ::-1]
+    floor = np.argwhere(np.asarray(town.constants["passable"]) != 0)[:, ::-1]
     for tick in range(0, 6000, 29):
         town.needs[:] = generator.random(town.needs.shape)
         town.xy[:] = generator.choice(floor, len(town.xy), replace=False)

@@ -39,8 +39,8 @@ def goal():
 
 def test_what_affordances_are_for_follows_from_what_they_do(town):
     served = {
-        purpose: {town.atlas.affordance_names[a] for a in np.flatnonzero(row)}
-        for purpose, row in enumerate(purposes(town.atlas))
+        purpose: {town.constants["affordance_names"][a] for a in np.flatnonzero(row)}
+        for purpose, row in enumerate(purposes(town.constants))
     }
     assert served == {
         EAT: {"eat_meal", "buy_meal"},
@@ -54,7 +54,14 @@ def test_what_affordances_are_for_follows_from_what_they_do(town):
 
 
 def test_only_a_meal_that_cannot_be_brought_along_is_a_treat(town):
-    extras = dict(zip(town.atlas.affordance_names, uses_of(town.atlas)["extra"].tolist(), strict=True))
+    uses = uses_of(town.constants, town.spec.action_names)
+    extras = dict(
+        zip(
+            town.constants["affordance_names"],
+            uses["extra"].tolist(),
+            strict=True,
+        )
+    )
     assert {name for name, extra in extras.items() if extra} == {"buy_meal"}
     assert extras["buy_meal"] == -15
 
@@ -104,7 +111,7 @@ def test_an_object_that_is_closed_or_without_power_is_left_out(town, goal, colum
 def test_a_cooldown_must_be_over_on_arrival(town, goal):
     town.needs[0, 1] = 0.4
     town.xy[0] = 1, 2
-    path = town.atlas.fields[town.object("W"), 2, 1]
+    path = town.constants["fields"][town.object("W"), 2, 1]
     assert path == 2
     town.cooldown[0, town.object("W")] = NOON + path
     assert goal(town) == "W"
@@ -146,9 +153,9 @@ def test_a_plan_must_end_in_time_for_the_shift_unless_the_need_is_critical(town,
     town.departure_lead[0] = 0
     town.xy[0] = 2, 2
     shower = town.object("W")
-    cafe = len(town.atlas.object_type) + 3
-    back = min(town.atlas.fields[cafe, y, x] for x, y in ((3, 2), (4, 2), (3, 3)))
-    needed = town.atlas.fields[shower, 2, 2] + 30 + back + 20
+    cafe = len(town.constants["object_type"]) + 3
+    back = min(town.constants["fields"][cafe, y, x] for x, y in ((3, 2), (4, 2), (3, 3)))
+    needed = town.constants["fields"][shower, 2, 2] + 30 + back + 20
     assert goal(town, 480 - needed) == "W"
     assert goal(town, 480 - needed + 1) is None
     town.needs[0, 1] = 0.1

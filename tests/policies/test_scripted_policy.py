@@ -92,7 +92,7 @@ def test_answers_cannot_be_written_through(town):
         ({"fields": ()}, "navigation fields"),
         ({"action_names": ("wait", "jump")}, "wait, jump"),
         ({"ticks_per_day": 24}, "24 ticks"),
-        ({"offers_view": False}, "no view to plan on"),
+        ({"view": ()}, "no view to plan on"),
     ],
 )
 def test_a_world_it_cannot_act_in_is_a_config_error(town, change, says):

@@ -355,7 +355,7 @@ def test_what_python_code_prints_of_towns_fits_a_line(hamlet):
     assert repr(batch.reset(1)) == "TownArrays(towns=2, slots=4, map=[4, 11, 11], features=139, actions=15)"
     assert repr(batch) == "TownBatch(2 x TownModel(hamlet_24, 24 x 24 tiles, 4 slots, 15 actions))"
     printed = [
-        *(hamlet, hamlet.plan, hamlet.tables, hamlet.spec, hamlet.atlas, world, world.snapshot(), outcome),
+        *(hamlet, hamlet.plan, hamlet.tables, hamlet.spec, world, world.snapshot(), outcome),
         *(outcome.observation, outcome.observation.view, batch, batch.arrays, batch.state, batch.intents),
         batch.journal,
     ]

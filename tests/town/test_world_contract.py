@@ -97,8 +97,8 @@ def test_an_observation_cannot_be_written_to():
     ):
         assert view.readonly
     assert observation.view is not None
-    assert observation.view.cooldown.readonly
-    assert observation.view.xy.readonly
+    assert observation.view.columns["cooldown"].readonly
+    assert observation.view.columns["xy"].readonly
 
 
 def test_the_summary_adds_up_what_the_town_holds():

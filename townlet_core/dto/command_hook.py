@@ -24,11 +24,11 @@ class ResidentSeen:
     Attributes:
         agent_id: the resident.
         serial: its number within the run.
-        position: tile (x, y), None in a world whose observations have no ``view``; needs, wallet and
-            inventory are empty there, too.
-        needs: need -> value in [0, 1], 1 is satisfied.
-        wallet: mills.
-        inventory: item -> number carried.
+        position: tile (x, y); None in a world whose view has no column ``xy``.
+        needs: need -> value in [0, 1], 1 is satisfied, as named by the world's spec; empty in a world whose
+            view has no column ``needs``.
+        wallet: mills; 0 in a world whose view has no column ``wallet``.
+        inventory: item -> number carried, likewise from the column ``inventory``.
     """
 
     agent_id: str

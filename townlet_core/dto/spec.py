@@ -50,9 +50,13 @@ class OptionSpec:
 class ColumnSpec:
     """An array that a world shows to policies that plan.
 
+    Axes of the same name have the same length everywhere. ``slots``, ``needs``, ``items``, ``options``,
+    ``actions`` and ``fields`` are as long as the world's spec says; all other axes are the world's own.
+
     Attributes:
         name: its name.
-        format: format of its numbers, a code of the module ``struct``; empty for a tuple of texts.
+        format: format of its numbers, a code of the module ``struct`` in its standard size; empty for a tuple
+            of texts.
         axes: names of its dimensions, outermost first.
         unit: unit of its numbers, empty without any.
     """
@@ -93,7 +97,6 @@ class WorldSpec:
         map_window: side K of the square window, in tiles.
         fields: name of each navigation field number; goals of a ``PolicyContext`` are indices into it.
         ticks_per_day: number of ticks in a day.
-        offers_view: whether observations bring a ``TownView`` for policies that plan.
         commands: the commands that the world accepts; it never receives any other.
         needs: the agents' needs, in the order of every array that holds them.
         items: kinds of things, in the order of every array that counts them.
@@ -113,7 +116,6 @@ class WorldSpec:
     map_window: int = 0
     fields: tuple[str, ...] = ()
     ticks_per_day: int = 1440
-    offers_view: bool = False
     commands: tuple[CommandSpec, ...] = ()
     needs: tuple[NeedSpec, ...] = ()
     items: tuple[ItemSpec, ...] = ()

@@ -14,11 +14,11 @@ from townlet_core.dto.action import ActionBatch, Decision, PolicyContext, Policy
 from townlet_core.dto.command import Argument, Command, CommandResult, CommandSpec
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.health import SinkStatus
-from townlet_core.dto.observation import ObservationBatch
+from townlet_core.dto.observation import ObservationBatch, View
 from townlet_core.dto.outcome import StepOutcome, TickSummary
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.dto.snapshot import Snapshot
-from townlet_core.dto.spec import WorldSpec
+from townlet_core.dto.spec import ColumnSpec, NeedSpec, WorldSpec
 from townlet_core.errors import SnapshotError, WorldError
 from townlet_core.events.affordance import AffordanceFinish, AffordanceStart
 from townlet_core.events.base import Event
@@ -29,6 +29,8 @@ from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.ports.telemetry import EmitResult, Message
 from townlet_core.records import record_from_json, record_to_json
 
+FAKE_NEEDS: Final = ("hunger", "hygiene", "energy")
+"""The needs of the agents of ``FakeWorld``."""
 _ACTIONS: Final = ("wait", "eat", "wash", "sleep")
 _AFFORDANCES: Final = ("", "eat_meal", "use_shower", "rest_sleep")
 _FEATURES: Final = ("need_hunger", "need_hygiene", "need_energy", "option_idle", "option_busy")
@@ -47,6 +49,8 @@ _FEED: Final = CommandSpec(
     "Makes a resident less hungry.",
     (Argument("agent_id", "text"), Argument("amount", "real", required=False)),
 )
+_CONSTANTS: Final = (ColumnSpec("use_names", "", ("uses",)), ColumnSpec("use_need", "i", ("uses",)))
+_VIEW: Final = (ColumnSpec("needs", "d", ("slots", "needs")), ColumnSpec("busy", "B", ("slots",)))
 _LOOK: Final = CommandSpec("look", "viewer", "Returns the number of residents.")
 
 
@@ -104,6 +108,9 @@ class FakeWorld:
             fields=_FIELDS,
             ticks_per_day=ticks_per_day,
             commands=(_FEED, _LOOK),
+            needs=tuple(NeedSpec(need, "busy") for need in FAKE_NEEDS),
+            constants=_CONSTANTS,
+            view=_VIEW,
         )
         self._fail_at, self._empty_from = fail_at, empty_from
         self._state = _WorldState()
@@ -264,6 +271,20 @@ class FakeWorld:
             alive=readonly(array("B", flags), capacity),
             serial=readonly(array("q", [(2 * slot + 1) * flag for slot, flag in enumerate(flags)]), capacity),
             agent_ids=tuple(f"agent_{slot}" if flag else "" for slot, flag in enumerate(flags)),
+            view=self._view(living),
+        )
+
+    def _view(self, living: int) -> View:
+        """Show the exact needs, and who is busy; dead rows are zero."""
+        capacity, state = self._spec.capacity, self._state
+        needs = [need if slot < living else 0.0 for slot, row in enumerate(state.needs) for need in row]
+        busy = [int(slot < living and each) for slot, each in enumerate(state.busy)]
+        return View(
+            constants={"use_names": _ACTIONS[1:], "use_need": readonly(array("i", range(3)), 3)},
+            columns={
+                "needs": readonly(array("d", needs), capacity, len(FAKE_NEEDS)),
+                "busy": readonly(array("B", busy), capacity),
+            },
         )
 
 

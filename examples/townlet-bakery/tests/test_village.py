@@ -84,4 +84,5 @@ def test_a_loaf_that_is_given_away_fills_the_hungriest(village):
         told = ticket.result
         assert (told.status, told.tick) == ("ok", 300)
         slot = simulation.observation.agent_ids.index(told.result["agent_id"])
-        assert simulation.observation.view.needs[slot, 0] == pytest.approx(told.result["hunger"], abs=0.01)
+        needs = simulation.observation.view.columns["needs"]
+        assert needs[slot, 0] == pytest.approx(told.result["hunger"], abs=0.01)

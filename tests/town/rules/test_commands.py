@@ -187,7 +187,7 @@ def test_a_plugins_command_sees_the_residents_as_they_are():
     ticket = loop.commands.submit(Command("test.rest", {}, "3"), "admin")
     loop.step()
     assert agent(1) in ticket.result.result["rested"]
-    assert loop.observation.view.needs[1, 2] == pytest.approx(0.9, abs=0.01)
+    assert loop.observation.view.columns["needs"][1, 2] == pytest.approx(0.9, abs=0.01)
 
 
 ORDERS = st.one_of(

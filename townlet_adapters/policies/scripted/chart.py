@@ -1,4 +1,4 @@
-"""Facts derived from the atlas: the purpose of each affordance, the distances from objects to workplaces.
+"""Facts derived from the view's constants: the purpose of each affordance, the ways from objects to work.
 
 No affordance is known by its name. With the core manifest (DOMAIN section 8.2) the purposes are
 
@@ -19,6 +19,8 @@ along (EAT, and no alternative takes a carried meal, as ``buy_meal``) is a treat
 from its cost.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -38,7 +40,8 @@ from townlet_adapters.policies.scripted.columns import (
     Chart,
 )
 from townlet_adapters.policies.scripted.options import ScriptedOptions
-from townlet_core.dto.observation import TownAtlas
+from townlet_core.dto.observation import Constants
+from townlet_core.dto.spec import WorldSpec
 
 # Purposes; EAT, WASH and SLEEP have the numbers of the needs they serve.
 EAT, WASH, SLEEP, COOK, GROCERIES, WORKOUT, RELAX = 0, 1, 2, 3, 4, 5, 6
@@ -47,14 +50,14 @@ SERVES_FROM = 0.2
 TREAT = 15
 
 
-def purposes(atlas: TownAtlas) -> npt.NDArray[np.bool_]:
+def purposes(constants: Constants) -> npt.NDArray[np.bool_]:
     """Return which affordance serves which purpose, as bool[purposes, A]."""
-    need = np.asarray(atlas.affordance_need)
-    gain = np.asarray(atlas.affordance_yield)
-    priced = np.asarray(atlas.charge_price).any(axis=(1, 2))
-    takes = np.asarray(atlas.charge_inventory).any(axis=(1, 2))
-    takes |= np.asarray(atlas.charge_stock).any(axis=(1, 2))
-    serves = np.zeros((PURPOSES, len(atlas.affordance_names)), dtype=np.bool_)
+    need = np.asarray(constants["affordance_need"])
+    gain = np.asarray(constants["affordance_yield"])
+    priced = np.asarray(constants["charge_price"]).any(axis=(1, 2))
+    takes = np.asarray(constants["charge_inventory"]).any(axis=(1, 2))
+    takes |= np.asarray(constants["charge_stock"]).any(axis=(1, 2))
+    serves = np.zeros((PURPOSES, len(constants["affordance_names"])), dtype=np.bool_)
     serves[COOK] = gain[:, MEAL] > 0
     serves[GROCERIES] = (gain[:, INGREDIENTS] > 0) & ~serves[COOK]
     serves[EAT] = (need[:, HUNGER] >= SERVES_FROM) & ~serves[COOK]
@@ -66,37 +69,38 @@ def purposes(atlas: TownAtlas) -> npt.NDArray[np.bool_]:
     return serves
 
 
-def uses_of(atlas: TownAtlas) -> Records:
-    """Return every affordance, as USE[A]."""
-    serves = purposes(atlas)
-    brought_along = np.asarray(atlas.charge_inventory)[:, :, MEAL].any(axis=1)
-    uses = np.zeros(len(atlas.affordance_names), dtype=USE)
-    uses["type"] = atlas.affordance_type
-    uses["duration"] = atlas.affordance_duration
-    uses["alternatives"] = atlas.charge_count
+def uses_of(constants: Constants, actions: Sequence[str]) -> Records:
+    """Return every affordance, as USE[A]; ``actions`` are the names of all actions."""
+    serves = purposes(constants)
+    brought_along = np.asarray(constants["charge_inventory"])[:, :, MEAL].any(axis=1)
+    uses = np.zeros(len(constants["affordance_names"]), dtype=USE)
+    uses["action"] = [actions.index(f"use:{name}") for name in constants["affordance_names"]]
+    uses["type"] = constants["affordance_type"]
+    uses["duration"] = constants["affordance_duration"]
+    uses["alternatives"] = constants["charge_count"]
     uses["serves"] = (serves << np.arange(PURPOSES)[:, np.newaxis]).sum(axis=0)
     uses["extra"] = np.where(serves[EAT] & ~brought_along, -TREAT, 0)
     return uses
 
 
-def charges_of(atlas: TownAtlas) -> Records:
+def charges_of(constants: Constants) -> Records:
     """Return every way to pay, as CHARGE[A, L]."""
-    inventory = np.asarray(atlas.charge_inventory)
+    inventory = np.asarray(constants["charge_inventory"])
     charges = np.zeros(inventory.shape[:2], dtype=CHARGE)
     charges["inventory"] = inventory
-    charges["stock"] = atlas.charge_stock
+    charges["stock"] = constants["charge_stock"]
     return charges
 
 
-def jobs_of(atlas: TownAtlas) -> tuple[Records, npt.NDArray[np.int32]]:
+def jobs_of(constants: Constants) -> tuple[Records, npt.NDArray[np.int32]]:
     """Return every job, as JOB[J], and the passable tiles of each place, row-major."""
-    place_at = np.where(np.asarray(atlas.passable) != 0, np.asarray(atlas.place_at), -1).ravel()
+    place_at = np.where(np.asarray(constants["passable"]) != 0, np.asarray(constants["place_at"]), -1).ravel()
     tiles = np.argsort(place_at, kind="stable").astype(np.int32)
-    place = np.asarray(atlas.job_place)
+    place = np.asarray(constants["job_place"])
     jobs = np.zeros(len(place), dtype=JOB)
-    jobs["field"] = len(atlas.object_type) + place
-    jobs["start"] = atlas.job_start
-    jobs["length"] = (np.asarray(atlas.job_end) - np.asarray(atlas.job_start)) % DAY
+    jobs["field"] = len(constants["object_type"]) + place
+    jobs["start"] = constants["job_start"]
+    jobs["length"] = (np.asarray(constants["job_end"]) - np.asarray(constants["job_start"])) % DAY
     jobs["first_tile"] = np.searchsorted(place_at[tiles], place, side="left")
     jobs["last_tile"] = np.searchsorted(place_at[tiles], place, side="right") - 1
     return jobs, tiles
@@ -124,22 +128,21 @@ def measure_commutes(
             commute[o, job] = best
 
 
-def chart_of(atlas: TownAtlas, options: ScriptedOptions, seed: int) -> Chart:
+def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, seed: int) -> Chart:
     """Compute the facts that the rules need about a town, once per run."""
-    fields = np.asarray(atlas.fields)
-    jobs, tiles = jobs_of(atlas)
-    commute = np.full((len(atlas.object_type), len(jobs)), UNREACHABLE, dtype=np.uint8)
-    measure_commutes(fields, np.asarray(atlas.object_xy), jobs, commute)
+    fields = np.asarray(constants["fields"])
+    jobs, tiles = jobs_of(constants)
+    commute = np.full((len(constants["object_type"]), len(jobs)), UNREACHABLE, dtype=np.uint8)
+    measure_commutes(fields, np.asarray(constants["object_xy"]), jobs, commute)
     return Chart(
         fields=fields,
-        nearest=np.asarray(atlas.nearest),
-        uses=uses_of(atlas),
-        charges=charges_of(atlas),
-        charge_price=np.asarray(atlas.charge_price),
+        nearest=np.asarray(constants["nearest"]),
+        uses=uses_of(constants, spec.action_names),
+        charges=charges_of(constants),
+        charge_price=np.asarray(constants["charge_price"]),
         jobs=jobs,
         commute=commute,
         tiles=tiles,
-        first_use=atlas.first_use,
         seed=np.uint64(seed),
         commit_ticks=options.commit_ticks,
         critical=options.critical,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.records import Record, Records, record
-from townlet_core.dto.observation import ObservationBatch, TownView
+from townlet_core.dto.observation import ObservationBatch, View
 
 NONE = -1
 """No option, no object, no claim, no job."""
@@ -34,6 +34,7 @@ DAY = 1440
 HOUR = 60
 
 USE = record(
+    ("action", "i8"),
     ("type", "i8"),
     ("duration", "i8"),
     ("extra", "i8"),
@@ -88,7 +89,7 @@ THING = record(("wait", "i8"), ("stock", "i8", (ITEMS,)), ("usable", "?"))
 
 
 class Chart(NamedTuple):
-    """The constants of a run: facts derived from the world's atlas (``chart.py``), and the options.
+    """The constants of a run: facts derived from the view's constants (``chart.py``), and the options.
 
     Attributes:
         fields: uint8[F, H, W], steps to the goal of each field.
@@ -99,7 +100,6 @@ class Chart(NamedTuple):
         jobs: JOB[J].
         commute: uint8[O, J], steps from an object's reach to a workplace, 255 unreachable.
         tiles: int32[...], flat indices of the passable tiles of each place, place by place.
-        first_use: action number of affordance 0.
         seed: the run's seed, uint64.
         commit_ticks: option ``commit_ticks``.
         critical: option ``critical``.
@@ -114,7 +114,6 @@ class Chart(NamedTuple):
     jobs: Records
     commute: npt.NDArray[np.uint8]
     tiles: npt.NDArray[np.int32]
-    first_use: int
     seed: np.uint64
     commit_ticks: int
     critical: float
@@ -122,7 +121,7 @@ class Chart(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The columns of the observation and of ``TownView`` that the rules read; the world owns the memory."""
+    """The columns of the observation and of the view that the rules read; the world owns the memory."""
 
     alive: npt.NDArray[np.uint8]
     serial: npt.NDArray[np.int64]
@@ -171,35 +170,10 @@ class Scene(NamedTuple):
     occupants: npt.NDArray[np.uint8]
 
 
-def look(observation: ObservationBatch, view: TownView) -> Columns:
+def look(observation: ObservationBatch, view: View) -> Columns:
     """Wrap the columns of an observation without copying them."""
-    return Columns(
-        alive=np.asarray(observation.alive),
-        serial=np.asarray(observation.serial),
-        mask=np.asarray(observation.mask),
-        xy=np.asarray(view.xy),
-        needs=np.asarray(view.needs),
-        wallet=np.asarray(view.wallet),
-        inventory=np.asarray(view.inventory),
-        job=np.asarray(view.job),
-        home_field=np.asarray(view.home_field),
-        extroversion=np.asarray(view.extroversion),
-        departure_lead=np.asarray(view.departure_lead),
-        claim_object=np.asarray(view.claim_object),
-        claim_affordance=np.asarray(view.claim_affordance),
-        claim_stage=np.asarray(view.claim_stage),
-        blocked=np.asarray(view.blocked),
-        cooldown=np.asarray(view.cooldown),
-        option=np.asarray(view.option),
-        goal=np.asarray(view.goal),
-        commit_remaining=np.asarray(view.commit_remaining),
-        occupants=np.asarray(view.occupants),
-        object_open=np.asarray(view.object_open),
-        object_powered=np.asarray(view.object_powered),
-        object_wait=np.asarray(view.object_wait),
-        object_stock=np.asarray(view.object_stock),
-        object_price=np.asarray(view.object_price),
-    )
+    mine = {name: np.asarray(getattr(observation, name)) for name in ("alive", "serial", "mask")}
+    return Columns(**mine, **{name: np.asarray(view.columns[name]) for name in Columns._fields[len(mine) :]})
 
 
 @kernel

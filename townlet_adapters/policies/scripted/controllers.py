@@ -123,7 +123,8 @@ def use(c: Chart, s: Scene, r: Record, o: int, a: int) -> int:
     """Walk to an object; within its reach, use it."""
     if steps(c, r, o) > 0:
         return walk(c, s, r, o)
-    return c.first_use + a if allows(r, c.first_use + a) else WAIT
+    action = int(c.uses[a].action)
+    return action if allows(r, action) else WAIT
 
 
 @kernel

@@ -101,7 +101,7 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
     if path >= UNREACHABLE or not s.things[o].usable or s.cooldown[r.slot, o] > s.tick + path:
         return IMPOSSIBLE
     # In reach the mask is more accurate: it includes the affordance's preconditions.
-    if path == 0 and r.claim_stage == NO_CLAIM and not allows(r, c.first_use + a):
+    if path == 0 and r.claim_stage == NO_CLAIM and not allows(r, c.uses[a].action):
         return IMPOSSIBLE
     due = price(c, s, r, o, a)
     if due < 0:

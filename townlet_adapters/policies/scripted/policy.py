@@ -11,7 +11,7 @@ from townlet_adapters.policies.scripted.columns import DAY, NONE, RESIDENT, THIN
 from townlet_adapters.policies.scripted.decide import decide_all
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_core.dto.action import ActionBatch, Decision, PolicyContext, PolicyIdentity
-from townlet_core.dto.observation import ObservationBatch, TownView
+from townlet_core.dto.observation import ObservationBatch, View
 from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import ConfigError, PolicyError, Problem
 
@@ -51,7 +51,7 @@ class ScriptedPolicy:
                     allowed="use the world 'town', or a policy that acts in any world, such as 'random'",
                 )
             )
-        self._run = _Run(self._options, spec.capacity, seed)
+        self._run = _Run(self._options, spec, seed)
 
     def decide(self, observation: ObservationBatch) -> Decision:
         """Choose one intent per slot.
@@ -63,7 +63,7 @@ class ScriptedPolicy:
             raise PolicyError("scripted: decide was called before begin", tick=observation.tick)
         if observation.view is None:
             raise PolicyError(
-                "scripted: WorldSpec.offers_view is true, but the observation has no view",
+                "scripted: WorldSpec.view describes columns, but the observation has no view",
                 tick=observation.tick,
             )
         return self._run.decide(observation, observation.view)
@@ -78,7 +78,7 @@ def _misfit(spec: WorldSpec) -> str | None:
     if spec.action_names[: len(VERBS)] != VERBS:
         found = ", ".join(spec.action_names[: len(VERBS)])
         return f"its first actions are {found}, not {', '.join(VERBS)}"
-    if not spec.offers_view:
+    if not spec.view:
         return "its observations have no view to plan on"
     if not spec.fields:
         return "it has no navigation fields"
@@ -90,8 +90,9 @@ def _misfit(spec: WorldSpec) -> str | None:
 class _Run:
     """The buffers of one run; their read-only views are created once."""
 
-    def __init__(self, options: ScriptedOptions, capacity: int, seed: int) -> None:
-        self._options = options
+    def __init__(self, options: ScriptedOptions, spec: WorldSpec, seed: int) -> None:
+        self._options, self._spec = options, spec
+        capacity = spec.capacity
         self._seed = seed
         self._residents: Records = np.zeros(capacity, dtype=RESIDENT)
         self._action = np.zeros(capacity, dtype=np.int16)
@@ -108,7 +109,7 @@ class _Run:
         )
         self._memory: _Memory | None = None
 
-    def decide(self, observation: ObservationBatch, view: TownView) -> Decision:
+    def decide(self, observation: ObservationBatch, view: View) -> Decision:
         memory = self._memory
         if memory is None or not memory.is_of(observation, view):
             memory = self._memory = self._wrap(observation, view)
@@ -125,13 +126,13 @@ class _Run:
         )
         return self._decision
 
-    def _wrap(self, observation: ObservationBatch, view: TownView) -> "_Memory":
+    def _wrap(self, observation: ObservationBatch, view: View) -> "_Memory":
         before = self._memory
-        if before is not None and before.view.atlas is view.atlas:
+        if before is not None and before.view.constants is view.constants:
             chart = before.chart
         else:
-            chart = chart_of(view.atlas, self._options, self._seed)
-        things: Records = np.zeros(len(view.object_open), dtype=THING)
+            chart = chart_of(view.constants, self._spec, self._options, self._seed)
+        things: Records = np.zeros(len(view.columns["object_open"]), dtype=THING)
         return _Memory(view, observation, chart, look(observation, view), things)
 
 
@@ -139,13 +140,13 @@ class _Run:
 class _Memory:
     """Arrays over an observation's memory, and the objects that identify that memory."""
 
-    view: TownView
+    view: View
     observation: ObservationBatch
     chart: Chart
     columns: Columns
     things: Records
 
-    def is_of(self, observation: ObservationBatch, view: TownView) -> bool:
+    def is_of(self, observation: ObservationBatch, view: View) -> bool:
         """Return whether another observation uses the same memory, so that nothing is wrapped anew."""
         mine = self.observation
         return (

@@ -15,6 +15,7 @@ from townlet_adapters.worlds.town import codes, layout, navigation
 from townlet_adapters.worlds.town.affordances import Affordance, Condition, Name
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.plan import TownPlan, load_town
+from townlet_adapters.worlds.town.shown import COLUMNS, CONSTANTS, constants_of
 from townlet_adapters.worlds.town.tables import (
     AFFORDANCE,
     CHARGE,
@@ -35,7 +36,7 @@ from townlet_adapters.worlds.town.vocabulary import (
     PRICED_ITEMS,
     PROFILES,
 )
-from townlet_core.dto.observation import TownAtlas
+from townlet_core.dto.observation import Constants
 from townlet_core.dto.spec import FigureSpec, ItemSpec, NeedSpec, OptionSpec, WorldSpec
 from townlet_core.errors import ArgumentError
 from townlet_core.jsonvalue import JsonValue
@@ -79,7 +80,7 @@ class TownModel:
         options: the options of the town.
         tables: the plan and options for kernels.
         spec: the properties of the world.
-        atlas: the constants that a scripted policy plans on.
+        constants: the arrays of the view that never change.
         effects: effects of each affordance by effect key, as in events.
         journal_rows: the most rows that one tick can write.
         hook_identity: names and digests of the hooks that the manifest names, in the order of the calls.
@@ -89,7 +90,7 @@ class TownModel:
     options: TownOptions
     tables: Tables
     spec: WorldSpec
-    atlas: TownAtlas
+    constants: Constants
     effects: tuple[Mapping[str, float], ...]
     journal_rows: int
     object_ids: tuple[str, ...]
@@ -151,7 +152,7 @@ class TownModel:
             options=chosen,
             tables=tables,
             spec=spec,
-            atlas=_atlas(plan, tables),
+            constants=constants_of(plan, spec, tables, tuple(OBJECT_TYPES)),
             effects=tuple(_effects(affordance) for affordance in plan.affordances.affordances),
             journal_rows=_journal_rows(plan, spec.capacity),
             object_ids=tuple(placed.id for placed in plan.objects),
@@ -459,42 +460,11 @@ def _spec(plan: TownPlan, options: TownOptions) -> WorldSpec:
             *(f"home@{home.x},{home.y}" for home in plan.home_tiles),
         ),
         ticks_per_day=codes.TICKS_PER_DAY,
-        offers_view=True,
         commands=COMMANDS,
         needs=_NEEDS,
         items=tuple(map(ItemSpec, codes.ITEMS, codes.INVENTORY_LIMITS)),
         options=tuple(OptionSpec(option, _SERVED.get(option)) for option in layout.OPTIONS),
+        constants=CONSTANTS,
+        view=COLUMNS,
         figures=FIGURES,
-    )
-
-
-def _read_only(array: npt.NDArray[np.generic]) -> memoryview:
-    return memoryview(np.ascontiguousarray(array)).toreadonly()
-
-
-def _atlas(plan: TownPlan, t: Tables) -> TownAtlas:
-    int32 = np.int32
-    return TownAtlas(
-        affordance_names=tuple(spec.id for spec in plan.affordances.affordances),
-        first_use=codes.FIRST_USE,
-        object_types=tuple(OBJECT_TYPES),
-        place_kinds=tuple(place.kind for place in plan.places),
-        passable=_read_only(t.passable),
-        place_at=_read_only(t.place_at),
-        fields=_read_only(t.fields),
-        nearest=_read_only(t.nearest),
-        object_type=_read_only(t.objects["type"].astype(int32)),
-        object_place=_read_only(t.objects["place"].astype(int32)),
-        object_xy=_read_only(np.stack([t.objects["x"], t.objects["y"]], axis=1).astype(int32)),
-        affordance_type=_read_only(t.affordances["type"].astype(int32)),
-        affordance_duration=_read_only(t.affordances["duration"].astype(int32)),
-        affordance_need=_read_only(t.affordances["need"]),
-        affordance_yield=_read_only(t.affordances["inventory"].astype(int32)),
-        charge_count=_read_only(t.affordances["alternatives"].astype(int32)),
-        charge_inventory=_read_only(t.charges["inventory"].astype(int32)),
-        charge_stock=_read_only(t.charges["stock"].astype(int32)),
-        charge_price=_read_only(t.charge_price.astype(int32)),
-        job_place=_read_only(t.jobs["place"].astype(int32)),
-        job_start=_read_only(t.jobs["start"].astype(int32)),
-        job_end=_read_only(((t.jobs["start"] + t.jobs["length"]) % codes.TICKS_PER_DAY).astype(int32)),
     )

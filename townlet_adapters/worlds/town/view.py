@@ -1,20 +1,23 @@
-"""The columns that a scripted policy plans on: one copy per tick, for one town."""
+"""Fills the columns that a scripted policy plans on: one copy per tick, for one town."""
 
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import entry_kernel
 from townlet_adapters.worlds.town.codes import STAGE_QUEUED
+from townlet_adapters.worlds.town.shown import COLUMNS, DTYPES
 from townlet_adapters.worlds.town.state import TownState
 from townlet_adapters.worlds.town.systems import queues
 from townlet_adapters.worlds.town.tables import Tables
-from townlet_core.dto.observation import TownAtlas, TownView
+from townlet_core.dto.observation import Constants, View
+from townlet_core.dto.spec import WorldSpec
 
 
 class ViewColumns(NamedTuple):
-    """Writable columns behind a ``TownView``; the fields are those of the DTO, except atlas and cooldown."""
+    """The writable columns behind a view; ``COLUMNS`` describes them, and ``cooldown`` as well."""
 
     xy: npt.NDArray[np.int32]
     needs: npt.NDArray[np.float64]
@@ -42,46 +45,52 @@ class ViewColumns(NamedTuple):
     object_price: npt.NDArray[np.int64]
 
 
-def allocate_view(tables: Tables, slots: int) -> ViewColumns:
-    """Allocate the columns for a town of ``slots`` residents."""
-    n, o = slots, tables.objects.shape[0]
+_NONE: Final = frozenset(
+    {"job", "claim_object", "claim_affordance", "option", "goal", "object_holder", "object_price"}
+)
+"""Columns in which -1 says that there is none."""
+
+
+def allocate_view(spec: WorldSpec, tables: Tables) -> ViewColumns:
+    """Allocate the columns that ``COLUMNS`` describes."""
     height, width = tables.passable.shape
-    items = tables.charge_price.shape[2]
+    lengths = {
+        "slots": spec.capacity,
+        "needs": len(spec.needs),
+        "items": len(spec.items),
+        "objects": tables.objects.shape[0],
+        "goods": tables.charge_price.shape[2],
+        "xy": 2,
+        "y": height,
+        "x": width,
+    }
+    described = {each.name: each for each in COLUMNS}
     return ViewColumns(
-        xy=np.zeros((n, 2), np.int32),
-        needs=np.zeros((n, 3), np.float64),
-        wallet=np.zeros(n, np.int64),
-        inventory=np.zeros((n, 2), np.int32),
-        job=np.full(n, -1, np.int32),
-        home_field=np.zeros(n, np.int32),
-        extroversion=np.zeros(n, np.float64),
-        departure_lead=np.zeros(n, np.int32),
-        claim_object=np.full(n, -1, np.int32),
-        claim_affordance=np.full(n, -1, np.int32),
-        claim_stage=np.zeros(n, np.int8),
-        blocked=np.zeros(n, np.int32),
-        ctx_reset=np.zeros(n, np.uint8),
-        option=np.full(n, -1, np.int8),
-        goal=np.full(n, -1, np.int32),
-        commit_remaining=np.zeros(n, np.int16),
-        occupants=np.zeros((height, width), np.uint8),
-        object_open=np.zeros(o, np.uint8),
-        object_powered=np.zeros(o, np.uint8),
-        object_holder=np.full(o, -1, np.int32),
-        object_queue=np.zeros(o, np.int32),
-        object_wait=np.zeros(o, np.int32),
-        object_stock=np.zeros((o, 2), np.int32),
-        object_price=np.full((o, items), -1, np.int64),
+        **{
+            name: np.full(
+                [lengths[axis] for axis in described[name].axes],
+                -1 if name in _NONE else 0,
+                DTYPES[described[name].format],
+            )
+            for name in ViewColumns._fields
+        }
     )
 
 
-def view_of(atlas: TownAtlas, columns: ViewColumns, cooldown: npt.NDArray[np.int64]) -> TownView:
+def view_of(
+    constants: Constants,
+    columns: ViewColumns,
+    cooldown: npt.NDArray[np.int64],
+) -> View:
     """Wrap the columns, read-only, once for the life of the buffers.
 
     ``cooldown`` (int64[N, O]) is the state's own array: it is large in a large town, and already laid out.
     """
-    wrapped = {name: memoryview(column).toreadonly() for name, column in columns._asdict().items()}
-    return TownView(atlas=atlas, cooldown=memoryview(cooldown).toreadonly(), **wrapped)
+    arrays = {**columns._asdict(), "cooldown": cooldown}
+    return View(
+        constants=MappingProxyType(constants),
+        columns=MappingProxyType({name: memoryview(array).toreadonly() for name, array in arrays.items()}),
+    )
 
 
 @entry_kernel

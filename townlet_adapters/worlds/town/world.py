@@ -41,8 +41,8 @@ class TownWorld:
         self._model = model
         self._hooks = hooks if model.hooked else None
         self._decoder = Decoder(model)
-        self._columns = allocate_view(model.tables, model.spec.capacity)
-        self._view = view_of(model.atlas, self._columns, self.engine.state.cooldown[0])
+        self._columns = allocate_view(model.spec, model.tables)
+        self._view = view_of(model.constants, self._columns, self.engine.state.cooldown[0])
         self._totals = np.zeros(6, np.int64)
         out = self.engine.arrays
         self._map, self._features, self._mask, self._alive, self._serial = (

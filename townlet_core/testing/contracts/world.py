@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 
 from townlet_core.dto.command import Command
-from townlet_core.dto.observation import ObservationBatch
+from townlet_core.dto.observation import ObservationBatch, View
 from townlet_core.dto.outcome import StepOutcome
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.dto.spec import WorldSpec
@@ -18,6 +18,7 @@ from townlet_core.ports.world import WorldPort
 from townlet_core.records import record_to_json
 from townlet_core.testing.contracts.arrays import ArrayRule, require
 from townlet_core.testing.contracts.driver import random_actions, same_action
+from townlet_core.testing.contracts.view import check_descriptions, check_view
 
 Fingerprint = dict[str, bytes]
 """Everything that a tick led to, as bytes by name."""
@@ -61,8 +62,12 @@ def _check_spec(spec: WorldSpec) -> None:
         ("map_channels", spec.map_channels),
         ("fields", spec.fields),
         ("commands", tuple(command.name for command in spec.commands)),
+        ("needs", tuple(need.name for need in spec.needs)),
+        ("items", tuple(item.name for item in spec.items)),
+        ("options", tuple(option.name for option in spec.options)),
     ):
         require(len(set(names)) == len(names), f"spec.{name} has a name twice: {', '.join(names)}")
+    check_descriptions(spec)
     for command in spec.commands:
         require(
             _COMMAND.fullmatch(command.name) is not None,
@@ -110,11 +115,7 @@ def _check_observation(observation: ObservationBatch, spec: WorldSpec) -> None:
     alive = ArrayRule("uint8", (slots,)).check("observation.alive", observation.alive)
     serial = ArrayRule("int64", (slots,)).check("observation.serial", observation.serial)
     _check_features(features, spec)
-    require(
-        (observation.view is not None) == spec.offers_view,
-        f"spec.offers_view is {spec.offers_view}, so observation.view must "
-        f"{'be set' if spec.offers_view else 'be None'}; policies rely on the spec",
-    )
+    check_view(observation.view, spec)
     require(
         len(observation.agent_ids) == slots, f"observation.agent_ids must have {slots} entries, one per slot"
     )
@@ -277,7 +278,13 @@ def _fingerprint(observation: ObservationBatch) -> Fingerprint:
         "alive": observation.alive.tobytes(),
         "serial": observation.serial.tobytes(),
         "agent_ids": "\n".join(observation.agent_ids).encode(),
+        **_shown(observation.view),
     }
+
+
+def _shown(view: View | None) -> Fingerprint:
+    columns = view.columns if view is not None else {}
+    return {f"view.columns['{name}']": column.tobytes() for name, column in columns.items()}
 
 
 def _compare(expected: list[Fingerprint], found: list[Fingerprint], other: str) -> None:
