@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Final, TypeAlias
@@ -11,42 +11,31 @@ from pydantic import Field, RootModel
 
 from townlet_adapters.documents import Document, KeyPath
 from townlet_adapters.worlds.town.codes import (
-    INVENTORY_LIMITS,
-    ITEMS,
+    FIXED_NAMES,
     MAX_AFFORDANCES,
-    NEEDS,
+    NAME_INVENTORY,
+    NAME_NEED,
+    NAME_STOCK,
     OPERATORS,
-    PRECONDITION_NAMES,
     SHIFT_STATES,
 )
-from townlet_adapters.worlds.town.options import MAX_MILLS, AffordanceText, TieEffect
-from townlet_adapters.worlds.town.vocabulary import (
-    OBJECT_TYPES,
-    PLACE_KINDS,
-    PRICED_ITEMS,
-    PROFILES,
-    ObjectType,
-    ObjectTypeName,
-)
+from townlet_adapters.worlds.town.options import AffordanceText, TieEffect
+from townlet_adapters.worlds.town.section import MAX_MILLS
+from townlet_adapters.worlds.town.vocabulary import ObjectTypeText, Vocabulary
 from townlet_core.dto.hook import STAGES, HookStage
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.naming import nearest
 
 NUMBER: Final = "number"
 BOOL: Final = "bool"
-_TEXT_VALUES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"place_kind": PLACE_KINDS, "shift_state": SHIFT_STATES, "profile": PROFILES}
-)
 _BOOL_NAMES: Final = frozenset(
     {"power_on", "water_on", "closed", "occupied", "on_shift", "has_job", "at_home"}
 )
-NAME_TYPES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        name: BOOL if name in _BOOL_NAMES else name if name in _TEXT_VALUES else NUMBER
-        for name in PRECONDITION_NAMES
-    }
+_TEXT_NAMES: Final = ("place_kind", "shift_state", "profile")
+FIXED_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {name: BOOL if name in _BOOL_NAMES else name if name in _TEXT_NAMES else NUMBER for name in FIXED_NAMES}
 )
-"""Type of each name that a precondition may use: a number, a bool, or, for text, the name itself."""
+"""Type of each name that every vocabulary has: a number, a bool, or, for text, the name itself."""
 MOST_PRICED: Final = 100
 _EQUALITY: Final = ("==", "!=")
 
@@ -61,12 +50,14 @@ class Name:
     """A name that a precondition reads when it is checked.
 
     Attributes:
-        name: one of ``PRECONDITION_NAMES``.
-        type: its entry in ``NAME_TYPES``.
+        name: the name.
+        type: a number, a bool, or, for text, the name itself.
+        code: the number by which kernels know it.
     """
 
     name: str
     type: str
+    code: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,7 @@ class Constant:
 
     Attributes:
         value: the number, bool or text.
-        type: as in ``NAME_TYPES``; a text has the type of the name on the other side.
+        type: as that of a name; a text has the type of the name on the other side.
         code: the number that kernels compare: a bool is 0 or 1, a text its index in the list of its type.
     """
 
@@ -155,7 +146,7 @@ class Affordance:
     """
 
     id: str
-    object_type: ObjectTypeName
+    object_type: str
     duration: int
     preconditions: tuple[Condition, ...]
     charge: tuple[Charge, ...]
@@ -170,12 +161,27 @@ class Manifest:
     """All affordances, in the order of their action numbers.
 
     Attributes:
-        checksum: SHA-256 in hex of the manifest file, or of the canonical JSON of an inline list.
+        checksum: SHA-256 in hex of the shipped file, or of the canonical JSON of other affordances.
         affordances: in manifest order.
+        dropped: what is left out because it is about a need that the vocabulary leaves out, as sentences.
     """
 
     checksum: str
     affordances: tuple[Affordance, ...]
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One affordance as it was written.
+
+    Attributes:
+        text: its text.
+        document: the part of the document that holds it, for messages.
+    """
+
+    text: AffordanceText
+    document: Document
 
 
 class ManifestText(
@@ -185,40 +191,80 @@ class ManifestText(
 
 
 def read_manifest(
-    texts: tuple[AffordanceText, ...],
-    document: Document,
+    entries: Sequence[Entry],
+    vocabulary: Vocabulary,
     checksum: str,
     hooks: Mapping[str, frozenset[HookStage]] = MappingProxyType({}),
 ) -> Manifest:
     """Read a manifest.
 
     Args:
-        texts: its entries.
-        document: the document that holds them, for messages.
+        entries: its entries, in order.
+        vocabulary: the names that they may use.
         checksum: SHA-256 in hex of the text.
         hooks: active hooks with the stages that they handle, in the order of the calls.
 
     Raises:
-        ConfigError: with every mistake; file, line and key if the document has them.
+        ConfigError: with every mistake; file, line and key if the documents have them.
     """
-    reader = _Reader(document, hooks)
-    affordances = tuple(reader.affordance(index, text) for index, text in enumerate(texts))
-    first: dict[str, int] = {}
-    for index, text in enumerate(texts):
-        if first.setdefault(text.id, index) != index:
-            found = f"duplicate id '{text.id}', already used by entry {first[text.id]}"
-            reader.problems.append(document.problem((index, "id"), found, "give every affordance its own id"))
-    if reader.problems:
-        raise ConfigError(*sorted(reader.problems, key=lambda problem: problem.line or 0))
-    return Manifest(checksum, affordances)
+    problems: list[Problem] = []
+    dropped: list[str] = []
+    affordances: list[Affordance] = []
+    for entry in entries:
+        reader = _Reader(entry, vocabulary, hooks)
+        affordance = reader.affordance()
+        problems += reader.problems
+        dropped += reader.dropped
+        if affordance is not None:
+            affordances.append(affordance)
+    if problems:
+        raise ConfigError(*sorted(problems, key=lambda problem: problem.line or 0))
+    return Manifest(checksum, tuple(affordances), tuple(dropped))
 
 
-def parse_condition(text: str, object_type: ObjectType) -> Condition:
+class Names:
+    """The names that preconditions at one type of object may read, and the texts to compare with."""
+
+    def __init__(self, vocabulary: Vocabulary, type_name: str, kind: ObjectTypeText) -> None:
+        """Collect the fixed names, the needs and the items."""
+        self._type_name, self._kind = type_name, kind
+        items = tuple(vocabulary.items)
+        self.known: dict[str, Name] = {
+            name: Name(name, FIXED_TYPES[name], code) for code, name in enumerate(FIXED_NAMES)
+        }
+        for base, first, names in (
+            ("", NAME_NEED, tuple(vocabulary.needs)),
+            ("inventory.", NAME_INVENTORY, items),
+            ("stock.", NAME_STOCK, items),
+        ):
+            for number, name in enumerate(names):
+                self.known[base + name] = Name(base + name, NUMBER, first + number)
+        self.texts: Mapping[str, tuple[str, ...]] = {
+            "place_kind": tuple(vocabulary.place_kinds),
+            "shift_state": SHIFT_STATES,
+            "profile": tuple(vocabulary.profiles),
+        }
+        self.removed = vocabulary.removed_needs
+
+    def find(self, name: str) -> Name:
+        """Return a name; raises ``ValueError`` with what was found and what is allowed."""
+        if name not in self.known:
+            raise ValueError(f"unknown name '{name}'", nearest(name, self.known))
+        base, _, item = name.partition(".")
+        if base == "stock" and item not in self._kind.stock:
+            raise ValueError(*_no_stock(self._type_name, self._kind, item))
+        return self.known[name]
+
+
+def parse_condition(text: str, names: Names) -> Condition | None:
     """Read a precondition ``NAME OP VALUE``.
 
     Args:
         text: the precondition as written.
-        object_type: type of the objects that it is checked at.
+        names: the names that it may read.
+
+    Returns:
+        The comparison; None when it is about a need that the vocabulary leaves out.
 
     Raises:
         ValueError: with two arguments: what was found and what is allowed.
@@ -227,8 +273,10 @@ def parse_condition(text: str, object_type: ObjectType) -> Condition:
     if parts is None:
         allowed = f"allowed: NAME OP VALUE with OP one of {' '.join(OPERATORS)}"
         raise ValueError("this is not a comparison", allowed)
-    lhs = _read_name(parts[1], object_type)
-    rhs = _read_value(parts[3], lhs, object_type)
+    if names.removed & {parts[1], parts[3]}:
+        return None
+    lhs = names.find(parts[1])
+    rhs = _read_value(parts[3], lhs, names)
     if rhs.type != lhs.type:
         raise ValueError(
             f"{lhs.name} is {_type_phrase(lhs.type)}, but {parts[3]} is {_type_phrase(rhs.type)}",
@@ -241,16 +289,7 @@ def parse_condition(text: str, object_type: ObjectType) -> Condition:
     return Condition(lhs, parts[2], rhs, text)
 
 
-def _read_name(name: str, object_type: ObjectType) -> Name:
-    if name not in NAME_TYPES:
-        raise ValueError(f"unknown name '{name}'", nearest(name, NAME_TYPES))
-    base, _, item = name.partition(".")
-    if base == "stock" and item not in object_type.stock:
-        raise ValueError(*_no_stock(object_type, item))
-    return Name(name, NAME_TYPES[name])
-
-
-def _read_value(text: str, lhs: Name, object_type: ObjectType) -> Operand:
+def _read_value(text: str, lhs: Name, names: Names) -> Operand:
     if _NUMBER.fullmatch(text):
         number = float(text)
         if not math.isfinite(number):
@@ -260,14 +299,16 @@ def _read_value(text: str, lhs: Name, object_type: ObjectType) -> Operand:
         return Constant(text == "true", BOOL, float(text == "true"))
     quoted = _QUOTED.fullmatch(text)
     if quoted is not None:
-        return _read_text(quoted[1] if quoted[1] is not None else quoted[2], lhs)
+        return _read_text(quoted[1] if quoted[1] is not None else quoted[2], lhs, names)
     if _NAME.fullmatch(text):
-        return _read_name(text, object_type)
+        if text in names.texts.get(lhs.type, ()) and text not in names.known:
+            raise ValueError(f"{text} is a text, and texts need quotes", f"allowed: {lhs.name} OP '{text}'")
+        return names.find(text)
     raise ValueError(f"invalid value {text}", "allowed: a number, true, false, a quoted text or a name")
 
 
-def _read_text(text: str, lhs: Name) -> Constant:
-    values = _TEXT_VALUES.get(lhs.type)
+def _read_text(text: str, lhs: Name, names: Names) -> Constant:
+    values = names.texts.get(lhs.type)
     if values is None:
         found = f"{lhs.name} is {_type_phrase(lhs.type)}, but '{text}' is text"
         raise ValueError(found, "allowed: both sides of the same type")
@@ -280,43 +321,57 @@ def _type_phrase(name: str) -> str:
     return {NUMBER: "a number", BOOL: "true or false"}.get(name, f"a text ({name})")
 
 
-def _no_stock(object_type: ObjectType, item: str) -> tuple[str, str]:
-    return f"a {object_type.name} has no stock of {item}", nearest(item, object_type.stock)
+def _no_stock(type_name: str, kind: ObjectTypeText, item: str) -> tuple[str, str]:
+    return f"a {type_name} has no stock of {item}", nearest(item, kind.stock)
 
 
 class _Reader:
-    """Reads entries and collects their mistakes."""
+    """Reads one entry and collects its mistakes, and what it leaves out."""
 
-    def __init__(self, document: Document, hooks: Mapping[str, frozenset[HookStage]]) -> None:
-        self._document, self._hooks = document, hooks
+    def __init__(
+        self, entry: Entry, vocabulary: Vocabulary, hooks: Mapping[str, frozenset[HookStage]]
+    ) -> None:
+        self._text, self._document = entry.text, entry.document
+        self._vocabulary, self._hooks = vocabulary, hooks
+        self._type = entry.text.object_type
         self.problems: list[Problem] = []
+        self.dropped: list[str] = []
 
-    def affordance(self, index: int, text: AffordanceText) -> Affordance:
-        """Read one entry."""
-        kind = OBJECT_TYPES[text.object_type]
+    def affordance(self) -> Affordance | None:
+        """Read the entry; None when its type of object is unknown."""
+        text, types = self._text, self._vocabulary.object_types
+        kind = types.get(self._type)
+        if kind is None:
+            found = f"unknown type of object '{self._type}'"
+            self._refuse(("object_type",), found, nearest(self._type, types))
+            return None
         charge = tuple(
-            self._charge((index, "charge", number), alternative, kind)
+            self._charge(("charge", number), alternative, kind)
             for number, alternative in enumerate(text.charge)
         )
         return Affordance(
             id=text.id,
-            object_type=text.object_type,
+            object_type=self._type,
             duration=text.duration,
-            preconditions=tuple(self._conditions(index, text.preconditions, kind)),
+            preconditions=tuple(self._conditions(kind)),
             charge=charge,
-            effects=self._effects((index, "effects"), text.effects, kind),
+            effects=self._effects(text.effects, kind),
             tags=text.tags,
-            hooks=MappingProxyType({stage: self._hooks_at(stage, index, text) for stage in STAGES}),
+            hooks=MappingProxyType({stage: self._hooks_at(stage) for stage in STAGES}),
         )
 
     def _refuse(self, path: KeyPath, found: str, allowed: str) -> None:
         self.problems.append(self._document.problem(path, found, allowed))
 
-    def _hooks_at(self, stage: HookStage, index: int, text: AffordanceText) -> tuple[str, ...]:
+    def _drop(self, what: str) -> None:
+        self.dropped.append(f"{self._text.id}: {what}")
+
+    def _hooks_at(self, stage: HookStage) -> tuple[str, ...]:
         """Read the hooks of a stage; they are called in the config's order, not the manifest's."""
+        text = self._text
         names = {"before": text.hooks.before, "after": text.hooks.after, "failed": text.hooks.failed}[stage]
         for number, name in enumerate(names):
-            path = (index, "hooks", stage, number)
+            path = ("hooks", stage, number)
             if name not in self._hooks:
                 known = nearest(name, self._hooks)
                 self._refuse(path, f"unknown hook '{name}'", f"{known}; plugins.hooks activates hooks")
@@ -327,39 +382,49 @@ class _Reader:
                 self._refuse(path, f"duplicate hook '{name}'", "name it once")
         return tuple(name for name in self._hooks if name in names)
 
-    def _conditions(self, index: int, texts: tuple[str, ...], kind: ObjectType) -> Iterator[Condition]:
-        for number, text in enumerate(texts):
+    def _conditions(self, kind: ObjectTypeText) -> Iterator[Condition]:
+        names = Names(self._vocabulary, self._type, kind)
+        for number, text in enumerate(self._text.preconditions):
             try:
-                yield parse_condition(text, kind)
+                condition = parse_condition(text, names)
             except ValueError as error:
                 found, allowed = error.args
-                self._refuse((index, "preconditions", number), f"'{text}': {found}", allowed)
+                self._refuse(("preconditions", number), f"'{text}': {found}", allowed)
+                continue
+            if condition is None:
+                self._drop(f"precondition {text}")
+            else:
+                yield condition
 
-    def _charge(self, path: KeyPath, alternative: Mapping[str, int], kind: ObjectType) -> Charge:
+    def _charge(self, path: KeyPath, alternative: Mapping[str, int], kind: ObjectTypeText) -> Charge:
         taken: dict[str, dict[str, int]] = {"inventory": {}, "stock": {}, "price": {}}
-        known = [f"inventory:{item}" for item in ITEMS] + [f"stock:{item}" for item in kind.stock]
-        known += [f"price:{item}" for item in PRICED_ITEMS]
+        items = self._vocabulary.items
+        known = [f"inventory:{item}" for item in items] + [f"stock:{item}" for item in kind.stock]
+        known += [f"price:{item}" for item in self._vocabulary.priced_items]
         for key, number in alternative.items():
             base, _, item = key.partition(":")
             if not self._knows((*path, key), key, known, kind, "charge"):
                 continue
-            most = {"inventory": _inventory_limit(item), "stock": kind.stock.get(item, 0)}.get(
-                base, MOST_PRICED
-            )
+            most = {"inventory": self._carry(item), "stock": kind.stock.get(item, 0)}.get(base, MOST_PRICED)
             if not 1 <= number <= most:
                 self._refuse((*path, key), str(number), f"allowed: a whole number from 1 to {most}")
             taken[base][item] = number
         return Charge(*(MappingProxyType(taken[base]) for base in ("inventory", "stock", "price")))
 
-    def _effects(self, path: KeyPath, effects: Mapping[str, float | TieEffect], kind: ObjectType) -> Effects:
+    def _effects(self, effects: Mapping[str, float | TieEffect], kind: ObjectTypeText) -> Effects:
         need: dict[str, float] = {}
         counted: dict[str, dict[str, int]] = {"stock": {}, "inventory": {}}
         money, relation = 0, dict[str, float]()
-        known = [f"need:{need}" for need in NEEDS] + [f"stock:{item}" for item in kind.stock]
-        known += [f"inventory:{item}" for item in ITEMS] + ["money", "relation:nearby"]
+        needs, items = self._vocabulary.needs, self._vocabulary.items
+        known = [f"need:{need}" for need in needs] + [f"stock:{item}" for item in kind.stock]
+        known += [f"inventory:{item}" for item in items] + ["money", "relation:nearby"]
+        removed = {f"need:{each}" for each in self._vocabulary.removed_needs}
         for key, value in effects.items():
-            at = (*path, key)
+            at = ("effects", key)
             base, _, item = key.partition(":")
+            if key in removed:
+                self._drop(f"effect {key}")
+                continue
             if not self._knows(at, key, known, kind, "effect"):
                 continue
             if base == "relation":
@@ -369,8 +434,11 @@ class _Reader:
             elif base == "money":
                 money = self._whole(at, value, 0, MAX_MILLS)
             else:
-                most = kind.stock[item] if base == "stock" else _inventory_limit(item)
+                most = kind.stock[item] if base == "stock" else self._carry(item)
                 counted[base][item] = self._whole(at, value, -most, most)
+        if effects and effects.keys() <= removed:
+            found = f"{self._text.id} is left without an effect"
+            self._refuse(("effects",), found, f"remove it as well: affordances.remove: [{self._text.id}]")
         return Effects(
             need=MappingProxyType(need),
             stock=MappingProxyType(counted["stock"]),
@@ -379,12 +447,16 @@ class _Reader:
             relation=MappingProxyType(relation),
         )
 
-    def _knows(self, path: KeyPath, key: str, known: list[str], kind: ObjectType, word: str) -> bool:
+    def _carry(self, item: str) -> int:
+        known = self._vocabulary.items.get(item)
+        return 0 if known is None else known.carry
+
+    def _knows(self, path: KeyPath, key: str, known: list[str], kind: ObjectTypeText, word: str) -> bool:
         if key in known:
             return True
         base, _, item = key.partition(":")
-        if base == "stock" and item in ITEMS:
-            self._refuse(path, *_no_stock(kind, item))
+        if base == "stock" and item in self._vocabulary.items:
+            self._refuse(path, *_no_stock(self._type, kind, item))
         else:
             self._refuse(path, f"unknown {word} '{key}'", nearest(key, known))
         return False
@@ -412,7 +484,3 @@ class _Reader:
             self._refuse(path, found, f"allowed: a whole number from {least} to {most}")
             return 0
         return int(value)
-
-
-def _inventory_limit(item: str) -> int:
-    return INVENTORY_LIMITS[ITEMS.index(item)] if item in ITEMS else 0

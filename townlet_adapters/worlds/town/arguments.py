@@ -169,7 +169,7 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
     kinds = {
         codes.TELEPORT: {"who": slots},
         codes.SWITCH_UTILITY: {"who": tables.start_price.shape[0], "a": len(codes.UTILITIES), "b": 2},
-        codes.SET_NEED: {"who": slots, "a": len(codes.NEEDS)},
+        codes.SET_NEED: {"who": slots, "a": len(model.vocabulary.needs)},
         codes.CLOSE_OBJECT: {"who": tables.objects.shape[0], "a": 2},
     }
     if order.what not in kinds:

@@ -2,12 +2,11 @@
 
 from typing import Final, Literal
 
-# Needs, inventory and stock, in the order of every array that holds them.
-HUNGER, HYGIENE, ENERGY = 0, 1, 2
-NEEDS: Final = ("hunger", "hygiene", "energy")
-MEAL, INGREDIENTS = 0, 1
-ITEMS: Final = ("meal", "ingredients")
-INVENTORY_LIMITS: Final = (4, 6)
+# Capacities of the records: a vocabulary within them needs no kernel compiled anew.
+MAX_NEEDS: Final = 8
+MAX_ITEMS: Final = 16
+MAX_OPTIONS: Final = 16
+MAX_OBJECT_TYPES: Final = 32
 POWER, WATER = 0, 1
 UTILITIES: Final = ("power", "water")
 
@@ -81,22 +80,20 @@ MOVES: Final = ("teleport", "displaced")
 # Interventions: changes from outside in phase 1, by tests or by commands.
 TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT = 0, 1, 2, 3
 
-# Names that preconditions may read (DOMAIN section 8.1); items follow their base.
+# Names that preconditions may read (DOMAIN section 8.1). Those of the vocabulary follow their base: a need by
+# its own name, an item as ``inventory.<item>`` or ``stock.<item>``.
 (
-    NAME_HUNGER, NAME_HYGIENE, NAME_ENERGY,
     NAME_WALLET, NAME_PRICE, NAME_LATENESS_COUNTER, NAME_ATTENDANCE_RATIO, NAME_RENT_OWED,
     NAME_TOD, NAME_DAY, NAME_QUEUE_LENGTH,
-    NAME_INVENTORY_MEAL, NAME_INVENTORY_INGREDIENTS, NAME_STOCK_MEAL, NAME_STOCK_INGREDIENTS,
     NAME_POWER_ON, NAME_WATER_ON, NAME_CLOSED, NAME_OCCUPIED, NAME_ON_SHIFT, NAME_HAS_JOB, NAME_AT_HOME,
     NAME_PLACE_KIND, NAME_SHIFT_STATE, NAME_PROFILE,
-) = range(25)  # fmt: skip
-PRECONDITION_NAMES: Final = (
-    "hunger", "hygiene", "energy",
+) = range(18)  # fmt: skip
+FIXED_NAMES: Final = (
     "wallet", "price", "lateness_counter", "attendance_ratio", "rent_owed", "tod", "day", "queue_length",
-    "inventory.meal", "inventory.ingredients", "stock.meal", "stock.ingredients",
     "power_on", "water_on", "closed", "occupied", "on_shift", "has_job", "at_home",
     "place_kind", "shift_state", "profile",
 )  # fmt: skip
+NAME_NEED, NAME_INVENTORY, NAME_STOCK = 100, 200, 300
 OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE = 0, 1, 2, 3, 4, 5
 OPERATORS: Final = ("==", "!=", "<", "<=", ">", ">=")
 

@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.arguments import Intervention
-from townlet_adapters.worlds.town.vocabulary import COMMANDS
+from townlet_adapters.worlds.town.command_specs import COMMANDS
 from townlet_core.dto.command import Command, CommandResult, CommandSpec, ErrorCode
 from townlet_core.events.base import Event
 from townlet_core.events.lifecycle import LifecycleMoved
@@ -41,16 +41,17 @@ class _WrongError(Exception):
         super().__init__(message)
 
 
-def order_of(command: Command, agent_ids: Sequence[str], tick: int) -> Order:
+def order_of(command: Command, agent_ids: Sequence[str], needs: Sequence[str], tick: int) -> Order:
     """Translate a command to interventions, or refuse it.
 
     Args:
         command: the command; its arguments may be unchecked.
         agent_ids: the resident of each slot, empty text for an empty slot.
+        needs: the name of each need.
         tick: the tick about to be executed.
     """
     try:
-        return Order(command, None, _interventions(command, agent_ids))
+        return Order(command, None, _interventions(command, agent_ids, needs))
     except _WrongError as wrong:
         return Order(command, command.refused(tick, wrong.code, wrong.message))
 
@@ -93,7 +94,9 @@ def _wanted(order: Order) -> tuple[JsonValue, tuple[int, int]]:
     return order.command.args["agent_id"], (move.a, move.b)
 
 
-def _interventions(command: Command, agent_ids: Sequence[str]) -> tuple[Intervention, ...]:
+def _interventions(
+    command: Command, agent_ids: Sequence[str], needs: Sequence[str]
+) -> tuple[Intervention, ...]:
     spec = _SPECS.get(command.name)
     if spec is None:
         known = nearest(command.name, _SPECS)
@@ -107,7 +110,7 @@ def _interventions(command: Command, agent_ids: Sequence[str]) -> tuple[Interven
         x, y = cast("Sequence[int]", args["position"])
         # Kernels compare the numbers with the map's size, so they may be outside of the map.
         return (Intervention(0, codes.TELEPORT, slot, x, y),)
-    return _needs(slot, cast("Mapping[str, float]", args["needs"]))
+    return _needs(slot, cast("Mapping[str, float]", args["needs"]), needs)
 
 
 def _slot_of(agent_id: str, agent_ids: Sequence[str]) -> int:
@@ -116,13 +119,13 @@ def _slot_of(agent_id: str, agent_ids: Sequence[str]) -> int:
     return agent_ids.index(agent_id)
 
 
-def _needs(slot: int, needs: Mapping[str, float]) -> tuple[Intervention, ...]:
-    for need, value in needs.items():
-        if need not in codes.NEEDS:
-            raise _WrongError("invalid_args", f"unknown need {need!r:.80}; {nearest(need, codes.NEEDS)}")
+def _needs(slot: int, levels: Mapping[str, float], known: Sequence[str]) -> tuple[Intervention, ...]:
+    for need, value in levels.items():
+        if need not in known:
+            raise _WrongError("invalid_args", f"unknown need {need!r:.80}; {nearest(need, known)}")
         if not 0.0 <= value <= 1.0:
             raise _WrongError("invalid_args", f"{need} {value} is out of range (0 to 1, 1 is satisfied)")
     return tuple(
-        Intervention(0, codes.SET_NEED, slot, codes.NEEDS.index(need), value=value)
-        for need, value in needs.items()
+        Intervention(0, codes.SET_NEED, slot, known.index(need), value=value)
+        for need, value in levels.items()
     )

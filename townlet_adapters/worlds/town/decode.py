@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from townlet_adapters.kernels.records import Record, Records
-from townlet_adapters.worlds.town import codes, layout
+from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_core.dto.frame import FRAME_DECIMALS, TownFrame
@@ -60,6 +60,9 @@ class Decoder:
         """Prepare the names of a model."""
         self._model = model
         self._effects = tuple(dict(effects) for effects in model.effects)
+        vocabulary = model.vocabulary
+        self._needs, self._items = tuple(vocabulary.needs), tuple(vocabulary.items)
+        self._options = vocabulary.option_names
         self._homes: list[tuple[int, int]] = _columns(model.tables.homes, ("x", "y"))
         # The numbers of the last frame and its parts, which the next frame may use again.
         self._tiles: dict[tuple[int, int], JsonValue] = {}
@@ -216,7 +219,7 @@ class Decoder:
         return employment.EmploymentHired(agent_id(row.agent), self._job(row), codes.HIRINGS[row.reason])
 
     def _restock(self, row: Row, state: TownState, b: int) -> Event:
-        return economy.EconomyRestock(self._object(row), codes.ITEMS[row.reason], row.a)
+        return economy.EconomyRestock(self._object(row), self._items[row.reason], row.a)
 
     def _rent(self, row: Row, state: TownState, b: int) -> Event:
         return economy.EconomyRent(agent_id(row.agent), row.a, row.b)
@@ -263,7 +266,7 @@ class Decoder:
         tick = int(state.towns["tick"][b]) - 1
         living = state.roster[b, : int(state.towns["population"][b])].tolist()
         residents = _columns(state.residents[b], _FRAME_COLUMNS_OF_RESIDENTS)
-        needs = state.residents["need"][b].round(FRAME_DECIMALS).tolist()
+        needs = state.residents["need"][b, :, : len(self._needs)].round(FRAME_DECIMALS).tolist()
         agents = {i: agent_id(residents[i][0]) for i in living}
         return TownFrame(
             tick=tick,
@@ -309,16 +312,16 @@ class Decoder:
             "name": self.name_of({"name": name, "name_round": name_round}),
             "pos": self._tile(x, y),
             "home": self._tile(*self._homes[home]),
-            "needs": dict(zip(codes.NEEDS, needs, strict=True)),
+            "needs": dict(zip(self._needs, needs, strict=True)),
             "wallet": wallet,
-            "inventory": dict(zip(codes.ITEMS, inventory, strict=True)),
+            "inventory": dict(zip(self._items, inventory, strict=False)),
             "profile": model.profile_names[profile],
             "shift_state": codes.SHIFT_STATES[shift_state],
         }
         if job >= 0:
             entry["job"] = model.job_ids[job]
-        if 0 <= option < len(layout.OPTIONS):
-            entry["option"] = layout.OPTIONS[option]
+        if 0 <= option < len(self._options):
+            entry["option"] = self._options[option]
         if 0 <= last_action < len(model.spec.action_names):
             entry["action"] = model.spec.action_names[last_action]
             entry["target"] = last_target
@@ -356,7 +359,7 @@ class Decoder:
         }
         stock = {
             item: left
-            for item, left, capacity in zip(codes.ITEMS, stocked, placed["capacity"], strict=True)
+            for item, left, capacity in zip(self._items, stocked, placed["capacity"], strict=False)
             if capacity > 0
         }
         if stock:

@@ -37,6 +37,8 @@ class HookCalls:
             tuple(number for number, most in enumerate(capacity) if most > 0)
             for capacity in model.tables.objects["capacity"].tolist()
         )
+        self._needs = tuple(model.vocabulary.needs)
+        self._item_names = tuple(model.vocabulary.items)
         self._places = tuple(model.plan.places[placed.place].id for placed in model.plan.objects)
 
     def begin(self) -> None:
@@ -70,9 +72,10 @@ class HookCalls:
     def _write(self, granted: Mapping[str, float]) -> None:
         """Write the effects of after-hooks."""
         c = self._cursor
-        c["need"] = [granted.get(f"need:{need}", 0.0) for need in codes.NEEDS]
-        c["stock"] = [granted.get(f"stock:{item}", 0) for item in codes.ITEMS]
-        c["inventory"] = [granted.get(f"inventory:{item}", 0) for item in codes.ITEMS]
+        items = len(self._item_names)
+        c["need"][0, : len(self._needs)] = [granted.get(f"need:{need}", 0.0) for need in self._needs]
+        c["stock"][0, :items] = [granted.get(f"stock:{item}", 0) for item in self._item_names]
+        c["inventory"][0, :items] = [granted.get(f"inventory:{item}", 0) for item in self._item_names]
         c["money"] = granted.get("money", 0)
 
     def _context(self, stage: HookStage) -> HookContext:
@@ -90,15 +93,15 @@ class HookCalls:
             tod=tick % codes.TICKS_PER_DAY,
             agent_id=agent_id(serial),
             serial=serial,
-            needs=dict(zip(codes.NEEDS, r["need"][i].tolist(), strict=True)),
+            needs=dict(zip(self._needs, r["need"][i].tolist(), strict=False)),
             wallet=r["wallet"].item(i),
-            inventory=dict(zip(codes.ITEMS, r["inventory"][i].tolist(), strict=True)),
+            inventory=dict(zip(self._item_names, r["inventory"][i].tolist(), strict=False)),
             position=(r["x"].item(i), r["y"].item(i)),
             profile=model.profile_names[r["profile"].item(i)],
             object_id=placed.id,
             object_type=placed.type,
             place_id=self._places[o],
-            stock={codes.ITEMS[number]: stock[number] for number in self._items[o]},
+            stock={self._item_names[number]: stock[number] for number in self._items[o]},
             affordance_id=kind.id,
             duration=kind.duration,
             paid=asked["paid"].item(),

@@ -1,7 +1,7 @@
 """A town that is ready to be stepped: its plan compiled to tables, its names, its spec."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from townlet_adapters.kernels.records import Records
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town import codes, layout, navigation
 from townlet_adapters.worlds.town.affordances import Affordance, Condition, Name
+from townlet_adapters.worlds.town.command_specs import COMMANDS
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.plan import TownPlan, load_town
 from townlet_adapters.worlds.town.shown import COLUMNS, CONSTANTS, constants_of
@@ -28,14 +29,8 @@ from townlet_adapters.worlds.town.tables import (
     PROFILE,
     Tables,
 )
-from townlet_adapters.worlds.town.vocabulary import (
-    COMMANDS,
-    FIRST_IMPASSABLE_TILE,
-    OBJECT_TYPES,
-    PLACE_KINDS,
-    PRICED_ITEMS,
-    PROFILES,
-)
+from townlet_adapters.worlds.town.tiles import FIRST_IMPASSABLE_TILE
+from townlet_adapters.worlds.town.vocabulary import Vocabulary
 from townlet_core.dto.observation import Constants
 from townlet_core.dto.spec import FigureSpec, ItemSpec, NeedSpec, OptionSpec, WorldSpec
 from townlet_core.errors import ArgumentError
@@ -46,21 +41,6 @@ from townlet_plugins.access import Access
 DEPARTURE_LEAD = 20
 MAX_LEAD = 240
 
-_PERSONALITIES: Mapping[str, tuple[float, float, float, tuple[float, float, float], float]] = {
-    # extroversion, forgiveness, ambition, need multipliers, work affinity (DOMAIN section 5.3)
-    "balanced": (0.0, 0.0, 0.0, (1.0, 1.0, 1.0), 1.0),
-    "industrious": (-0.2, -0.1, 0.5, (1.0, 1.0, 0.9), 1.4),
-    "socialite": (0.6, 0.1, -0.1, (1.0, 1.1, 1.0), 1.0),
-    "stoic": (-0.3, 0.5, -0.2, (0.95, 1.0, 1.0), 1.0),
-}
-
-_NEEDS = (
-    NeedSpec(codes.NEEDS[codes.HUNGER], option="get_fed"),
-    NeedSpec(codes.NEEDS[codes.HYGIENE], option="get_clean"),
-    NeedSpec(codes.NEEDS[codes.ENERGY], option="rest", night=0.6),
-)
-_SERVED = {need.option: need.name for need in _NEEDS}
-
 FIGURES = (
     FigureSpec("queued", "residents", "Residents that wait in a queue."),
     FigureSpec("wallets", "mills", "Sum of the residents' wallets."),
@@ -69,6 +49,7 @@ FIGURES = (
     FigureSpec("reviews_pending", "reviews", "Reviews of absences that wait for a decision."),
 )
 """The numbers of every tick, in the order in which ``fill_view`` adds them up behind the population."""
+
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +91,11 @@ class TownModel:
         )
 
     @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of the town."""
+        return self.plan.vocabulary
+
+    @property
     def width(self) -> int:
         """Width of the map in tiles."""
         return self.plan.width
@@ -145,22 +131,23 @@ class TownModel:
         """
         chosen = _validated({} if options is None else options)
         plan = load_town(chosen, access or Access(Path()), hooks.active if hooks is not None else {})
-        tables = _tables(plan, chosen)
-        spec = _spec(plan, chosen)
+        features, starts = layout.feature_columns(plan.vocabulary, chosen.observations)
+        tables = _tables(plan, chosen, starts)
+        spec = _spec(plan, chosen, features)
         return cls(
             plan=plan,
             options=chosen,
             tables=tables,
             spec=spec,
-            constants=constants_of(plan, spec, tables, tuple(OBJECT_TYPES)),
+            constants=constants_of(plan, spec, tables, tuple(plan.vocabulary.object_types)),
             effects=tuple(_effects(affordance) for affordance in plan.affordances.affordances),
             journal_rows=_journal_rows(plan, spec.capacity),
             object_ids=tuple(placed.id for placed in plan.objects),
-            object_types=tuple(OBJECT_TYPES),
+            object_types=tuple(plan.vocabulary.object_types),
             affordance_ids=tuple(affordance.id for affordance in plan.affordances.affordances),
             job_ids=tuple(job.id for job in plan.jobs),
             price_keys=tuple(plan.prices),
-            profile_names=PROFILES,
+            profile_names=tuple(plan.vocabulary.profiles),
             names=plan.names,
             hook_identity=_hook_identity(plan, hooks.digests if hooks is not None else {}),
         )
@@ -192,11 +179,11 @@ def _journal_rows(plan: TownPlan, slots: int) -> int:
     For a resident: creation and hiring, one intent with its conflict and grant, displacement, a shift's
     events with one row per colleague twice, a review, rent, the job board. For an object: a stall with its
     conflict and grant, a time-out with its grant, a finish with hand-over and grant, a lost utility with its
-    grant, two restocks. Every waiting resident may become impatient and be dropped. An intervention moves one
-    resident or closes one object, which dismisses at most all residents.
+    grant, a restock for each item. Every waiting resident may become impatient and be dropped. An intervention
+    moves one resident or closes one object, which dismisses at most all residents.
     """
     colleagues = max((job.capacity for job in plan.jobs), default=0)
-    return slots * (24 + 2 * colleagues) + 14 * len(plan.objects) + 16
+    return slots * (24 + 2 * colleagues) + (12 + len(plan.vocabulary.items)) * len(plan.objects) + 16
 
 
 def _effects(affordance: Affordance) -> dict[str, float]:
@@ -216,12 +203,15 @@ def _passable(plan: TownPlan) -> npt.NDArray[np.uint8]:
     return passable
 
 
-def _params(plan: TownPlan, options: TownOptions) -> Records:
+def _padded(values: Sequence[float], capacity: int) -> tuple[float, ...]:
+    """Fill a row of a record up to its capacity."""
+    return (*values, *[0] * (capacity - len(values)))
+
+
+def _params(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Records:
     params = np.zeros(1, PARAMS)
-    names = layout.feature_names(
-        targets=options.observations.targets, personality=False, friends=0, rivals=0, code=1
-    )
-    with_targets = len(names) - len(layout.SOCIAL_TOTALS)
+    vocabulary, seen = plan.vocabulary, options.observations
+    decay = {name: need.decay for name, need in vocabulary.needs.items()} | options.needs.decay
     values: dict[str, float | tuple[float, ...]] = {
         **options.queues.model_dump(),
         **options.employment.model_dump(exclude={"jobs"}),
@@ -229,40 +219,60 @@ def _params(plan: TownPlan, options: TownOptions) -> Records:
         "start_need": options.population.start_need,
         "rent": options.economy.rent_per_day,
         "stipend": options.economy.stipend,
-        "need_rate": tuple(getattr(options.needs.decay, need) for need in codes.NEEDS),
+        "need_rate": _padded([decay[need] for need in vocabulary.needs], codes.MAX_NEEDS),
+        "carry": _padded(vocabulary.carry_limits(), codes.MAX_ITEMS),
         "population": plan.target,
         "embedding_slots": plan.embedding_slots,
         "names": len(plan.names),
-        "margin": options.observations.window // 2,
-        "window": options.observations.window,
-        "targets_at": len(layout.BASE) if options.observations.targets else -1,
-        "personality_at": with_targets if options.observations.personality else -1,
+        "margin": seen.window // 2,
+        "window": seen.window,
+        "needs": len(vocabulary.needs),
+        "items": len(vocabulary.items),
+        "options": len(vocabulary.options),
+        "status_at": starts.status,
+        "items_at": starts.items,
+        "nearby_at": starts.nearby,
+        "options_at": starts.options,
+        "town_at": starts.town,
+        "targets_at": starts.targets if seen.targets else -1,
+        "personality_at": starts.personality if seen.personality else -1,
     }
     for key, value in values.items():
         params[0][key] = value
     return params
 
 
-def _profiles(options: TownOptions) -> Records:
-    profiles = np.zeros(len(PROFILES), PROFILE)
-    features = options.features
-    weights = options.personalities.weights.model_dump()
+def _profiles(plan: TownPlan, options: TownOptions) -> Records:
+    vocabulary, features = plan.vocabulary, options.features
+    profiles = np.zeros(len(vocabulary.profiles), PROFILE)
+    weights = {name: about.weight for name, about in vocabulary.profiles.items()}
+    weights |= options.personalities.weights
     total = sum(weights.values())
-    for row, name in zip(profiles, PROFILES, strict=True):
-        extroversion, forgiveness, ambition, need, work_affinity = _PERSONALITIES[name]
-        bias = min(5.0, max(0.1, work_affinity)) if features.behaviour_biases else 1.0
-        row.extroversion, row.forgiveness, row.ambition = extroversion, forgiveness, ambition
+    for row, (name, about) in zip(profiles, vocabulary.profiles.items(), strict=True):
+        bias = about.work_affinity if features.behaviour_biases else 1.0
+        row.extroversion, row.forgiveness, row.ambition = (
+            about.extroversion,
+            about.forgiveness,
+            about.ambition,
+        )
         row.weight = weights[name] / total
-        row.need[:] = need if features.need_multipliers else (1.0, 1.0, 1.0)
+        factors = about.need_multipliers if features.need_multipliers else {}
+        row.need[:] = _padded([factors.get(need, 1.0) for need in vocabulary.needs], codes.MAX_NEEDS)
         row.lead = min(MAX_LEAD, max(0, math.floor(DEPARTURE_LEAD * bias + 0.5)))
     return profiles
 
 
+def _by_item(vocabulary: Vocabulary, numbers: Mapping[str, int]) -> tuple[float, ...]:
+    """Return numbers of items as a row of a record."""
+    return _padded([numbers.get(item, 0) for item in vocabulary.items], codes.MAX_ITEMS)
+
+
 def _objects(plan: TownPlan) -> Records:
-    types = list(OBJECT_TYPES)
+    vocabulary = plan.vocabulary
+    types, kinds = list(vocabulary.object_types), list(vocabulary.place_kinds)
     rows = np.zeros(len(plan.objects), PLACED_OBJECT)
     for row, placed in zip(rows, plan.objects, strict=True):
-        kind = OBJECT_TYPES[placed.type]
+        kind = vocabulary.object_types[placed.type]
         row.x, row.y, row.type, row.place, row.district = (
             placed.x,
             placed.y,
@@ -270,21 +280,22 @@ def _objects(plan: TownPlan) -> Records:
             placed.place,
             placed.district,
         )
-        row.kind = PLACE_KINDS.index(plan.places[placed.place].kind)
-        row.needs[:] = [utility in kind.utilities for utility in codes.UTILITIES]
-        row.capacity[:] = [kind.stock.get(item, 0) for item in codes.ITEMS]
+        row.kind = kinds.index(plan.places[placed.place].kind)
+        row.utilities[:] = [utility in kind.utilities for utility in codes.UTILITIES]
+        row.capacity[:] = _by_item(vocabulary, kind.stock)
     return rows
 
 
 def _places(plan: TownPlan) -> Records:
     rows = np.zeros(len(plan.places), PLACE)
+    kinds = list(plan.vocabulary.place_kinds)
     ys, xs = np.nonzero(plan.place_at >= 0)
     owner = plan.place_at[ys, xs]
     for place, row in enumerate(rows):
         own = owner == place
         row.x = (xs[own].min() + xs[own].max()) / 2
         row.y = (ys[own].min() + ys[own].max()) / 2
-        row.kind = PLACE_KINDS.index(plan.places[place].kind)
+        row.kind = kinds.index(plan.places[place].kind)
         row.till = plan.places[place].has_till
     return rows
 
@@ -305,19 +316,21 @@ def _jobs(plan: TownPlan) -> Records:
 
 def _affordances(plan: TownPlan) -> tuple[Records, Records, npt.NDArray[np.int64], Records]:
     """Compile the manifest: affordances, charges, priced quantities, conditions."""
-    specs = plan.affordances.affordances
-    types = list(OBJECT_TYPES)
+    specs, vocabulary = plan.affordances.affordances, plan.vocabulary
+    types, goods = list(vocabulary.object_types), vocabulary.priced_items
     most = max(len(spec.charge) for spec in specs)
     rows = np.zeros(len(specs), AFFORDANCE)
     charges = np.zeros((len(specs), most), CHARGE)
-    priced = np.zeros((len(specs), most, len(PRICED_ITEMS)), np.int64)
+    priced = np.zeros((len(specs), most, len(goods)), np.int64)
     conditions: list[tuple[float, float, int, int, int]] = []
     for a, spec in enumerate(specs):
         row = rows[a]
         row.money = spec.effects.money
-        row.need[:] = [spec.effects.need.get(need, 0.0) for need in codes.NEEDS]
-        row.stock[:] = [spec.effects.stock.get(item, 0) for item in codes.ITEMS]
-        row.inventory[:] = [spec.effects.inventory.get(item, 0) for item in codes.ITEMS]
+        row.need[:] = _padded(
+            [spec.effects.need.get(need, 0.0) for need in vocabulary.needs], codes.MAX_NEEDS
+        )
+        row.stock[:] = _by_item(vocabulary, spec.effects.stock)
+        row.inventory[:] = _by_item(vocabulary, spec.effects.inventory)
         row.type = types.index(spec.object_type)
         row.duration = spec.duration
         row.alternatives = len(spec.charge)
@@ -326,18 +339,18 @@ def _affordances(plan: TownPlan) -> tuple[Records, Records, npt.NDArray[np.int64
         row.hooked[:] = [bool(stage and spec.hooks[stage]) for stage in codes.HOOK_STAGES]
         conditions += [_condition(condition) for condition in spec.preconditions]
         for alternative, charge in enumerate(spec.charge):
-            charges[a, alternative].inventory[:] = [charge.inventory.get(item, 0) for item in codes.ITEMS]
-            charges[a, alternative].stock[:] = [charge.stock.get(item, 0) for item in codes.ITEMS]
+            charges[a, alternative].inventory[:] = _by_item(vocabulary, charge.inventory)
+            charges[a, alternative].stock[:] = _by_item(vocabulary, charge.stock)
             charges[a, alternative].priced = bool(charge.price)
-            priced[a, alternative] = [charge.price.get(item, 0) for item in PRICED_ITEMS]
+            priced[a, alternative] = [charge.price.get(item, 0) for item in goods]
     return rows, charges, priced, np.array(conditions, CONDITION)
 
 
 def _condition(condition: Condition) -> tuple[float, float, int, int, int]:
-    left = codes.PRECONDITION_NAMES.index(condition.lhs.name)
+    left = condition.lhs.code
     op = codes.OPERATORS.index(condition.op)
     if isinstance(condition.rhs, Name):
-        return 0.0, 0.0, left, codes.PRECONDITION_NAMES.index(condition.rhs.name), op
+        return 0.0, 0.0, left, condition.rhs.code, op
     return 0.0, condition.rhs.code, left, -1, op
 
 
@@ -371,8 +384,11 @@ def _price_key(plan: TownPlan) -> npt.NDArray[np.int64]:
     keys = list(plan.prices)
     return np.array(
         [
-            [keys.index(f"{kind}.{item}") if f"{kind}.{item}" in plan.prices else -1 for item in PRICED_ITEMS]
-            for kind in PLACE_KINDS
+            [
+                keys.index(f"{kind}.{item}") if f"{kind}.{item}" in plan.prices else -1
+                for item in plan.vocabulary.priced_items
+            ]
+            for kind in plan.vocabulary.place_kinds
         ],
         np.int64,
     )
@@ -381,31 +397,33 @@ def _price_key(plan: TownPlan) -> npt.NDArray[np.int64]:
 def _name_profile(plan: TownPlan, options: TownOptions) -> npt.NDArray[np.int64]:
     """Return the profiles configured for display names; row k is for names with the suffix ``-<k + 1>``."""
     called = {}
+    profiles = list(plan.vocabulary.profiles)
     for display_name, profile in options.personalities.overrides.items():
         name, _, repeat = display_name.partition("-")
-        called[int(repeat or 1) - 1, plan.names.index(name)] = PROFILES.index(profile)
+        called[int(repeat or 1) - 1, plan.names.index(name)] = profiles.index(profile)
     table = np.full((1 + max((k for k, _ in called), default=0), len(plan.names)), -1, np.int64)
     for where, profile_number in called.items():
         table[where] = profile_number
     return table
 
 
-def _tables(plan: TownPlan, options: TownOptions) -> Tables:
+def _tables(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Tables:
     passable = _passable(plan)
-    params = _params(plan, options)
+    params = _params(plan, options, starts)
+    types = list(plan.vocabulary.object_types)
     objects = _objects(plan)
     fields = navigation.distance_fields(
         plan.objects, len(plan.places), plan.home_tiles, passable, plan.place_at
     )
     object_type = objects["type"].astype(np.int32)
-    nearest = navigation.nearest_objects(object_type, len(OBJECT_TYPES), fields)
+    nearest = navigation.nearest_objects(object_type, len(types), fields)
     object_xy = np.stack([objects["x"], objects["y"]], axis=1).astype(np.int32)
     reach_start, reach = _reach(plan)
     mark, near = _object_marks(plan, int(params[0].margin))
     affordances, charges, priced, conditions = _affordances(plan)
     enabled = [a for a, spec in enumerate(plan.affordances.affordances) if spec.enabled]
     use_start, uses = _rows(
-        [[a for a in enabled if affordances[a].type == kind] for kind in range(len(OBJECT_TYPES))]
+        [[a for a in enabled if affordances[a].type == kind] for kind in range(len(types))]
     )
     wave = [2 * math.pi * tod / codes.TICKS_PER_DAY for tod in range(codes.TICKS_PER_DAY)]
     return Tables(
@@ -416,14 +434,16 @@ def _tables(plan: TownPlan, options: TownOptions) -> Tables:
         nearest=nearest,
         reach_start=reach_start,
         reach=reach,
-        target_block=navigation.target_block(tuple(OBJECT_TYPES), object_xy, nearest, fields),
+        target_block=navigation.target_block(
+            [types.index(name) for name in plan.vocabulary.targets], object_xy, nearest, fields
+        ),
         object_mark=mark,
         objects_near=near,
         objects=objects,
         places=_places(plan),
         homes=_homes(plan),
         jobs=_jobs(plan),
-        profiles=_profiles(options),
+        profiles=_profiles(plan, options),
         affordances=affordances,
         charges=charges,
         charge_price=priced,
@@ -437,20 +457,14 @@ def _tables(plan: TownPlan, options: TownOptions) -> Tables:
     )
 
 
-def _spec(plan: TownPlan, options: TownOptions) -> WorldSpec:
-    seen = options.observations
+def _spec(plan: TownPlan, options: TownOptions, features: tuple[str, ...]) -> WorldSpec:
+    seen, vocabulary = options.observations, plan.vocabulary
     return WorldSpec(
         world="town",
         layout_version=layout.LAYOUT_VERSION,
         capacity=plan.capacity,
         action_names=(*codes.VERBS, *(f"use:{spec.id}" for spec in plan.affordances.affordances)),
-        feature_names=layout.feature_names(
-            targets=seen.targets,
-            personality=seen.personality,
-            friends=seen.top_friends,
-            rivals=seen.top_rivals,
-            code=seen.identity_dim,
-        ),
+        feature_names=features,
         variant=seen.variant,
         map_channels=layout.HYBRID_CHANNELS,
         map_window=seen.window,
@@ -461,9 +475,9 @@ def _spec(plan: TownPlan, options: TownOptions) -> WorldSpec:
         ),
         ticks_per_day=codes.TICKS_PER_DAY,
         commands=COMMANDS,
-        needs=_NEEDS,
-        items=tuple(map(ItemSpec, codes.ITEMS, codes.INVENTORY_LIMITS)),
-        options=tuple(OptionSpec(option, _SERVED.get(option)) for option in layout.OPTIONS),
+        needs=tuple(NeedSpec(name, need.option, need.night) for name, need in vocabulary.needs.items()),
+        items=tuple(ItemSpec(name, item.carry) for name, item in vocabulary.items.items()),
+        options=tuple(OptionSpec(option, need) for option, need in vocabulary.options),
         constants=CONSTANTS,
         view=COLUMNS,
         figures=FIGURES,

@@ -1,13 +1,13 @@
 """Distances, computed once for a map: to every object, place and home tile."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import entry_kernel
 from townlet_adapters.kernels.fields import UNREACHABLE, flood
-from townlet_adapters.worlds.town.layout import TARGET_TYPES
 from townlet_adapters.worlds.town.plan import HomeTile, TownObject
 
 NEAREST = 8
@@ -108,17 +108,17 @@ def nearest_objects(
 
 
 def target_block(
-    type_names: tuple[str, ...],
+    types: Sequence[int],
     object_xy: npt.NDArray[np.int32],
     nearest: npt.NDArray[np.int32],
     fields: npt.NDArray[np.uint8],
 ) -> npt.NDArray[np.float32]:
-    """Compute the six object targets of the features for every tile (DOMAIN section 16.3)."""
+    """Compute the targets of these types of object for every tile (DOMAIN section 16.3)."""
     _, height, width = fields.shape
-    block = np.zeros((height, width, len(TARGET_TYPES), 3), np.float64)
+    block = np.zeros((height, width, len(types), 3), np.float64)
     ys, xs = np.mgrid[0:height, 0:width]
-    for k, name in enumerate(TARGET_TYPES):
-        first = nearest[type_names.index(name), :, :, 0]
+    for k, kind in enumerate(types):
+        first = nearest[kind, :, :, 0]
         known = first >= 0
         chosen = np.where(known, first, 0)
         if not known.any():

@@ -13,7 +13,6 @@ from townlet_adapters.worlds.town import layout
 from townlet_adapters.worlds.town.codes import (
     ABSENT,
     FIRST_USE,
-    INVENTORY_LIMITS,
     LAST_SUCCESS,
     LATE,
     LEAVE,
@@ -23,12 +22,14 @@ from townlet_adapters.worlds.town.codes import (
     OK,
     ON_TIME,
     POST_SHIFT,
+    POWER,
     STAGE_HELD,
     STAGE_QUEUED,
     STAGE_RUNNING,
     TALK,
     TICKS_PER_DAY,
     WAIT,
+    WATER,
 )
 from townlet_adapters.worlds.town.state import TownState
 from townlet_adapters.worlds.town.systems import affordances, employment, preconditions, queues
@@ -111,7 +112,7 @@ def mask_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
 
 
 @inlined
-def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, f: np.ndarray) -> None:
+def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, nearby: np.ndarray) -> None:
     """Fill the four channels and the features that count the content of the window.
 
     The state's grids have a margin of half a window, so the window's corner in them is the resident's
@@ -144,10 +145,10 @@ def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, 
     if others > 0 or r.mate >= 0:
         doubled, nearest = look_around(s, b, occupant, window)
         others += doubled
-    f[layout.NEAR_AGENTS] = min(1.0, others / (cells - 1))
-    f[layout.NEAR_OBJECTS] = t.objects_near[r.y, r.x]
-    f[layout.NEAR_RESERVED] = reserved / cells
-    f[layout.NEAREST_AGENT] = nearest
+    nearby[layout.NEAR_AGENTS] = min(1.0, others / (cells - 1))
+    nearby[layout.NEAR_OBJECTS] = t.objects_near[r.y, r.x]
+    nearby[layout.NEAR_RESERVED] = reserved / cells
+    nearby[layout.NEAREST_AGENT] = nearest
 
 
 @inlined
@@ -170,90 +171,87 @@ def look_around(s: TownState, b: int, occupant: np.ndarray, window: np.ndarray) 
 
 
 @inlined
-def describe_job(t: Tables, r: Record, f: np.ndarray, now: int) -> None:
+def describe_job(t: Tables, r: Record, status: np.ndarray, now: int) -> None:
     """Features of the job and the shift at instant ``now``."""
-    f[layout.ATTENDANCE] = r.attendance
-    f[layout.LATE_TODAY] = min(1.0, r.late_ticks_today / 60)
-    f[layout.LATENESS] = min(1.0, r.lateness_counter / 5)
-    f[layout.ABSENCES] = min(1.0, employment.active_stamps(r, now) / 3) if r.stamps_seen > 0 else 0.0
-    f[layout.WITHHELD] = min(1.0, r.withheld / 5000)
+    status[layout.ATTENDANCE] = r.attendance
+    status[layout.LATE_TODAY] = min(1.0, r.late_ticks_today / 60)
+    status[layout.LATENESS] = min(1.0, r.lateness_counter / 5)
+    status[layout.ABSENCES] = min(1.0, employment.active_stamps(r, now) / 3) if r.stamps_seen > 0 else 0.0
+    status[layout.WITHHELD] = min(1.0, r.withheld / 5000)
     employed = r.job >= 0
-    f[layout.HAS_JOB] = employed
-    f[layout.ON_SHIFT] = employed and preconditions.is_on_shift(t, r)
-    f[layout.SHIFT_PRE] = employed and r.shift_state < ON_TIME
-    f[layout.SHIFT_ON_TIME] = employed and r.shift_state == ON_TIME
-    f[layout.SHIFT_LATE] = employed and r.shift_state == LATE
-    f[layout.SHIFT_ABSENT] = employed and r.shift_state == ABSENT
-    f[layout.SHIFT_POST] = employed and r.shift_state == POST_SHIFT
-    f[layout.SHIFT_START_IN] = 0.0
-    f[layout.SHIFT_PROGRESS] = 0.0
-    f[layout.AT_WORK] = 0.0
+    status[layout.HAS_JOB] = employed
+    status[layout.ON_SHIFT] = employed and preconditions.is_on_shift(t, r)
+    status[layout.SHIFT_PRE] = employed and r.shift_state < ON_TIME
+    status[layout.SHIFT_ON_TIME] = employed and r.shift_state == ON_TIME
+    status[layout.SHIFT_LATE] = employed and r.shift_state == LATE
+    status[layout.SHIFT_ABSENT] = employed and r.shift_state == ABSENT
+    status[layout.SHIFT_POST] = employed and r.shift_state == POST_SHIFT
+    status[layout.SHIFT_START_IN] = 0.0
+    status[layout.SHIFT_PROGRESS] = 0.0
     if employed:
         job = t.jobs[r.job]
         tod = now % TICKS_PER_DAY
         until = (job.start - tod + _HALF_DAY) % TICKS_PER_DAY - _HALF_DAY
-        f[layout.SHIFT_START_IN] = until / _HALF_DAY
+        status[layout.SHIFT_START_IN] = until / _HALF_DAY
         x = (tod - job.start) % TICKS_PER_DAY
         if x < job.length:
-            f[layout.SHIFT_PROGRESS] = x / job.length
-        f[layout.AT_WORK] = employment.is_at_work(t, r)
+            status[layout.SHIFT_PROGRESS] = x / job.length
 
 
 @inlined
-def describe_last(r: Record, f: np.ndarray) -> None:
+def describe_last(r: Record, status: np.ndarray) -> None:
     """Features of the last intent."""
     last = r.last_action
-    f[layout.LAST_WAIT] = last == WAIT
-    f[layout.LAST_MOVE] = MOVE_NORTH <= last <= MOVE_WEST
-    f[layout.LAST_LEAVE] = last == LEAVE
-    f[layout.LAST_TALK] = last == TALK
-    f[layout.LAST_USE] = last >= FIRST_USE
-    f[layout.LAST_SUCCESS] = last >= 0 and r.last_result <= LAST_SUCCESS
-    f[layout.LAST_DURATION] = min(1.0, r.last_duration / 60)
+    status[layout.LAST_WAIT] = last == WAIT
+    status[layout.LAST_MOVE] = MOVE_NORTH <= last <= MOVE_WEST
+    status[layout.LAST_LEAVE] = last == LEAVE
+    status[layout.LAST_TALK] = last == TALK
+    status[layout.LAST_USE] = last >= FIRST_USE
+    status[layout.LAST_SUCCESS] = last >= 0 and r.last_result <= LAST_SUCCESS
+    status[layout.LAST_DURATION] = min(1.0, r.last_duration / 60)
 
 
 @inlined
-def describe_claim(t: Tables, s: TownState, b: int, i: int, f: np.ndarray) -> None:
+def describe_claim(t: Tables, s: TownState, b: int, i: int, status: np.ndarray) -> None:
     """Features of the claim."""
     r = s.residents[b, i]
-    f[layout.HOLDS] = r.claim_stage == STAGE_HELD or r.claim_stage == STAGE_RUNNING
-    f[layout.IN_QUEUE] = r.claim_stage == STAGE_QUEUED
-    f[layout.USING] = r.claim_stage == STAGE_RUNNING
-    f[layout.QUEUE_POSITION] = 0.0
-    f[layout.USE_PROGRESS] = 0.0
+    status[layout.HOLDS] = r.claim_stage == STAGE_HELD or r.claim_stage == STAGE_RUNNING
+    status[layout.IN_QUEUE] = r.claim_stage == STAGE_QUEUED
+    status[layout.USING] = r.claim_stage == STAGE_RUNNING
+    status[layout.QUEUE_POSITION] = 0.0
+    status[layout.USE_PROGRESS] = 0.0
     if r.claim_stage == STAGE_QUEUED:
         index = queues.index_in_queue(s, b, r.claim_object, i)
-        f[layout.QUEUE_POSITION] = min(1.0, (index + 1) / 8)
+        status[layout.QUEUE_POSITION] = min(1.0, (index + 1) / 8)
     elif r.claim_stage == STAGE_RUNNING:
         remaining = s.objects[b, r.claim_object].remaining
-        f[layout.USE_PROGRESS] = 1.0 - remaining / t.affordances[r.claim_affordance].duration
+        status[layout.USE_PROGRESS] = 1.0 - remaining / t.affordances[r.claim_affordance].duration
 
 
 @inlined
-def describe_goal(t: Tables, r: Record, f: np.ndarray) -> None:
-    """Features of the policy's context: option, commitment, direction and distance of the goal."""
-    for option in range(len(layout.OPTIONS)):
-        f[layout.OPTION + option] = r.option == option
-    f[layout.COMMIT] = min(1.0, r.commit / layout.COMMIT_SCALE)
-    f[layout.GOAL_DISTANCE] = 1.0
+def describe_goal(t: Tables, r: Record, nearby: np.ndarray) -> None:
+    """Features of the goal: its direction and distance."""
+    nearby[layout.GOAL_DISTANCE] = 1.0
     for d in range(4):
-        f[layout.HINTS + d] = 0.0
+        nearby[layout.HINTS + d] = 0.0
     if r.goal < 0 or r.goal >= t.fields.shape[0]:
         return
     height, width = t.passable.shape
     here = t.fields[r.goal, r.y, r.x]
     if here < UNREACHABLE:
-        f[layout.GOAL_DISTANCE] = min(1.0, here / (width + height))
+        nearby[layout.GOAL_DISTANCE] = min(1.0, here / (width + height))
     for d in range(4):
         x, y = r.x + DX[d], r.y + DY[d]
         inside = 0 <= x < width and 0 <= y < height
-        f[layout.HINTS + d] = inside and t.passable[y, x] != 0 and t.fields[r.goal, y, x] < here
+        nearby[layout.HINTS + d] = inside and t.passable[y, x] != 0 and t.fields[r.goal, y, x] < here
 
 
 @inlined
 def price_level(t: Tables, s: TownState, b: int, district: int) -> float:
     """tanh(mean(price / base) - 1) over all price keys of a district."""
     keys = s.price.shape[2]
+    if keys == 0:
+        return 0.0
     total = 0.0
     for k in range(keys):
         price, base = s.price[b, district, k], t.start_price[district, k]
@@ -279,7 +277,7 @@ def point_at(f: np.ndarray, column: int, dx: float, dy: float, path: int, scale:
 
 @inlined
 def describe_targets(t: Tables, r: Record, f: np.ndarray) -> None:
-    """The targets block: six types of object from the tables, then work and home."""
+    """The targets block: types of object from the tables, then work and home."""
     column = t.params[0].targets_at
     if column < 0:
         return
@@ -303,28 +301,36 @@ def describe_targets(t: Tables, r: Record, f: np.ndarray) -> None:
 @inlined
 def describe(t: Tables, s: TownState, b: int, i: int, f: np.ndarray, now: int) -> None:
     """Write every feature of one resident except those of the window; the social block stays zero."""
+    p = t.params[0]
     r = s.residents[b, i]
-    for n in range(3):
+    status = f[p.status_at : p.items_at]
+    nearby = f[p.nearby_at : p.options_at]
+    town = f[p.town_at : p.town_at + len(layout.TOWN)]
+    for n in range(p.needs):
         f[n] = r.need[n]
-    f[layout.WALLET] = math.tanh(r.wallet / 5000)
-    f[layout.RENT_OWED] = min(1.0, r.rent_owed / 3)
-    describe_job(t, r, f, now)
+    for item in range(p.items):
+        f[p.items_at + item] = r.inventory[item] / p.carry[item] if p.carry[item] > 0 else 0.0
+    for option in range(p.options):
+        f[p.options_at + option] = r.option == option
+    status[layout.WALLET] = math.tanh(r.wallet / 5000)
+    status[layout.RENT_OWED] = min(1.0, r.rent_owed / 3)
+    describe_job(t, r, status, now)
     tod = now % TICKS_PER_DAY
-    f[layout.TIME_SIN] = t.time_wave[tod, 0]
-    f[layout.TIME_COS] = t.time_wave[tod, 1]
-    f[layout.EMBEDDING_SLOT] = r.embedding / t.params[0].embedding_slots
-    f[layout.CTX_RESET] = r.ctx_reset
-    f[layout.EPISODE_PROGRESS] = r.episode_tick / TICKS_PER_DAY
-    describe_last(r, f)
-    describe_claim(t, s, b, i, f)
-    for item in range(2):
-        f[layout.INVENTORY + item] = r.inventory[item] / INVENTORY_LIMITS[item]
-    describe_goal(t, r, f)
-    f[layout.AT_HOME] = t.place_at[r.y, r.x] == t.homes[r.home].place
+    status[layout.TIME_SIN] = t.time_wave[tod, 0]
+    status[layout.TIME_COS] = t.time_wave[tod, 1]
+    status[layout.EMBEDDING_SLOT] = r.embedding / p.embedding_slots
+    status[layout.CTX_RESET] = r.ctx_reset
+    status[layout.EPISODE_PROGRESS] = r.episode_tick / TICKS_PER_DAY
+    describe_last(r, status)
+    describe_claim(t, s, b, i, status)
+    describe_goal(t, r, nearby)
+    nearby[layout.AT_HOME] = t.place_at[r.y, r.x] == t.homes[r.home].place
+    nearby[layout.AT_WORK] = r.job >= 0 and employment.is_at_work(t, r)
     district = s.districts[b, r.district]
-    f[layout.POWER_ON] = district.utility[0]
-    f[layout.WATER_ON] = district.utility[1]
-    f[layout.PRICE_LEVEL] = price_level(t, s, b, r.district)
+    town[layout.COMMIT] = min(1.0, r.commit / layout.COMMIT_SCALE)
+    town[layout.POWER_ON] = district.utility[POWER]
+    town[layout.WATER_ON] = district.utility[WATER]
+    town[layout.PRICE_LEVEL] = price_level(t, s, b, r.district)
     describe_targets(t, r, f)
     column = t.params[0].personality_at
     if column >= 0:
@@ -344,8 +350,9 @@ def observe(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
         r.mask = mask_bits(t, s, b, i, now)
         for a in range(actions):
             out.mask[b, i, a] = (r.mask >> np.uint64(a)) & _ONE
-        describe(t, s, b, i, out.features[b, i], now)
-        draw_window(t, s, b, r, out.map[b, i], out.features[b, i])
+        f = out.features[b, i]
+        describe(t, s, b, i, f, now)
+        draw_window(t, s, b, r, out.map[b, i], f[t.params[0].nearby_at : t.params[0].options_at])
         out.alive[b, i] = 1
         out.serial[b, i] = r.serial
 

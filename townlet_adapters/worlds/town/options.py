@@ -1,31 +1,22 @@
 """The models of ``world.options``, maps and manifests: keys, types, ranges, defaults.
 
-Each model covers one text. ``plan.load_town`` makes the checks that need config, map and manifest together.
+Each model covers one text. ``plan.load_town`` makes the checks that need vocabulary, config, map and manifest
+together.
 """
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from townlet_adapters.worlds.town.codes import MAX_AFFORDANCES
-from townlet_adapters.worlds.town.vocabulary import ObjectTypeName, PlaceKind, Profile, Tile
+from townlet_adapters.worlds.town.section import MAX_MILLS, Mills, Name, Section
+from townlet_adapters.worlds.town.tiles import Tile
+from townlet_adapters.worlds.town.vocabulary import VocabularyText
 
 MAX_SIDE = 256
 MAX_GRID_SIDE = 32
-MAX_MILLS = 1_000_000
 MAX_RESIDENTS = 16_384
 MAX_TIE_SLOTS = 8
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Mills = Annotated[int, Field(ge=0, le=MAX_MILLS)]
-
-
-class Section(BaseModel):
-    """A part of a text: immutable, no unknown keys, no conversion between types."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
 
 
 class LegendEntry(Section):
@@ -35,7 +26,7 @@ class LegendEntry(Section):
     """the ground; floor, road and door are passable"""
     place: Annotated[str, Field(min_length=1)] | None = None
     """id of the place that the tile belongs to; "@" takes the place of the tiles around it"""
-    object: ObjectTypeName | None = None
+    object: Name | None = None
     """type of the object on the tile"""
     mark: Literal["home", "entry"] | None = None
     """`home`: a resident lives here; `entry`: new residents arrive here"""
@@ -76,7 +67,7 @@ class MapText(Section):
         dict[Annotated[str, Field(min_length=1, max_length=1)], LegendEntry], Field(min_length=1)
     ]
     """symbol -> its meaning"""
-    kinds: dict[Name, PlaceKind] = {}
+    kinds: dict[Name, Name] = {}
     """place id -> kind"""
     jobs: dict[Name, JobText] = {}
     """job id -> job"""
@@ -87,16 +78,62 @@ class MapText(Section):
     """the map itself, north first, one symbol for each tile"""
 
 
+class StampText(Section):
+    """A rectangle of symbols drawn over the extended map."""
+
+    at: tuple[Annotated[int, Field(ge=0, lt=MAX_SIDE)], Annotated[int, Field(ge=0, lt=MAX_SIDE)]]
+    """tile [x, y] of its north-west corner"""
+    rows: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=MAX_SIDE)], ...],
+        Field(min_length=1, max_length=MAX_SIDE),
+    ]
+    """what it draws, north first, one symbol for each tile; a space leaves the tile as it is"""
+    legend: dict[Annotated[str, Field(min_length=1, max_length=1)], LegendEntry] = {}
+    """symbol -> its meaning within the stamp; other symbols have their meaning in the extended map"""
+
+
+class MapRemovalText(Section):
+    """What the extended map has and this one has not."""
+
+    jobs: tuple[Name, ...] = ()
+    """jobs"""
+    kinds: tuple[Name, ...] = ()
+    """places that the stamps draw over"""
+
+
+class ExtendedMapText(Section):
+    """A map with changes."""
+
+    extend: Annotated[str, Field(min_length=1)]
+    """name of a shipped map, or the path of a map file (relative to the config)"""
+    id: Name | None = None
+    """name of the district; that of the extended map unless given"""
+    agents: Annotated[int, Field(ge=1, le=512)] | None = None
+    """number of residents that it is designed for; that of the extended map unless given"""
+    kinds: dict[Name, Name] = {}
+    """place id -> kind, of further places"""
+    jobs: dict[Name, JobText] = {}
+    """job id -> job, of further jobs; one with the id of an existing job replaces it"""
+    stamp: tuple[StampText, ...] = ()
+    """rectangles drawn over the map, one after the other"""
+    remove: MapRemovalText = MapRemovalText()
+    """jobs and places to leave out"""
+
+
 def _tag_of_map(value: object) -> str:
     # Tags that no key can have: pydantic puts the tag of a branch among the keys of a problem.
     if isinstance(value, GridTown) or (isinstance(value, dict) and "grid" in value):
         return "<grid>"
+    if isinstance(value, ExtendedMapText) or (isinstance(value, dict) and "extend" in value):
+        return "<extension>"
     return "<map>" if isinstance(value, MapText | dict) else "<name>"
 
 
 MapSource = Annotated[
-    Annotated[str, Tag("<name>"), Field(min_length=1)] | Annotated[MapText, Tag("<map>")],
-    Discriminator(lambda value: "<map>" if isinstance(value, MapText | dict) else "<name>"),
+    Annotated[str, Tag("<name>"), Field(min_length=1)]
+    | Annotated[MapText, Tag("<map>")]
+    | Annotated[ExtendedMapText, Tag("<extension>")],
+    Discriminator(_tag_of_map),
 ]
 
 
@@ -104,7 +141,7 @@ class GridText(Section):
     """A district, repeated."""
 
     district: MapSource = "town_48"
-    """name of a shipped map, path of a map file (relative to the config) or a map"""
+    """name of a shipped map, path of a map file (relative to the config), a map, or `extend: ...`"""
     rows: Annotated[int, Field(ge=1, le=MAX_GRID_SIDE)]
     """number of districts from north to south"""
     cols: Annotated[int, Field(ge=1, le=MAX_GRID_SIDE)]
@@ -121,6 +158,7 @@ class GridTown(Section):
 TownSource = Annotated[
     Annotated[str, Tag("<name>"), Field(min_length=1)]
     | Annotated[MapText, Tag("<map>")]
+    | Annotated[ExtendedMapText, Tag("<extension>")]
     | Annotated[GridTown, Tag("<grid>")],
     Discriminator(_tag_of_map),
 ]
@@ -159,7 +197,7 @@ class AffordanceText(Section):
 
     id: Name
     """name of the affordance; its action is `use:<id>`"""
-    object_type: ObjectTypeName
+    object_type: Name
     """type of the objects that offer it"""
     duration: Annotated[int, Field(ge=1, le=600)]
     """ticks of a use"""
@@ -185,64 +223,34 @@ class PopulationOptions(Section):
     start_wallet: Mills = 2000
     """mills in each resident's wallet at the start"""
     start_need: Annotated[float, Field(ge=0, le=1)] = 0.7
-    """hunger, hygiene and energy at the start; 1 is satisfied"""
-
-
-class DecayOptions(Section):
-    """How much of each need is lost in each tick."""
-
-    hunger: Annotated[float, Field(ge=0, le=0.1)] = 0.0010
-    """hunger lost in each tick"""
-    hygiene: Annotated[float, Field(ge=0, le=0.1)] = 0.0005
-    """hygiene lost in each tick"""
-    energy: Annotated[float, Field(ge=0, le=0.1)] = 0.0007
-    """energy lost in each tick"""
+    """level of every need at the start; 1 is satisfied"""
 
 
 class NeedsOptions(Section):
     """The needs of residents."""
 
-    decay: DecayOptions = DecayOptions()
-    """speed at which needs fall"""
-
-
-class WeightOptions(Section):
-    """How frequent each profile is, relative to the others."""
-
-    balanced: Annotated[float, Field(ge=0, le=1)] = 0.40
-    """weight of balanced residents"""
-    industrious: Annotated[float, Field(ge=0, le=1)] = 0.20
-    """weight of industrious residents"""
-    socialite: Annotated[float, Field(ge=0, le=1)] = 0.25
-    """weight of socialites"""
-    stoic: Annotated[float, Field(ge=0, le=1)] = 0.15
-    """weight of stoic residents"""
-
-    @model_validator(mode="after")
-    def _check_sum(self) -> Self:
-        if self.balanced + self.industrious + self.socialite + self.stoic <= 0:
-            raise ValueError("all weights are 0; at least one must be above 0")
-        return self
+    decay: dict[Name, Annotated[float, Field(ge=0, le=0.1)]] = {}
+    """need -> lost in each tick, instead of its decay in the vocabulary"""
 
 
 class PersonalitiesOptions(Section):
     """The profiles of residents."""
 
-    weights: WeightOptions = WeightOptions()
-    """relative frequency of each profile"""
-    overrides: dict[str, Profile] = {}
+    weights: dict[Name, Annotated[float, Field(ge=0, le=1)]] = {}
+    """profile -> how frequent it is, instead of its weight in the vocabulary"""
+    overrides: dict[str, Name] = {}
     """name of a resident -> profile"""
 
 
 class AffordancesOptions(Section):
     """The affordances of objects."""
 
-    manifest: Annotated[
-        Annotated[str, Tag("<name>"), Field(min_length=1)]
-        | Annotated[tuple[AffordanceText, ...], Tag("list"), Field(min_length=1, max_length=MAX_AFFORDANCES)],
-        Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "<name>"),
-    ] = "core"
-    """`core` for the shipped manifest, path of a file (relative to the config), or a list of affordances"""
+    extend: Annotated[str, Field(min_length=1)] | None = "core"
+    """`core` for the shipped manifest, path of a file (relative to the config), or null to start empty"""
+    add: Annotated[tuple[AffordanceText, ...], Field(max_length=MAX_AFFORDANCES)] = ()
+    """further affordances, behind those of the manifest; one with the id of another replaces it"""
+    remove: tuple[Name, ...] = ()
+    """ids of affordances of the manifest to leave out"""
     enabled: Annotated[
         Annotated[Literal["all"], Tag("all")] | Annotated[tuple[str, ...], Tag("list")],
         Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "all"),
@@ -370,8 +378,10 @@ class FeaturesOptions(Section):
 class TownOptions(Section):
     """All options of a town."""
 
+    vocabulary: VocabularyText = VocabularyText(extend="town")
+    """needs, items, kinds of place, types of object, prices and profiles; the shipped ones unless given"""
     town: TownSource = "town_48"
-    """name of a shipped map, the path of a map file (relative to the config), a map, or `grid: {...}`"""
+    """name of a shipped map, path of a map file (relative to the config), a map, `extend: ...` or `grid: ...`"""
     population: PopulationOptions = PopulationOptions()
     """the number of residents and their initial state"""
     needs: NeedsOptions = NeedsOptions()

@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -13,14 +14,15 @@ import numpy.typing as npt
 
 from townlet_adapters.documents import Document, KeyPath, parse_document, read_document, read_text, spell_key
 from townlet_adapters.validation import validate
-from townlet_adapters.worlds.town.affordances import Manifest, ManifestText, read_manifest
-from townlet_adapters.worlds.town.codes import TICKS_PER_DAY
+from townlet_adapters.worlds.town.affordances import Entry, Manifest, ManifestText, read_manifest
+from townlet_adapters.worlds.town.codes import MAX_AFFORDANCES, TICKS_PER_DAY
+from townlet_adapters.worlds.town.map_extension import Places, extended_map
 from townlet_adapters.worlds.town.names import load_names
-from townlet_adapters.worlds.town.options import GridTown, MapText, TownOptions
-from townlet_adapters.worlds.town.prices import LEAST_PAY, MOST_PAY, base_prices, basket, is_balanced
+from townlet_adapters.worlds.town.options import ExtendedMapText, GridTown, MapText, TownOptions
+from townlet_adapters.worlds.town.prices import LEAST_PAY, MOST_PAY, base_prices, cost_of_a_day, is_balanced
 from townlet_adapters.worlds.town.shipped import SHIPPED_MANIFESTS, SHIPPED_MAPS, find_file
 from townlet_adapters.worlds.town.townmap import NO_PLACE, District, Spot, read_district
-from townlet_adapters.worlds.town.vocabulary import TILL_KINDS, ObjectTypeName, PlaceKind
+from townlet_adapters.worlds.town.vocabulary import Vocabulary, read_vocabulary
 from townlet_core.dto.hook import HookStage
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import canonical_json
@@ -28,15 +30,6 @@ from townlet_core.naming import nearest
 from townlet_plugins.access import Access
 
 RESIDENTS_PER_NORM: Final = 8
-_NORM: Final[Mapping[ObjectTypeName, int]] = {
-    "fridge": 2,
-    "stove": 1,
-    "bed": 3,
-    "shower": 2,
-    "checkout": 1,
-    "bench": 2,
-}
-"""Number of objects that eight residents need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +44,7 @@ class Place:
     """
 
     id: str
-    kind: PlaceKind
+    kind: str
     has_till: bool
     district: int
 
@@ -71,7 +64,7 @@ class TownObject:
     """
 
     id: str
-    type: ObjectTypeName
+    type: str
     x: int
     y: int
     place: int
@@ -127,7 +120,7 @@ class TownPlan:
         id: name of the map; for a grid with its size.
         width: tiles from west to east.
         height: tiles from north to south.
-        tiles: uint8[height, width], codes in the order of ``vocabulary.TILES``; read-only.
+        tiles: uint8[height, width], codes in the order of ``tiles.TILES``; read-only.
         place_at: int32[height, width], index into ``places``, -1 none; read-only.
         places: by district, then in file order.
         objects: row by row over the whole town; the index is the object's number.
@@ -144,7 +137,9 @@ class TownPlan:
         prices: base price in mills by price key.
         affordances: the manifest; each affordance is enabled or not.
         names: names for residents.
+        vocabulary: the needs, items, kinds of place, types of object, prices and profiles of the town.
         warnings: shortages of the town, as sentences.
+        notices: what the vocabulary makes the town leave out, as sentences.
     """
 
     id: str
@@ -167,7 +162,9 @@ class TownPlan:
     prices: Mapping[str, int]
     affordances: Manifest
     names: tuple[str, ...]
+    vocabulary: Vocabulary
     warnings: tuple[str, ...]
+    notices: tuple[str, ...]
 
     def __repr__(self) -> str:
         return (
@@ -190,21 +187,25 @@ def load_town(
         ConfigError: a mistake in the options has a key relative to them; a mistake in a file has that file,
             its line and a key relative to it.
     """
-    text, document, rows, cols = _find_map(options, access)
-    district = read_district(text, document)
-    manifest = _find_manifest(options, access, hooks)
-    prices = base_prices(options.economy)
+    vocabulary = read_vocabulary(options.vocabulary)
+    found = _find_map(options, access)
+    text, document, rows, cols = found.text, found.places, found.rows, found.cols
+    district = read_district(text, document, vocabulary)
+    manifest = _find_manifest(options, access, vocabulary, hooks)
+    prices = base_prices(options.economy, vocabulary)
     names = load_names()
     _stop_on(
-        *_problems_of_overrides(options, district, names),
+        *_problems_of_overrides(options, district, names, vocabulary),
         *_problems_of_prices(district, manifest, prices, document),
     )
     target, capacity, embedding_slots = _sizes(
         options, district.agents * rows * cols, district.room * rows * cols
     )
     warnings = [
-        *_shortages(district, rows * cols, target),
-        *_check_balance(options, district, prices, document),
+        *_shortages(district, rows * cols, target, vocabulary),
+        *_check_balance(
+            options, district, cost_of_a_day(options.economy.rent_per_day, prices, vocabulary.basket), found
+        ),
     ]
     grid = _Grid(district, rows, cols, is_grid=isinstance(options.town, GridTown))
     # The order of places and jobs matters to the town, but canonical JSON sorts keys.
@@ -216,7 +217,7 @@ def load_town(
         height=grid.height * rows,
         tiles=_frozen(np.tile(district.tiles, (rows, cols))),
         place_at=_frozen(grid.place_at()),
-        places=tuple(grid.places()),
+        places=tuple(grid.places(vocabulary)),
         objects=grid.objects(),
         home_tiles=tuple(grid.home_tiles()),
         entries=tuple(grid.moved(district.entry, number) for number in range(rows * cols)),
@@ -231,7 +232,9 @@ def load_town(
         prices=prices,
         affordances=manifest,
         names=names,
+        vocabulary=vocabulary,
         warnings=tuple(warnings),
+        notices=manifest.dropped,
     )
 
 
@@ -240,36 +243,61 @@ def _stop_on(*problems: Problem) -> None:
         raise ConfigError(*problems)
 
 
-def _find_map(options: TownOptions, access: Access) -> tuple[MapText, Document, int, int]:
-    """Return the district's text and document, and how many rows and columns of it make the town."""
+@dataclass(frozen=True, slots=True)
+class _FoundMap:
+    """A district's map, what builds its problems, its repetitions, and whether the map came with the town."""
+
+    text: MapText
+    places: Places
+    rows: int
+    cols: int
+    is_shipped: bool
+
+
+def _find_map(options: TownOptions, access: Access) -> _FoundMap:
+    """Find the district's map and how many rows and columns of it make the town."""
     source, rows, cols = options.town, 1, 1
     key: KeyPath = ("town",)
     if isinstance(source, GridTown):
         rows, cols = source.grid.rows, source.grid.cols
         key, source = ("town", "grid", "district"), source.grid.district
     if isinstance(source, MapText):
-        return source, Document(None, "", at=key), rows, cols
-    document = read_document(find_file(source, SHIPPED_MAPS, access, key), quotable=False)
-    return validate(document, MapText), document, rows, cols
+        return _FoundMap(source, Document(None, "", at=key), rows, cols, is_shipped=False)
+    if isinstance(source, ExtendedMapText):
+        base, _ = read_map(source.extend, access, (*key, "extend"))
+        text, places = extended_map(base, source, key)
+        return _FoundMap(text, places, rows, cols, is_shipped=False)
+    text, document = read_map(source, access, key)
+    return _FoundMap(text, document, rows, cols, is_shipped=source in SHIPPED_MAPS)
+
+
+def read_map(name: str, access: Access, key: KeyPath) -> tuple[MapText, Document]:
+    """Read a map file that a config names at ``key``.
+
+    Raises:
+        ConfigError: when there is no such file, the config may not read it, or it is not a map.
+    """
+    document = read_document(find_file(name, SHIPPED_MAPS, access, key), quotable=False)
+    return validate(document, MapText), document
 
 
 def _find_manifest(
-    options: TownOptions, access: Access, hooks: Mapping[str, frozenset[HookStage]]
+    options: TownOptions,
+    access: Access,
+    vocabulary: Vocabulary,
+    hooks: Mapping[str, frozenset[HookStage]],
 ) -> Manifest:
     """Read the manifest and mark the enabled affordances."""
-    source, key = options.affordances.manifest, ("affordances", "manifest")
-    if isinstance(source, str):
-        path = find_file(source, SHIPPED_MANIFESTS, access, key)
-        data = read_text(path)
-        document = parse_document(data, str(path), quotable=False)
-        texts = validate(document, ManifestText).root
-    else:
-        texts, document, data = source, Document(None, "", at=key), b""
-    if not (isinstance(source, str) and source in SHIPPED_MANIFESTS):
+    section = options.affordances
+    entries, data = _extended_entries(options, access)
+    if section.add or section.remove or section.extend not in SHIPPED_MANIFESTS:
         # A digest of the content, not the bytes: a snapshot holds the content of a file that may vanish.
-        data = canonical_json([text.model_dump(mode="json") for text in texts])
-    manifest = read_manifest(texts, document, hashlib.sha256(data).hexdigest(), hooks)
-    enabled = options.affordances.enabled
+        data = canonical_json([entry.text.model_dump(mode="json") for entry in entries])
+    if not 1 <= len(entries) <= MAX_AFFORDANCES:
+        found = f"{len(entries)} affordances"
+        raise ConfigError(Problem("affordances", found, f"allowed: 1 to {MAX_AFFORDANCES}"))
+    manifest = read_manifest(entries, vocabulary, hashlib.sha256(data).hexdigest(), hooks)
+    enabled = section.enabled
     if enabled == "all":
         return manifest
     known = [affordance.id for affordance in manifest.affordances]
@@ -281,12 +309,51 @@ def _find_manifest(
         )
     )
     chosen = tuple(replace(each, enabled=each.id in enabled) for each in manifest.affordances)
-    return Manifest(manifest.checksum, chosen)
+    return replace(manifest, affordances=chosen)
+
+
+def _extended_entries(options: TownOptions, access: Access) -> tuple[list[Entry], bytes]:
+    """Return the entries of the manifest with the config's changes, and the bytes of the manifest's file."""
+    section = options.affordances
+    document, data = Document(None, ""), b""
+    if section.extend is not None:
+        path = find_file(section.extend, SHIPPED_MANIFESTS, access, ("affordances", "extend"))
+        data = read_text(path)
+        document = parse_document(data, str(path), quotable=False)
+    texts = validate(document, ManifestText).root if data else ()
+    extended = [Entry(text, document.child((number,))) for number, text in enumerate(texts)]
+    known = [text.id for text in texts]
+    _stop_on(
+        *_problems_of_ids(extended),
+        *(
+            Problem(f"affordances.remove[{index}]", f"unknown affordance '{name}'", nearest(name, known))
+            for index, name in enumerate(section.remove)
+            if name not in known
+        ),
+    )
+    added = [
+        Entry(text, Document(None, "", at=("affordances", "add", number)))
+        for number, text in enumerate(section.add)
+    ]
+    _stop_on(*_problems_of_ids(added))
+    by_id = {entry.text.id: entry for entry in extended if entry.text.id not in section.remove}
+    by_id |= {entry.text.id: entry for entry in added}
+    return list(by_id.values()), data
+
+
+def _problems_of_ids(entries: list[Entry]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, entry in enumerate(entries):
+        name = entry.text.id
+        if first.setdefault(name, index) != index:
+            found = f"duplicate id '{name}', already used by entry {first[name]}"
+            yield entry.document.problem(("id",), found, "give every affordance its own id")
 
 
 def _problems_of_overrides(
-    options: TownOptions, district: District, names: tuple[str, ...]
+    options: TownOptions, district: District, names: tuple[str, ...], vocabulary: Vocabulary
 ) -> Iterator[Problem]:
+    yield from _problems_of_words(options, vocabulary)
     for name in options.personalities.overrides:
         # "Ada-2" is the second Ada.
         if name.partition("-")[0] not in names:
@@ -299,8 +366,27 @@ def _problems_of_overrides(
             )
 
 
+def _problems_of_words(options: TownOptions, vocabulary: Vocabulary) -> Iterator[Problem]:
+    """Find needs and profiles that the vocabulary does not have."""
+    for need in options.needs.decay:
+        if need not in vocabulary.needs:
+            key = f"needs.decay.{need}"
+            yield Problem(key, f"unknown need '{need}'", nearest(need, vocabulary.needs))
+    for profile in options.personalities.weights:
+        if profile not in vocabulary.profiles:
+            key = f"personalities.weights.{profile}"
+            yield Problem(key, f"unknown profile '{profile}'", nearest(profile, vocabulary.profiles))
+    weights = {name: about.weight for name, about in vocabulary.profiles.items()}
+    if not any({**weights, **options.personalities.weights}.values()):
+        yield Problem("personalities.weights", "all weights are 0", "at least one must be above 0")
+    for name, profile in options.personalities.overrides.items():
+        if profile not in vocabulary.profiles:
+            key = spell_key(("personalities", "overrides", name))
+            yield Problem(key, f"unknown profile '{profile}'", nearest(profile, vocabulary.profiles))
+
+
 def _problems_of_prices(
-    district: District, manifest: Manifest, prices: Mapping[str, int], document: Document
+    district: District, manifest: Manifest, prices: Mapping[str, int], document: Places
 ) -> Iterator[Problem]:
     """Find goods that are offered without a price."""
     for item in district.objects:
@@ -334,11 +420,11 @@ def _sizes(options: TownOptions, designed_for: int, room: int) -> tuple[int, int
     return target, capacity, slots if slots is not None else max(64, 2 * capacity)
 
 
-def _shortages(district: District, districts: int, residents: int) -> Iterator[str]:
+def _shortages(district: District, districts: int, residents: int, vocabulary: Vocabulary) -> Iterator[str]:
     """Compare the town's objects, homes and jobs with the needs of its residents, per eight residents."""
     counts = Counter(item.type for item in district.objects)
-    for kind, norm in _NORM.items():
-        needed, there = math.ceil(norm * residents / RESIDENTS_PER_NORM), counts[kind] * districts
+    for kind, about in vocabulary.object_types.items():
+        needed, there = math.ceil(about.per_eight * residents / RESIDENTS_PER_NORM), counts[kind] * districts
         if there < needed:
             yield f"{residents} residents need {needed} objects of type {kind}; the town has {there}"
     homes = len(district.homes) * districts
@@ -350,22 +436,23 @@ def _shortages(district: District, districts: int, residents: int) -> Iterator[s
         yield f"{residents} residents need jobs for {needed}, including vacancies; the town has {work}"
 
 
-def _check_balance(
-    options: TownOptions, district: District, prices: Mapping[str, int], document: Document
-) -> list[str]:
+def _check_balance(options: TownOptions, district: District, cost: Fraction, found: _FoundMap) -> list[str]:
     """Compare what each job pays with the cost of a day; return warnings, or raise, as the config says."""
     policy = options.economy.balance_check
-    cost = basket(options.economy.rent_per_day, prices)
     problems: list[Problem] = []
     for job_id, job in district.jobs.items():
         length = (job.end - job.start) % TICKS_PER_DAY
         if policy == "off" or is_balanced(job.wage, length, cost):
             continue
         pay = job.wage * length
-        found = f"a shift pays {pay} mills, but a day costs {float(cost):.0f} at this rent and these prices"
+        what = f"a shift pays {pay} mills, but a day costs {float(cost):.0f} at this rent and these prices"
         least, most = math.ceil(LEAST_PAY * cost), math.floor(MOST_PAY * cost)
         allowed = f"allowed: {least} to {most} mills a shift, or set economy.balance_check to warn or off"
-        problems.append(document.problem(("jobs", job_id, "wage"), found, allowed))
+        if found.is_shipped:
+            # The shipped map fits the shipped economy: what does not fit is the config's.
+            problems.append(Problem("economy", f"job {job_id}: {what}", allowed))
+        else:
+            problems.append(found.places.problem(("jobs", job_id, "wage"), what, allowed))
     if policy == "error":
         _stop_on(*problems)
     return [str(problem) for problem in problems]
@@ -406,11 +493,11 @@ class _Grid:
         first = numbers.repeat(self.height, axis=0).repeat(self.width, axis=1) * len(self._district.places)
         return np.where(whole == NO_PLACE, np.int32(NO_PLACE), whole + first).astype(np.int32)
 
-    def places(self) -> Iterator[Place]:
+    def places(self, vocabulary: Vocabulary) -> Iterator[Place]:
         """Return the places."""
         for number in range(self._rows * self._cols):
             for place, kind in self._district.places:
-                yield Place(place + self._suffix(number), kind, kind in TILL_KINDS, number)
+                yield Place(place + self._suffix(number), kind, vocabulary.place_kinds[kind].till, number)
 
     def objects(self) -> tuple[TownObject, ...]:
         """Return the objects, numbered row by row over the whole town."""

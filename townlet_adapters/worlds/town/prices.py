@@ -6,40 +6,41 @@ from types import MappingProxyType
 from typing import Final
 
 from townlet_adapters.worlds.town.options import EconomyOptions
-from townlet_adapters.worlds.town.vocabulary import HIGHEST_PRICE_FACTOR, PRICES
+from townlet_adapters.worlds.town.vocabulary import Vocabulary
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.naming import nearest
 
-MEALS_PER_DAY: Final = Fraction(36, 10)
-SHOWERS_PER_DAY: Final = Fraction(16, 10)
+HIGHEST_PRICE_FACTOR: Final = 100
+"""A base price can be set to at most this many times its default."""
 LEAST_PAY: Final = Fraction(110, 100)
 MOST_PAY: Final = Fraction(120, 100)
 """A shift pays between ``LEAST_PAY`` and ``MOST_PAY`` baskets."""
 
 
-def base_prices(economy: EconomyOptions) -> Mapping[str, int]:
-    """Return the price in mills of every key of ``PRICES``.
+def base_prices(economy: EconomyOptions, vocabulary: Vocabulary) -> Mapping[str, int]:
+    """Return the price in mills of every price key of a vocabulary.
 
     Raises:
         ConfigError: when the config has an unknown key, or a price out of range; keys are relative to the
             town's options.
     """
     problems = []
+    known = vocabulary.prices
     for key, mills in economy.prices.items():
         path = f'economy.prices["{key}"]'
-        if key not in PRICES:
-            problems.append(Problem(path, f"unknown price key '{key}'", nearest(key, PRICES)))
-        elif mills > HIGHEST_PRICE_FACTOR * PRICES[key]:
-            allowed = f"allowed: a whole number from 0 to {HIGHEST_PRICE_FACTOR * PRICES[key]}"
+        if key not in known:
+            problems.append(Problem(path, f"unknown price key '{key}'", nearest(key, known)))
+        elif mills > HIGHEST_PRICE_FACTOR * known[key]:
+            allowed = f"allowed: a whole number from 0 to {HIGHEST_PRICE_FACTOR * known[key]}"
             problems.append(Problem(path, str(mills), allowed))
     if problems:
         raise ConfigError(*problems)
-    return MappingProxyType({**PRICES, **economy.prices})
+    return MappingProxyType({**known, **economy.prices})
 
 
-def basket(rent: int, prices: Mapping[str, int]) -> Fraction:
-    """Return the mills that a resident needs for a day: rent, meals cooked from stock, showers."""
-    return rent + MEALS_PER_DAY * prices["home.meal"] + SHOWERS_PER_DAY * prices["home.shower"]
+def cost_of_a_day(rent: int, prices: Mapping[str, int], basket: Mapping[str, Fraction]) -> Fraction:
+    """Return the mills that a resident needs for a day: its rent and what it buys."""
+    return rent + sum((number * prices[key] for key, number in basket.items()), Fraction(0))
 
 
 def is_balanced(wage: int, length: int, cost: Fraction) -> bool:

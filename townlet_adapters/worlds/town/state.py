@@ -18,8 +18,8 @@ RESIDENT = record(
     ("birth", "i8"),
     ("wallet", "i8"),
     ("rent_owed", "i8"),
-    ("need", "f8", (3,)),
-    ("inventory", "i8", (2,)),
+    ("need", "f8", (codes.MAX_NEEDS,)),
+    ("inventory", "i8", (codes.MAX_ITEMS,)),
     # Position and home; ``mate`` is the slot that shares its tile after a ghost step.
     ("x", "i8"),
     ("y", "i8"),
@@ -75,7 +75,7 @@ RESIDENT = record(
     ("late_started", "?"),
     ("review_refused", "?"),
 )
-"""One slot. A dead slot is all zero."""
+"""One slot. A dead slot is all zero, as are needs and items beyond those of the vocabulary."""
 
 OBJECT = record(
     ("paid", "i8"),
@@ -83,7 +83,7 @@ OBJECT = record(
     ("granted", "i8"),
     ("eta", "i8"),
     ("last_handover", "i8"),
-    ("stock", "i8", (2,)),
+    ("stock", "i8", (codes.MAX_ITEMS,)),
     ("holder", "i8"),
     ("affordance", "i8"),
     ("remaining", "i8"),
@@ -202,9 +202,9 @@ CURSOR = record(
     # The answer: the last stage at which the entity's hooks were called, and their answer.
     ("asked", "i8"),
     ("money", "i8"),
-    ("need", "f8", (3,)),
-    ("stock", "i8", (2,)),
-    ("inventory", "i8", (2,)),
+    ("need", "f8", (codes.MAX_NEEDS,)),
+    ("stock", "i8", (codes.MAX_ITEMS,)),
+    ("inventory", "i8", (codes.MAX_ITEMS,)),
     ("cancelled", "?"),
 )
 """The position within a tick while a hook is called (``systems/hooks.py``)."""

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.records import Records, outline, record
+from townlet_adapters.worlds.town.codes import MAX_ITEMS, MAX_NEEDS
 
 PARAMS = record(
     ("start_wallet", "i8"),
@@ -21,7 +22,8 @@ PARAMS = record(
     ("absence_slack", "i8"),
     ("review_ticks", "i8"),
     ("start_need", "f8"),
-    ("need_rate", "f8", (3,)),
+    ("need_rate", "f8", (MAX_NEEDS,)),
+    ("carry", "i8", (MAX_ITEMS,)),
     ("age_weight", "f8"),
     ("ghost_step_after", "i8"),
     ("drop_distance", "i8"),
@@ -38,16 +40,25 @@ PARAMS = record(
     ("names", "i8"),
     ("margin", "i8"),
     ("window", "i8"),
+    ("needs", "i8"),
+    ("items", "i8"),
+    ("options", "i8"),
+    ("status_at", "i8"),
+    ("items_at", "i8"),
+    ("nearby_at", "i8"),
+    ("options_at", "i8"),
+    ("town_at", "i8"),
     ("targets_at", "i8"),
     ("personality_at", "i8"),
 )
-"""Every scalar key of the configuration that a rule reads; ``*_at`` are feature columns, -1 when off."""
+"""Every scalar key of the configuration that a rule reads; ``needs``, ``items`` and ``options`` are numbers
+of entries, ``carry`` is the most that a resident carries, ``*_at`` are feature columns, -1 when off."""
 
 PLACED_OBJECT = record(
     ("x", "i8"), ("y", "i8"), ("type", "i8"), ("place", "i8"), ("kind", "i8"), ("district", "i8"),
-    ("needs", "u1", (2,)), ("capacity", "i8", (2,)),
+    ("utilities", "u1", (2,)), ("capacity", "i8", (MAX_ITEMS,)),
 )  # fmt: skip
-"""One object and its position; ``needs`` are the utilities that it requires."""
+"""One object and its position; ``utilities`` has 1 for each utility that it requires."""
 
 PLACE = record(("x", "f8"), ("y", "f8"), ("kind", "i8"), ("till", "?"))
 """One place; (x, y) is the centre of its bounding box, in tiles."""
@@ -62,13 +73,14 @@ JOB = record(
 """One job; ``rank`` orders jobs by id."""
 
 AFFORDANCE = record(
-    ("money", "i8"), ("need", "f8", (3,)), ("stock", "i8", (2,)), ("inventory", "i8", (2,)),
+    ("money", "i8"), ("need", "f8", (MAX_NEEDS,)),
+    ("stock", "i8", (MAX_ITEMS,)), ("inventory", "i8", (MAX_ITEMS,)),
     ("type", "i8"), ("duration", "i8"), ("alternatives", "i8"),
     ("first_condition", "i8"), ("conditions", "i8"), ("hooked", "u1", (4,)),
 )  # fmt: skip
 """One affordance: its effects at completion, its range of conditions, the stages at which it has hooks."""
 
-CHARGE = record(("inventory", "i8", (2,)), ("stock", "i8", (2,)), ("priced", "?"))
+CHARGE = record(("inventory", "i8", (MAX_ITEMS,)), ("stock", "i8", (MAX_ITEMS,)), ("priced", "?"))
 """One way to pay for an affordance; priced quantities are in ``Tables.charge_price``."""
 
 CONDITION = record(
@@ -78,9 +90,9 @@ CONDITION = record(
 
 PROFILE = record(
     ("extroversion", "f8"), ("forgiveness", "f8"), ("ambition", "f8"), ("weight", "f8"),
-    ("need", "f8", (3,)), ("lead", "i8"),
+    ("need", "f8", (MAX_NEEDS,)), ("lead", "i8"),
 )  # fmt: skip
-"""One personality profile, in alphabetical order; ``need`` multiplies decay, ``lead`` is in ticks."""
+"""One personality profile; ``need`` multiplies decay, ``lead`` is in ticks."""
 
 
 class Tables(NamedTuple):
@@ -94,7 +106,7 @@ class Tables(NamedTuple):
         nearest: int32[T, H, W, 8], nearest objects of a type by path, -1 fill.
         reach_start: int64[H * W + 1], start of a tile's row in ``reach``.
         reach: int64[...], objects whose reach includes a tile.
-        target_block: float32[H, W, 18], the six object targets of the features, ready to copy.
+        target_block: float32[H, W, 3 targets], the object targets of the features, ready to copy.
         object_mark: uint8[Hp, Wp], 1 on objects, with the margin of the state's grids.
         objects_near: float32[H, W], share of the window's cells that hold an object.
         objects: PLACED_OBJECT[O].

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import entry_kernel, inlined, kernel
 from townlet_adapters.kernels.records import Records, outline
-from townlet_adapters.worlds.town.codes import NOBODY, TICKS_PER_DAY
+from townlet_adapters.worlds.town.codes import NOBODY, TICKS_PER_DAY, UTILITIES
 from townlet_adapters.worlds.town.observe import TownArrays, blank, observe
 from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.systems import (
@@ -24,6 +24,8 @@ from townlet_adapters.worlds.town.systems import (
     residents,
 )
 from townlet_adapters.worlds.town.tables import Tables
+
+_UTILITIES = len(UTILITIES)
 
 
 class Intents(NamedTuple):
@@ -142,7 +144,7 @@ def found_town(
     s.towns[b].seed = seed
     s.occupant[b] = NOBODY
     for d in range(s.districts.shape[1]):
-        for utility in range(2):
+        for utility in range(_UTILITIES):
             s.districts[b, d].utility[utility] = 1
         for key in range(s.price.shape[2]):
             s.price[b, d, key] = t.start_price[d, key]
@@ -151,7 +153,7 @@ def found_town(
         placed.holder = NOBODY
         placed.affordance = NOBODY
         placed.last_handover = -t.params[0].handover_spacing
-        for item in range(2):
+        for item in range(t.params[0].items):
             placed.stock[item] = t.objects[o].capacity[item]
         s.reserved[b, t.objects[o].y + margin, t.objects[o].x + margin] = 0
     blank(out, b)

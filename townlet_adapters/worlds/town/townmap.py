@@ -13,16 +13,12 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.documents import Document, KeyPath
+from townlet_adapters.documents import KeyPath
 from townlet_adapters.validation import spell_value
+from townlet_adapters.worlds.town.map_extension import Places
 from townlet_adapters.worlds.town.options import JobText, LegendEntry, MapText
-from townlet_adapters.worlds.town.vocabulary import (
-    FIRST_IMPASSABLE_TILE,
-    OBJECT_TYPES,
-    TILES,
-    ObjectTypeName,
-    PlaceKind,
-)
+from townlet_adapters.worlds.town.tiles import FIRST_IMPASSABLE_TILE, TILES
+from townlet_adapters.worlds.town.vocabulary import Vocabulary
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.naming import nearest
 
@@ -35,7 +31,7 @@ LEAST_REACH: Final = 2
 Spot: TypeAlias = tuple[int, int]
 """A tile as (x, y)."""
 
-_OBJECT_ID: Final = re.compile(rf"({'|'.join(OBJECT_TYPES)})_[0-9]+")
+_NUMBERED: Final = re.compile(r"(.+)_[0-9]+")
 _STEPS: Final = ((0, -1), (0, 1), (1, 0), (-1, 0))
 
 
@@ -51,7 +47,7 @@ class MapObject:
         reach: tiles from which it can be used, row by row.
     """
 
-    type: ObjectTypeName
+    type: str
     x: int
     y: int
     place: int
@@ -79,7 +75,7 @@ class District:
     agents: int
     tiles: npt.NDArray[np.uint8]
     place_at: npt.NDArray[np.int32]
-    places: tuple[tuple[str, PlaceKind], ...]
+    places: tuple[tuple[str, str], ...]
     objects: tuple[MapObject, ...]
     homes: tuple[Spot, ...]
     entry: Spot
@@ -87,17 +83,18 @@ class District:
     jobs: Mapping[str, JobText]
 
 
-def read_district(text: MapText, document: Document) -> District:
+def read_district(text: MapText, document: Places, vocabulary: Vocabulary) -> District:
     """Read a map.
 
     Args:
         text: the map.
         document: the document that holds it, for messages.
+        vocabulary: the kinds of place and types of object that it may have.
 
     Raises:
         ConfigError: when the map breaks a rule of DOMAIN section 4; with file, line and key.
     """
-    return _Reader(text, document).district()
+    return _Reader(text, document, vocabulary).district()
 
 
 def walk_distances(passable: npt.NDArray[np.bool_], start: Spot) -> npt.NDArray[np.int32]:
@@ -129,9 +126,10 @@ def walk_distances(passable: npt.NDArray[np.bool_], start: Spot) -> npt.NDArray[
 class _Reader:
     """Reads one map; every step collects its problems and stops if there are any."""
 
-    def __init__(self, text: MapText, document: Document) -> None:
+    def __init__(self, text: MapText, document: Places, vocabulary: Vocabulary) -> None:
         self._text = text
         self._document = document
+        self._vocabulary = vocabulary
         self._height = len(text.rows)
         # The width of most rows, so that the message names the one odd row.
         self._width = Counter(map(len, text.rows)).most_common(1)[0][0]
@@ -139,6 +137,7 @@ class _Reader:
 
     def district(self) -> District:
         """Read the map step by step."""
+        self._stop_on(self._problems_of_names())
         self._stop_on(self._problems_of_legend())
         self._stop_on(self._problems_of_rows())
         tiles = np.array(
@@ -195,6 +194,16 @@ class _Reader:
 
     def _marked(self, mark: str) -> list[Spot]:
         return [(x, y) for x, y, entry in self._cells() if entry.mark == mark]
+
+    def _problems_of_names(self) -> Iterator[Problem]:
+        types, kinds = self._vocabulary.object_types, self._vocabulary.place_kinds
+        for symbol, entry in self._text.legend.items():
+            if entry.object is not None and entry.object not in types:
+                found = f"unknown type of object '{entry.object}'"
+                yield self._problem(("legend", symbol, "object"), found, nearest(entry.object, types))
+        for place, kind in self._text.kinds.items():
+            if kind not in kinds:
+                yield self._problem(("kinds", place), f"unknown kind of place '{kind}'", nearest(kind, kinds))
 
     def _problems_of_legend(self) -> Iterator[Problem]:
         for symbol, entry in self._text.legend.items():
@@ -335,7 +344,8 @@ class _Reader:
         workplaces = {job.place for job in self._text.jobs.values()}
         for index, place in enumerate(self._place_ids):
             word = "workplace" if place in workplaces else "place"
-            if _OBJECT_ID.fullmatch(place):
+            numbered = _NUMBERED.fullmatch(place)
+            if numbered is not None and numbered[1] in self._vocabulary.object_types:
                 allowed = "use another name: `<type>_<n>` is reserved for objects"
                 yield self._problem(
                     ("kinds", place), f"the {word} '{place}' has the name of an object", allowed

@@ -91,8 +91,9 @@ def _ranges(model: TownModel, saved: TownState) -> Iterator[Finding]:
     living, objects = _living(saved), saved.objects[0]
     for name, (low, high) in _resident_limits(model, saved).items():
         yield f"residents.{name}", _within(living[name], low, high)
-    for item, limit in enumerate(codes.INVENTORY_LIMITS):
-        yield "residents.inventory", _within(living["inventory"][:, item], 0, limit)
+    carried = living["inventory"]
+    yield "residents.inventory", bool(((carried >= 0) & (carried <= t.params[0].carry)).all())
+    yield "residents.need", not living["need"][:, int(t.params[0].needs) :].any()
     yield "objects.holder", _within(objects["holder"], -1, slots - 1)
     yield "objects.affordance", _within(objects["affordance"], -1, len(t.affordances) - 1)
     yield "objects.queue_length", _within(objects["queue_length"], 0, slots)

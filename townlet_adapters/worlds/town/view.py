@@ -123,10 +123,11 @@ def fill_view(t: Tables, s: TownState, v: ViewColumns, totals: npt.NDArray[np.in
         totals[2] += r.wallet
         v.xy[i, 0], v.xy[i, 1] = r.x, r.y
         v.occupants[r.y, r.x] = 2 if r.mate >= 0 else 1
-        for n in range(3):
+        for n in range(t.params[0].needs):
             v.needs[i, n] = r.need[n]
         v.wallet[i] = r.wallet
-        v.inventory[i, 0], v.inventory[i, 1] = r.inventory[0], r.inventory[1]
+        for item in range(t.params[0].items):
+            v.inventory[i, item] = r.inventory[item]
         v.job[i] = r.job
         v.home_field[i] = first_home + r.home
         v.extroversion[i] = t.profiles[r.profile].extroversion
@@ -147,7 +148,8 @@ def fill_view(t: Tables, s: TownState, v: ViewColumns, totals: npt.NDArray[np.in
         v.object_holder[o] = live.holder
         v.object_queue[o] = live.queue_length
         v.object_wait[o] = queues.expected_wait(t, s, b, o)
-        v.object_stock[o, 0], v.object_stock[o, 1] = live.stock[0], live.stock[1]
-        for item in range(v.object_price.shape[1]):
-            key = t.price_key[placed.kind, item]
-            v.object_price[o, item] = s.price[b, placed.district, key] if key >= 0 else -1
+        for item in range(t.params[0].items):
+            v.object_stock[o, item] = live.stock[item]
+        for good in range(v.object_price.shape[1]):
+            key = t.price_key[placed.kind, good]
+            v.object_price[o, good] = s.price[b, placed.district, key] if key >= 0 else -1

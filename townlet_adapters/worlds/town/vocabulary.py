@@ -1,94 +1,343 @@
-"""The names in maps, manifests, configs and commands; in the order of their numbers in the state."""
+"""The vocabulary of a town: the needs, items, kinds of place, types of object, prices and profiles it knows.
 
-from collections.abc import Mapping
+It is declared once, as data: ``data/vocabulary.yaml`` is the shipped one, and a config extends it. Numbers,
+arrays, features, frames, effects and commands follow from it.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from townlet_core.dto.command import Argument, CommandSpec
+from pydantic import Field, model_validator
 
-Tile: TypeAlias = Literal["floor", "road", "door", "wall", "water"]
-TILES: Final[tuple[Tile, ...]] = ("floor", "road", "door", "wall", "water")
-FIRST_IMPASSABLE_TILE: Final = 3
-"""Tiles with a code below this one are passable."""
+from townlet_adapters.documents import KeyPath, read_document, spell_key
+from townlet_adapters.validation import validate
+from townlet_adapters.worlds.town.codes import (
+    FIXED_NAMES,
+    MAX_ITEMS,
+    MAX_NEEDS,
+    MAX_OBJECT_TYPES,
+)
+from townlet_adapters.worlds.town.section import Mills, Name, Section
+from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_core.errors import ConfigError, Problem
+from townlet_core.jsonvalue import JsonValue, canonical_json
+from townlet_core.naming import nearest
 
-PlaceKind: TypeAlias = Literal["home", "park", "grocer", "cafe", "office", "gym"]
-PLACE_KINDS: Final[tuple[PlaceKind, ...]] = ("home", "park", "grocer", "cafe", "office", "gym")
-TILL_KINDS: Final[frozenset[PlaceKind]] = frozenset({"grocer", "cafe", "office", "gym"})
-"""Kinds of places that keep a till."""
+BEHAVIOURS: Final = ("go_to_work", "shop", "socialise", "avoid_rival", "idle")
+"""The options that serve no need; their numbers follow those of the needs' options."""
+MAX_CARRY: Final = 99
+MAX_STOCK: Final = 999
+MAX_PLACE_KINDS: Final = 64
+MAX_PROFILES: Final = 32
+MAX_PRICES: Final = 256
 
-Profile: TypeAlias = Literal["balanced", "industrious", "socialite", "stoic"]
-PROFILES: Final[tuple[Profile, ...]] = ("balanced", "industrious", "socialite", "stoic")
-
-ObjectTypeName: TypeAlias = Literal[
-    "fridge", "stove", "bed", "shower", "sink", "checkout", "counter", "bench", "rack"
-]
+Utility = Literal["power", "water"]
+Fraction01 = Annotated[float, Field(ge=0, le=1)]
+Trait = Annotated[float, Field(ge=-1, le=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectType:
-    """A type of object.
+class NeedText(Section):
+    """A need: it falls in each tick, and uses of objects raise it."""
+
+    decay: Annotated[float, Field(ge=0, le=0.1)]
+    """lost in each tick"""
+    option: Name
+    """name of the behaviour that satisfies it"""
+    weight: Fraction01 = 0.6
+    """its weight in rewards"""
+    night: Fraction01 = 0.0
+    """level below which residents care for it from 22:00 to 06:00; 0: night makes no difference"""
+
+
+class ItemText(Section):
+    """Something that residents carry and objects hold."""
+
+    carry: Annotated[int, Field(ge=0, le=MAX_CARRY)]
+    """most that one resident carries"""
+
+
+class PlaceKindText(Section):
+    """A kind of place."""
+
+    till: bool = False
+    """whether its places keep a till of their own for purchases and wages"""
+
+
+class ObjectTypeText(Section):
+    """A type of object."""
+
+    stock: dict[Name, Annotated[int, Field(ge=1, le=MAX_STOCK)]] = {}
+    """item -> number at the start and after each refill"""
+    utilities: tuple[Utility, ...] = ()
+    """utilities that it needs to work: `power`, `water`"""
+    target: bool = True
+    """whether features have direction and distance of the nearest one"""
+    per_eight: Annotated[int, Field(ge=0, le=64)] = 0
+    """number that eight residents need; a town with fewer gets a warning"""
+
+
+class ProfileText(Section):
+    """A personality profile."""
+
+    weight: Fraction01
+    """how frequent it is, relative to the others"""
+    extroversion: Trait = 0.0
+    """from -1, withdrawn, to 1, outgoing"""
+    forgiveness: Trait = 0.0
+    """from -1 to 1"""
+    ambition: Trait = 0.0
+    """from -1 to 1"""
+    need_multipliers: dict[Name, Annotated[float, Field(ge=0, le=10)]] = {}
+    """need -> factor of its decay; 1 unless given"""
+    work_affinity: Annotated[float, Field(ge=0.1, le=5)] = 1.0
+    """factor of the time that is left before a shift"""
+
+
+class RemovalText(Section):
+    """What the extended vocabulary has and this town has not."""
+
+    needs: tuple[Name, ...] = ()
+    """needs; effects on them and conditions about them are dropped everywhere"""
+    items: tuple[Name, ...] = ()
+    """items"""
+    place_kinds: tuple[Name, ...] = ()
+    """kinds of place"""
+    object_types: tuple[Name, ...] = ()
+    """types of object"""
+    prices: tuple[str, ...] = ()
+    """price keys"""
+    profiles: tuple[Name, ...] = ()
+    """profiles"""
+
+
+class VocabularyText(Section):
+    """The vocabulary of a town."""
+
+    extend: Literal["town"] | None = None
+    """`town` to start from the shipped vocabulary; leave it out to start empty"""
+    needs: dict[Name, NeedText] = {}
+    """need -> its definition"""
+    items: dict[Name, ItemText] = {}
+    """item -> its definition"""
+    place_kinds: dict[Name, PlaceKindText] = {}
+    """kind of place -> its definition"""
+    object_types: dict[Name, ObjectTypeText] = {}
+    """type of object -> its definition"""
+    prices: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}\.[a-z][a-z0-9_]{0,39}$")], Mills] = {}
+    """`<kind of place>.<item or service>` -> base price in mills"""
+    basket: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {}
+    """price key -> number that a resident buys in a day; the pay of jobs is checked against it"""
+    profiles: dict[Name, ProfileText] = {}
+    """profile -> its definition"""
+    remove: RemovalText = RemovalText()
+    """entries of the extended vocabulary to leave out"""
+
+    @model_validator(mode="after")
+    def _check_removal(self) -> Self:
+        if self.extend is None and self.remove != RemovalText():
+            raise ValueError("remove takes from an extended vocabulary: set `extend: town`")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """A vocabulary that was read and checked; every mapping is in the order of the numbers.
 
     Attributes:
-        name: its name in maps and manifests.
-        stock: item -> number at the start and after a refill.
-        utilities: utilities that it needs to work.
+        needs: need -> its definition.
+        items: item -> its definition.
+        place_kinds: kind of place -> its definition.
+        object_types: type of object -> its definition.
+        prices: price key -> base price in mills.
+        basket: price key -> number that a resident buys in a day.
+        profiles: profile -> its definition.
+        removed_needs: needs of the extended vocabulary that this one leaves out.
     """
 
-    name: ObjectTypeName
-    stock: Mapping[str, int]
-    utilities: tuple[str, ...]
+    needs: Mapping[str, NeedText]
+    items: Mapping[str, ItemText]
+    place_kinds: Mapping[str, PlaceKindText]
+    object_types: Mapping[str, ObjectTypeText]
+    prices: Mapping[str, int]
+    basket: Mapping[str, Fraction]
+    profiles: Mapping[str, ProfileText]
+    removed_needs: frozenset[str]
+
+    def __repr__(self) -> str:
+        return f"Vocabulary(needs={', '.join(self.needs)}; items={', '.join(self.items)})"
+
+    @cached_property
+    def definitions(self) -> Mapping[str, Mapping[str, Section]]:
+        """Every kind of entry but prices: section -> name -> definition."""
+        return {
+            "needs": self.needs,
+            "items": self.items,
+            "place_kinds": self.place_kinds,
+            "object_types": self.object_types,
+            "profiles": self.profiles,
+        }
+
+    @cached_property
+    def options(self) -> tuple[tuple[str, str | None], ...]:
+        """Each option in the order of the numbers, with the need that it serves."""
+        serving = tuple((need.option, name) for name, need in self.needs.items())
+        return (*serving, *((name, None) for name in BEHAVIOURS))
+
+    @cached_property
+    def option_names(self) -> tuple[str, ...]:
+        """The name of each option number."""
+        return tuple(name for name, _ in self.options)
+
+    @cached_property
+    def priced_items(self) -> tuple[str, ...]:
+        """Each good or service that has a price somewhere; not all of them are items."""
+        return tuple(dict.fromkeys(key.partition(".")[2] for key in self.prices))
+
+    @cached_property
+    def targets(self) -> tuple[str, ...]:
+        """The types of object whose direction and distance are features."""
+        return tuple(name for name, kind in self.object_types.items() if kind.target)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hex of all definitions, in their order."""
+        defined: dict[str, JsonValue] = {
+            section: [[name, entry.model_dump(mode="json")] for name, entry in entries.items()]
+            for section, entries in self.definitions.items()
+        }
+        text = canonical_json({**defined, "prices": [list(each) for each in self.prices.items()]})
+        return hashlib.sha256(text).hexdigest()
+
+    def carry_limits(self) -> tuple[int, ...]:
+        """Return the most that a resident carries of each item."""
+        return tuple(item.carry for item in self.items.values())
 
 
-def _type(name: ObjectTypeName, *utilities: str, **stock: int) -> ObjectType:
-    return ObjectType(name, MappingProxyType(stock), utilities)
+def read_vocabulary(text: VocabularyText) -> Vocabulary:
+    """Read a vocabulary.
+
+    Args:
+        text: the section ``vocabulary`` of the town's options.
+
+    Raises:
+        ConfigError: with every mistake; keys are relative to the town's options.
+    """
+    base = _shipped() if text.extend else VocabularyText()
+    problems = list(_problems_of_removal(text, base))
+    left = text.remove
+    vocabulary = Vocabulary(
+        needs=_merged(base.needs, text.needs, left.needs),
+        items=_merged(base.items, text.items, left.items),
+        place_kinds=_merged(base.place_kinds, text.place_kinds, left.place_kinds),
+        object_types=_merged(base.object_types, text.object_types, left.object_types),
+        prices=_merged(base.prices, text.prices, left.prices),
+        basket=MappingProxyType(
+            {
+                key: Fraction(str(number))
+                for key, number in _merged(base.basket, text.basket, left.prices).items()
+            }
+        ),
+        profiles=_merged(base.profiles, text.profiles, left.profiles),
+        removed_needs=frozenset(left.needs),
+    )
+    problems += _problems_of_sizes(vocabulary)
+    problems += _problems_of_needs(vocabulary)
+    problems += _problems_of_references(vocabulary)
+    if problems:
+        raise ConfigError(*problems)
+    return vocabulary
 
 
-OBJECT_TYPES: Final[Mapping[str, ObjectType]] = MappingProxyType(
-    {
-        kind.name: kind
-        for kind in (
-            _type("fridge", meal=12),
-            _type("stove", "power", ingredients=10),
-            _type("bed"),
-            _type("shower", "power", "water"),
-            _type("sink", "water"),
-            _type("checkout", ingredients=24),
-            _type("counter", meal=8),
-            _type("bench"),
-            _type("rack"),
-        )
+def _shipped() -> VocabularyText:
+    return validate(read_document(shipped_file("vocabulary")), VocabularyText)
+
+
+EntryT = TypeVar("EntryT")
+
+
+def _merged(
+    base: Mapping[str, EntryT], added: Mapping[str, EntryT], removed: tuple[str, ...]
+) -> Mapping[str, EntryT]:
+    """Return the base without what is removed, then what is added; an entry of the same name is replaced."""
+    return MappingProxyType({**{name: base[name] for name in base if name not in removed}, **added})
+
+
+def _problem(path: KeyPath, found: str, allowed: str) -> Problem:
+    return Problem(spell_key(("vocabulary", *path)), found, allowed)
+
+
+def _problems_of_removal(text: VocabularyText, base: VocabularyText) -> Iterator[Problem]:
+    left = text.remove
+    sections: tuple[tuple[str, tuple[str, ...], Mapping[str, object]], ...] = (
+        ("needs", left.needs, base.needs),
+        ("items", left.items, base.items),
+        ("place_kinds", left.place_kinds, base.place_kinds),
+        ("object_types", left.object_types, base.object_types),
+        ("prices", left.prices, base.prices),
+        ("profiles", left.profiles, base.profiles),
+    )
+    for section, names, known in sections:
+        for number, name in enumerate(names):
+            if name not in known:
+                found = f"'{name}' is not in the vocabulary '{text.extend}'"
+                yield _problem(("remove", section, number), found, nearest(name, known))
+
+
+def _problems_of_sizes(vocabulary: Vocabulary) -> Iterator[Problem]:
+    limits = {
+        "needs": (1, MAX_NEEDS),
+        "items": (0, MAX_ITEMS),
+        "place_kinds": (1, MAX_PLACE_KINDS),
+        "object_types": (1, MAX_OBJECT_TYPES),
+        "prices": (0, MAX_PRICES),
+        "profiles": (1, MAX_PROFILES),
     }
-)
-"""Every type by its name, in the order of the codes."""
+    counts = {section: len(entries) for section, entries in vocabulary.definitions.items()}
+    counts["prices"] = len(vocabulary.prices)
+    for section, (least, most) in limits.items():
+        count = counts[section]
+        if not least <= count <= most:
+            yield _problem((section,), f"{count} entries", f"allowed: {least} to {most}")
+    if vocabulary.profiles and not any(profile.weight for profile in vocabulary.profiles.values()):
+        yield _problem(("profiles",), "all weights are 0", "at least one must be above 0")
 
-PRICES: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        "home.meal": 400,
-        "home.ingredients": 150,
-        "home.shower": 200,
-        "cafe.meal": 450,
-        "grocer.ingredients": 150,
-        "gym.session": 100,
-    }
-)
-"""Base price in mills of an item by the kind of place where it is sold: ``<place kind>.<item>``."""
-PRICED_ITEMS: Final = tuple(dict.fromkeys(key.partition(".")[2] for key in PRICES))
-HIGHEST_PRICE_FACTOR: Final = 100
-"""A base price can be set to at most this many times its default."""
 
-COMMANDS: Final = (
-    CommandSpec(
-        "teleport",
-        "admin",
-        "Moves a resident to a free tile; its claim ends, and its policy plans anew.",
-        (Argument("agent_id", "text"), Argument("position", "xy")),
-    ),
-    CommandSpec(
-        "set_need",
-        "admin",
-        "Sets needs of a resident, in [0, 1]; its policy plans anew.",
-        (Argument("agent_id", "text"), Argument("needs", "reals")),
-    ),
-)
-"""The commands, in the order of the table in ``docs/domain.md``."""
+def _problems_of_needs(vocabulary: Vocabulary) -> Iterator[Problem]:
+    options = [need.option for need in vocabulary.needs.values()]
+    for number, (name, need) in enumerate(vocabulary.needs.items()):
+        if name in FIXED_NAMES:
+            found = f"a need cannot be called '{name}'"
+            yield _problem(("needs", name), found, f"reserved for preconditions: {', '.join(FIXED_NAMES)}")
+        if need.option in BEHAVIOURS or need.option in options[:number]:
+            found = f"the option '{need.option}' exists already"
+            yield _problem(("needs", name, "option"), found, "give every need an option of its own")
+
+
+def _problems_of_references(vocabulary: Vocabulary) -> Iterator[Problem]:
+    yield from _problems_of_definitions(vocabulary)
+    for key in vocabulary.prices:
+        place = key.partition(".")[0]
+        if place not in vocabulary.place_kinds:
+            found = f"unknown kind of place '{place}'"
+            yield _problem(("prices", key), found, nearest(place, vocabulary.place_kinds))
+    for key in vocabulary.basket:
+        if key not in vocabulary.prices:
+            yield _problem(("basket", key), f"unknown price key '{key}'", nearest(key, vocabulary.prices))
+
+
+def _problems_of_definitions(vocabulary: Vocabulary) -> Iterator[Problem]:
+    for kind, entry in vocabulary.object_types.items():
+        for item in entry.stock:
+            if item not in vocabulary.items:
+                path = ("object_types", kind, "stock", item)
+                yield _problem(path, f"unknown item '{item}'", nearest(item, vocabulary.items))
+    for profile, about in vocabulary.profiles.items():
+        for need in about.need_multipliers:
+            if need not in vocabulary.needs and need not in vocabulary.removed_needs:
+                path = ("profiles", profile, "need_multipliers", need)
+                yield _problem(path, f"unknown need '{need}'", nearest(need, vocabulary.needs))

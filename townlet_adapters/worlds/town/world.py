@@ -41,6 +41,7 @@ class TownWorld:
         self._model = model
         self._hooks = hooks if model.hooked else None
         self._decoder = Decoder(model)
+        self._needs = tuple(model.vocabulary.needs)
         self._columns = allocate_view(model.spec, model.tables)
         self._view = view_of(model.constants, self._columns, self.engine.state.cooldown[0])
         self._totals = np.zeros(6, np.int64)
@@ -139,7 +140,7 @@ class TownWorld:
 
     def _take(self, commands: Sequence[Command]) -> tuple[Order, ...]:
         """Translate commands to interventions for the next tick."""
-        orders = tuple(order_of(command, self._agent_ids, self._tick) for command in commands)
+        orders = tuple(order_of(command, self._agent_ids, self._needs, self._tick) for command in commands)
         self.engine.intervene(*(each for order in orders for each in order.interventions))
         return orders
 

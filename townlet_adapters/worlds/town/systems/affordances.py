@@ -17,9 +17,6 @@ from townlet_adapters.worlds.town.codes import (
     INSUFFICIENT_ITEMS,
     INSUFFICIENT_STOCK,
     INVENTORY_FULL,
-    INVENTORY_LIMITS,
-    ITEMS,
-    NEEDS,
     NOBODY,
     OK,
     PRECONDITION_FAILED,
@@ -36,9 +33,6 @@ from townlet_adapters.worlds.town.codes import (
 from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_adapters.worlds.town.systems import economy, hooks, journal, preconditions, queues
 from townlet_adapters.worlds.town.tables import Tables
-
-_ITEMS = len(ITEMS)
-_NEEDS = len(NEEDS)
 
 
 @inlined
@@ -67,10 +61,10 @@ def shortage(t: Tables, s: TownState, b: int, i: int, o: int, a: int, alternativ
     """Return what one charge alternative lacks: items, then stock, then funds; OK when it is payable."""
     charge = t.charges[a, alternative]
     r = s.residents[b, i]
-    for item in range(_ITEMS):
+    for item in range(t.params[0].items):
         if r.inventory[item] < charge.inventory[item]:
             return INSUFFICIENT_ITEMS
-    for item in range(_ITEMS):
+    for item in range(t.params[0].items):
         if s.objects[b, o].stock[item] < charge.stock[item]:
             return INSUFFICIENT_STOCK
     if r.wallet < money_due(t, s, b, o, a, alternative):
@@ -93,9 +87,9 @@ def payable(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> int:
 def fits(t: Tables, s: TownState, b: int, i: int, a: int) -> bool:
     """Return whether the products of the use fit the inventory."""
     r = s.residents[b, i]
-    for item in range(_ITEMS):
+    for item in range(t.params[0].items):
         gained = t.affordances[a].inventory[item]
-        if gained > 0 and r.inventory[item] + gained > INVENTORY_LIMITS[item]:
+        if gained > 0 and r.inventory[item] + gained > t.params[0].carry[item]:
             return False
     return True
 
@@ -128,7 +122,7 @@ def start(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, n
     due = money_due(t, s, b, o, a, alternative)
     r = s.residents[b, i]
     used = s.objects[b, o]
-    for item in range(_ITEMS):
+    for item in range(t.params[0].items):
         r.inventory[item] -= charge.inventory[item]
         used.stock[item] -= charge.stock[item]
     if due > 0:
@@ -292,7 +286,7 @@ def refund(t: Tables, s: TownState, b: int, o: int) -> None:
     used = s.objects[b, o]
     r = s.residents[b, used.holder]
     charge = t.charges[used.affordance, used.alternative]
-    for item in range(_ITEMS):
+    for item in range(t.params[0].items):
         r.inventory[item] += charge.inventory[item]
         used.stock[item] = min(t.objects[o].capacity[item], used.stock[item] + charge.stock[item])
     if used.paid > 0:
@@ -325,13 +319,13 @@ def apply_effects(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> No
     effects = t.affordances[a]
     r = s.residents[b, i]
     used = s.objects[b, o]
-    for n in range(_NEEDS):
+    for n in range(t.params[0].needs):
         r.need[n] = min(1.0, max(0.0, r.need[n] + effects.need[n]))
-    for item in range(_ITEMS):
+    for item in range(t.params[0].items):
         capacity = t.objects[o].capacity[item]
         used.stock[item] = min(capacity, max(0, used.stock[item] + effects.stock[item]))
         held = r.inventory[item] + effects.inventory[item]
-        r.inventory[item] = min(INVENTORY_LIMITS[item], max(0, held))
+        r.inventory[item] = min(t.params[0].carry[item], max(0, held))
     if effects.money > 0:
         economy.bonus(s, b, i, effects.money)
 

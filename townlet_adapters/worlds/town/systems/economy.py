@@ -14,14 +14,11 @@ from townlet_adapters.worlds.town.codes import (
     FLOW_RENT,
     FLOW_SWEEP,
     FLOW_WAGE,
-    ITEMS,
     NOBODY,
 )
 from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_adapters.worlds.town.systems import journal
 from townlet_adapters.worlds.town.tables import Tables
-
-_ITEMS = len(ITEMS)
 
 
 @inlined
@@ -127,7 +124,7 @@ def sweep_tills(t: Tables, s: TownState, b: int) -> None:
 def restock(t: Tables, s: TownState, j: Journal, b: int) -> None:
     """Fill every stock to capacity; deliveries of goods are not paid for."""
     for o in range(t.objects.shape[0]):
-        for item in range(_ITEMS):
+        for item in range(t.params[0].items):
             amount = t.objects[o].capacity[item] - s.objects[b, o].stock[item]
             if amount > 0:
                 s.objects[b, o].stock[item] += amount

@@ -14,17 +14,11 @@ from townlet_adapters.worlds.town.codes import (
     ASKING,
     BEFORE,
     HOOK_CANCELLED,
-    INVENTORY_LIMITS,
-    ITEMS,
-    NEEDS,
     OK,
 )
 from townlet_adapters.worlds.town.state import TownState
 from townlet_adapters.worlds.town.systems import economy
 from townlet_adapters.worlds.town.tables import Tables
-
-_ITEMS = len(ITEMS)
-_NEEDS = len(NEEDS)
 
 
 @inlined
@@ -69,10 +63,10 @@ def apply_granted(t: Tables, s: TownState, c: Record, b: int, i: int, o: int) ->
     """Needs, stock, inventory, money: apply the effects of after-hooks, within the same bounds."""
     r = s.residents[b, i]
     used = s.objects[b, o]
-    for n in range(_NEEDS):
+    for n in range(t.params[0].needs):
         r.need[n] = min(1.0, max(0.0, r.need[n] + c.need[n]))
-    for item in range(_ITEMS):
+    for item in range(t.params[0].items):
         used.stock[item] = min(t.objects[o].capacity[item], max(0, used.stock[item] + c.stock[item]))
-        r.inventory[item] = min(INVENTORY_LIMITS[item], max(0, r.inventory[item] + c.inventory[item]))
+        r.inventory[item] = min(t.params[0].carry[item], max(0, r.inventory[item] + c.inventory[item]))
     if c.money != 0:
         economy.grant_hook(s, b, i, c.money)

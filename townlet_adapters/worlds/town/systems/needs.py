@@ -1,11 +1,8 @@
 """Decay of needs (DOMAIN section 5.2)."""
 
 from townlet_adapters.kernels.compiler import inlined
-from townlet_adapters.worlds.town.codes import NEEDS
 from townlet_adapters.worlds.town.state import TownState
 from townlet_adapters.worlds.town.tables import Tables
-
-_NEEDS = len(NEEDS)
 
 
 @inlined
@@ -15,5 +12,5 @@ def decay(t: Tables, s: TownState, b: int) -> None:
     for k in range(s.towns[b].population):
         r = s.residents[b, s.roster[b, k]]
         multiplier = t.profiles[r.profile].need
-        for n in range(_NEEDS):
+        for n in range(t.params[0].needs):
             r.need[n] = max(0.0, r.need[n] - rate[n] * multiplier[n])

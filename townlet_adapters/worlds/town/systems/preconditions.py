@@ -8,11 +8,10 @@ from townlet_adapters.worlds.town.codes import (
     NAME_ATTENDANCE_RATIO,
     NAME_CLOSED,
     NAME_DAY,
-    NAME_ENERGY,
     NAME_HAS_JOB,
-    NAME_INVENTORY_INGREDIENTS,
-    NAME_INVENTORY_MEAL,
+    NAME_INVENTORY,
     NAME_LATENESS_COUNTER,
+    NAME_NEED,
     NAME_OCCUPIED,
     NAME_ON_SHIFT,
     NAME_PLACE_KIND,
@@ -21,8 +20,7 @@ from townlet_adapters.worlds.town.codes import (
     NAME_QUEUE_LENGTH,
     NAME_RENT_OWED,
     NAME_SHIFT_STATE,
-    NAME_STOCK_INGREDIENTS,
-    NAME_STOCK_MEAL,
+    NAME_STOCK,
     NAME_TOD,
     NAME_WALLET,
     NAME_WATER_ON,
@@ -51,8 +49,10 @@ def is_on_shift(t: Tables, r: Record) -> bool:
 @kernel
 def read_resident(t: Tables, r: Record, name: int) -> float:
     """Read a name that belongs to the resident."""
-    if name <= NAME_ENERGY:
-        return r.need[name]
+    if name >= NAME_INVENTORY:
+        return r.inventory[name - NAME_INVENTORY]
+    if name >= NAME_NEED:
+        return r.need[name - NAME_NEED]
     if name == NAME_WALLET:
         return r.wallet
     if name == NAME_LATENESS_COUNTER:
@@ -61,8 +61,6 @@ def read_resident(t: Tables, r: Record, name: int) -> float:
         return r.attendance
     if name == NAME_RENT_OWED:
         return r.rent_owed
-    if name == NAME_INVENTORY_MEAL or name == NAME_INVENTORY_INGREDIENTS:
-        return r.inventory[name - NAME_INVENTORY_MEAL]
     if name == NAME_ON_SHIFT:
         return 1.0 if is_on_shift(t, r) else 0.0
     if name == NAME_HAS_JOB:
@@ -87,8 +85,8 @@ def read_name(t: Tables, s: TownState, b: int, i: int, o: int, due: int, now: in
         return now // TICKS_PER_DAY
     if name == NAME_QUEUE_LENGTH:
         return used.queue_length
-    if name == NAME_STOCK_MEAL or name == NAME_STOCK_INGREDIENTS:
-        return used.stock[name - NAME_STOCK_MEAL]
+    if name >= NAME_STOCK:
+        return used.stock[name - NAME_STOCK]
     if name == NAME_POWER_ON:
         return district.utility[POWER]
     if name == NAME_WATER_ON:

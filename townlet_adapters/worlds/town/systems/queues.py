@@ -14,10 +14,12 @@ from townlet_adapters.worlds.town.codes import (
     IMPATIENCE,
     NO_STAGE,
     NOBODY,
+    POWER,
     STAGE_HELD,
     STAGE_QUEUED,
     TIMEOUT,
     TOO_FAR,
+    WATER,
 )
 from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_adapters.worlds.town.systems import conflicts, journal
@@ -32,8 +34,8 @@ def is_working(t: Tables, s: TownState, b: int, o: int) -> bool:
     """Return whether every utility of the object's type is on in its district."""
     placed = t.objects[o]
     district = s.districts[b, placed.district]
-    power = placed.needs[0] == 0 or district.utility[0] != 0
-    water = placed.needs[1] == 0 or district.utility[1] != 0
+    power = placed.utilities[POWER] == 0 or district.utility[POWER] != 0
+    water = placed.utilities[WATER] == 0 or district.utility[WATER] != 0
     return power and water
 
 

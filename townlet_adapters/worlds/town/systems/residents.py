@@ -3,12 +3,11 @@
 from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.records import Record
-from townlet_adapters.worlds.town.codes import EV_ARRIVE, HIRED_START, NEEDS, NOBODY
+from townlet_adapters.worlds.town.codes import EV_ARRIVE, HIRED_START, NOBODY
 from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.systems import economy, employment, journal, movement, queues
 from townlet_adapters.worlds.town.tables import Tables
 
-_NEEDS = len(NEEDS)
 PROFILE_DRAW = 0
 NAME_DRAW = 0
 
@@ -77,7 +76,7 @@ def create(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, home
     r.birth = town.tick
     r.home = home
     r.district = t.homes[home].district
-    for n in range(_NEEDS):
+    for n in range(t.params[0].needs):
         r.need[n] = t.params[0].start_need
     r.mate = NOBODY
     r.job = NOBODY
