@@ -75,7 +75,7 @@ MINIMAL = "townlet: 1\nseed: 7\n"
     [
         (None, "cannot read the file: Is a FIFO, not a regular file"),
         ("world: {use: town, options: {town: fifo}}\n", "world.options.town: "),
-        ("world: {use: town, options: {affordances: {manifest: fifo}}}\n", "affordances.manifest: "),
+        ("world: {use: town, options: {affordances: {extend: fifo}}}\n", "affordances.extend: "),
     ],
     ids=["config", "map", "manifest"],
 )

@@ -120,7 +120,7 @@ def test_a_resumed_run_has_the_seed_of_its_snapshot(tmp_path):
 def test_a_snapshot_holds_the_files_that_its_config_named(tmp_path):
     (tmp_path / "map.yaml").write_text(shipped_file("hamlet_24").read_text())
     (tmp_path / "acts.yaml").write_text(shipped_file("manifest").read_text())
-    options = {"town": "map.yaml", "affordances": {"manifest": "acts.yaml"}}
+    options = {"town": "map.yaml", "affordances": {"extend": "acts.yaml"}}
     (tmp_path / "a.yaml").write_text(json.dumps(CONFIG | {"world": {"use": "town", "options": options}}))
     source = tmp_path / "a.yaml"
     whole = run(kept(tmp_path / "whole", config=source), 30)

@@ -154,7 +154,7 @@ OPTIONS = "telemetry.sinks[0].options"
             6,
             "world.options.town.grid.district",
         ),
-        (TOWN + "affordances: {manifest: ../elsewhere/file}\n", 6, "world.options.affordances.manifest"),
+        (TOWN + "affordances: {extend: ../elsewhere/file}\n", 6, "world.options.affordances.extend"),
     ],
     ids=lambda value: value if isinstance(value, str) and "\n" not in value else "",
 )
@@ -326,7 +326,7 @@ PRIVATE = {
 
 
 @pytest.mark.parametrize("content", PRIVATE.values(), ids=PRIVATE)
-@pytest.mark.parametrize("option", ["town: private", "affordances: {manifest: private}"])
+@pytest.mark.parametrize("option", ["town: private", "affordances: {extend: private}"])
 def test_a_private_file_in_place_of_an_input_is_not_quoted(townlet, folder, content, option):
     (folder / "private").write_text(content)
     (folder / "a.yaml").write_text(HEAD + TOWN + option + "\n")

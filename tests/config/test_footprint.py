@@ -17,7 +17,7 @@ world:
   use: town
   options:
     town: village.yaml
-    affordances: {manifest: things.yaml}
+    affordances: {extend: things.yaml}
 telemetry:
   sinks:
     - use: stdout

@@ -56,7 +56,7 @@ CONFIGS = {
     "random": completed({**BASE, "policy": {"use": "random"}}, "policy"),
     "map": with_town(town=MAP),
     "grid": with_town(town={"grid": {"rows": 1, "cols": 1, "district": MAP}}),
-    "manifest": with_town(affordances={"manifest": MANIFEST}),
+    "manifest": with_town(affordances={"extend": None, "add": MANIFEST}),
 }
 # Mappings with keys of the user's choice: jobs, prices, names of residents and the like.
 FREE = re.compile(

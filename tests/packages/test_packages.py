@@ -59,7 +59,7 @@ def config_of(environment, tmp_path, pins, name):
         folder = tmp_path
     if name == "townlet-hot-water":
         environment.townlet("plugins", "files", name, "--out", tmp_path / "hot_water")
-        options = {"town": "hamlet_24", "affordances": {"manifest": "hot_water/manifest.yaml"}}
+        options = {"town": "hamlet_24", "affordances": {"extend": "hot_water/manifest.yaml"}}
         sections["world"] = {"use": "town", "options": options}
     sections["plugins"] = {"allow": pins[name], "require_pins": True} | sections.get("plugins", {})
     path = folder / "trial.yaml"

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import get_args
 
 from tests.house.sources import ROOT
-from townlet_adapters.worlds.town.vocabulary import COMMANDS
+from townlet_adapters.worlds.town.command_specs import COMMANDS
 from townlet_core.dto import command_hook, hook
 from townlet_core.dto.command import ArgumentType, Role
 from townlet_core.dto.command_hook import CommandContext, CommandDone, CommandRefused, ResidentSeen

@@ -172,7 +172,7 @@ def works(model: TownModel, s: TownState) -> np.ndarray:
     """bool[B, O], whether an object has all its utilities."""
     placed = model.tables.objects
     utility = s.districts["utility"][:, placed["district"]]
-    return ((placed["needs"] == 0) | (utility != 0)).all(2)
+    return ((placed["utilities"] == 0) | (utility != 0)).all(2)
 
 
 def check_nobody_keeps_an_object_idle(model: TownModel, s: TownState) -> None:
@@ -195,7 +195,8 @@ def check_needs_and_goods(model: TownModel, s: TownState) -> None:
     require((r["attendance"] >= 0) & (r["attendance"] <= 1), "attendance lies in [0, 1]", s)
     require((r["samples"] >= 0) & (r["samples"] <= 1), "samples of attendance lie in [0, 1]", s)
     inventory = r["inventory"]
-    require((inventory >= 0) & (inventory <= codes.INVENTORY_LIMITS), "inventories keep their limits", s)
+    carry = model.tables.params[0].carry
+    require((inventory >= 0) & (inventory <= carry), "inventories keep their limits", s)
     stock = s.objects["stock"]
     require((stock >= 0) & (stock <= model.tables.objects["capacity"]), "stock lies in [0, capacity]", s)
     midnight = s.towns["tick"] % codes.TICKS_PER_DAY == 0

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from tests.town.words import CARRY, INGREDIENTS, MEAL, NEEDS, OBJECT_TYPES, PLACE_KINDS, PRICES, PROFILES
 from townlet_adapters.policies.scripted import columns as scripted
 from townlet_adapters.policies.scripted import controllers, planning, rules
 from townlet_adapters.policies.scripted.options import ScriptedOptions
@@ -19,14 +20,8 @@ from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.names import load_names
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.systems import conflicts, employment, queues
-from townlet_adapters.worlds.town.vocabulary import (
-    OBJECT_TYPES,
-    PLACE_KINDS,
-    PRICES,
-    PROFILES,
-    TILES,
-    TILL_KINDS,
-)
+from townlet_adapters.worlds.town.tiles import TILES
+from townlet_adapters.worlds.town.vocabulary import TILL_KINDS
 from townlet_core import seeding
 from townlet_core.commands import MOST_REMEMBERED, MOST_WAITING
 from townlet_core.dto.command import ERROR_CODES
@@ -220,8 +215,8 @@ def test_limits_of_a_map_are_those_of_the_page():
         "nearest objects a planner sees": navigation.NEAREST,
         "affordances": codes.MAX_AFFORDANCES,
         "ticks of a day": codes.TICKS_PER_DAY,
-        "meals carried": codes.INVENTORY_LIMITS[codes.MEAL],
-        "ingredients carried": codes.INVENTORY_LIMITS[codes.INGREDIENTS],
+        "meals carried": CARRY[MEAL],
+        "ingredients carried": CARRY[INGREDIENTS],
         "names": len(load_names()),
         "post-shift ticks": employment.POST_SHIFT_TICKS,
         "days a stamp counts": codes.ABSENCE_MEMORY // codes.TICKS_PER_DAY,
@@ -236,10 +231,10 @@ def test_profiles_are_those_of_the_page():
     assert [words(row["profile"])[0] for row in rows] == list(PROFILES)
     built = TownModel.build().tables.profiles
     for row, profile in zip(rows, built, strict=True):
-        multipliers = dict.fromkeys(codes.NEEDS, 1.0)
+        multipliers = dict.fromkeys(NEEDS, 1.0)
         for need, factor in re.findall(r"(\w+) ([\d.]+)", row["need multipliers"]):
             multipliers[need] = float(factor)
-        assert profile.need.tolist() == list(multipliers.values())
+        assert profile.need[: len(NEEDS)].tolist() == list(multipliers.values())
         traits = [float(row[trait]) for trait in layout.PERSONALITY]
         assert traits == [profile.extroversion, profile.forgiveness, profile.ambition]
         assert (float(row["weight"]), int(row["departure lead"])) == (

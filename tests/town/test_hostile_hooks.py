@@ -52,7 +52,7 @@ def run(function: HookFunction | None, clock: ManualClock | None = None) -> Told
         entries = read_document(shipped_file("manifest")).value
         assert isinstance(entries, list)
         named = {stage: ["worst"] for stage in STAGES}
-        options["affordances"] = {"manifest": [{**entry, "hooks": named} for entry in entries]}
+        options["affordances"] = {"extend": None, "add": [{**entry, "hooks": named} for entry in entries]}
     world = TownWorld(
         TownModel.build(TownOptions.model_validate_json(json.dumps(options)), hooks=hooks), hooks
     )

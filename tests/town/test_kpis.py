@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.kpis import COLLAPSE_TICKS, COLLAPSED, EVERYWHERE, HAMLET, TOWN, judge, measure, report
+from tests.town.words import HUNGER
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.model import TownModel
@@ -73,7 +74,7 @@ def test_a_town_that_only_waits_would_lose_its_first_balanced_resident_in_tick_6
     due = np.full(len(balanced), -1)
     for tick in range(codes.TICKS_PER_DAY // 2):
         batch.step(waiting)
-        hungry = batch.state.residents["need"][0, :, codes.HUNGER] <= COLLAPSED
+        hungry = batch.state.residents["need"][0, :, HUNGER] <= COLLAPSED
         starving = np.where(hungry, starving + 1, 0)
         due[(starving == COLLAPSE_TICKS) & (due < 0)] = tick
     assert set(due[balanced].tolist()) == {698}

@@ -12,6 +12,7 @@ import pytest
 
 from tests.town.towns import Town
 from tests.town.village import BESIDE, CAFE, HEIGHT, HOMES, OFFICE, STREET, WIDTH, Village
+from tests.town.words import BASE, OPTIONS
 from townlet_adapters.worlds.town import codes, layout
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.model import TownModel
@@ -40,7 +41,7 @@ def test_names_and_order_change_only_with_the_version_of_the_layout():
 
 def test_the_default_observation_has_139_features_15_actions_and_a_map_of_11():
     assert (len(SPEC.feature_names), len(SPEC.action_names), SPEC.map_window) == (139, 15, 11)
-    assert len(layout.BASE) == 64
+    assert len(BASE) == 64
     assert [SPEC.feature_names.index(name) for name in ("fridge_dx", "personality_extroversion")] == [64, 88]
     assert SPEC.feature_names.index("social_friend_1_code_0") == 91
 
@@ -60,9 +61,9 @@ def poor() -> Features:
     town.switch("water", on=False)
     town.step()
     r = town.resident(0)
-    r.need[:] = 0.1, 0.2, 0.3
+    r.need[:3] = 0.1, 0.2, 0.3
     r.wallet, r.rent_owed = 1250, 2
-    r.inventory[:] = 3, 2
+    r.inventory[:2] = 3, 2
     r.episode_tick = 720
     r.embedding = 16
     town.state.price[0, 0] = town.state.price[0, 0] * 3 // 2
@@ -158,7 +159,7 @@ def led() -> Features:
     town = Village().stand(0, (7, 0))
     slots = town.model.spec.capacity
     goal = town.model.spec.fields.index("office")
-    town.step(context=context(slots, layout.OPTIONS.index("go_to_work"), goal, 10))
+    town.step(context=context(slots, OPTIONS.index("go_to_work"), goal, 10))
     return town.features(0)
 
 
@@ -166,7 +167,7 @@ def led_home() -> Features:
     """South-east of home, on the way there, for longer than any commitment."""
     town = Village().stand(0, (7, 4))
     goal = town.model.spec.fields.index("home@3,3")
-    town.step(context=context(town.model.spec.capacity, layout.OPTIONS.index("idle"), goal, 99))
+    town.step(context=context(town.model.spec.capacity, OPTIONS.index("idle"), goal, 99))
     return town.features(0)
 
 
@@ -237,7 +238,7 @@ EXPECTED: dict[Callable[[], Features], Features] = {
         # Within 5 of (3, 3): fridge, shower, stove and bed; counter and bench are 6 columns away.
         "near_objects": 4 / CELLS, "near_reserved": 0, "nearest_agent": 1 / 5, "at_home": 1, "at_work": 0,
         "commit": 0, "power_on": 1, "water_on": 1, "price_level": 0,
-        **{f"option_{option}": 0.0 for option in layout.OPTIONS},
+        **{f"option_{option}": 0.0 for option in OPTIONS},
         **{f"hint_{way}": 0.0 for way in ("north", "south", "east", "west")},
         # (3, 3) is in reach of fridge and stove; the shower is reached from (4, 3), the bed too.
         "fridge_dx": 0, "fridge_dy": 0, "fridge_dist": 0, "stove_dx": 0, "stove_dy": 0, "stove_dist": 0,
@@ -331,7 +332,7 @@ def test_every_feature_is_checked_somewhere_and_takes_a_value_that_is_not_trivia
     """Each column is expected in a situation and differs between two: none is a constant by mistake."""
     social = {name for name in SPEC.feature_names if name.startswith("social_")}
     checked = {name for expected in EXPECTED.values() for name in expected}
-    options = {f"option_{option}" for option in layout.OPTIONS}
+    options = {f"option_{option}" for option in OPTIONS}
     assert set(SPEC.feature_names) - checked == social | set(NOT_YET)
     values = {
         name: {round(seen(situation)[name], 6) for situation in EXPECTED} for name in SPEC.feature_names
@@ -368,9 +369,7 @@ def test_columns_of_rules_to_come_are_zero():
 def test_the_option_is_one_hot(option):
     town = Village()
     town.step(context=context(town.model.spec.capacity, option, -1, 0))
-    assert [town.features(0)[f"option_{name}"] for name in layout.OPTIONS] == [
-        float(k == option) for k in range(8)
-    ]
+    assert [town.features(0)[f"option_{name}"] for name in OPTIONS] == [float(k == option) for k in range(8)]
 
 
 def test_the_hints_lead_down_the_field_on_every_tile():

@@ -12,13 +12,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from tests.town.words import ITEMS, NEEDS, PROFILES
 from townlet_adapters.documents import Document
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.arguments import Intervention
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.vocabulary import PROFILES
 from townlet_adapters.worlds.town.world import TownWorld
 from townlet_core.dto.action import ActionBatch, PolicyContext
 from townlet_core.dto.outcome import TickSummary
@@ -90,7 +90,7 @@ def build_model(
     given["population"] = {"target": residents, **options.get("population", {})}
     given["economy"] = {"balance_check": "off", **options.get("economy", {})}
     if manifest is not None:
-        given["affordances"] = {"manifest": list(manifest), **options.get("affordances", {})}
+        given["affordances"] = {"extend": None, "add": list(manifest), **options.get("affordances", {})}
     return TownModel.build(validate(Document(given, "test.yaml"), TownOptions), hooks=hooks)
 
 
@@ -185,7 +185,7 @@ class Town:
 
     def set_need(self, slot: int, need: str, value: float) -> None:
         """Set a need in phase 1 of the next step."""
-        number = codes.NEEDS.index(need)
+        number = NEEDS.index(need)
         self.engine.intervene(Intervention(0, codes.SET_NEED, slot, number, value=value))
 
     def close(self, name: str) -> None:
@@ -233,7 +233,7 @@ class Town:
 
     def need(self, slot: int, name: str) -> float:
         """One need of a resident."""
-        return float(self.resident(slot).need[codes.NEEDS.index(name)])
+        return float(self.resident(slot).need[NEEDS.index(name)])
 
     def wallet(self, slot: int) -> int:
         """Mills in a resident's wallet."""
@@ -241,12 +241,12 @@ class Town:
 
     def inventory(self, slot: int) -> tuple[int, int]:
         """(meals, ingredients) that a resident carries."""
-        meals, ingredients = self.resident(slot).inventory
+        meals, ingredients = self.resident(slot).inventory[: len(ITEMS)]
         return int(meals), int(ingredients)
 
     def stock(self, name: str) -> tuple[int, int]:
         """(meals, ingredients) in an object."""
-        meals, ingredients = self.thing(name).stock
+        meals, ingredients = self.thing(name).stock[: len(ITEMS)]
         return int(meals), int(ingredients)
 
     def holder(self, name: str) -> int | None:

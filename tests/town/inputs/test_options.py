@@ -8,6 +8,7 @@ from types import MappingProxyType
 import pytest
 from pydantic import BaseModel
 
+from tests.town.words import SHIPPED
 from townlet_adapters.documents import parse_document
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town.model import TownModel
@@ -46,7 +47,10 @@ def test_defaults_are_those_of_the_rules():
         "absence_fine": 200, "max_absent_shifts": 3, "attendance_window": 3, "review_ticks": 1440,
         "daily_loss_cap": 2, "review_queue_limit": 8, "jobs": {},
     }  # fmt: skip
-    assert options.needs.decay.model_dump() == {"hunger": 0.0010, "hygiene": 0.0005, "energy": 0.0007}
+    assert options.needs.decay == {}
+    assert SHIPPED.needs["hunger"].decay == 0.0010
+    assert SHIPPED.needs["hygiene"].decay == 0.0005
+    assert SHIPPED.needs["energy"].decay == 0.0007
     assert (options.population.start_wallet, options.population.start_need) == (2000, 0.7)
     assert (options.economy.rent_per_day, options.economy.stipend) == (1300, 0)
     assert options.affordances.outcome_history == 10
@@ -92,13 +96,8 @@ def test_options_survive_being_spelled_as_json():
         ("observations: {window: 10}", "o.yaml:1: observations: "),
         ("observations: {window: 1}", "o.yaml:1: observations.window: 1; a whole number from 3"),
         ("observations: {top_friends: 5, top_rivals: 4}", "o.yaml:1: observations: "),
-        ("personalities: {overrides: {Ada: grumpy}}", 'o.yaml:1: personalities.overrides.Ada: "grumpy"; '),
-        (
-            "personalities: {weights: {balanced: 0, industrious: 0, socialite: 0, stoic: 0}}",
-            "o.yaml:1: personalities.weights: ",
-        ),
         ("affordances: {enabled: some}", 'o.yaml:1: affordances.enabled: "some"; '),
-        ("affordances: {manifest: [{id: 5}]}", "o.yaml:1: affordances.manifest[0]"),
+        ("affordances: {add: [{id: 5}]}", "o.yaml:1: affordances.add[0]"),
         ("economy: {balance_check: maybe}", 'o.yaml:1: economy.balance_check: "maybe"; '),
         (
             "economy:\n  prices:\n    home.meal: -1",

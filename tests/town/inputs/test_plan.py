@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.town.words import SHIPPED
 from townlet_adapters.documents import Document, read_document
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.plan import TownPlan, load_town
-from townlet_adapters.worlds.town.prices import base_prices, basket
+from townlet_adapters.worlds.town.prices import base_prices, cost_of_a_day
 from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.errors import ConfigError
 from townlet_core.jsonvalue import JsonValue
@@ -88,7 +89,7 @@ def test_what_is_wrong_in_a_file_is_told_with_that_file_and_its_line(tmp_path: P
     )
     assert refused(tmp_path, town="mine.yaml").startswith(message)
     (tmp_path / "acts.yaml").write_text("- id: x\n  object_type: bed\n  duration: 5\n  preconditions: [x]\n")
-    message = refused(tmp_path, affordances={"manifest": "acts.yaml"})
+    message = refused(tmp_path, affordances={"extend": "acts.yaml"})
     assert message.startswith(
         f"{tmp_path / 'acts.yaml'}:4: [0].preconditions[0]: 'x': this is not a comparison; "
     )
@@ -96,8 +97,8 @@ def test_what_is_wrong_in_a_file_is_told_with_that_file_and_its_line(tmp_path: P
 
 def test_what_is_wrong_inline_is_told_with_its_key_in_the_options():
     act = {"id": "x", "object_type": "bed", "duration": 5, "effects": {"need:joy": 1}}
-    message = refused(affordances={"manifest": [act]})
-    assert message.startswith("affordances.manifest[0].effects.need:joy: unknown effect 'need:joy'; ")
+    message = refused(affordances={"extend": None, "add": [act]})
+    assert message.startswith("affordances.add[0].effects.need:joy: unknown effect 'need:joy'; ")
     town = {"id": "x", "agents": 1, "legend": {".": {"tile": "floor"}}, "rows": ["..", ".?"]}
     assert refused(town=town).startswith('town.rows[1]: unknown symbol "?" at (1, 1); ')
     message = refused(town={"grid": {"district": town, "rows": 1, "cols": 1}})
@@ -113,9 +114,19 @@ def test_a_file_that_is_not_there_is_told_with_the_shipped_names(tmp_path: Path)
     assert refused(tmp_path, town=grid(1, 1, "no.yaml")).startswith(
         "town.grid.district: 'no.yaml' is neither"
     )
-    assert refused(tmp_path, affordances={"manifest": "no.yaml"}).startswith(
-        "affordances.manifest: 'no.yaml'"
+    assert refused(tmp_path, affordances={"extend": "no.yaml"}).startswith("affordances.extend: 'no.yaml'")
+
+
+def test_two_affordances_of_one_list_have_two_ids(tmp_path: Path):
+    nap = "- id: nap\n  object_type: bed\n  duration: 60\n"
+    (tmp_path / "acts.yaml").write_text(nap + nap)
+    found = "duplicate id 'nap', already used by entry 0; give every affordance its own id"
+    assert (
+        refused(tmp_path, affordances={"extend": "acts.yaml"})
+        == f"{tmp_path / 'acts.yaml'}:4: [1].id: {found}"
     )
+    entry = {"id": "nap", "object_type": "bed", "duration": 60}
+    assert refused(affordances={"add": [entry, entry]}) == f"affordances.add[1].id: {found}"
 
 
 def test_disabled_affordances_keep_their_number():
@@ -154,7 +165,7 @@ def test_prices_can_be_set_up_to_a_hundred_times_their_default():
 
 
 def test_the_basket_is_that_of_the_rules():
-    assert basket(1300, base_prices(TownOptions().economy)) == 3060
+    assert cost_of_a_day(1300, base_prices(TownOptions().economy, SHIPPED), SHIPPED.basket) == 3060
 
 
 @pytest.mark.parametrize(("rent", "loads"), [(1240, True), (1239, False), (1439, True), (1441, False)])
@@ -165,7 +176,7 @@ def test_a_job_pays_from_110_to_120_percent_of_a_day(rent, loads):
         assert load(economy=economy).warnings == ()
         return
     message = refused(economy=economy)
-    assert "jobs." in message
+    assert message.startswith("economy: job ")
     assert "set economy.balance_check to warn or off" in message
     assert load(economy={**economy, "balance_check": "off"}).warnings == ()
     assert "a shift pays" in load(economy={**economy, "balance_check": "warn"}).warnings[0]

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.town.words import SHIPPED
 from townlet_adapters.documents import parse_document
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town.options import MapText, TownOptions
 from townlet_adapters.worlds.town.plan import TownPlan, load_town
+from townlet_adapters.worlds.town.tiles import FIRST_IMPASSABLE_TILE
 from townlet_adapters.worlds.town.townmap import District, read_district, walk_distances
-from townlet_adapters.worlds.town.vocabulary import FIRST_IMPASSABLE_TILE
 from townlet_core.errors import ConfigError
 
 SMALL = """\
@@ -42,7 +43,7 @@ JOBS = "jobs:\n  grocer: {place: kiosk, start: 360, end: 540, wage: 20, capacity
 
 def read(text: str) -> District:
     document = parse_document(text, "small.yaml")
-    return read_district(validate(document, MapText), document)
+    return read_district(validate(document, MapText), document, SHIPPED)
 
 
 def passable(plan: TownPlan) -> np.ndarray:
@@ -269,7 +270,7 @@ BROKEN = {
     "an object of an unknown type": (
         "object: bed}",
         "object: bad}",
-        'legend.B.object: "bad"; ',
+        "legend.B.object: unknown type of object 'bad'; did you mean 'bed'? ",
         10,
     ),
     "an object with too small a reach": (

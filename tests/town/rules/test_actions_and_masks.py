@@ -3,6 +3,7 @@
 import pytest
 
 from tests.town.towns import Town, affordance, agent, town_map
+from tests.town.words import HYGIENE, INGREDIENTS, MEAL
 from townlet_adapters.worlds.town import codes
 from townlet_core import seeding
 
@@ -170,12 +171,12 @@ def test_preconditions_a_full_bag_and_an_unpayable_price_mask_a_use():
     town = Town(["Ehrr", ".rWS", ".rrr"], [(2, 2)])
     resident = town.resident(0)
     assert uses(town, 0) == {SHOWER, "use:cook_meal"}
-    resident.need[codes.HYGIENE] = 0.95
-    resident.inventory[codes.MEAL] = 4
+    resident.need[HYGIENE] = 0.95
+    resident.inventory[MEAL] = 4
     town.look()
     assert uses(town, 0) == set()
-    resident.need[codes.HYGIENE] = 0.9499
-    resident.inventory[codes.MEAL] = 3
+    resident.need[HYGIENE] = 0.9499
+    resident.inventory[MEAL] = 3
     town.look()
     assert uses(town, 0) == {SHOWER, "use:cook_meal"}
     resident.wallet = 199
@@ -184,7 +185,7 @@ def test_preconditions_a_full_bag_and_an_unpayable_price_mask_a_use():
     resident.wallet = 149
     town.look()
     assert uses(town, 0) == set()
-    resident.inventory[codes.INGREDIENTS] = 1
+    resident.inventory[INGREDIENTS] = 1
     town.look()
     assert uses(town, 0) == {"use:cook_meal"}
 

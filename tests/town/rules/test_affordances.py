@@ -3,6 +3,7 @@
 import pytest
 
 from tests.town.towns import Town, affordance, agent, town_map
+from tests.town.words import HUNGER, HYGIENE, INGREDIENTS, MEAL, NEEDS
 from townlet_adapters.worlds.town import codes
 
 BATH = ["Ehrr", ".rWr", ".rrr"]
@@ -105,7 +106,7 @@ def test_a_failed_use_is_remembered_with_its_reason_and_how_long_it_lasted():
 
 def test_the_first_payable_alternative_is_taken():
     town = Town(["Ehrr", ".rFr", ".rrr"], [(1, 1)])
-    town.resident(0).inventory[codes.MEAL] = 2
+    town.resident(0).inventory[MEAL] = 2
     (start,) = town.step({0: EAT})
     assert (start.paid, start.alternative) == (0, 0)
     assert (town.inventory(0), town.stock("fridge_1"), town.wallet(0)) == ((1, 0), (12, 0), 2000)
@@ -177,9 +178,9 @@ def test_effects_come_at_the_end_and_not_before():
     town = parlour("W", None)
     for _ in range(29):
         town.step({0: SHOWER})
-        assert [town.need(0, name) for name in codes.NEEDS] == [0.7, 0.7, 0.7]
+        assert [town.need(0, name) for name in NEEDS] == [0.7, 0.7, 0.7]
     town.step({0: SHOWER})
-    assert [town.need(0, name) for name in codes.NEEDS] == [0.7, 1.0, 0.7 - 0.03]
+    assert [town.need(0, name) for name in NEEDS] == [0.7, 1.0, 0.7 - 0.03]
     (finish,) = town.told
     assert (finish.kind, finish.agent_id, finish.object_id) == ("affordance.finish", agent(0), "shower_1")
     assert (finish.affordance_id, dict(finish.effects)) == (
@@ -191,14 +192,14 @@ def test_effects_come_at_the_end_and_not_before():
 def test_needs_are_clamped_to_0_and_1():
     town = parlour("N", one_use(effects={"need:hunger": 0.5, "need:hygiene": -0.9, "need:energy": 0.25}))
     town.run(3, {0: "use:it"})
-    assert [town.need(0, name) for name in codes.NEEDS] == [1.0, 0.0, 0.95]
+    assert [town.need(0, name) for name in NEEDS] == [1.0, 0.0, 0.95]
 
 
 def test_needs_fall_after_the_effects_of_a_tick():
     fast = {"decay": {"hygiene": 0.01}}
     town = Town(BATH, [(1, 1)], needs=fast, features={"need_multipliers": False})
     town.run(29, {0: SHOWER})
-    town.resident(0).need[codes.HYGIENE] = 0.9
+    town.resident(0).need[HYGIENE] = 0.9
     town.step({0: SHOWER})
     assert (town.kinds(), town.need(0, "hygiene")) == (["affordance.finish"], 1.0 - 0.01)
 
@@ -209,7 +210,7 @@ def test_stock_is_clamped_to_0_and_the_capacity():
         affordance("empty", "fridge", 1, effects={"stock:meal": -9}),
     ]
     town = parlour("F", manifest, queues={"cooldown_ticks": 0})
-    town.thing("fridge_1").stock[codes.MEAL] = 8
+    town.thing("fridge_1").stock[MEAL] = 8
     town.step({0: "use:fill"})
     assert town.stock("fridge_1") == (12, 0)
     town.step({0: "use:empty"})
@@ -245,7 +246,7 @@ def test_money_of_an_effect_comes_from_the_treasury_as_a_bonus():
 
 def test_a_meal_is_cooked_from_what_one_carries():
     town = parlour("S", None)
-    town.resident(0).inventory[codes.INGREDIENTS] = 1
+    town.resident(0).inventory[INGREDIENTS] = 1
     town.run(39, {0: "use:cook_meal"})
     assert (town.inventory(0), town.stock("stove_1")) == ((0, 0), (0, 10))
     town.step({0: "use:cook_meal"})
@@ -287,7 +288,7 @@ def test_a_use_that_fails_gives_everything_back_and_has_no_effect(end, reason):
     charge = [{"inventory:meal": 2, "price:shower": 3}]
     manifest = one_use("shower", 9, charge=charge, effects={"need:hunger": 0.2, "money": 5})
     town = parlour("W", manifest)
-    town.resident(0).inventory[codes.MEAL] = 3
+    town.resident(0).inventory[MEAL] = 3
     town.look()
     town.run(4, {0: "use:it"})
     assert (town.wallet(0), town.inventory(0)) == (1400, (1, 0))
@@ -305,7 +306,7 @@ def test_the_refund_of_stock_fills_up_to_the_capacity():
     town = Town(["Ehrr", ".rFr", ".rrr"], [(1, 1)])
     town.step({0: EAT})
     assert town.stock("fridge_1") == (11, 0)
-    town.thing("fridge_1").stock[codes.MEAL] = 12  # filled up while the meal was being eaten
+    town.thing("fridge_1").stock[MEAL] = 12  # filled up while the meal was being eaten
     town.step({0: "leave"})
     assert (town.stock("fridge_1"), town.wallet(0)) == ((12, 0), 2000)
 
@@ -391,7 +392,7 @@ def test_closed():
 def test_cool_down_of_the_object_that_was_asked_for():
     town = Town(["Ehrrr", ".WrWr", ".rrrr"], [(2, 1)])
     town.run(30, {0: (SHOWER, 0)})
-    town.resident(0).need[codes.HYGIENE] = 0.1
+    town.resident(0).need[HYGIENE] = 0.1
     town.look()
     town.step({0: (SHOWER, 0)})
     assert (town.result(0), town.heard("affordance.fail")[0].reason) == ("cooldown", "cooldown")
@@ -415,7 +416,7 @@ def test_precondition_failed():
 
 def test_insufficient_stock_when_an_earlier_one_took_the_last():
     town = Town(["Ehrr", ".rFr", ".rrr"], [(1, 1), (3, 1)])
-    town.thing("fridge_1").stock[codes.MEAL] = 1
+    town.thing("fridge_1").stock[MEAL] = 1
     town.step({0: EAT, 1: EAT})
     assert sorted(town.result(slot) for slot in (0, 1)) == ["insufficient_stock", "ok"]
     assert town.queue("fridge_1") == []
@@ -423,16 +424,16 @@ def test_insufficient_stock_when_an_earlier_one_took_the_last():
 
 def test_inventory_full_when_the_bag_was_filled_meanwhile():
     town = parlour("S", None)
-    town.resident(0).inventory[codes.MEAL] = 4
+    town.resident(0).inventory[MEAL] = 4
     town.step({0: "use:cook_meal"})
     assert (town.result(0), town.stock("stove_1")) == ("inventory_full", (0, 10))
 
 
 def test_insufficient_items_when_what_was_carried_is_gone():
     town = parlour("N", one_use(charge=[{"inventory:meal": 1}]))
-    town.resident(0).inventory[codes.MEAL] = 1
+    town.resident(0).inventory[MEAL] = 1
     town.look()
-    town.resident(0).inventory[codes.MEAL] = 0
+    town.resident(0).inventory[MEAL] = 0
     town.step({0: "use:it"})
     assert town.result(0) == "insufficient_items"
 
@@ -529,9 +530,9 @@ def test_of_several_faults_the_first_in_the_order_of_the_rules_is_told(first):
     if "utility_off" in there:
         town.switch("power", on=False)
     if "precondition_failed" in there:
-        resident.need[codes.HUNGER] = 1.0
+        resident.need[HUNGER] = 1.0
     if "inventory_full" in there:
-        resident.inventory[codes.MEAL] = 4
+        resident.inventory[MEAL] = 4
     resident.wallet = 0
     town.step({0: "use:it"})
     assert town.result(0) == FAULTS[first]
@@ -549,12 +550,12 @@ def test_of_several_faults_the_first_in_the_order_of_the_rules_is_told(first):
 )
 def test_of_what_cannot_be_paid_the_last_alternative_is_told_items_then_stock_then_funds(charge, lack):
     town = parlour("F", one_use("fridge", charge=charge))
-    town.resident(0).inventory[:] = 4
+    town.resident(0).inventory[:2] = 4
     town.resident(0).wallet = 9_000
     town.look()
-    town.resident(0).inventory[:] = 0
+    town.resident(0).inventory[:2] = 0
     town.resident(0).wallet = 0
-    town.thing("fridge_1").stock[codes.MEAL] = 11
+    town.thing("fridge_1").stock[MEAL] = 11
     town.step({0: "use:it"})
     assert town.result(0) == lack
     assert town.heard("affordance.fail")[0].reason == lack
@@ -575,7 +576,7 @@ def test_a_holder_that_cannot_start_loses_its_claim_to_the_next(fault):
     elif fault == "precondition_failed":
         town.set_need(1, "hunger", 1.0)
     elif fault == "inventory_full":
-        holder.inventory[codes.MEAL] = 4
+        holder.inventory[MEAL] = 4
     else:
         holder.wallet = 0
     town.step({1: "use:it"})

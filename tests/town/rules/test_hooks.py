@@ -618,7 +618,7 @@ def test_a_hook_that_cannot_be_asked_is_a_load_error(hooks, problem):
     active = run_by(all_stages(), Script("lamp", before=None, failed=None))
     with pytest.raises(ConfigError) as caught:
         build_model(["Ehrr", ".rNr"], manifest=[affordance("it", "bench", hooks=hooks)], hooks=active)
-    assert str(caught.value) == f"affordances.manifest[0].{problem}"
+    assert str(caught.value) == f"affordances.add[0].{problem}"
 
 
 def test_hooks_that_no_affordance_names_have_no_part_in_the_town():

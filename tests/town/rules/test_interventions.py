@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.town.towns import Town, affordance, agent, build_model
+from tests.town.words import NEEDS
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.arguments import Intervention
 from townlet_adapters.worlds.town.batch import TownBatch
@@ -95,7 +96,7 @@ def test_a_need_is_set_within_0_and_1(value, need):
     town = town_of((1, 1), needs={"decay": {"hunger": 0.0, "hygiene": 0.0, "energy": 0.0}})
     town.set_need(0, "energy", value)
     town.step()
-    assert [town.need(0, name) for name in codes.NEEDS] == [0.7, 0.7, need]
+    assert [town.need(0, name) for name in NEEDS] == [0.7, 0.7, need]
 
 
 def test_utilities_stay_off_until_they_are_switched_on():

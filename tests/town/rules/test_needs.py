@@ -66,7 +66,7 @@ def test_a_use_restores_a_need_before_the_tick_takes_its_share():
 def test_a_need_is_full_at_one():
     town = Village().stand(0, BESIDE["bed_1"])
     town.set_profile(0, "balanced")
-    town.resident(0).need[:] = 0.94
+    town.resident(0).need[:3] = 0.94
     town.look()
     town.step({0: "use:rest_sleep"})
     town.run(59)

@@ -7,8 +7,8 @@ import pytest
 
 from tests.town.towns import Town
 from tests.town.village import Village, found, of
+from tests.town.words import PROFILES
 from townlet_adapters.worlds.town.names import load_names
-from townlet_adapters.worlds.town.vocabulary import PROFILES
 from townlet_core import seeding
 from townlet_core.errors import ConfigError
 from townlet_core.events.lifecycle import LifecycleArrive
@@ -138,10 +138,10 @@ def test_more_residents_than_tiles_are_refused():
 def test_a_newborn_has_nothing_but_what_the_config_gives():
     town = Village(population={"start_wallet": 5, "start_need": 0.25})
     r = town.resident(2)
-    assert r.need.tolist() == [0.25] * 3
-    assert (r.wallet, r.inventory.tolist(), r.attendance, r.rent_owed, r.episode_tick) == (
+    assert r.need.tolist() == [0.25] * 3 + [0.0] * 5
+    assert (r.wallet, r.inventory.any().item(), r.attendance, r.rent_owed, r.episode_tick) == (
         5,
-        [0, 0],
+        False,
         1.0,
         0,
         0,

@@ -179,8 +179,8 @@ def _journal_rows(plan: TownPlan, slots: int) -> int:
     For a resident: creation and hiring, one intent with its conflict and grant, displacement, a shift's
     events with one row per colleague twice, a review, rent, the job board. For an object: a stall with its
     conflict and grant, a time-out with its grant, a finish with hand-over and grant, a lost utility with its
-    grant, a restock for each item. Every waiting resident may become impatient and be dropped. An intervention
-    moves one resident or closes one object, which dismisses at most all residents.
+    grant, a restock for each item. Every waiting resident may become impatient and be dropped. One
+    intervention moves one resident or closes one object, which dismisses at most all residents.
     """
     colleagues = max((job.capacity for job in plan.jobs), default=0)
     return slots * (24 + 2 * colleagues) + (12 + len(plan.vocabulary.items)) * len(plan.objects) + 16

@@ -381,7 +381,7 @@ class TownOptions(Section):
     vocabulary: VocabularyText = VocabularyText(extend="town")
     """needs, items, kinds of place, types of object, prices and profiles; the shipped ones unless given"""
     town: TownSource = "town_48"
-    """name of a shipped map, path of a map file (relative to the config), a map, `extend: ...` or `grid: ...`"""
+    """name of a shipped map, a map file (relative to the config), a map, `extend: ...`, `grid: ...`"""
     population: PopulationOptions = PopulationOptions()
     """the number of residents and their initial state"""
     needs: NeedsOptions = NeedsOptions()
