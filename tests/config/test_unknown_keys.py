@@ -34,6 +34,22 @@ SINKS = [
     {"use": "http", "options": {"on_full": "wait", "url": "https://localhost:1/", **TLS}},
 ]
 MAP = read_document(shipped_file("hamlet_24")).value
+WORDS = {
+    "extend": "town",
+    "needs": {"fun": {"decay": 0.001, "option": "have_fun"}},
+    "items": {"book": {"carry": 2}},
+    "place_kinds": {"library": {"till": True}},
+    "object_types": {"shelf": {"stock": {"book": 20}}},
+    "profiles": {"bookworm": {"weight": 0.2}},
+    "remove": {"prices": []},
+}
+CHANGED = {
+    "extend": "hamlet_24",
+    "kinds": {"library": "home"},
+    "jobs": {"porter": read_document(shipped_file("hamlet_24")).value["jobs"]["grocer"]},
+    "stamp": [{"at": [0, 0], "rows": ["l"], "legend": {"l": {"tile": "floor", "place": "library"}}}],
+    "remove": {"jobs": []},
+}
 MANIFEST = [read_document(shipped_file("manifest")).value[0] | {"hooks": {"before": []}}]
 
 
@@ -56,12 +72,15 @@ CONFIGS = {
     "random": completed({**BASE, "policy": {"use": "random"}}, "policy"),
     "map": with_town(town=MAP),
     "grid": with_town(town={"grid": {"rows": 1, "cols": 1, "district": MAP}}),
+    "vocabulary": with_town(vocabulary=WORDS),
+    "changed map": with_town(town=CHANGED),
+    "grid of a changed map": with_town(town={"grid": {"rows": 1, "cols": 1, "district": CHANGED}}),
     "manifest": with_town(affordances={"extend": None, "add": MANIFEST}),
 }
 # Mappings with keys of the user's choice: jobs, prices, names of residents and the like.
 FREE = re.compile(
     r".*\.(jobs|kinds|prices|overrides|legend|places|objects\[\d+\]\.stock|effects|charge\[\d+\]|need_multipliers"
-    r"|behaviour_biases|decay|weights)$"
+    r"|behaviour_biases|decay|weights|needs|items|place_kinds|object_types|profiles|basket|stock)$"
 )
 
 

@@ -11,17 +11,28 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tests.town.words import CARRY, INGREDIENTS, MEAL, NEEDS, OBJECT_TYPES, PLACE_KINDS, PRICES, PROFILES
+from tests.town.words import (
+    BASE,
+    CONDITION_NAMES,
+    ITEMS,
+    NEEDS,
+    OBJECT_TYPES,
+    PLACE_KINDS,
+    PRICES,
+    PROFILES,
+    SHIPPED,
+    TARGETS,
+)
+from tests.town.words import OPTIONS as BEHAVIOURS
 from townlet_adapters.policies.scripted import columns as scripted
 from townlet_adapters.policies.scripted import controllers, planning, rules
 from townlet_adapters.policies.scripted.options import ScriptedOptions
-from townlet_adapters.worlds.town import codes, layout, model, navigation, options, plan, prices, townmap
+from townlet_adapters.worlds.town import codes, layout, model, navigation, options, prices, townmap
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.names import load_names
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.systems import conflicts, employment, queues
 from townlet_adapters.worlds.town.tiles import TILES
-from townlet_adapters.worlds.town.vocabulary import TILL_KINDS
 from townlet_core import seeding
 from townlet_core.commands import MOST_REMEMBERED, MOST_WAITING
 from townlet_core.dto.command import ERROR_CODES
@@ -164,9 +175,9 @@ def test_tiles_places_and_objects_are_those_of_the_page():
         (name, str(number)) for number, name in enumerate(TILES)
     ]
     assert [words(row["place kind"])[0] for row in table("place kind", "till")] == list(PLACE_KINDS)
-    assert {
-        words(row["place kind"])[0] for row in table("place kind", "till") if row["till"] == "yes"
-    } == TILL_KINDS
+    assert {words(row["place kind"])[0] for row in table("place kind", "till") if row["till"] == "yes"} == {
+        name for name, kind in SHIPPED.place_kinds.items() if kind.till
+    }
     rows = table("object", "stock = capacity", "utilities")
     assert [words(row["object"])[0] for row in rows] == list(OBJECT_TYPES)
     for row in rows:
@@ -174,6 +185,19 @@ def test_tiles_places_and_objects_are_those_of_the_page():
         stock = dict(pair.split() for pair in [row["stock = capacity"]] if pair != "—")
         assert {item: int(number) for item, number in stock.items()} == dict(kind.stock)
         assert tuple(words(row["utilities"])) == kind.utilities
+
+
+def test_needs_and_items_are_those_of_the_page():
+    rows = table("need", "decay per tick", "option", "reward weight", "night level")
+    assert [words(row["need"])[0] for row in rows] == list(NEEDS)
+    for row in rows:
+        need = SHIPPED.needs[words(row["need"])[0]]
+        numbers = [float(row[head]) for head in ("decay per tick", "reward weight", "night level")]
+        assert numbers == [need.decay, need.weight, need.night]
+        assert words(row["option"]) == [need.option]
+    assert {name: int(most) for name, most in named("item", "most carried").items()} == {
+        name: item.carry for name, item in SHIPPED.items.items()
+    }
 
 
 def test_the_shipped_maps_are_those_of_the_page():
@@ -202,7 +226,9 @@ def test_jobs_are_those_of_the_page():
 
 
 def test_what_eight_residents_need_is_that_of_the_page():
-    assert {name: int(number) for name, number in named("type", "per 8 residents").items()} == plan._NORM
+    assert {name: int(number) for name, number in named("type", "per 8 residents").items()} == {
+        name: kind.per_eight for name, kind in OBJECT_TYPES.items() if kind.per_eight
+    }
 
 
 def test_limits_of_a_map_are_those_of_the_page():
@@ -213,10 +239,12 @@ def test_limits_of_a_map_are_those_of_the_page():
         "longest path": townmap.LONGEST_PATH,
         "least reach": townmap.LEAST_REACH,
         "nearest objects a planner sees": navigation.NEAREST,
+        "needs": codes.MAX_NEEDS,
+        "items": codes.MAX_ITEMS,
+        "options": codes.MAX_OPTIONS,
+        "types of object": codes.MAX_OBJECT_TYPES,
         "affordances": codes.MAX_AFFORDANCES,
         "ticks of a day": codes.TICKS_PER_DAY,
-        "meals carried": CARRY[MEAL],
-        "ingredients carried": CARRY[INGREDIENTS],
         "names": len(load_names()),
         "post-shift ticks": employment.POST_SHIFT_TICKS,
         "days a stamp counts": codes.ABSENCE_MEMORY // codes.TICKS_PER_DAY,
@@ -278,7 +306,13 @@ def test_the_manifest_is_that_of_the_page():
 def test_names_of_preconditions_are_those_of_the_page():
     text = PAGE.read_text(encoding="utf-8")
     paragraph = text[text.index("**Names in preconditions**") :].split("\n\n")[0]
-    assert words(paragraph) == list(codes.PRECONDITION_NAMES)
+    assert words(paragraph) == [*codes.FIXED_NAMES, "inventory.<item>", "stock.<item>"]
+    known = {
+        *codes.FIXED_NAMES,
+        *NEEDS,
+        *(f"{base}.{item}" for base in ("inventory", "stock") for item in ITEMS),
+    }
+    assert set(CONDITION_NAMES) == known
 
 
 def test_conflicts_are_those_of_the_page():
@@ -298,9 +332,8 @@ def test_prices_and_the_basket_are_those_of_the_page():
     assert {key: int(mills) for key, mills in named("price", "mills").items()} == dict(PRICES)
     numbers = {name: float(number) for name, number in named("balance", "number").items()}
     assert numbers == {
-        "meals a day": float(prices.MEALS_PER_DAY),
-        "showers a day": float(prices.SHOWERS_PER_DAY),
-        "basket": float(prices.basket(TownOptions().economy.rent_per_day, PRICES)),
+        **{f"{key} a day": float(number) for key, number in SHIPPED.basket.items()},
+        "basket": float(prices.cost_of_a_day(TownOptions().economy.rent_per_day, PRICES, SHIPPED.basket)),
         "least pay / basket": float(prices.LEAST_PAY),
         "most pay / basket": float(prices.MOST_PAY),
         "chance at the job board": employment.BOARD_CHANCE,
@@ -315,10 +348,10 @@ def test_the_layout_of_observations_is_that_of_the_page():
         assert len(found) == int(last or first) - int(first) + 1, row
         assert len(names) == int(first)
         names += found
-    assert names == list(layout.BASE)
+    assert names == list(BASE)
     assert words(named_text("**Channels**")) == list(layout.HYBRID_CHANNELS)
-    assert words(named_text("**Targets**")) == list(layout.TARGETS)
-    assert words(named_text("**Options**")) == list(layout.OPTIONS)
+    assert words(named_text("**Targets**")) == list(TARGETS)
+    assert words(named_text("**Options**")) == list(BEHAVIOURS)
     assert f"layout version {layout.LAYOUT_VERSION}" in PAGE.read_text(encoding="utf-8")
 
 
@@ -354,4 +387,4 @@ def test_numbers_of_the_scripted_policy_are_those_of_the_page():
         "chance of a workout hour": planning.WORKOUT_CHANCE,
         "blocks before pushing": controllers.PATIENCE,
     }
-    assert len(layout.OPTIONS) == scripted.IDLE + 1
+    assert len(BEHAVIOURS) == scripted.IDLE + 1

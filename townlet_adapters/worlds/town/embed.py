@@ -12,8 +12,8 @@ from townlet_adapters.worlds.town.options import (
     MapText,
     TownOptions,
 )
-from townlet_adapters.worlds.town.plan import read_map
 from townlet_adapters.worlds.town.shipped import SHIPPED_MANIFESTS, SHIPPED_MAPS, find_file
+from townlet_adapters.worlds.town.sources import read_map
 from townlet_plugins.access import Access
 
 
@@ -52,10 +52,10 @@ def _whole_manifest(
 def _embedded_map(
     source: str | MapText | ExtendedMapText, access: Access, key: KeyPath
 ) -> str | MapText | ExtendedMapText:
-    if isinstance(source, MapText) or source in SHIPPED_MAPS:
+    if isinstance(source, MapText):
         return source
     if isinstance(source, str):
-        return read_map(source, access, key)[0]
+        return source if source in SHIPPED_MAPS else read_map(source, access, key)[0]
     if source.extend in SHIPPED_MAPS:
         return source
     base, _ = read_map(source.extend, access, (*key, "extend"))

@@ -51,7 +51,6 @@ FIGURES = (
 """The numbers of every tick, in the order in which ``fill_view`` adds them up behind the population."""
 
 
-
 @dataclass(frozen=True, slots=True, eq=False)
 class TownModel:
     """The data that all towns of one configuration share; never changes.

@@ -12,20 +12,19 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.documents import Document, KeyPath, parse_document, read_document, read_text, spell_key
-from townlet_adapters.validation import validate
-from townlet_adapters.worlds.town.affordances import Entry, Manifest, ManifestText, read_manifest
-from townlet_adapters.worlds.town.codes import MAX_AFFORDANCES, TICKS_PER_DAY
-from townlet_adapters.worlds.town.map_extension import Places, extended_map
+from townlet_adapters.documents import spell_key
+from townlet_adapters.worlds.town.affordances import Manifest
+from townlet_adapters.worlds.town.codes import TICKS_PER_DAY
+from townlet_adapters.worlds.town.map_extension import Places
 from townlet_adapters.worlds.town.names import load_names
-from townlet_adapters.worlds.town.options import ExtendedMapText, GridTown, MapText, TownOptions
+from townlet_adapters.worlds.town.options import GridTown, TownOptions
 from townlet_adapters.worlds.town.prices import LEAST_PAY, MOST_PAY, base_prices, cost_of_a_day, is_balanced
-from townlet_adapters.worlds.town.shipped import SHIPPED_MANIFESTS, SHIPPED_MAPS, find_file
+from townlet_adapters.worlds.town.sources import FoundMap, find_manifest, find_map, stop_on
 from townlet_adapters.worlds.town.townmap import NO_PLACE, District, Spot, read_district
 from townlet_adapters.worlds.town.vocabulary import Vocabulary, read_vocabulary
 from townlet_core.dto.hook import HookStage
 from townlet_core.errors import ConfigError, Problem
-from townlet_core.jsonvalue import canonical_json
+from townlet_core.jsonvalue import JsonValue, canonical_json
 from townlet_core.naming import nearest
 from townlet_plugins.access import Access
 
@@ -188,29 +187,25 @@ def load_town(
             its line and a key relative to it.
     """
     vocabulary = read_vocabulary(options.vocabulary)
-    found = _find_map(options, access)
-    text, document, rows, cols = found.text, found.places, found.rows, found.cols
-    district = read_district(text, document, vocabulary)
-    manifest = _find_manifest(options, access, vocabulary, hooks)
+    found = find_map(options, access)
+    rows, cols = found.rows, found.cols
+    district = read_district(found.text, found.places, vocabulary)
+    manifest = find_manifest(options, access, vocabulary, hooks)
     prices = base_prices(options.economy, vocabulary)
     names = load_names()
-    _stop_on(
+    stop_on(
         *_problems_of_overrides(options, district, names, vocabulary),
-        *_problems_of_prices(district, manifest, prices, document),
+        *_problems_of_prices(district, manifest, prices, found.places),
     )
     target, capacity, embedding_slots = _sizes(
         options, district.agents * rows * cols, district.room * rows * cols
     )
-    warnings = [
+    cost = cost_of_a_day(options.economy.rent_per_day, prices, vocabulary.basket)
+    warnings = (
         *_shortages(district, rows * cols, target, vocabulary),
-        *_check_balance(
-            options, district, cost_of_a_day(options.economy.rent_per_day, prices, vocabulary.basket), found
-        ),
-    ]
+        *_check_balance(options, district, cost, found),
+    )
     grid = _Grid(district, rows, cols, is_grid=isinstance(options.town, GridTown))
-    # The order of places and jobs matters to the town, but canonical JSON sorts keys.
-    order = [list(text.kinds), list(text.jobs)]
-    digest = canonical_json({"map": text.model_dump(mode="json"), "order": order, "rows": rows, "cols": cols})
     return TownPlan(
         id=grid.town_id,
         width=grid.width * cols,
@@ -228,126 +223,28 @@ def load_town(
         target=target,
         capacity=capacity,
         embedding_slots=embedding_slots,
-        town_digest=hashlib.sha256(digest).hexdigest(),
+        town_digest=_town_digest(found),
         prices=prices,
         affordances=manifest,
         names=names,
         vocabulary=vocabulary,
-        warnings=tuple(warnings),
+        warnings=warnings,
         notices=manifest.dropped,
     )
 
 
-def _stop_on(*problems: Problem) -> None:
-    if problems:
-        raise ConfigError(*problems)
-
-
-@dataclass(frozen=True, slots=True)
-class _FoundMap:
-    """A district's map, what builds its problems, its repetitions, and whether the map came with the town."""
-
-    text: MapText
-    places: Places
-    rows: int
-    cols: int
-    is_shipped: bool
-
-
-def _find_map(options: TownOptions, access: Access) -> _FoundMap:
-    """Find the district's map and how many rows and columns of it make the town."""
-    source, rows, cols = options.town, 1, 1
-    key: KeyPath = ("town",)
-    if isinstance(source, GridTown):
-        rows, cols = source.grid.rows, source.grid.cols
-        key, source = ("town", "grid", "district"), source.grid.district
-    if isinstance(source, MapText):
-        return _FoundMap(source, Document(None, "", at=key), rows, cols, is_shipped=False)
-    if isinstance(source, ExtendedMapText):
-        base, _ = read_map(source.extend, access, (*key, "extend"))
-        text, places = extended_map(base, source, key)
-        return _FoundMap(text, places, rows, cols, is_shipped=False)
-    text, document = read_map(source, access, key)
-    return _FoundMap(text, document, rows, cols, is_shipped=source in SHIPPED_MAPS)
-
-
-def read_map(name: str, access: Access, key: KeyPath) -> tuple[MapText, Document]:
-    """Read a map file that a config names at ``key``.
-
-    Raises:
-        ConfigError: when there is no such file, the config may not read it, or it is not a map.
-    """
-    document = read_document(find_file(name, SHIPPED_MAPS, access, key), quotable=False)
-    return validate(document, MapText), document
-
-
-def _find_manifest(
-    options: TownOptions,
-    access: Access,
-    vocabulary: Vocabulary,
-    hooks: Mapping[str, frozenset[HookStage]],
-) -> Manifest:
-    """Read the manifest and mark the enabled affordances."""
-    section = options.affordances
-    entries, data = _extended_entries(options, access)
-    if section.add or section.remove or section.extend not in SHIPPED_MANIFESTS:
-        # A digest of the content, not the bytes: a snapshot holds the content of a file that may vanish.
-        data = canonical_json([entry.text.model_dump(mode="json") for entry in entries])
-    if not 1 <= len(entries) <= MAX_AFFORDANCES:
-        found = f"{len(entries)} affordances"
-        raise ConfigError(Problem("affordances", found, f"allowed: 1 to {MAX_AFFORDANCES}"))
-    manifest = read_manifest(entries, vocabulary, hashlib.sha256(data).hexdigest(), hooks)
-    enabled = section.enabled
-    if enabled == "all":
-        return manifest
-    known = [affordance.id for affordance in manifest.affordances]
-    _stop_on(
-        *(
-            Problem(f"affordances.enabled[{index}]", f"unknown affordance '{name}'", nearest(name, known))
-            for index, name in enumerate(enabled)
-            if name not in known
-        )
-    )
-    chosen = tuple(replace(each, enabled=each.id in enabled) for each in manifest.affordances)
-    return replace(manifest, affordances=chosen)
-
-
-def _extended_entries(options: TownOptions, access: Access) -> tuple[list[Entry], bytes]:
-    """Return the entries of the manifest with the config's changes, and the bytes of the manifest's file."""
-    section = options.affordances
-    document, data = Document(None, ""), b""
-    if section.extend is not None:
-        path = find_file(section.extend, SHIPPED_MANIFESTS, access, ("affordances", "extend"))
-        data = read_text(path)
-        document = parse_document(data, str(path), quotable=False)
-    texts = validate(document, ManifestText).root if data else ()
-    extended = [Entry(text, document.child((number,))) for number, text in enumerate(texts)]
-    known = [text.id for text in texts]
-    _stop_on(
-        *_problems_of_ids(extended),
-        *(
-            Problem(f"affordances.remove[{index}]", f"unknown affordance '{name}'", nearest(name, known))
-            for index, name in enumerate(section.remove)
-            if name not in known
-        ),
-    )
-    added = [
-        Entry(text, Document(None, "", at=("affordances", "add", number)))
-        for number, text in enumerate(section.add)
-    ]
-    _stop_on(*_problems_of_ids(added))
-    by_id = {entry.text.id: entry for entry in extended if entry.text.id not in section.remove}
-    by_id |= {entry.text.id: entry for entry in added}
-    return list(by_id.values()), data
-
-
-def _problems_of_ids(entries: list[Entry]) -> Iterator[Problem]:
-    first: dict[str, int] = {}
-    for index, entry in enumerate(entries):
-        name = entry.text.id
-        if first.setdefault(name, index) != index:
-            found = f"duplicate id '{name}', already used by entry {first[name]}"
-            yield entry.document.problem(("id",), found, "give every affordance its own id")
+def _town_digest(found: FoundMap) -> str:
+    """Return SHA-256 in hex of the map's content and the grid."""
+    text = found.text
+    # The order of places and jobs matters to the town, but canonical JSON sorts keys.
+    order = [list(text.kinds), list(text.jobs)]
+    content: JsonValue = {
+        "map": text.model_dump(mode="json"),
+        "order": order,
+        "rows": found.rows,
+        "cols": found.cols,
+    }
+    return hashlib.sha256(canonical_json(content)).hexdigest()
 
 
 def _problems_of_overrides(
@@ -436,7 +333,7 @@ def _shortages(district: District, districts: int, residents: int, vocabulary: V
         yield f"{residents} residents need jobs for {needed}, including vacancies; the town has {work}"
 
 
-def _check_balance(options: TownOptions, district: District, cost: Fraction, found: _FoundMap) -> list[str]:
+def _check_balance(options: TownOptions, district: District, cost: Fraction, found: FoundMap) -> list[str]:
     """Compare what each job pays with the cost of a day; return warnings, or raise, as the config says."""
     policy = options.economy.balance_check
     problems: list[Problem] = []
@@ -454,7 +351,7 @@ def _check_balance(options: TownOptions, district: District, cost: Fraction, fou
         else:
             problems.append(found.places.problem(("jobs", job_id, "wage"), what, allowed))
     if policy == "error":
-        _stop_on(*problems)
+        stop_on(*problems)
     return [str(problem) for problem in problems]
 
 

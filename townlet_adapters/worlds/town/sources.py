@@ -1,0 +1,154 @@
+"""Finds the map and the manifest that a town's options name, and makes the changes that they ask for."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from townlet_adapters.documents import Document, KeyPath, parse_document, read_document, read_text
+from townlet_adapters.validation import validate
+from townlet_adapters.worlds.town.affordances import Entry, Manifest, ManifestText, read_manifest
+from townlet_adapters.worlds.town.codes import MAX_AFFORDANCES
+from townlet_adapters.worlds.town.map_extension import Places, extended_map
+from townlet_adapters.worlds.town.options import ExtendedMapText, GridTown, MapText, TownOptions
+from townlet_adapters.worlds.town.shipped import SHIPPED_MANIFESTS, SHIPPED_MAPS, find_file
+from townlet_adapters.worlds.town.vocabulary import Vocabulary
+from townlet_core.dto.hook import HookStage
+from townlet_core.errors import ConfigError, Problem
+from townlet_core.jsonvalue import canonical_json
+from townlet_core.naming import nearest
+from townlet_plugins.access import Access
+
+
+def stop_on(*problems: Problem) -> None:
+    """Raise one ``ConfigError`` with all problems, if there are any."""
+    if problems:
+        raise ConfigError(*problems)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMap:
+    """The map of a district, as the options name it.
+
+    Attributes:
+        text: the map.
+        places: builds the problems of its parts.
+        rows: districts from north to south.
+        cols: districts from west to east.
+        is_shipped: whether the map came with the town.
+    """
+
+    text: MapText
+    places: Places
+    rows: int
+    cols: int
+    is_shipped: bool
+
+
+def find_map(options: TownOptions, access: Access) -> FoundMap:
+    """Find the district's map and how many rows and columns of it make the town.
+
+    Raises:
+        ConfigError: when a file is missing or not a map, or a change of the map does not fit.
+    """
+    source, rows, cols = options.town, 1, 1
+    key: KeyPath = ("town",)
+    if isinstance(source, GridTown):
+        rows, cols = source.grid.rows, source.grid.cols
+        key, source = ("town", "grid", "district"), source.grid.district
+    if isinstance(source, MapText):
+        return FoundMap(source, Document(None, "", at=key), rows, cols, is_shipped=False)
+    if isinstance(source, ExtendedMapText):
+        base, _ = read_map(source.extend, access, (*key, "extend"))
+        text, places = extended_map(base, source, key)
+        return FoundMap(text, places, rows, cols, is_shipped=False)
+    text, document = read_map(source, access, key)
+    return FoundMap(text, document, rows, cols, is_shipped=source in SHIPPED_MAPS)
+
+
+def read_map(name: str, access: Access, key: KeyPath) -> tuple[MapText, Document]:
+    """Read a map file that a config names at ``key``.
+
+    Raises:
+        ConfigError: when there is no such file, the config may not read it, or it is not a map.
+    """
+    document = read_document(find_file(name, SHIPPED_MAPS, access, key), quotable=False)
+    return validate(document, MapText), document
+
+
+def find_manifest(
+    options: TownOptions,
+    access: Access,
+    vocabulary: Vocabulary,
+    hooks: Mapping[str, frozenset[HookStage]],
+) -> Manifest:
+    """Read the manifest and mark the enabled affordances.
+
+    Args:
+        options: the options of the town.
+        access: which files they may name.
+        vocabulary: the names that affordances may use.
+        hooks: active hooks with the stages that they handle, in the order of the calls.
+
+    Raises:
+        ConfigError: when a file is missing, or an affordance is wrong.
+    """
+    section = options.affordances
+    entries, data = _extended_entries(options, access)
+    if section.add or section.remove or section.extend not in SHIPPED_MANIFESTS:
+        # A digest of the content, not the bytes: a snapshot holds the content of a file that may vanish.
+        data = canonical_json([entry.text.model_dump(mode="json") for entry in entries])
+    if not 1 <= len(entries) <= MAX_AFFORDANCES:
+        found = f"{len(entries)} affordances"
+        raise ConfigError(Problem("affordances", found, f"allowed: 1 to {MAX_AFFORDANCES}"))
+    manifest = read_manifest(entries, vocabulary, hashlib.sha256(data).hexdigest(), hooks)
+    enabled = section.enabled
+    if enabled == "all":
+        return manifest
+    known = [affordance.id for affordance in manifest.affordances]
+    stop_on(
+        *(
+            Problem(f"affordances.enabled[{index}]", f"unknown affordance '{name}'", nearest(name, known))
+            for index, name in enumerate(enabled)
+            if name not in known
+        )
+    )
+    chosen = tuple(replace(each, enabled=each.id in enabled) for each in manifest.affordances)
+    return replace(manifest, affordances=chosen)
+
+
+def _extended_entries(options: TownOptions, access: Access) -> tuple[list[Entry], bytes]:
+    """Return the entries of the manifest with the config's changes, and the bytes of the manifest's file."""
+    section = options.affordances
+    document, data = Document(None, ""), b""
+    if section.extend is not None:
+        path = find_file(section.extend, SHIPPED_MANIFESTS, access, ("affordances", "extend"))
+        data = read_text(path)
+        document = parse_document(data, str(path), quotable=False)
+    texts = validate(document, ManifestText).root if data else ()
+    extended = [Entry(text, document.child((number,))) for number, text in enumerate(texts)]
+    known = [text.id for text in texts]
+    stop_on(
+        *_problems_of_ids(extended),
+        *(
+            Problem(f"affordances.remove[{index}]", f"unknown affordance '{name}'", nearest(name, known))
+            for index, name in enumerate(section.remove)
+            if name not in known
+        ),
+    )
+    added = [
+        Entry(text, Document(None, "", at=("affordances", "add", number)))
+        for number, text in enumerate(section.add)
+    ]
+    stop_on(*_problems_of_ids(added))
+    by_id = {entry.text.id: entry for entry in extended if entry.text.id not in section.remove}
+    by_id |= {entry.text.id: entry for entry in added}
+    return list(by_id.values()), data
+
+
+def _problems_of_ids(entries: list[Entry]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, entry in enumerate(entries):
+        name = entry.text.id
+        if first.setdefault(name, index) != index:
+            found = f"duplicate id '{name}', already used by entry {first[name]}"
+            yield entry.document.problem(("id",), found, "give every affordance its own id")
