@@ -15,12 +15,12 @@ import numpy as np
 import yaml
 
 from townlet import open_simulation
+from townlet_adapters.worlds.town.events.economy import EconomyRent
+from townlet_adapters.worlds.town.events.employment import EmploymentShiftEnd
+from townlet_adapters.worlds.town.events.queue import QueueConflict
 from townlet_core.dto.observation import View
 from townlet_core.events.base import Fact
-from townlet_core.events.economy import EconomyRent
-from townlet_core.events.employment import EmploymentShiftEnd
 from townlet_core.events.loop import LoopTick
-from townlet_core.events.queue import QueueConflict
 from townlet_core.jsonvalue import JsonValue
 from townlet_core.loop import SimulationLoop
 

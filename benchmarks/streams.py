@@ -15,13 +15,13 @@ from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
 from townlet_adapters.telemetry.testing import ScriptedTransport
 from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.observers.kpis import KpiObserver
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.world import TownWorld
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.loop import RunIdentity, SimulationLoop
-from townlet_core.observers.kpis import KpiObserver
 from townlet_core.ports.transport import Batch
 from townlet_core.seen import observation_message
 from townlet_core.testing.fakes import CollectingSink

@@ -10,6 +10,7 @@ from typing import Final, TypeVar, cast
 
 from townlet_core.dto.command_hook import OfferedCommand
 from townlet_core.errors import PluginError
+from townlet_core.events.base import Event
 from townlet_core.events.health import PluginCounts
 from townlet_core.events.schema import CORE_EVENTS, EventRegistry
 from townlet_core.hooks import AffordanceHook
@@ -259,7 +260,7 @@ class _Shelf:
         self._require_parts(offers)
         _require_commands(listing.entry_point, offers.commands)
         with broken("its events are not valid"):
-            events = self.events.extended(listing.entry_point, offers.events)
+            events = self._with_events(listing, state, offers.events)
             for each in offers.events:
                 events.data_schema(each.kind)
         named = {kind: {each.name: each for each in offered} for kind, offered in offers.parts.items()}
@@ -283,6 +284,12 @@ class _Shelf:
             )
             for name, kind, target in sorted(found, key=lambda each: (each[1], each[0]))
         ]
+
+    def _with_events(self, listing: Listing, state: str, offered: Sequence[type[Event]]) -> EventRegistry:
+        """Add a plugin's kinds of events; only built-in ones may have names without the plugin's."""
+        if state == BUILTIN:
+            return self.events.including(offered)
+        return self.events.extended(listing.entry_point, offered)
 
     def _require_name(self, listing: Listing) -> None:
         """Refuse a second plugin of one name, by which manifests, events and hooks identify plugins."""

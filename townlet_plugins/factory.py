@@ -155,6 +155,11 @@ class PartFactory(Protocol[ProductT_co]):
         """``module:name`` of what builds the part."""
         ...
 
+    @property
+    def kpis(self) -> str:
+        """Name of the observer that keeps the key figures of such a world; empty when there is none."""
+        ...
+
     def prepare(self, validate: Validate, access: Access) -> Prepared[ProductT_co]:
         """Validate the options and read the files that they name; raises ``ConfigError``."""
         ...
@@ -174,6 +179,8 @@ class Factory(Generic[OptionsT, ProductT_co]):
         embed: replaces the names of files in the options by the content of those that the config may read,
             so that digests cover it and a snapshot holds it; raises ``ConfigError`` with keys relative to
             ``options``.
+        kpis: for a world, the name of the observer that keeps its key figures: every run of such a world has
+            it, with the options below ``observers.kpis``; empty when there is none.
     """
 
     name: str
@@ -182,6 +189,7 @@ class Factory(Generic[OptionsT, ProductT_co]):
     summary: str = ""
     target: str = ""
     embed: Callable[[OptionsT, Access], OptionsT] | None = None
+    kpis: str = ""
 
     @property
     def origin(self) -> str:

@@ -209,9 +209,17 @@ def _factory(offered: object, hook: str) -> PartFactory[object]:
     if not isinstance(offered, Factory):
         raise BrokenPluginError(f"{hook} offers {offered!r}, which is not a Factory")
     # The types of a plugin's fields have not been checked yet.
-    name, options, build, embed, summary, target = cast(
+    name, options, build, embed, summary, target, kpis = cast(
         "tuple[object, ...]",
-        (offered.name, offered.options, offered.build, offered.embed, offered.summary, offered.target),
+        (
+            offered.name,
+            offered.options,
+            offered.build,
+            offered.embed,
+            offered.summary,
+            offered.target,
+            offered.kpis,
+        ),
     )
     complaint = ""
     if not isinstance(name, str) or not re.fullmatch(ENTRY_POINT, name):
@@ -220,8 +228,8 @@ def _factory(offered: object, hook: str) -> PartFactory[object]:
         complaint = "its options are not a model"
     elif not callable(build) or not (embed is None or callable(embed)):
         complaint = "its build or embed is not callable"
-    elif not isinstance(summary, str) or not isinstance(target, str):
-        complaint = "its summary or target is not a text"
+    elif not all(isinstance(each, str) for each in (summary, target, kpis)):
+        complaint = "its summary, target or kpis is not a text"
     if complaint:
         raise BrokenPluginError(f"{hook} offers {name!r}: {complaint}")
     return cast("PartFactory[object]", offered)
@@ -255,6 +263,10 @@ class _Guarded(Generic[ProductT]):
     @property
     def origin(self) -> str:
         return self.factory.origin
+
+    @property
+    def kpis(self) -> str:
+        return self.factory.kpis
 
     def prepare(self, validate: Validate, access: Access) -> Prepared[ProductT]:
         what = f"{self.blame} is broken: the options of its {self.kind} '{self.name}' cannot be used"

@@ -125,9 +125,11 @@ def test_every_level_of_the_reference_is_tried():
     for line in config_markdown(CATALOGUE).splitlines():
         if line.startswith("## Options of the "):
             kind = line.split()[4]
-            section = {"world": "world.options", "policy": "policy.options"}.get(
-                kind, "telemetry.sinks[].options"
-            )
+            section = {
+                "world": "world.options",
+                "policy": "policy.options",
+                "observer": "observers.kpis",
+            }.get(kind, "telemetry.sinks[].options")
         elif line.startswith("| `"):
             key = re.match(r"\| `([^`]+)`", line)[1]
             keys.setdefault(section, set()).add(f"{section}.{key}" if section else key)

@@ -19,7 +19,7 @@ def honest(context):
     if context.args["agent_id"] not in context.residents:
         return CommandRefused("nobody is called that", "not_found")
     meal = Command("feed", {"agent_id": context.args["agent_id"], "amount": context.unit(0)})
-    return CommandDone((meal,), {"hunger": context.residents["a00001"].needs["hunger"]})
+    return CommandDone((meal,), {"drink": context.residents["a00001"].needs["drink"]})
 
 
 def check(function, contexts=CONTEXTS, **options):

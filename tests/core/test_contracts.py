@@ -87,7 +87,7 @@ OBEY = FakeWorld._obey
 
 
 def obliging(self, command):
-    self._state.meals += 1
+    self._state.sips += 1
     return OBEY(self, command)
 
 
@@ -107,7 +107,7 @@ WORLD_BREACHES = {
     "type": (broken_world(observe=lambda o: replace(o, mask=[1])), "mask is a list"),
     "range": (
         broken_world(observe=lambda o: replace(o, features=readonly(array("f", [1.5] * 10), 2, 5))),
-        r"feature 'need_hunger' of slot 0 is 1\.5",
+        r"feature 'need_drink' of slot 0 is 1\.5",
     ),
     "nan": (
         broken_world(observe=lambda o: replace(o, features=readonly(array("f", [float("nan")] * 10), 2, 5))),
@@ -274,7 +274,7 @@ def int16(*values):
 POLICY_BREACHES = {
     "masked": (
         deciding(lambda a: replace(a, action=int16(1, 1))),
-        "got 'eat' at tick [0-9]+, which is masked",
+        "got 'sip' at tick [0-9]+, which is masked",
     ),
     "unknown": (deciding(lambda a: replace(a, action=int16(9, 9))), "got action 9; the world has 4"),
     "shape": (deciding(lambda a: replace(a, action=int16(0))), "actions.action has shape"),

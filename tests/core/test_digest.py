@@ -4,11 +4,11 @@ from hashlib import sha256
 
 import pytest
 
+from townlet_adapters.worlds.town.events.affordance import AffordanceFinish
+from townlet_adapters.worlds.town.events.queue import QueueJoin
 from townlet_core.digest import FactDigest
 from townlet_core.errors import SnapshotError
-from townlet_core.events.affordance import AffordanceFinish
 from townlet_core.events.base import Fact
-from townlet_core.events.queue import QueueJoin
 
 FIRST = Fact(0, 0, QueueJoin("a", "o", "u", 1))
 SECOND = Fact(1, 0, AffordanceFinish("a", "o", "u", {"need:hunger": 0.4, "inventory:meal": 1}))

@@ -4,12 +4,12 @@ import logging
 from dataclasses import dataclass
 from typing import ClassVar
 
+from townlet_adapters.worlds.town.events.queue import QueueJoin, RivalryEvents
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.loop import LoopFailure, LoopTick
 from townlet_core.events.policy import PolicyMetadata
-from townlet_core.events.queue import QueueJoin, RivalryEvents
 from townlet_core.histories import HistorySettings
 from townlet_core.testing import CollectingSink, FailingSink
 from townlet_core.transforms.base import Withheld

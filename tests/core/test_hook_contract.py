@@ -14,11 +14,11 @@ from townlet_core.testing import check_hooks, hook_contexts, hook_of
 
 
 def honest_before(context: HookContext) -> Cancel | None:
-    return Cancel("sold out") if not context.stock.get("meal", 1) or context.unit(0) < 0.1 else None
+    return Cancel("sold out") if not context.stock.get("tea", 1) or context.unit(0) < 0.1 else None
 
 
 def honest_after(context: HookContext) -> list[NeedEffect] | None:
-    return [NeedEffect("energy", context.unit(1) * 0.2)] if context.needs["energy"] < 0.5 else None
+    return [NeedEffect("calm", context.unit(1) * 0.2)] if context.needs["calm"] < 0.5 else None
 
 
 def honest_failed(context: HookContext) -> None:
@@ -88,7 +88,7 @@ def test_a_breach_is_found_and_explained(breach):
 
 
 def test_a_hook_that_remembers_is_found_when_it_is_asked_again():
-    with pytest.raises(ContractError, match=r"after of eat_meal by a00000 .* the same hook called again"):
+    with pytest.raises(ContractError, match=r"after of sip_tea by a00000 .* the same hook called again"):
         check_hooks(remembering)
 
 
@@ -111,7 +111,7 @@ def begun_is_known_when_it_ends():
     begun = set()
 
     def after(context):
-        return [NeedEffect("hunger", 0.1)] if context.agent_id in begun else []
+        return [NeedEffect("drink", 0.1)] if context.agent_id in begun else []
 
     return AffordanceHook("h", {"before": lambda context: begun.add(context.agent_id), "after": after})
 

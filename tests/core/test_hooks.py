@@ -430,4 +430,4 @@ def test_the_log_tells_a_hooks_first_fault_and_its_last(caplog):
         for _ in range(5):
             ask(made, "before")
     assert len(caplog.records) == 1
-    assert "the hook 'a' (before eat_meal): a reason must have 1 to 40" in caplog.text
+    assert "the hook 'a' (before sip_tea): a reason must have 1 to 40" in caplog.text

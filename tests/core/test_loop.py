@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from townlet_adapters.worlds.town.events.queue import QueueHandover
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.action import PolicyIdentity
 from townlet_core.dto.frame import StateFrame
@@ -20,11 +21,9 @@ from townlet_core.errors import (
 from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
 from townlet_core.events.policy import PolicyMetadata
-from townlet_core.events.queue import QueueHandover
 from townlet_core.loop import RunIdentity, SimulationLoop, SnapshotSchedule
-from townlet_core.observers.kpis import KpiObserver
 from townlet_core.pacing import Pacer
-from townlet_core.testing import CollectingSink, FakePolicy, FakeWorld, ManualClock
+from townlet_core.testing import CollectingSink, FakeObserver, FakePolicy, FakeWorld, ManualClock
 
 RUN = RunIdentity(seed=7, run_id="run-1", config_digest="c0ffee", snapshot={"sim_digest": "abc"})
 
@@ -99,7 +98,7 @@ def test_who_decides_is_told_first_and_again_when_it_changes():
 
 def test_the_digest_depends_on_the_seed_and_not_on_who_watches():
     plain = loop_of(digest=True)
-    watched = loop_of(sink=CollectingSink(), state_every=1, digest=True, observers=[KpiObserver()])
+    watched = loop_of(sink=CollectingSink(), state_every=1, digest=True, observers=[FakeObserver()])
     other = SimulationLoop(FakeWorld(), FakePolicy(), replace(RUN, seed=8), digest=True)
     for loop in (plain, watched, other):
         loop.run_for(50)
@@ -111,7 +110,7 @@ def test_the_digest_depends_on_the_seed_and_not_on_who_watches():
 def test_the_summary_accounts_for_the_run():
     clock = ManualClock(1000.0)
     sink = CollectingSink()
-    loop = loop_of(sink=sink, observers=[KpiObserver()], digest=True, clock=clock)
+    loop = loop_of(sink=sink, observers=[FakeObserver()], digest=True, clock=clock)
     loop.run_for(5)
     seen = []
     summary = loop.run_for(20, lambda done, numbers: (seen.append((done, numbers.alive)), clock.sleep(0.5)))
@@ -143,7 +142,7 @@ def test_the_town_is_shown_with_what_the_loop_knows():
     sink = CollectingSink()
     clock = ManualClock()
     pacer = Pacer("10x", clock=clock, sleep=clock.sleep)
-    loop_of(sink=sink, state_every=4, observers=[KpiObserver()], pacer=pacer).run_for(9)
+    loop_of(sink=sink, state_every=4, observers=[FakeObserver()], pacer=pacer).run_for(9)
     frames = [message.frame for message in sink.messages if isinstance(message, StateFrame)]
     assert [frame.tick for frame in frames] == [0, 4, 8]
     assert frames[1].clock == {"day": 0, "tod": 4, "speed": "10x"}

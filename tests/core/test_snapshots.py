@@ -11,15 +11,14 @@ from townlet_core.errors import ContractError, LoopFailedError, SnapshotError
 from townlet_core.events.base import Fact
 from townlet_core.jsonvalue import canonical_json
 from townlet_core.loop import RunIdentity, SimulationLoop
-from townlet_core.observers.kpis import KpiObserver
-from townlet_core.testing import CollectingSink, FakePolicy, FakeWorld
+from townlet_core.testing import CollectingSink, FakeObserver, FakePolicy, FakeWorld
 
 RUN = RunIdentity(seed=2**64 - 1, snapshot={"sim_digest": "abc"})
 
 
 def build(sink=None, *, run=RUN, digest=True, agents=3, policy=None):
     dispatcher = EventDispatcher([SinkRoute("sink", sink)] if sink else [])
-    parts = {"dispatcher": dispatcher, "observers": [KpiObserver()], "digest": digest}
+    parts = {"dispatcher": dispatcher, "observers": [FakeObserver()], "digest": digest}
     return SimulationLoop(FakeWorld(agents), policy or FakePolicy(), run, **parts)
 
 
@@ -74,7 +73,7 @@ def snapshot_of(**changes):
         (snapshot_of(identity={"sim_digest": "other"}), "snapshot_identity", "sim_digest is other"),
         (snapshot_of(identity={"sim_digest": "abc"}), "snapshot_identity", "not of a fake world of 3 slots"),
         (snapshot_of(parts={"policy": ...}), "snapshot_corrupt", "has no part policy"),
-        (snapshot_of(parts={"observers.kpis": ...}), "snapshot_corrupt", "has no part observers.kpis"),
+        (snapshot_of(parts={"observers.counts": ...}), "snapshot_corrupt", "has no part observers.counts"),
         (snapshot_of(parts={"loop": {"seed": 7}}), "snapshot_corrupt", "part 'loop' is damaged"),
         (snapshot_of(parts={"world": {"tick": 5}}), "snapshot_corrupt", "part 'world' is damaged"),
     ],
@@ -110,8 +109,8 @@ def test_a_digest_is_not_made_up():
 
 def test_a_part_that_does_not_know_its_state_leaves_a_loop_that_refuses_to_go_on():
     loop = build()
-    with pytest.raises(SnapshotError, match="the state of 'kpis' is damaged"):
-        loop.restore(snapshot_of(parts={"observers.kpis": {"agent_ticks": 1}}))
+    with pytest.raises(SnapshotError, match="the state of 'counts' is damaged"):
+        loop.restore(snapshot_of(parts={"observers.counts": {"events": 1}}))
     with pytest.raises(LoopFailedError, match="restore failed halfway"):
         loop.step()
 
@@ -132,6 +131,6 @@ def test_a_part_that_fails_at_going_on_is_told_with_what_it_said(error, said):
 def test_the_observers_state_must_be_of_this_town():
     smaller = build(agents=1)
     smaller.run_for(1)
-    kpis = stored(smaller.snapshot()).parts["observers.kpis"]
+    kpis = stored(smaller.snapshot()).parts["observers.counts"]
     with pytest.raises(SnapshotError, match="not for 3 slots"):
-        build().restore(snapshot_of(parts={"observers.kpis": kpis}))
+        build().restore(snapshot_of(parts={"observers.counts": kpis}))

@@ -8,14 +8,21 @@ from typing import ClassVar, Literal
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.events import BUILT_IN
+from townlet_adapters.worlds.town.events.affordance import AffordanceFinish
+from townlet_adapters.worlds.town.events.employment import EmploymentHelped
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleArrive, LifecycleMoved
+from townlet_adapters.worlds.town.events.queue import (
+    QueueConflict,
+    QueueHandover,
+    QueueJoin,
+    RivalryEntry,
+    RivalryEvents,
+)
 from townlet_core.dto.frame import StateFrame, TownFrame
-from townlet_core.events.affordance import AffordanceFinish
 from townlet_core.events.base import Diagnostic, Event, Fact
-from townlet_core.events.employment import EmploymentHelped
-from townlet_core.events.lifecycle import LifecycleArrive, LifecycleMoved
 from townlet_core.events.loop import LoopFailure, LoopTick
-from townlet_core.events.queue import QueueConflict, QueueHandover, QueueJoin, RivalryEntry, RivalryEvents
-from townlet_core.events.schema import CORE_EVENTS, EventRegistry, event_data
+from townlet_core.events.schema import EventRegistry, event_data
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.transforms.base import Withheld
 from townlet_core.transforms.layout import layout_of
@@ -93,7 +100,7 @@ FORMS = EveryForm(
     entries=(ENTRY,),
     value=None,
 )
-REGISTRY = EventRegistry((*CORE_EVENTS.classes.values(), EveryForm))
+REGISTRY = EventRegistry((*BUILT_IN.classes.values(), EveryForm))
 
 
 def fact(event: Event, tick: int = 0) -> Fact:
@@ -152,7 +159,7 @@ def test_validate_withholds_what_cannot_even_be_spelled():
 
 
 def test_validate_withholds_kinds_that_nobody_registered():
-    assert Validate(CORE_EVENTS)(fact(FORMS)) == Withheld("unknown_kind")
+    assert Validate(BUILT_IN)(fact(FORMS)) == Withheld("unknown_kind")
 
 
 def redact(*fields: str, kinds=None) -> Redact:
@@ -277,7 +284,7 @@ def test_two_residents_never_share_a_pseudonym():
 
 
 def test_an_unknown_kind_is_withheld_and_an_event_about_nobody_is_handed_on():
-    assert RenameResidents(RenameSettings(KEY), CORE_EVENTS)(fact(FORMS)) == Withheld("unknown_kind")
+    assert RenameResidents(RenameSettings(KEY), BUILT_IN)(fact(FORMS)) == Withheld("unknown_kind")
     books = fact(SAMPLES[-1])
     assert rename()(books) is books
 
@@ -333,8 +340,6 @@ def test_every_field_of_every_kind_that_could_name_somebody_is_renamed_or_known_
         return {name}
 
     known = RESIDENT_FIELDS | NUMBER_FIELDS | TEXT_FIELDS | OPEN_FIELDS | {DISPLAY_NAME} | HARMLESS
-    asked = {
-        name for kind in CORE_EVENTS.classes for name in open_questions(CORE_EVENTS.data_schema(kind), "")
-    }
+    asked = {name for kind in BUILT_IN.classes for name in open_questions(BUILT_IN.data_schema(kind), "")}
     assert asked - known == set()
     assert asked >= HARMLESS - {"alternative"}

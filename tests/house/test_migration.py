@@ -3,11 +3,12 @@
 import re
 from dataclasses import fields
 
+from tests.events import BUILT_IN
 from tests.house.sources import ROOT
 from townlet_core.dto.frame import TownFrame
 from townlet_core.dto.health import SinkHealth
 from townlet_core.dto.seen import OBSERVATION_BATCH
-from townlet_core.events.schema import CORE_EVENTS, RESERVED_KINDS
+from townlet_core.events.schema import RESERVED_KINDS
 from townlet_core.records import field_hints
 
 PAGE = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
@@ -22,9 +23,9 @@ def test_every_kind_named_exists_or_is_kept_free_and_marked_so():
             for named in KIND.findall(part):
                 kind = named.removeprefix("townlet.")
                 family = kind.partition(".")[0]
-                if family in {"sinks", "telemetry", "queue", "conflict"} and kind not in CORE_EVENTS.classes:
+                if family in {"sinks", "telemetry", "queue", "conflict"} and kind not in BUILT_IN.classes:
                     continue
-                known = kind in CORE_EVENTS.classes or kind.startswith("state.") or kind == OBSERVATION_BATCH
+                known = kind in BUILT_IN.classes or kind.startswith("state.") or kind == OBSERVATION_BATCH
                 if not known and not (kind in RESERVED_KINDS and "*(later" in part):
                     wrong.append(named)
     assert wrong == []
@@ -38,7 +39,7 @@ def test_every_field_named_exists():
         if kind == "state.frame":
             known = {field.name for field in fields(TownFrame)}
         else:
-            known = set(CORE_EVENTS.data_schema(kind)["properties"])
+            known = set(BUILT_IN.data_schema(kind)["properties"])
         wrong += [f"{kind}: {name}" for name in re.findall(r"`(\w+)`", names) if name not in known]
     assert wrong == []
 

@@ -9,7 +9,9 @@ PROGRAM = """\
 import sys
 from townlet_adapters.cli.main import main
 code = main(sys.argv[1:])
-loaded = sorted(name for name in sys.modules if name.startswith("townlet_adapters.worlds.town"))
+town = "townlet_adapters.worlds.town"
+loaded = sorted(name for name in sys.modules if name.startswith(f"{town}."))
+loaded = [name for name in loaded if not name.startswith(f"{town}.events")]
 print(loaded, file=sys.stderr)
 sys.exit(code)
 """
@@ -31,7 +33,7 @@ def market(tmp_path):
     return path
 
 
-def test_it_runs_with_its_own_policy_and_without_a_module_of_the_town(environment, market, tmp_path):
+def test_it_runs_with_its_own_policy_and_of_the_town_imports_only_the_events(environment, market, tmp_path):
     run = environment.run(
         "python", "-c", PROGRAM, "run", market, "--ticks", 40, "--quiet", "--out", tmp_path / "run"
     )

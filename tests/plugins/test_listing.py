@@ -239,7 +239,9 @@ def test_our_own_world_policies_and_sinks_come_through_the_door():
     assert "town" in catalogue.worlds
     assert {"scripted", "random"} <= set(catalogue.policies)
     assert {"file", "stdout"} <= set(catalogue.sinks)
-    assert {row.kind for row in catalogue.rows if row.state == BUILTIN} == {"world", "policy", "sink"}
+    assert {row.kind for row in catalogue.rows if row.state == BUILTIN} == {
+        "world", "policy", "sink", "observer", "event",
+    }  # fmt: skip
 
 
 def test_loading_the_catalogue_compiles_nothing_and_brings_no_heavy_library(tmp_path):

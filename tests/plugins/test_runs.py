@@ -47,7 +47,7 @@ class Options(BaseModel, extra="forbid"):
 class Bakery(FakeWorld):
     def step(self, actions, commands=()):
         outcome = super().step(actions, commands)
-        return replace(outcome, events=(*outcome.events, SoldOut("agent_0", 3)))
+        return replace(outcome, events=(SoldOut("agent_0", 3),))
 
 class Watcher:
     name = "watcher"
@@ -112,6 +112,19 @@ def kept(config, folder, *overrides, ticks=5):
         summary = run.loop.run_for(ticks)
         run.drain()
     return summary
+
+
+def test_a_world_names_the_observer_of_its_key_figures(package, site, tmp_path):
+    package.source = SHOP.replace('"a bakery")', '"a bakery", kpis="watcher")')
+    config = allowing(pin(package.install(site)), CONFIG | {"observers": {"kpis": {"bakers": 4}}})
+    assert kept(config, tmp_path / "run").kpis == {"seen": 5}
+    with pytest.raises(ConfigError, match=r"observers\.kpis\.loaves: unknown key"):
+        kept(config, tmp_path / "other", "observers.kpis.loaves=3")
+
+
+def test_options_for_key_figures_that_a_world_does_not_have_are_refused(shop, tmp_path):
+    with pytest.raises(ConfigError, match="the world 'bakery' has no key figures of its own"):
+        kept(allowing(pin(shop)), tmp_path / "run", "observers.kpis.bakers=4")
 
 
 def test_a_pinned_world_policy_and_observer_live_and_tell_kinds_of_their_own(shop, tmp_path):

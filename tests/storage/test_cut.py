@@ -11,9 +11,9 @@ from townlet_adapters.disk import DISK
 from townlet_adapters.eventfiles import list_parts, part_path
 from townlet_adapters.storage.cut import cut_events, last_fact
 from townlet_adapters.telemetry.envelope import Encoder, seal
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Diagnostic, Fact
-from townlet_core.events.economy import EconomyRestock
 
 SPELLER = Encoder("urn:townlet:run:r:p1")
 

@@ -3,9 +3,9 @@
 import json
 
 from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
+from townlet_adapters.worlds.town.events.queue import QueueConflict
 from townlet_core.events.base import Fact
-from townlet_core.events.economy import EconomyRestock
-from townlet_core.events.queue import QueueConflict
 from townlet_core.ports.transport import TransportError
 
 SOURCE = "urn:townlet:run:r:p1"

@@ -23,13 +23,13 @@ from townlet_adapters.telemetry.envelope import (
     source_urn,
 )
 from townlet_adapters.telemetry.streams import state_schemas
+from townlet_adapters.worlds.town.events.affordance import AffordanceFail, AffordanceFinish
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleArrive, LifecycleMoved
+from townlet_adapters.worlds.town.events.queue import QueueConflict, RivalryEntry, RivalryEvents
 from townlet_core.digest import FactDigest
 from townlet_core.dto.frame import StateFrame, TownFrame
-from townlet_core.events.affordance import AffordanceFail, AffordanceFinish
 from townlet_core.events.base import Diagnostic, Fact
-from townlet_core.events.lifecycle import LifecycleArrive, LifecycleMoved
 from townlet_core.events.loop import LoopFailure
-from townlet_core.events.queue import QueueConflict, RivalryEntry, RivalryEvents
 from townlet_core.jsonvalue import canonical_json
 
 SOURCE = source_urn("20260102T030405-ab12", 3)

@@ -14,9 +14,9 @@ from tests.disks import WatchedDisk
 from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES, Encoder, seal
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_adapters.telemetry.transports.lines import LineAppender
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Fact
-from townlet_core.events.economy import EconomyRestock
 from townlet_core.ports.transport import Batch, TransportError
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def child_code(body):
         from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
         from townlet_adapters.telemetry.transports.file import FileTransport
         from townlet_core.events.base import Fact
-        from townlet_core.events.economy import EconomyRestock
+        from townlet_adapters.worlds.town.events.economy import EconomyRestock
 
         def fact(n):
             return Fact(n, n, EconomyRestock("fridge_1", "meal", n))

@@ -21,7 +21,6 @@ from townlet_core.dto.health import SinkCounts, SinkStatus
 from townlet_core.errors import ConfigError, WorldError
 from townlet_core.events.health import Histogram, QueueHealth, SpoolHealth, WorkerHealth
 from townlet_core.loop import RunIdentity, SimulationLoop
-from townlet_core.observers.columns import FeatureColumns
 from townlet_core.testing import CollectingSink, FailingSink, FakePolicy, FakeWorld
 
 ANY = Endpoint("127.0.0.1", 0)
@@ -244,13 +243,10 @@ def test_a_town_has_its_needs_queues_money_and_pace():
     ] == [40_000, 500, 7]
     loop.run_for(117)
     needs = monitor.samples("townlet_town_need_mean")
-    columns, lives = FeatureColumns(loop.spec), loop.observation.alive.tolist()
-    assert len(needs) == len(columns.named("need_")) > 0
-    for name in columns.named("need_"):
-        column = columns.read(loop.observation, name).tolist()
-        living = [value for value, alive in zip(column, lives, strict=True) if alive]
-        mean = monitor.value("townlet_town_need_mean", need=name.removeprefix("need_"))
-        assert mean == pytest.approx(sum(living) / len(living))
+    shown = list(zip(*loop.observation.view.columns["needs"].tolist(), strict=True))
+    assert len(needs) == len(loop.spec.needs) > 0
+    for need, column in zip(loop.spec.needs, shown, strict=True):
+        assert monitor.value("townlet_town_need_mean", need=need.name) == pytest.approx(sum(column) / 2)
     assert len(set(needs.values())) == len(needs)
     assert monitor.value("townlet_ticks_per_second") > 0
     assert monitor.value("townlet_town_queued") == 0

@@ -23,9 +23,9 @@ from townlet_adapters.telemetry.collector.service import Collector, CollectorSet
 from townlet_adapters.telemetry.plugin import townlet_sinks
 from townlet_adapters.telemetry.wire.endpoint import Endpoint
 from townlet_adapters.telemetry.wire.tls import ServerTlsSettings
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.errors import ConfigError, NoRunFolderError
 from townlet_core.events.base import Fact
-from townlet_core.events.economy import EconomyRestock
 from townlet_core.testing import check_sink
 from townlet_plugins.access import Access, Allowed
 from townlet_plugins.factory import BuildContext

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from townlet_adapters.documents import Document
 from townlet_adapters.telemetry.plugin import townlet_sinks
 from townlet_adapters.validation import validate
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.errors import ConfigError, NoRunFolderError
 from townlet_core.events.base import Fact
-from townlet_core.events.economy import EconomyRestock
 from townlet_core.testing import check_sink
 from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext

@@ -26,11 +26,11 @@ from townlet_adapters.telemetry.spool.base import OutboxLimits, Row
 from townlet_adapters.telemetry.spool.frames import ROW, read_frames
 from townlet_adapters.telemetry.spool.outbox import Outbox
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Fact
-from townlet_core.events.economy import EconomyRestock
 from townlet_core.ports.transport import Batch, TransportError
 
 

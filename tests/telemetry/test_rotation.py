@@ -12,9 +12,9 @@ from tests.disks import WatchedDisk
 from townlet_adapters.eventfiles import list_parts, part_path
 from townlet_adapters.telemetry.envelope import Encoder, seal
 from townlet_adapters.telemetry.transports.file import FileTransport
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Fact
-from townlet_core.events.economy import EconomyRestock
 from townlet_core.ports.transport import Batch, TransportError
 
 ROOT = Path(__file__).parents[2]

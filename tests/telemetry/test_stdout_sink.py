@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from townlet_adapters.telemetry.transports.stdout import StdoutTransport
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Fact
-from townlet_core.events.economy import EconomyRestock
 from townlet_core.ports import EmitResult
 from townlet_core.ports.transport import Batch, TransportError
 
@@ -121,7 +121,7 @@ def test_a_reader_that_leaves_after_three_lines_ends_no_process_and_logs_nothing
         from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
         from townlet_adapters.telemetry.transports.stdout import StdoutTransport
         from townlet_core.events.base import Fact
-        from townlet_core.events.economy import EconomyRestock
+        from townlet_adapters.worlds.town.events.economy import EconomyRestock
 
         sink = DeliveringSink(
             "stdout", StdoutTransport(), source="urn:townlet:run:r:p1", limits=DeliveryLimits()

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.events import BUILT_IN
 from tests.telemetry.guide import CONSUMER, follow, merge
 from townlet import open_simulation
 from townlet_adapters.cli.schema import message_schema
@@ -22,10 +23,10 @@ from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLim
 from townlet_adapters.telemetry.envelope import state_hash
 from townlet_adapters.telemetry.streams import CHANNELS, HASH_EVERY, NullValueError, frame_data, merge_patch
 from townlet_adapters.telemetry.testing import ScriptedTransport
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.stream import ChannelCadences, StreamSettings
 from townlet_core.events.base import Fact
-from townlet_core.events.economy import EconomyRestock
 from townlet_core.jsonvalue import canonical_json
 
 DIFF = StreamSettings("diff", keyframe_every=20)
@@ -184,7 +185,7 @@ def test_every_section_of_a_frame_is_in_one_channel():
 
 @pytest.mark.parametrize("stream", [DIFF, OFTEN, StreamSettings("snapshot")], ids=lambda each: each.mode)
 def test_every_state_message_fits_the_published_schema(stream):
-    schema = message_schema()
+    schema = message_schema(BUILT_IN)
     registry = jsonschema.Draft202012Validator(schema)
     lines = sent([TownFrame(tick, {"tod": tick}) for tick in range(45)], stream)
     assert lines

@@ -9,9 +9,9 @@ import numpy as np
 
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import TownBatch
+from townlet_adapters.worlds.town.events import affordance, queue
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.state import TownState
-from townlet_core.events import affordance, queue
 from townlet_core.events.base import Event
 
 AFTER_START = frozenset({"utility_lost", "left", "interrupted"})

@@ -10,8 +10,8 @@ from tests.town.village import BESIDE, CAFE, OFFICE, STREET, Village, found
 from tests.town.words import INGREDIENTS, NEEDS
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.decode import Decoder, agent_id
+from townlet_adapters.worlds.town.events import affordance, economy, employment, lifecycle, queue
 from townlet_core.dto.hook import STAGES
-from townlet_core.events import affordance, economy, employment, lifecycle, queue
 from townlet_core.events.base import Event
 from townlet_core.events.schema import event_data
 from townlet_core.jsonvalue import JsonValue, canonical_json

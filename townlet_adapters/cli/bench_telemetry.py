@@ -25,6 +25,7 @@ from townlet_adapters.telemetry.options import FileOptions, HttpOptions, TcpOpti
 from townlet_adapters.telemetry.plugin import build_file_sink
 from townlet_adapters.telemetry.streams import frame_data
 from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.observers.kpis import KpiObserver
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.world import TownWorld
 from townlet_core.dispatch import EventDispatcher, SinkRoute
@@ -34,7 +35,6 @@ from townlet_core.events.base import Fact
 from townlet_core.events.loop import LoopTick
 from townlet_core.jsonvalue import JsonObject
 from townlet_core.loop import RunIdentity, SimulationLoop
-from townlet_core.observers.kpis import KpiObserver
 from townlet_core.ports.telemetry import Message, TelemetrySinkProtocol
 from townlet_core.testing.fakes import CollectingSink
 from townlet_plugins.access import Access

@@ -11,9 +11,10 @@ from townlet_adapters.telemetry.envelope import envelope_schema, event_type
 from townlet_adapters.telemetry.streams import state_schemas
 from townlet_core.dto.seen import OBSERVATION_BATCH, AgentsSeen
 from townlet_core.events.reference import events_markdown
-from townlet_core.events.schema import CORE_EVENTS, EventRegistry, data_schema, schema_id
+from townlet_core.events.schema import EventRegistry, data_schema, schema_id
 from townlet_core.jsonvalue import JsonObject
 from townlet_plugins.access import Allowed
+from townlet_plugins.catalogue import load_catalogue
 
 
 @click.group("schema")
@@ -39,8 +40,9 @@ def events(
       townlet schema events > events.schema.json
       townlet schema events --config my.yaml --markdown > events.md
     """
-    registry = CORE_EVENTS
-    if config is not None:
+    if config is None:
+        registry = load_catalogue().events
+    else:
         registry = catalogue_of(config, Allowed(allow_env, allow_path)).events
     if markdown:
         click.echo(events_markdown(registry), nl=False)
@@ -48,7 +50,7 @@ def events(
     click.echo(json.dumps(message_schema(registry), indent=2, ensure_ascii=False))
 
 
-def message_schema(registry: EventRegistry = CORE_EVENTS) -> JsonObject:
+def message_schema(registry: EventRegistry) -> JsonObject:
     """Return the schema of every message: an envelope with the data of its type."""
     states = state_schemas()
     seen = {OBSERVATION_BATCH: data_schema(OBSERVATION_BATCH, AgentsSeen)}

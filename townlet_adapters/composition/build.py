@@ -9,10 +9,9 @@ from pathlib import Path
 
 from townlet_adapters.composition.compiling import compile_for
 from townlet_adapters.composition.parts import (
-    extra_observers,
     hook_budget,
-    kpi_observer,
     make_context,
+    open_observers,
     open_policy,
     open_world,
     run_identity,
@@ -104,7 +103,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
             world = open_world(config, context, stack)
             policy = open_policy(config, context, stack)
             compile_for(config, context, request)
-            observers = (kpi_observer(config), *extra_observers(config, context))
+            observers = open_observers(config, context)
             sinks = build_sinks(config, context, request.notify)
             routes = tuple(each.route for each in sinks)
             loop = SimulationLoop(

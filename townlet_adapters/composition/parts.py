@@ -6,17 +6,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
-from townlet_adapters.config.resolve import OBSERVERS, POLICY, WORLD, ResolvedConfig
+from townlet_adapters.config.resolve import KPIS, OBSERVERS, POLICY, WORLD, ResolvedConfig
 from townlet_adapters.storage.folder import RunFolder
 from townlet_core.dto.action import PolicyIdentity
 from townlet_core.errors import TownletError
 from townlet_core.hooks import HookRunner
 from townlet_core.isolation import type_name
 from townlet_core.loop import RunIdentity
-from townlet_core.observers.kpis import KpiObserver, KpiSettings
-from townlet_core.observers.needs import NeedLimits
 from townlet_core.observers.port import Observer
-from townlet_core.observers.uses import UseNames
 from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, Transport, WorldPort
 from townlet_plugins.factory import BuildContext
 from townlet_plugins.offers import BrokenPluginError, broken
@@ -82,23 +79,16 @@ def _close(close: Callable[[], object]) -> None:
         _LOG.exception("a part failed when it was closed")
 
 
-def kpi_observer(config: ResolvedConfig) -> KpiObserver:
-    """Build the observer that keeps the key figures."""
-    section = config.run.observers.kpis
-    names, limits = section.names, section.limits
-    return KpiObserver(
-        KpiSettings(
-            UseNames(names.meals, names.cafe_meals, names.cooking, names.showers, names.sleeps),
-            NeedLimits(limits.well, limits.starving, limits.starving_ticks),
-        )
-    )
-
-
-def extra_observers(config: ResolvedConfig, context: BuildContext) -> tuple[Observer, ...]:
-    """Build the observers that a config adds to those of every run."""
-    return tuple(
+def open_observers(config: ResolvedConfig, context: BuildContext) -> tuple[Observer, ...]:
+    """Build the observers: the one with the world's key figures, then those that the config adds."""
+    observers: list[Observer] = []
+    if config.kpis is not None:
+        with config.located(KPIS):
+            observers.append(config.kpis.build(context))
+    observers += [
         config.build(part, (*OBSERVERS, number), context) for number, part in enumerate(config.observers)
-    )
+    ]
+    return tuple(observers)
 
 
 def run_identity(config: ResolvedConfig, policy: PolicyPort, context: BuildContext) -> RunIdentity:

@@ -248,53 +248,11 @@ class HistoriesSection(Section):
     """number of facts from policies that are kept: the newest of each kind and resident"""
 
 
-class UseNamesSection(Section):
-    """Which affordances count for which figure."""
-
-    meals: tuple[str, ...] = ("eat_meal", "buy_meal")
-    """affordances that count as eating, anywhere"""
-
-    cafe_meals: tuple[str, ...] = ("buy_meal",)
-    """those of `meals` that are eaten at the cafe"""
-
-    cooking: tuple[str, ...] = ("cook_meal",)
-    """affordances that count as cooking a meal"""
-
-    showers: tuple[str, ...] = ("use_shower",)
-    """affordances that count as washing"""
-
-    sleeps: tuple[str, ...] = ("rest_sleep",)
-    """affordances that count as sleeping"""
-
-
-class NeedLimitsSection(Section):
-    """The levels of a need that count."""
-
-    well: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """a resident is well while every need is above this"""
-
-    starving: Annotated[float, Field(ge=0, le=1)] = 0.15
-    """a tick with hunger at or below this counts towards starvation"""
-
-    starving_ticks: Annotated[int, Field(ge=1)] = 30
-    """number of such ticks in a row that make a starvation incident"""
-
-
-class KpisSection(Section):
-    """The key figures of a town."""
-
-    names: UseNamesSection = UseNamesSection()
-    """which affordances count for which figure"""
-
-    limits: NeedLimitsSection = NeedLimitsSection()
-    """the levels of a need that count"""
-
-
 class ObserversSection(Section):
     """Observers, which watch the town and add facts."""
 
-    kpis: KpisSection = KpisSection()
-    """the key figures of a town"""
+    kpis: Annotated[dict[str, JsonValue], Field(default_factory=dict)]
+    """options of the observer that keeps the world's key figures"""
 
     histories: HistoriesSection = HistoriesSection()
     """how many of the latest facts are kept in memory"""
@@ -327,7 +285,7 @@ class RunConfig(Section):
     plugins: PluginsSection = PluginsSection()
     """which third-party plugins are allowed, and which of their hooks are called"""
 
-    observers: ObserversSection = ObserversSection()
+    observers: ObserversSection = ObserversSection(kpis={})
     """observers, which watch the town and add facts"""
 
     runner: RunnerSection = RunnerSection()

@@ -6,6 +6,7 @@ from townlet_adapters.config.model import RunConfig
 from townlet_adapters.validation import spell_value, words_for
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_plugins.catalogue import Catalogue
+from townlet_plugins.factory import PartFactory
 
 _INTRODUCTION = """\
 # Configs
@@ -26,7 +27,12 @@ generated from the models by `townlet_adapters.config.reference`, and a test com
 def config_markdown(catalogue: Catalogue) -> str:
     """Write the page: the config's own keys, then the options of everything in the catalogue."""
     lines = [_INTRODUCTION, "## Keys", "", *_table(RunConfig.model_json_schema())]
-    kinds = (("world", catalogue.worlds), ("policy", catalogue.policies), ("sink", catalogue.sinks))
+    kinds: tuple[tuple[str, Mapping[str, PartFactory[object]]], ...] = (
+        ("world", catalogue.worlds),
+        ("policy", catalogue.policies),
+        ("sink", catalogue.sinks),
+        ("observer", catalogue.observers),
+    )
     for kind, factories in kinds:
         for name, factory in factories.items():
             lines += [

@@ -51,6 +51,7 @@ WORLD: KeyPath = ("world",)
 POLICY: KeyPath = ("policy",)
 SINKS: KeyPath = ("telemetry", "sinks")
 OBSERVERS: KeyPath = ("observers", "extra")
+KPIS: KeyPath = ("observers", "kpis")
 PLUGINS: KeyPath = ("plugins",)
 _KINDS: Mapping[KeyPath, str] = MappingProxyType(
     {WORLD: "world", POLICY: "policy", SINKS: "sink", OBSERVERS: "observer"}
@@ -96,6 +97,7 @@ class ResolvedConfig:
         world: the world.
         policy: the policy.
         sinks: the sinks.
+        kpis: the observer that keeps the world's key figures, None when it has none.
         observers: the observers of plugins, in the order of their facts.
         hooks: the active hooks, in the order in which they are called.
         catalogue: everything that the config can name.
@@ -109,6 +111,7 @@ class ResolvedConfig:
     world: Prepared[WorldPort]
     policy: Prepared[PolicyPort]
     sinks: tuple[SinkChoice, ...]
+    kpis: Prepared[Observer] | None
     observers: tuple[Prepared[Observer], ...]
     hooks: tuple[AffordanceHook, ...]
     catalogue: Catalogue = field(repr=False)
@@ -196,6 +199,7 @@ def resolve(
         sinks_tried = [
             _Attempt(partial(parts.sink, run, number)) for number in range(len(run.telemetry.sinks))
         ]
+        kpis = _Attempt(partial(parts.kpis, run))
         observers_tried = [
             _Attempt(partial(parts.prepare, catalogue.observers, part, (*OBSERVERS, number)))
             for number, part in enumerate(run.observers.extra)
@@ -204,10 +208,10 @@ def resolve(
             _Attempt(partial(parts.hook, name, (*PLUGINS, "hooks", at)))
             for at, name in enumerate(run.plugins.hooks)
         ]
-        _raise_together([world, policy, *sinks_tried, *observers_tried, *hooks_tried])
+        _raise_together([world, policy, *sinks_tried, kpis, *observers_tried, *hooks_tried])
     chosen = tuple(each.value for each in sinks_tried)
     observers = tuple(each.value for each in observers_tried)
-    shown = _shown(substituted, run, world.value, policy.value, chosen, observers)
+    shown = _shown(substituted, run, world.value, policy.value, chosen, kpis.value, observers)
     with source.blame():
         check_inputs(raw, shown, source.access)
     simulation = simulation_of(shown)
@@ -216,6 +220,7 @@ def resolve(
         world=world.value,
         policy=policy.value,
         sinks=chosen,
+        kpis=kpis.value,
         observers=observers,
         hooks=tuple(each.value for each in hooks_tried),
         catalogue=catalogue,
@@ -313,6 +318,18 @@ class _Parts:
                 self._require_kinds(transform, (*path, "transforms", at, "kinds"))
         return SinkChoice(prepared, section.stream or run.telemetry.stream, section.transforms, path)
 
+    def kpis(self, run: RunConfig) -> Prepared[Observer] | None:
+        """Prepare the observer that keeps the world's key figures."""
+        world = self.catalogue.worlds.get(run.world.use)
+        if world is not None and world.kpis:
+            factory = self._find("observer", self.catalogue.observers, world.kpis, (*WORLD, "use"))
+            with _located(self.substituted.document, KPIS):
+                return factory.prepare(_OptionsAt(self.substituted, KPIS), self.access)
+        if world is not None and run.observers.kpis:
+            found = f"options, but the world '{world.name}' has no key figures of its own"
+            raise ConfigError(self._problem(KPIS, found, "no options"))
+        return None
+
     def hook(self, name: str, path: KeyPath) -> AffordanceHook:
         return self._find("hook", self.catalogue.hooks, name, path)
 
@@ -383,6 +400,10 @@ def _completed(document: Document) -> Document:
             value = {**value, "telemetry": {**telemetry, "sinks": [{"use": DEFAULT_SINK}]}}
     for path in (WORLD, POLICY, *_part_paths(value)):
         value = _with_options(value, path)
+    if isinstance(value, Mapping):
+        observers = value.get("observers") or {}
+        if isinstance(observers, Mapping) and observers.get("kpis") is None:
+            value = {**value, "observers": {**observers, "kpis": {}}}
     return replace(document, value=value)
 
 
@@ -415,6 +436,7 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
     world: Prepared[WorldPort],
     policy: Prepared[PolicyPort],
     sinks: tuple[SinkChoice, ...],
+    kpis: Prepared[Observer] | None,
     observers: tuple[Prepared[Observer], ...],
 ) -> dict[str, JsonValue]:
     """Build the whole config with every default filled in."""
@@ -434,7 +456,11 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
         ],
     }
     extra: list[JsonValue] = [{"use": each.name, "options": each.options} for each in observers]
-    shown["observers"] = {**run.observers.model_dump(mode="json"), "extra": extra}
+    shown["observers"] = {
+        **run.observers.model_dump(mode="json"),
+        "kpis": {} if kpis is None else kpis.options,
+        "extra": extra,
+    }
     return shown
 
 

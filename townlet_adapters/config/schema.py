@@ -24,8 +24,22 @@ def config_schema(catalogue: Catalogue) -> dict[str, JsonValue]:
     keys = _objects(sink, "properties")
     beside = {key: keys[key] for key in ("stream", "transforms")}
     definitions["SinkPart"] = _choices("sink", catalogue.sinks.values(), definitions, beside)
+    definitions["ObserversSection"] = _with_kpis(definitions["ObserversSection"], catalogue, definitions)
     properties = {**_objects(schema, "properties"), "world": worlds, "policy": policies}
     return {"$schema": _DIALECT, **schema, "properties": properties, "$defs": definitions}
+
+
+def _with_kpis(
+    section: JsonObject, catalogue: Catalogue, definitions: dict[str, JsonObject]
+) -> dict[str, JsonValue]:
+    """Add the options of the observers that keep the key figures of the worlds."""
+    keys = _objects(section, "properties")
+    branches: list[JsonValue] = [{"type": "object", "maxProperties": 0}]
+    for name in sorted({world.kpis for world in catalogue.worlds.values() if world.kpis}):
+        options = catalogue.observers[name].options.model_json_schema()
+        branches.append(_embed(options, f"observer.{name}", definitions))
+    kpis = {"description": keys["kpis"]["description"], "default": {}, "anyOf": branches}
+    return {**section, "properties": {**keys, "kpis": kpis}}
 
 
 def _objects(schema: JsonObject, key: str) -> dict[str, JsonObject]:

@@ -1,56 +1,94 @@
 """The built-in worlds, offered through the same plugin hooks as third-party worlds.
 
-A run of another world imports nothing of the town: the town's modules are imported when a config names it, or
-when its options are needed.
+A run of another world imports nothing of the town but the classes of its events: the town's other modules are
+imported when a config names it, or when its options are needed.
 """
 
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
+from townlet_adapters.worlds.town.events import TOWN_EVENTS
+from townlet_core.events.base import Event
+from townlet_core.observers.port import Observer
 from townlet_core.ports import WorldPort
 from townlet_plugins import hookimpl
 from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext, Factory, OptionsModel, PartFactory, Prepared, Validate
 
 if TYPE_CHECKING:
+    from townlet_adapters.worlds.town.observers.settings import KpiSettings
     from townlet_adapters.worlds.town.options import TownOptions
 
 _LOG = logging.getLogger(__name__)
+
+ProductT = TypeVar("ProductT")
 
 
 @hookimpl
 def townlet_worlds() -> Sequence[PartFactory[WorldPort]]:
     """Offer ``town``."""
-    return (_LateTown(),)
+    return (TOWN,)
 
 
-class _LateTown:
-    """The factory of the town, built when more than its name is needed."""
+@hookimpl
+def townlet_observers() -> Sequence[PartFactory[Observer]]:
+    """Offer ``kpis``, which every run of the town has."""
+    return (KPIS,)
 
-    name = "town"
-    summary = "a small town of residents with needs, jobs and queues"
-    target = ""
+
+@hookimpl
+def townlet_events() -> Sequence[type[Event]]:
+    """Offer the kinds of the town's events."""
+    return TOWN_EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class _Late(Generic[ProductT]):
+    """A factory that is made when more than its name is needed: it imports modules of the town.
+
+    Attributes:
+        name: its name in a config.
+        summary: one line for people.
+        build: the function that builds the part.
+        make: makes the factory.
+        kpis: the observer that keeps the key figures of such a world.
+    """
+
+    name: str
+    summary: str
+    build: Callable[..., ProductT]
+    make: Callable[[], PartFactory[ProductT]]
+    kpis: str = ""
+    target: ClassVar[str] = ""
 
     @property
     def origin(self) -> str:
-        """``module:name`` of the function that builds the town."""
-        return f"{build_town.__module__}:{build_town.__qualname__}"
+        """``module:name`` of the function that builds the part."""
+        return f"{self.build.__module__}:{self.build.__qualname__}"
 
     @property
     def options(self) -> type[OptionsModel]:
-        """Model of the town's options."""
-        return self._factory().options
+        """Model of the part's options."""
+        return self.make().options
 
-    def prepare(self, validate: Validate, access: Access) -> Prepared[WorldPort]:
+    def prepare(self, validate: Validate, access: Access) -> Prepared[ProductT]:
         """Validate the options and read the files that they name; raises ``ConfigError``."""
-        return self._factory().prepare(validate, access)
+        return self.make().prepare(validate, access)
 
-    def _factory(self) -> "Factory[TownOptions, WorldPort]":
-        from townlet_adapters.worlds.town.embed import embed_files  # noqa: PLC0415 - see the module's docstring
-        from townlet_adapters.worlds.town.options import TownOptions  # noqa: PLC0415 - as above
 
-        return Factory(self.name, TownOptions, build_town, self.summary, embed=embed_files)
+def _town() -> "Factory[TownOptions, WorldPort]":
+    from townlet_adapters.worlds.town.embed import embed_files  # noqa: PLC0415 - see the module's docstring
+    from townlet_adapters.worlds.town.options import TownOptions  # noqa: PLC0415 - as above
+
+    return Factory(TOWN.name, TownOptions, build_town, TOWN.summary, embed=embed_files)
+
+
+def _kpis() -> "Factory[KpiSettings, Observer]":
+    from townlet_adapters.worlds.town.observers.settings import KpiSettings  # noqa: PLC0415 - as above
+
+    return Factory(KPIS.name, KpiSettings, build_kpis, KPIS.summary)
 
 
 def build_town(options: "TownOptions", context: BuildContext) -> WorldPort:
@@ -66,3 +104,17 @@ def build_town(options: "TownOptions", context: BuildContext) -> WorldPort:
     for warning in model.plan.warnings:
         _LOG.warning("%s", warning)
     return TownWorld(model, context.hooks)
+
+
+def build_kpis(options: "KpiSettings", context: BuildContext) -> Observer:
+    """Build the observer that keeps the town's key figures."""
+    from townlet_adapters.worlds.town.observers.kpis import KpiObserver  # noqa: PLC0415 - as above
+
+    del context
+    return KpiObserver(options)
+
+
+KPIS: Final = _Late("kpis", "the key figures of a town", build_kpis, _kpis)
+TOWN: Final = _Late(
+    "town", "a small town of residents with needs, jobs and queues", build_town, _town, kpis=KPIS.name
+)

@@ -11,8 +11,9 @@ _INTRODUCTION = f"""\
 
 A fact is `{{seq, tick, type, data}}`: `seq` counts from 0 without gaps over the run, `tick` is the tick being
 executed. Diagnostics carry a tick but no `seq` and are in no digest. `townlet_core.events.reference`
-generates this page from the event classes (`townlet_core/events/`), and a test compares the two; `townlet
-schema events` prints the same as JSON Schema. Schema version: {SCHEMA_VERSION}.
+generates this page from the event classes, and a test compares the two; `townlet schema events` prints the
+same as JSON Schema. Classes of `townlet_core` are emitted in every run, the others by the
+town. Schema version: {SCHEMA_VERSION}.
 """
 
 

@@ -8,34 +8,11 @@ from functools import cache
 from types import MappingProxyType, NoneType
 from typing import Final, Literal, get_args, get_origin
 
-from townlet_core.events.affordance import AffordanceFail, AffordanceFinish, AffordanceStart
 from townlet_core.events.base import Event
 from townlet_core.events.console import ConsoleResult
-from townlet_core.events.economy import EconomyDay, EconomyRent, EconomyRestock
-from townlet_core.events.employment import (
-    EmploymentAbsent,
-    EmploymentArrived,
-    EmploymentDepartedEarly,
-    EmploymentHelped,
-    EmploymentHired,
-    EmploymentJobLoss,
-    EmploymentLateStart,
-    EmploymentReview,
-    EmploymentShiftCovered,
-    EmploymentShiftEnd,
-)
-from townlet_core.events.lifecycle import LifecycleArrive, LifecycleMoved
 from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
 from townlet_core.events.plugin import PluginRefused, PluginRejected
 from townlet_core.events.policy import PolicyMetadata
-from townlet_core.events.queue import (
-    QueueConflict,
-    QueueGrant,
-    QueueHandover,
-    QueueJoin,
-    QueueLeave,
-    RivalryEvents,
-)
 from townlet_core.events.telemetry import TelemetryLoss
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.records import Hint, field_hints, record_to_json, union_members
@@ -162,6 +139,10 @@ class EventRegistry:
                 raise ValueError(
                     f"the event kind '{kind}' is in a family that Townlet reserves: {', '.join(sorted(ours))}"
                 )
+        return self.including(classes)
+
+    def including(self, classes: Sequence[type[Event]]) -> "EventRegistry":
+        """Add kinds under any name, as built-in plugins may; raises ``ValueError`` like the constructor."""
         return EventRegistry((*self._by_kind.values(), *classes))
 
     def data_schema(self, kind: str) -> JsonObject:
@@ -252,38 +233,14 @@ def _generic_schema(hint: Hint) -> JsonObject:
 
 CORE_EVENTS: Final = EventRegistry(
     (
-        AffordanceFail,
-        AffordanceFinish,
-        AffordanceStart,
         ConsoleResult,
-        EconomyDay,
-        EconomyRent,
-        EconomyRestock,
-        EmploymentAbsent,
-        EmploymentArrived,
-        EmploymentDepartedEarly,
-        EmploymentHelped,
-        EmploymentHired,
-        EmploymentJobLoss,
-        EmploymentLateStart,
-        EmploymentReview,
-        EmploymentShiftCovered,
-        EmploymentShiftEnd,
-        LifecycleArrive,
-        LifecycleMoved,
         LoopFailure,
         LoopHealth,
         LoopTick,
         PluginRefused,
         PluginRejected,
         PolicyMetadata,
-        QueueConflict,
-        QueueGrant,
-        QueueHandover,
-        QueueJoin,
-        QueueLeave,
-        RivalryEvents,
         TelemetryLoss,
     )
 )
-"""The kinds that Townlet itself emits."""
+"""The kinds of the loop and its parts; a world brings its own."""

@@ -5,11 +5,21 @@ from townlet_core.testing.contracts.hooks import check_hooks, hook_contexts, hoo
 from townlet_core.testing.contracts.policy import check_policy
 from townlet_core.testing.contracts.sink import check_sink
 from townlet_core.testing.contracts.world import check_world
-from townlet_core.testing.fakes import CollectingSink, FailingSink, FakePolicy, FakeWorld, ManualClock
+from townlet_core.testing.events import FAKE_EVENTS
+from townlet_core.testing.fakes import (
+    CollectingSink,
+    FailingSink,
+    FakeObserver,
+    FakePolicy,
+    FakeWorld,
+    ManualClock,
+)
 
 __all__ = [
+    "FAKE_EVENTS",
     "CollectingSink",
     "FailingSink",
+    "FakeObserver",
     "FakePolicy",
     "FakeWorld",
     "ManualClock",

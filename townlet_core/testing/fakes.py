@@ -18,22 +18,24 @@ from townlet_core.dto.observation import ObservationBatch, View
 from townlet_core.dto.outcome import StepOutcome, TickSummary
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.dto.snapshot import Snapshot
-from townlet_core.dto.spec import ColumnSpec, NeedSpec, WorldSpec
+from townlet_core.dto.spec import ColumnSpec, FigureSpec, NeedSpec, OptionSpec, WorldSpec
 from townlet_core.errors import SnapshotError, WorldError
-from townlet_core.events.affordance import AffordanceFinish, AffordanceStart
 from townlet_core.events.base import Event
-from townlet_core.events.economy import EconomyDay
 from townlet_core.events.health import SinkState
-from townlet_core.events.queue import QueueConflict, RivalryEntry, RivalryEvents
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.ports.telemetry import EmitResult, Message
 from townlet_core.records import record_from_json, record_to_json
+from townlet_core.testing.events import FakeDay, FakeFinish, FakePair, FakeQuarrels, FakeStart
 
-FAKE_NEEDS: Final = ("hunger", "hygiene", "energy")
+FAKE_NEEDS: Final = ("drink", "warmth", "calm")
 """The needs of the agents of ``FakeWorld``."""
-_ACTIONS: Final = ("wait", "eat", "wash", "sleep")
-_AFFORDANCES: Final = ("", "eat_meal", "use_shower", "rest_sleep")
-_FEATURES: Final = ("need_hunger", "need_hygiene", "need_energy", "option_idle", "option_busy")
+_ACTIONS: Final = ("wait", "sip", "warm", "sit")
+_USES: Final = ("", "sip_tea", "warm_up", "sit_down")
+_OPTIONS: Final = ("free", "busy")
+_FEATURES: Final = (
+    *(f"need_{need}" for need in FAKE_NEEDS),
+    *(f"option_{option}" for option in _OPTIONS),
+)
 _DECAY: Final = (0.02, 0.01, 0.005)
 _GAIN: Final = 0.4
 _FULL: Final = 0.95
@@ -41,12 +43,12 @@ _QUARREL: Final = 0.05
 _CHANNELS: Final = ("self", "others")
 _WINDOW: Final = 3
 _GREATEST_CELL: Final = 251  # a prime: rows of cells do not repeat soon
-_FIELDS: Final = ("home", "table", "bed")
+_FIELDS: Final = ("tent", "spring", "fire")
 _REWARD_OF_NEED: Final = (0.5, 0.25, 0.125)
 _FEED: Final = CommandSpec(
     "feed",
     "admin",
-    "Makes a resident less hungry.",
+    "Gives an agent a drink.",
     (Argument("agent_id", "text"), Argument("amount", "real", required=False)),
 )
 _CONSTANTS: Final = (ColumnSpec("use_names", "", ("uses",)), ColumnSpec("use_need", "i", ("uses",)))
@@ -69,13 +71,13 @@ class _WorldState:
     tick: int = 0
     needs: list[list[float]] = field(default_factory=list)
     busy: list[bool] = field(default_factory=list)
-    meals: int = 0
+    sips: int = 0
 
 
 class FakeWorld:
-    """Residents whose needs fall and who can eat, wash and sleep, one tick each.
+    """Agents whose needs fall and who can drink, warm themselves and sit, one tick each.
 
-    Three of four residents find one of these taken in each tick. Sometimes two of them quarrel. Every day
+    Three of four agents find one of these taken in each tick. Sometimes two of them quarrel. Every day
     ends with its accounts. It is a complete ``WorldPort``, so that a loop, a policy or a sink can be tested
     without compiling the town.
     """
@@ -111,6 +113,8 @@ class FakeWorld:
             needs=tuple(NeedSpec(need, "busy") for need in FAKE_NEEDS),
             constants=_CONSTANTS,
             view=_VIEW,
+            options=tuple(map(OptionSpec, _OPTIONS)),
+            figures=(FigureSpec("sips", "sips", "Sips since the start."),),
         )
         self._fail_at, self._empty_from = fail_at, empty_from
         self._state = _WorldState()
@@ -124,7 +128,10 @@ class FakeWorld:
     def reset(self, seed: int) -> ObservationBatch:
         """Start over; the first needs depend on the seed."""
         slots = range(self._spec.capacity)
-        needs = [[0.5 + seeding.unit(seed, seeding.WORLD, 0, s, n) / 2 for n in range(3)] for s in slots]
+        needs = [
+            [0.5 + seeding.unit(seed, seeding.WORLD, 0, s, n) / 2 for n in range(len(FAKE_NEEDS))]
+            for s in slots
+        ]
         self._state = _WorldState(seed, 0, needs, [False] * self._spec.capacity)
         self._summary = TickSummary()
         return self._observe()
@@ -142,9 +149,7 @@ class FakeWorld:
         self._quarrel(events)
         state.tick = tick + 1
         if state.tick % self._spec.ticks_per_day == 0:
-            events.append(
-                EconomyDay(tick // self._spec.ticks_per_day, {"purchase": state.meals}, 0, state.meals, 0)
-            )
+            events.append(FakeDay(tick // self._spec.ticks_per_day, {"sips": state.sips}))
         self._summary = TickSummary(
             day=tick // self._spec.ticks_per_day,
             tod=tick % self._spec.ticks_per_day,
@@ -166,7 +171,7 @@ class FakeWorld:
         """Return the frame of the residents."""
         agents: dict[str, JsonObject] = {}
         for slot, row in enumerate(self._state.needs[: self._living()]):
-            needs = dict(zip(("hunger", "hygiene", "energy"), row, strict=True))
+            needs = dict(zip(FAKE_NEEDS, row, strict=True))
             agents[f"agent_{slot}"] = {"slot": slot, "needs": needs}
         clock = {"day": self._summary.day, "tod": self._summary.tod}
         return TownFrame(tick=self._state.tick - 1, clock=clock, agents=agents)
@@ -220,11 +225,11 @@ class FakeWorld:
         done = action if 0 < action < len(_ACTIONS) and self._may(slot, action) else 0
         self._state.busy[slot] = done > 0
         if done:
-            agent_id, thing, use = f"agent_{slot}", f"thing_{done}", _AFFORDANCES[done]
+            agent_id, thing, use = f"agent_{slot}", f"thing_{done}", _USES[done]
             needs[done - 1] = min(1.0, needs[done - 1] + _GAIN)
-            self._state.meals += done == 1
-            events.append(AffordanceStart(agent_id, thing, use, 1, 0, 0))
-            events.append(AffordanceFinish(agent_id, thing, use, {f"need:{done}": _GAIN}))
+            self._state.sips += done == 1
+            events.append(FakeStart(agent_id, thing, use))
+            events.append(FakeFinish(agent_id, thing, use, {FAKE_NEEDS[done - 1]: _GAIN}))
         self._state.needs[slot] = [max(0.0, need - decay) for need, decay in zip(needs, _DECAY, strict=True)]
         return _ACTIONS[done]
 
@@ -236,8 +241,7 @@ class FakeWorld:
     def _quarrel(self, events: list[Event]) -> None:
         state = self._state
         if self._spec.capacity > 1 and seeding.unit(state.seed, seeding.WORLD, state.tick, 0, 0) < _QUARREL:
-            events.append(QueueConflict("agent_0", "agent_1", None, "jostle", 0, 0.75))
-            events.append(RivalryEvents((RivalryEntry("agent_0", "agent_1", "jostle", 0.75),)))
+            events.append(FakeQuarrels((FakePair("agent_0", "agent_1", 0.75),)))
 
     def _rewards(self) -> "array[float]":
         """Return rewards for the satisfied needs of the living."""
@@ -343,6 +347,59 @@ class FakePolicy:
         if not isinstance(state, (list, tuple)) or len(state) != len(self._turns):
             raise SnapshotError("snapshot_corrupt", f"the fake policy's state is damaged: {state!r}")
         self._turns = [int(str(turn)) for turn in state]
+
+
+@dataclass(slots=True)
+class _Counted:
+    """The state of a ``FakeObserver``."""
+
+    ticks: list[int]
+    """Ticks lived in each slot."""
+    events: int = 0
+
+
+class FakeObserver:
+    """Counts the ticks that each slot lived and the world's events; adds no facts."""
+
+    name: Final = "counts"
+
+    def begin(self, spec: WorldSpec) -> None:
+        """Start counting at zero."""
+        self._day = spec.ticks_per_day
+        self._counted = _Counted([0] * spec.capacity)
+
+    def observe(self, outcome: StepOutcome, tick: int) -> tuple[Event, ...]:
+        """Count one tick."""
+        del tick
+        for slot, lives in enumerate(outcome.observation.alive.tolist()):
+            self._counted.ticks[slot] += lives
+        self._counted.events += len(outcome.events)
+        return ()
+
+    def kpis(self) -> JsonObject:
+        """Return the counts."""
+        return {"agent_days": sum(self._counted.ticks) / self._day, "events_seen": self._counted.events}
+
+    def export_state(self) -> JsonValue:
+        """Return the counts."""
+        return record_to_json(self._counted)
+
+    def import_state(self, state: JsonValue) -> None:
+        """Continue from exported counts.
+
+        Raises:
+            SnapshotError: when they are damaged, or of another number of slots.
+        """
+        try:
+            counted = record_from_json(_Counted, state)
+        except ValueError as error:
+            raise SnapshotError(
+                "snapshot_corrupt", f"the state of '{self.name}' is damaged: {error}"
+            ) from error
+        if len(counted.ticks) != len(self._counted.ticks):
+            slots = len(self._counted.ticks)
+            raise SnapshotError("snapshot_corrupt", f"the state of '{self.name}' is not for {slots} slots")
+        self._counted = counted
 
 
 class CollectingSink:

@@ -1,6 +1,7 @@
 """What the hooks and the command answer, and that they keep Townlet's contract."""
 
 from dataclasses import replace
+from functools import partial
 
 from townlet_bakery import plugin
 from townlet_core.dto.command import Argument, CommandSpec
@@ -14,18 +15,24 @@ SET_NEED = CommandSpec(
 """The command of the town that the bakery uses."""
 
 
+WORDS = {"needs": ("hunger", "hygiene", "energy"), "items": ("meal", "ingredients")}
+"""Names of the town."""
+
+of_town = partial(hook_contexts, **WORDS)
+requests_in_town = partial(command_contexts, plugin.FEED, **WORDS)
+
+
 def uses(affordance, **changes):
     """Made-up uses of the counter."""
     stock = changes.pop("stock", 8)
     return [
-        replace(context, affordance_id=affordance, stock={"meal": stock}, **changes)
-        for context in hook_contexts()
+        replace(context, affordance_id=affordance, stock={"meal": stock}, **changes) for context in of_town()
     ]
 
 
 def test_the_hooks_keep_their_contract():
     bread = [each for stock in range(9) for each in uses("buy_bread", stock=stock)]
-    check_hooks(lambda: hook_of("bakery", plugin), [*bread, *uses("bake_bread"), *hook_contexts()])
+    check_hooks(lambda: hook_of("bakery", plugin), [*bread, *uses("bake_bread"), *of_town()])
 
 
 def test_the_last_loaves_are_kept_until_the_evening():
@@ -56,17 +63,17 @@ def test_other_uses_are_left_alone():
 
 def test_the_command_keeps_its_contract():
     asked = [{}, {"agent_id": "a00003"}, {"agent_id": "nobody"}]
-    requests = [each for args in asked for each in command_contexts(plugin.FEED, args)]
+    requests = [each for args in asked for each in requests_in_town(args)]
     check_commands(plugin.townlet_commands, requests, [SET_NEED])
 
 
 def test_a_loaf_goes_to_the_named_resident_or_to_the_hungriest():
-    for context in command_contexts(plugin.FEED, {}):
+    for context in requests_in_town({}):
         hunger = {name: each.needs["hunger"] for name, each in context.residents.items()}
         done = plugin.feed(context)
         assert hunger[done.result["agent_id"]] == min(hunger.values())
         assert done.result["hunger"] == min(1.0, min(hunger.values()) + plugin.LOAF)
-    (context,) = command_contexts(plugin.FEED, {"agent_id": "a00003"}, 1)
+    (context,) = requests_in_town({"agent_id": "a00003"}, 1)
     assert plugin.feed(context).result["agent_id"] == "a00003"
-    (context,) = command_contexts(plugin.FEED, {"agent_id": "nobody"}, 1)
+    (context,) = requests_in_town({"agent_id": "nobody"}, 1)
     assert plugin.feed(context) == CommandRefused("no resident has this name", "not_found")

@@ -29,10 +29,10 @@ from townlet_adapters.telemetry.transports.tcp import TcpSettings, TcpTransport
 from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_url
 from townlet_adapters.telemetry.wire.signing import Signatures
 from townlet_adapters.telemetry.wire.tls import ServerTlsSettings
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Fact
-from townlet_core.events.economy import EconomyRestock
 from townlet_plugins.access import Access, Allowed
 from townlet_plugins.factory import BuildContext
 

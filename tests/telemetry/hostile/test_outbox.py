@@ -14,11 +14,11 @@ from tests.telemetry.hostile.rig import LIMIT, restock, stored
 from tests.telemetry.test_fork import in_child
 from townlet_adapters.telemetry.envelope import source_urn
 from townlet_adapters.telemetry.spool import inspect
+from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Diagnostic, Fact
-from townlet_core.events.economy import EconomyRestock
 from townlet_core.events.loop import LoopFailure
 
 LEAST = 16 << 20

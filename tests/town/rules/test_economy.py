@@ -6,7 +6,7 @@ import pytest
 from tests.town.village import BESIDE, OFFICE, ROWS, STREET, Village, found
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import TownBatch
-from townlet_core.events import economy
+from townlet_adapters.worlds.town.events import economy
 
 
 def flows(town: Village) -> dict[str, int]:

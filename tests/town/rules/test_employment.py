@@ -7,10 +7,10 @@ import pytest
 
 from tests.town.village import JOBS, OFFICE, STREET, Village, found, of
 from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.events import employment
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.plan import load_town
 from townlet_core import seeding
-from townlet_core.events import employment
 
 LENGTH = 180
 AWAY, AT_WORK = STREET[0], OFFICE[0]

@@ -8,10 +8,10 @@ import pytest
 from tests.town.towns import Town
 from tests.town.village import Village, found, of
 from tests.town.words import PROFILES
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleArrive
 from townlet_adapters.worlds.town.names import load_names
 from townlet_core import seeding
 from townlet_core.errors import ConfigError
-from townlet_core.events.lifecycle import LifecycleArrive
 
 NAMES = load_names()
 WEIGHTS = {"balanced": 0.40, "industrious": 0.20, "socialite": 0.25, "stoic": 0.15}

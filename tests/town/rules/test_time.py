@@ -6,8 +6,8 @@ import pytest
 
 from tests.town.towns import Town
 from tests.town.village import BESIDE, CAFE, OFFICE, STREET, Village, found, of
+from townlet_adapters.worlds.town.events import economy
 from townlet_core import seeding
-from townlet_core.events import economy
 
 
 def test_an_observation_describes_the_instant_after_the_tick_and_its_clock_says_so():

@@ -1,15 +1,17 @@
 """Figures of the town itself: population, needs, queues, money and pace."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, cast
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from townlet_core.dto.observation import ObservationBatch
+from townlet_core.dto.spec import WorldSpec
 from townlet_core.loop import SimulationLoop
-from townlet_core.observers.columns import FeatureColumns
 
-_NEED: Final = "need_"
+_COLUMN: Final = "needs"
+"""The column of the view with the needs of each slot."""
 
 
 class TownFigures:
@@ -23,7 +25,6 @@ class TownFigures:
         """Read from ``loop``; ``clock`` counts seconds."""
         self._loop = loop
         self._clock = clock
-        self._columns: FeatureColumns | None = None
         self._needs: Mapping[str, float] = {}
         self._pace: float | None = None
         self._last: tuple[float, int] | None = None
@@ -31,15 +32,13 @@ class TownFigures:
 
     def look(self) -> None:
         """Take what only the loop's thread can read: the needs, and the ticks since the last look."""
-        if self._columns is None:
-            self._columns = FeatureColumns(self._loop.spec)
         observation = self._loop.observation
         living = [slot for slot, alive in enumerate(observation.alive.tolist()) if alive]
-        needs = {}
-        for name in self._columns.named(_NEED) if living else ():
-            column = self._columns.read(observation, name)
-            needs[name.removeprefix(_NEED)] = sum(column[slot] for slot in living) / len(living)
-        self._needs = needs
+        self._needs = {
+            need: sum(column[slot] for slot in living) / len(living)
+            for need, column in _needs(self._loop.spec, observation)
+            if living
+        }
         now, ticks = self._clock(), self._loop.figures.ticks
         if self._last is not None and now > self._last[0]:
             self._pace = (ticks - self._last[1]) / (now - self._last[0])
@@ -81,3 +80,11 @@ class TownFigures:
                     money.add_metric([holder], mills)
         yield queued
         yield money
+
+
+def _needs(spec: WorldSpec, observation: ObservationBatch) -> Iterator[tuple[str, Sequence[float]]]:
+    """Return each need with its value for every slot; nothing in a world whose view shows no needs."""
+    view = observation.view
+    if view is not None and _COLUMN in view.columns:
+        rows = cast("list[list[float]]", view.columns[_COLUMN].tolist())
+        yield from zip((need.name for need in spec.needs), zip(*rows, strict=True), strict=True)

@@ -8,9 +8,9 @@ from typing import Final, cast
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.arguments import Intervention
 from townlet_adapters.worlds.town.command_specs import COMMANDS
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleMoved
 from townlet_core.dto.command import Command, CommandResult, CommandSpec, ErrorCode
 from townlet_core.events.base import Event
-from townlet_core.events.lifecycle import LifecycleMoved
 from townlet_core.jsonvalue import JsonValue
 from townlet_core.naming import nearest
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.events import affordance, economy, employment, lifecycle, queue
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_core.dto.frame import FRAME_DECIMALS, TownFrame
-from townlet_core.events import affordance, economy, employment, lifecycle, queue
 from townlet_core.events.base import Event
 from townlet_core.jsonvalue import JsonObject, JsonValue
 

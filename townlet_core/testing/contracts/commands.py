@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from townlet_core import seeding
@@ -19,22 +20,39 @@ from townlet_core.isolation import DEFAULT_BUDGET
 from townlet_core.jsonvalue import JsonValue, canonical_json
 from townlet_core.records import record_to_json
 from townlet_core.testing.contracts.arrays import require
+from townlet_core.testing.contracts.hooks import MADE_UP_ITEMS
+from townlet_core.testing.fakes import FAKE_NEEDS
 
 _PEOPLE = 5
 _DAY = 1440
 
 
 def command_contexts(
-    spec: CommandSpec, args: Mapping[str, JsonValue], count: int = 20
+    spec: CommandSpec,
+    args: Mapping[str, JsonValue],
+    count: int = 20,
+    *,
+    needs: Sequence[str] = FAKE_NEEDS,
+    items: Sequence[str] = MADE_UP_ITEMS,
 ) -> tuple[CommandContext, ...]:
     """Return made-up requests with these arguments at many times, always the same ones.
 
     Residents are ``a00000`` to ``a00004``; use ``dataclasses.replace`` to change fields.
 
+    Args:
+        spec: the command.
+        args: its arguments.
+        count: number of requests.
+        needs: names of the residents' needs: those of the world that the command is for.
+        items: names of what they may carry.
+
     Raises:
         ValueError: when the arguments do not fit the spec.
     """
-    return tuple(_context(spec, args, number) for number in range(count))
+    return tuple(
+        replace(_context(spec, args, number), residents=_residents(number, needs, items))
+        for number in range(count)
+    )
 
 
 def check_commands(
@@ -121,27 +139,34 @@ def _where(context: CommandContext) -> str:
     return f"{context.command} at tick {context.tick}"
 
 
-def _context(spec: CommandSpec, args: Mapping[str, JsonValue], number: int) -> CommandContext:
-    def some(most: int, index: int) -> int:
-        return seeding.integer(0, most, 7, seeding.WORLD, number, 1, index)
+def _some(number: int, most: int, index: int) -> int:
+    return seeding.integer(0, most, 7, seeding.WORLD, number, 1, index)
 
-    tick = some(10 * _DAY, 0)
-    residents = {
-        f"a{serial:05d}": ResidentSeen(
-            f"a{serial:05d}",
+
+def _residents(number: int, needs: Sequence[str], items: Sequence[str]) -> Mapping[str, ResidentSeen]:
+    """Make up the residents of a request; each number is drawn with an index of its own."""
+    residents = {}
+    width = 3 + len(needs) + len(items)
+    for serial in range(_PEOPLE):
+        x, y, wallet, *others = range(width * serial + 1, width * (serial + 1) + 1)
+        satisfied = {need: _some(number, 1000, index) / 1000 for need, index in zip(needs, others)}  # noqa: B905 - the rest is for the items
+        carried = {
+            item: _some(number, 4, index) for item, index in zip(items, others[len(needs) :], strict=True)
+        }
+        agent_id = f"a{serial:05d}"
+        residents[agent_id] = ResidentSeen(
+            agent_id,
             serial,
-            (some(47, 10 * serial + 1), some(47, 10 * serial + 2)),
-            MappingProxyType(
-                {
-                    need: some(1000, 10 * serial + 3 + k) / 1000
-                    for k, need in enumerate(("hunger", "hygiene", "energy"))
-                }
-            ),
-            some(6000, 10 * serial + 6),
-            MappingProxyType({"meal": some(4, 10 * serial + 7), "ingredients": some(6, 10 * serial + 8)}),
+            (_some(number, 47, x), _some(number, 47, y)),
+            MappingProxyType(satisfied),
+            _some(number, 6000, wallet),
+            MappingProxyType(carried),
         )
-        for serial in range(_PEOPLE)
-    }
+    return MappingProxyType(residents)
+
+
+def _context(spec: CommandSpec, args: Mapping[str, JsonValue], number: int) -> CommandContext:
+    tick = _some(number, 10 * _DAY, 0)
     return CommandContext(
         command=spec.name,
         args=MappingProxyType(spec.read(args)),
@@ -150,6 +175,6 @@ def _context(spec: CommandSpec, args: Mapping[str, JsonValue], number: int) -> C
         tick=tick,
         day=tick // _DAY,
         tod=tick % _DAY,
-        residents=MappingProxyType(residents),
+        residents=MappingProxyType({}),
         seed=7,
     )

@@ -11,15 +11,18 @@ from townlet_core.errors import ContractError
 from townlet_core.hooks import AffordanceHook, HookFunction, HookRunner
 from townlet_core.isolation import DEFAULT_BUDGET
 from townlet_core.testing.contracts.arrays import require
+from townlet_core.testing.fakes import FAKE_NEEDS
 
-_USES: Final[tuple[tuple[str, str, str, Mapping[str, int]], ...]] = (
-    ("fridge", "eat_meal", "home_1", {"meal": 12}),
-    ("stove", "cook_meal", "home_2", {"ingredients": 10}),
-    ("shower", "use_shower", "home_1", {}),
-    ("counter", "buy_meal", "cafe", {"meal": 8}),
-    ("bench", "relax", "park", {}),
+MADE_UP_ITEMS: Final = ("tea", "wood")
+"""Items of made-up contexts, unless others are given."""
+_USES: Final[tuple[tuple[str, str, str], ...]] = (
+    ("spring", "sip_tea", "camp_1"),
+    ("fire", "warm_up", "camp_2"),
+    ("trunk", "sit_down", "camp_1"),
+    ("stall", "buy_tea", "market"),
+    ("hill", "look_around", "meadow"),
 )
-_PROFILES: Final = ("balanced", "industrious", "socialite", "stoic")
+_PROFILES: Final = ("calm", "eager", "friendly", "shy")
 _REASONS: Final = ("left", "utility_lost", "interrupted", "insufficient_funds", "hook_cancelled")
 
 
@@ -39,9 +42,17 @@ def hook_of(name: str, plugin: object) -> AffordanceHook:
     return AffordanceHook(name, found)
 
 
-def hook_contexts(count: int = 60) -> tuple[HookContext, ...]:
-    """Return made-up uses of many kinds, always the same ones; change fields with ``dataclasses.replace``."""
-    return tuple(map(_context, range(count)))
+def hook_contexts(
+    count: int = 60, *, needs: Sequence[str] = FAKE_NEEDS, items: Sequence[str] = MADE_UP_ITEMS
+) -> tuple[HookContext, ...]:
+    """Return made-up uses of many kinds, always the same ones; change fields with ``dataclasses.replace``.
+
+    Args:
+        count: number of uses.
+        needs: names of the residents' needs: those of the world that the hook is for.
+        items: names of what residents carry and objects hold; every other use is of an object that holds one.
+    """
+    return tuple(_context(number, needs, items) for number in range(count))
 
 
 def check_hooks(
@@ -161,11 +172,11 @@ def _at(stage: HookStage, context: HookContext) -> HookContext:
     return replace(context, stage=stage, reason=reason)
 
 
-def _context(number: int) -> HookContext:
+def _context(number: int, needs: Sequence[str], items: Sequence[str]) -> HookContext:
     def some(most: int, index: int) -> int:
         return seeding.integer(0, most, 7, seeding.WORLD, number, 0, index)
 
-    object_type, affordance, place, stock = _USES[number % len(_USES)]
+    object_type, affordance, place = _USES[number % len(_USES)]
     tick = some(10 * 1440, 0)
     return HookContext(
         stage="after",
@@ -175,15 +186,15 @@ def _context(number: int) -> HookContext:
         tod=tick % 1440,
         agent_id=f"a{number:05d}",
         serial=number,
-        needs={need: some(1000, 1 + k) / 1000 for k, need in enumerate(("hunger", "hygiene", "energy"))},
+        needs={need: some(1000, 100 + k) / 1000 for k, need in enumerate(needs)},
         wallet=some(6000, 4) if number % 4 else 0,
-        inventory={"meal": some(4, 5), "ingredients": some(6, 6)},
+        inventory={item: some(4, 200 + k) for k, item in enumerate(items)},
         position=(some(47, 7), some(47, 8)),
         profile=_PROFILES[some(3, 9)],
         object_id=f"{object_type}_1",
         object_type=object_type,
         place_id=place,
-        stock={item: some(most, 10) for item, most in stock.items()},
+        stock={items[number // 2 % len(items)]: some(12, 10)} if items and number % 2 else {},
         affordance_id=affordance,
         duration=15,
         paid=400 * (number % 2),

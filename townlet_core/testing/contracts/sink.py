@@ -10,9 +10,9 @@ from townlet_core.dto.seen import AgentReward, AgentsSeen, ObservationMessage, S
 from townlet_core.errors import ContractError
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.loop import LoopFailure, LoopTick
-from townlet_core.events.queue import QueueJoin
 from townlet_core.ports.telemetry import EmitResult, Message, TelemetrySinkProtocol
 from townlet_core.testing.contracts.arrays import require
+from townlet_core.testing.events import FakeStart
 
 _DEADLINE_SECONDS: Final = 5.0
 _STATUSES: Final = ("accepted", "dropped", "rejected")
@@ -21,8 +21,8 @@ _STATUSES: Final = ("accepted", "dropped", "rejected")
 _SEEN: Final = AgentsSeen(
     next_tick=0,
     layout_version=1,
-    agent_ids=("resident_1",),
-    features={"need_hunger": (0.5,)},
+    agent_ids=("agent_1",),
+    features={"need_drink": (0.5,)},
     map_channels=("agents",),
     map=((((1,),),),),
     action_names=("wait",),
@@ -77,7 +77,7 @@ def check_sink(
     )
     again = sink.stop(_DEADLINE_SECONDS)
     require(again == stopped, "a second stop() changed the counters; it must do nothing")
-    late = _emit(sink, Fact(0, 0, QueueJoin("agent", "object", "use", 0)))
+    late = _emit(sink, Fact(0, 0, FakeStart("agent", "object", "use")))
     require(late.status != "accepted", "emit accepted a message after stop(); it will not be delivered")
     _require_law(sink.status(), offered + 1, "after a message after stop()")
 
@@ -86,10 +86,10 @@ def _messages(ticks: int, *, observations: bool) -> list[Message]:
     """Return the messages of a short run."""
     messages: list[Message] = []
     for tick in range(ticks):
-        messages.append(Fact(2 * tick, tick, QueueJoin("resident_1", "shower_1", "use_shower", tick)))
+        messages.append(Fact(2 * tick, tick, FakeStart("agent_1", "thing_1", f"use_{tick}")))
         numbers = LoopTick(0, tick, 2, 0, 0, {"wait": 2}, {}, 1, 0.0, 0, 0, 0, 0)
         messages.append(Fact(2 * tick + 1, tick, numbers))
-        messages.append(StateFrame(tick, TownFrame(tick, {"tod": tick}, {"resident_1": {"slot": 0}})))
+        messages.append(StateFrame(tick, TownFrame(tick, {"tod": tick}, {"agent_1": {"slot": 0}})))
         if observations:
             messages.append(ObservationMessage(tick, replace(_SEEN, next_tick=tick + 1)))
     messages.append(Diagnostic(ticks, LoopFailure(ticks, None, None, "for the contract's sake", None)))

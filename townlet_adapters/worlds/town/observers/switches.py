@@ -1,4 +1,4 @@
-"""How often residents switch options, read from the option columns of the features."""
+"""How often residents switch options."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,6 @@ from typing import Final
 
 from townlet_core.jsonvalue import JsonObject
 
-OPTION_PREFIX: Final = "option_"
 _NONE: Final = -1
 
 
@@ -23,7 +22,7 @@ class OptionTally:
     switches: int = 0
 
     @classmethod
-    def for_slots(cls, capacity: int) -> "OptionTally":
+    def sized(cls, capacity: int) -> "OptionTally":
         """Start empty, with that many slots."""
         return cls(last=[_NONE] * capacity)
 
@@ -31,17 +30,13 @@ class OptionTally:
         """Reset a slot for a new occupant."""
         self.last[slot] = _NONE
 
-    def see(self, living: Sequence[int], columns: "Sequence[memoryview[float]]") -> None:
-        """Add one instant: a one-hot column for each option, a row for each slot."""
-        chosen = [_NONE] * len(self.last)
-        for option, column in enumerate(columns):
-            for slot, flag in enumerate(column.tolist()):
-                if flag:
-                    chosen[slot] = option
+    def see(self, living: Sequence[int], chosen: Sequence[int], options: int) -> None:
+        """Add one instant: the number of each slot's option, of so many that the world names."""
         for slot in living:
-            if chosen[slot] != _NONE:
-                self.switches += self.last[slot] not in (_NONE, chosen[slot])
-                self.last[slot] = chosen[slot]
+            option = chosen[slot]
+            if 0 <= option < options:
+                self.switches += self.last[slot] not in (_NONE, option)
+                self.last[slot] = option
 
     def kpis(self, agent_ticks: int) -> JsonObject:
         """Return the number of switches and their rate."""

@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from townlet_core.events.base import Event
-from townlet_core.events.economy import EconomyDay
-from townlet_core.events.employment import (
+from townlet_adapters.worlds.town.events.economy import EconomyDay
+from townlet_adapters.worlds.town.events.employment import (
     EmploymentAbsent,
     EmploymentArrived,
     EmploymentJobLoss,
     EmploymentLateStart,
     EmploymentShiftEnd,
 )
+from townlet_core.events.base import Event
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
 _LATE: Final = "late"

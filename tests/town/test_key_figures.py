@@ -4,58 +4,64 @@ from array import array
 
 import pytest
 
-from townlet_core.dto.observation import ObservationBatch
-from townlet_core.dto.outcome import StepOutcome, TickSummary
-from townlet_core.dto.spec import WorldSpec
-from townlet_core.events.affordance import AffordanceFail, AffordanceFinish, AffordanceStart
-from townlet_core.events.economy import EconomyDay
-from townlet_core.events.employment import (
+from townlet_adapters.worlds.town.events.affordance import AffordanceFail, AffordanceFinish, AffordanceStart
+from townlet_adapters.worlds.town.events.economy import EconomyDay
+from townlet_adapters.worlds.town.events.employment import (
     EmploymentAbsent,
     EmploymentArrived,
     EmploymentJobLoss,
     EmploymentLateStart,
     EmploymentShiftEnd,
 )
-from townlet_core.events.queue import QueueConflict, QueueGrant, QueueJoin, QueueLeave
-from townlet_core.observers.kpis import KpiObserver
+from townlet_adapters.worlds.town.events.queue import QueueConflict, QueueGrant, QueueJoin, QueueLeave
+from townlet_adapters.worlds.town.observers.kpis import KpiObserver
+from townlet_core.dto.observation import ObservationBatch, View
+from townlet_core.dto.outcome import StepOutcome, TickSummary
+from townlet_core.dto.spec import NeedSpec, OptionSpec, WorldSpec
 from townlet_core.testing.fakes import readonly
 
-FEATURES = ("other", "need_hunger", "need_hygiene", "need_energy", "option_idle", "option_rest")
+NEEDS = ("hunger", "hygiene", "energy")
+IDLE, REST, NONE = 0, 1, -1
 DAY = 4
+WELL = (1.0, 1.0, 1.0)
 
 
 class Town:
     """Feeds an observer with ticks made by hand."""
 
-    def __init__(self, features=FEATURES, slots=2):
-        self.spec = WorldSpec("hand", 1, slots, ("wait",), features, ticks_per_day=DAY)
+    def __init__(self, needs=NEEDS, options=("idle", "rest"), slots=2):
+        declared = {"needs": tuple(NeedSpec(need, "rest") for need in needs)}
+        declared["options"] = tuple(map(OptionSpec, options))
+        self.spec = WorldSpec("hand", 1, slots, ("wait",), (), ticks_per_day=DAY, **declared)
         self.observer = KpiObserver()
         self.observer.begin(self.spec)
         self.tick = 0
 
-    def live(self, *rows, events=(), serials=None):
-        """Execute one tick; a row of features for each slot, None for a dead one."""
-        slots = self.spec.capacity
-        rows = rows or ((0.0,) * len(self.spec.feature_names),) * slots
+    def live(self, *rows, events=(), serials=None, options=None):
+        """Execute one tick; a row of needs for each slot, None for a dead one."""
+        slots, kinds = self.spec.capacity, len(self.spec.needs)
+        rows = rows or ((0.0,) * kinds,) * slots
         alive = [int(row is not None) for row in rows]
-        flat = [value for row in rows for value in (row or (0.0,) * len(self.spec.feature_names))]
+        flat = [value for row in rows for value in (row or (0.0,) * kinds)]
         self.tick += 1
         nothing = readonly(array("B", [0] * slots), slots)
+        needs = readonly(array("d", flat), slots, kinds) if kinds else memoryview(b"")
         observation = ObservationBatch(
             tick=self.tick,
             map=nothing,
-            features=readonly(array("f", flat), slots, len(self.spec.feature_names)),
+            features=nothing,
             mask=nothing,
             alive=readonly(array("B", alive), slots),
             serial=readonly(array("q", serials or [1, 2, 3, 4][:slots]), slots),
             agent_ids=("",) * slots,
+            view=View({}, {"needs": needs, "option": readonly(array("b", options or [IDLE] * slots), slots)}),
         )
         outcome = StepOutcome(observation, nothing, nothing, nothing, tuple(events), TickSummary())
         assert self.observer.observe(outcome, self.tick - 1) == ()
 
     def needing(self, *needs, **options):
         """Execute one tick in which the slots' lowest needs are these."""
-        self.live(*(None if need is None else (0.0, 1.0, need, 0.5, 1.0, 0.0) for need in needs), **options)
+        self.live(*(None if need is None else (1.0, need, 0.5) for need in needs), **options)
 
     @property
     def kpis(self):
@@ -180,7 +186,7 @@ def test_the_share_of_the_well_counts_who_lived_through_the_whole_day():
 
 def test_starvation_is_thirty_ticks_of_hunger_in_a_row():
     town = Town()
-    hungry, fed = (0.0, 0.125, 1.0, 1.0, 1.0, 0.0), (0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
+    hungry, fed = (0.125, 1.0, 1.0), WELL
     for _ in range(29):
         town.live(hungry, fed)
     town.live(fed, fed)
@@ -194,7 +200,7 @@ def test_starvation_is_thirty_ticks_of_hunger_in_a_row():
 
 def test_a_newcomer_does_not_inherit_hunger():
     town = Town(slots=1)
-    hungry = (0.0, 0.125, 1.0, 1.0, 1.0, 0.0)
+    hungry = (0.125, 1.0, 1.0)
     for _ in range(29):
         town.live(hungry)
     town.live(hungry, serials=[9])
@@ -203,18 +209,34 @@ def test_a_newcomer_does_not_inherit_hunger():
 
 def test_a_switch_is_another_option_than_the_last_one():
     town = Town(slots=1)
-    idle, rest, none = ((0.0, 1.0, 1.0, 1.0, a, b) for a, b in ((1.0, 0.0), (0.0, 1.0), (0.0, 0.0)))
-    for row in (none, idle, idle, rest, none, rest, idle):
-        town.live(row)
+    for option in (NONE, IDLE, IDLE, REST, NONE, REST, IDLE):
+        town.live(WELL, options=[option])
     assert (town.kpis["option_switches"], town.kpis["option_switch_rate"]) == (2, 2 / 7)
-    town.live(rest, serials=[9])
+    town.live(WELL, options=[REST], serials=[9])
     assert town.kpis["option_switches"] == 2
 
 
-def test_a_world_without_these_features_has_no_such_numbers():
-    town = Town(features=("other",))
+def test_a_number_that_is_no_option_of_the_town_is_no_switch():
+    town = Town(slots=1)
+    for option in (IDLE, 2, IDLE):
+        town.live(WELL, options=[option])
+    assert town.kpis["option_switches"] == 0
+
+
+def test_every_declared_need_is_reported_and_only_hunger_starves():
+    town = Town(needs=("fun", "energy"), slots=1)
+    for _ in range(40):
+        town.live((0.0, 0.5))
+    assert town.kpis["need_mean"] == {"fun": 0.0, "energy": 0.5}
+    assert (town.kpis["need_lowest"], town.kpis["well_all_day_share"]) == (0.0, 0.0)
+    assert "starvation_incidents" not in town.kpis
+
+
+def test_a_town_without_needs_has_no_such_numbers():
+    town = Town(needs=(), options=())
     town.live()
-    assert not {"need_lowest", "option_switches"} & town.kpis.keys()
+    assert "need_lowest" not in town.kpis
+    assert town.kpis["option_switches"] == 0
 
 
 def test_nothing_is_known_before_the_first_tick():

@@ -1,29 +1,16 @@
-"""How well residents are: their needs, from the features of every tick."""
+"""How well residents are: their needs at every tick."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import fsum
 from typing import Final
 
+from townlet_adapters.worlds.town.observers.settings import NeedLimits
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
-NEEDS: Final = ("hunger", "hygiene", "energy")
+STARVED: Final = "hunger"
+"""The need whose lack is counted as starvation; a town without it has no such figure."""
 _NOBODY: Final = -1
-
-
-@dataclass(frozen=True, slots=True)
-class NeedLimits:
-    """The limits by which needs are counted.
-
-    Attributes:
-        well: a resident is well while every need is above this.
-        starving: hunger at or below this counts towards a starvation incident.
-        starving_ticks: the number of such ticks in a row that makes one incident.
-    """
-
-    well: float = 0.3
-    starving: float = 0.15
-    starving_ticks: int = 30
 
 
 @dataclass(slots=True)
@@ -42,7 +29,7 @@ class NeedTally:
     """
 
     lowest: float = 1.0
-    sums: list[float] = field(default_factory=lambda: [0.0] * len(NEEDS))
+    sums: list[float] = field(default_factory=list)
     samples: int = 0
     since: list[int] = field(default_factory=list)
     unwell: list[bool] = field(default_factory=list)
@@ -51,9 +38,14 @@ class NeedTally:
     day_shares: list[float] = field(default_factory=list)
 
     @classmethod
-    def for_slots(cls, capacity: int) -> "NeedTally":
-        """Start empty, with that many slots."""
-        return cls(since=[_NOBODY] * capacity, unwell=[False] * capacity, starving=[0] * capacity)
+    def sized(cls, capacity: int, needs: int) -> "NeedTally":
+        """Start empty, with that many slots and needs."""
+        return cls(
+            sums=[0.0] * needs,
+            since=[_NOBODY] * capacity,
+            unwell=[False] * capacity,
+            starving=[0] * capacity,
+        )
 
     def welcome(self, slot: int, instant: int) -> None:
         """Reset a slot for a new occupant, first seen at ``instant``."""
@@ -68,11 +60,20 @@ class NeedTally:
         lowest = min(map(min, columns))
         self.lowest = min(self.lowest, lowest)
         if lowest <= limits.well:
-            for slot, worst in zip(living, map(min, *columns), strict=True):
-                if worst <= limits.well:
+            for slot, row in zip(living, zip(*columns, strict=True), strict=True):
+                if min(row) <= limits.well:
                     self.unwell[slot] = True
-        if any(self.starving) or min(columns[0]) <= limits.starving:
-            self._count_starving(living, columns[0], limits)
+
+    def count_starving(self, living: Sequence[int], column: Sequence[float], limits: NeedLimits) -> None:
+        """Add one instant of the need that is starved of: a value for each living slot."""
+        if not any(self.starving) and min(column) > limits.starving:
+            return
+        for slot, value in zip(living, column, strict=True):
+            if value > limits.starving:
+                self.starving[slot] = 0
+                continue
+            self.starving[slot] += 1
+            self.incidents += self.starving[slot] == limits.starving_ticks
 
     def close_day(self, living: Sequence[int], start: int) -> None:
         """Add the share for the day that started at ``start``, over the residents present all day."""
@@ -81,23 +82,16 @@ class NeedTally:
             self.day_shares.append(sum(not self.unwell[slot] for slot in whole) / len(whole))
         self.unwell = [False] * len(self.unwell)
 
-    def kpis(self) -> JsonObject:
-        """Return the known numbers; none before the first instant."""
+    def kpis(self, needs: Sequence[str]) -> JsonObject:
+        """Return the known numbers, with the names of the needs; none before the first instant."""
         if not self.samples:
             return {}
         kpis: dict[str, JsonValue] = {
             "need_lowest": self.lowest,
-            "need_mean": {need: self.sums[number] / self.samples for number, need in enumerate(NEEDS)},
-            "starvation_incidents": self.incidents,
+            "need_mean": {need: total / self.samples for need, total in zip(needs, self.sums, strict=True)},
         }
+        if STARVED in needs:
+            kpis["starvation_incidents"] = self.incidents
         if self.day_shares:
             kpis["well_all_day_share"] = fsum(self.day_shares) / len(self.day_shares)
         return kpis
-
-    def _count_starving(self, living: Sequence[int], hunger: Sequence[float], limits: NeedLimits) -> None:
-        for slot, value in zip(living, hunger, strict=True):
-            if value > limits.starving:
-                self.starving[slot] = 0
-                continue
-            self.starving[slot] += 1
-            self.incidents += self.starving[slot] == limits.starving_ticks

@@ -1,35 +1,22 @@
 """Key figures of a town, for the summary and the frame."""
 
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, cast
 
-from townlet_core.dto.observation import ObservationBatch
+from townlet_adapters.worlds.town.observers.needs import STARVED, NeedTally
+from townlet_adapters.worlds.town.observers.settings import KpiSettings
+from townlet_adapters.worlds.town.observers.shifts import ShiftTally
+from townlet_adapters.worlds.town.observers.switches import OptionTally
+from townlet_adapters.worlds.town.observers.uses import UseTally
+from townlet_core.dto.observation import ObservationBatch, View
 from townlet_core.dto.outcome import StepOutcome
 from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import SnapshotError
 from townlet_core.events.base import Event
 from townlet_core.jsonvalue import JsonObject, JsonValue
-from townlet_core.observers.columns import FeatureColumns
-from townlet_core.observers.needs import NEEDS, NeedLimits, NeedTally
-from townlet_core.observers.options import OPTION_PREFIX, OptionTally
-from townlet_core.observers.shifts import ShiftTally
-from townlet_core.observers.uses import UseNames, UseTally
 from townlet_core.records import record_from_json, record_to_json
 
 _NOBODY: Final = -1
-
-
-@dataclass(frozen=True, slots=True)
-class KpiSettings:
-    """How activities and needs are counted.
-
-    Attributes:
-        names: which affordances are meals, showers and so on.
-        limits: limits by which needs are counted.
-    """
-
-    names: UseNames = field(default_factory=UseNames)
-    limits: NeedLimits = field(default_factory=NeedLimits)
 
 
 @dataclass(slots=True)
@@ -48,9 +35,8 @@ class _State:
 class KpiObserver:
     """Counts what residents did and how well they were; adds no facts.
 
-    Needs are reported if the world has the features ``need_hunger``, ``need_hygiene`` and ``need_energy``,
-    option switches if it has features ``option_*``. Days, needs and options are taken from the observation
-    after a tick, so the last tick of a day closes the day.
+    Needs and options are those that the world's spec names; their values are those of the view after a tick,
+    so the last tick of a day closes the day.
     """
 
     name: Final = "kpis"
@@ -63,16 +49,16 @@ class KpiObserver:
         """Start counting at zero."""
         slots = spec.capacity
         self._ticks_per_day = spec.ticks_per_day
-        self._columns = FeatureColumns(spec)
-        self._needs = self._columns.find(*(f"need_{need}" for need in NEEDS))
-        self._options = self._columns.named(OPTION_PREFIX)
+        self._needs = tuple(need.name for need in spec.needs)
+        self._starved = self._needs.index(STARVED) if STARVED in self._needs else None
+        self._options = len(spec.options)
         self._state = _State(
             agent_ticks=0,
             occupants=[_NOBODY] * slots,
             uses=UseTally(),
             shifts=ShiftTally(),
-            needs=NeedTally.for_slots(slots),
-            options=OptionTally.for_slots(slots),
+            needs=NeedTally.sized(slots, len(self._needs)),
+            options=OptionTally.sized(slots),
         )
         self._forget_caches()
 
@@ -86,8 +72,9 @@ class KpiObserver:
         self._see_occupants(observation)
         if self._living:
             state.agent_ticks += len(self._living)
-            self._see_needs(observation)
-            self._see_options(observation)
+            if observation.view is not None:
+                self._see_needs(observation.view, observation.tick)
+                self._see_options(observation.view)
         return ()
 
     def kpis(self) -> JsonObject:
@@ -98,8 +85,8 @@ class KpiObserver:
             "agent_days": agent_days,
             **state.uses.kpis(self._settings.names, agent_days),
             **state.shifts.kpis(),
-            **state.needs.kpis(),
-            **(state.options.kpis(state.agent_ticks) if self._options else {}),
+            **state.needs.kpis(self._needs),
+            **state.options.kpis(state.agent_ticks),
         }
 
     def export_state(self) -> JsonValue:
@@ -110,7 +97,7 @@ class KpiObserver:
         """Continue counting from an exported state.
 
         Raises:
-            SnapshotError: when the value is not such a state, or is of a world with another number of slots.
+            SnapshotError: when the value is not such a state, or is of a world with other slots or needs.
         """
         try:
             read = record_from_json(_State, state)
@@ -120,8 +107,12 @@ class KpiObserver:
             ) from error
         slots = len(self._state.occupants)
         rows = (read.occupants, read.needs.since, read.needs.unwell, read.needs.starving, read.options.last)
-        if any(len(row) != slots for row in rows):
-            raise SnapshotError("snapshot_corrupt", f"the state of '{self.name}' is not for {slots} slots")
+        needs = len(self._needs)
+        if any(len(row) != slots for row in rows) or len(read.needs.sums) != needs:
+            raise SnapshotError(
+                "snapshot_corrupt",
+                f"the state of '{self.name}' is not for {slots} slots and {needs} needs",
+            )
         self._state = read
         self._forget_caches()
 
@@ -129,7 +120,7 @@ class KpiObserver:
         """Discard the caches: the living residents and their options of the last observation."""
         self._living: list[int] = []
         self._presence = (b"", b"")
-        self._chosen: list[bytes] = []
+        self._chosen = b""
 
     def _see_occupants(self, observation: ObservationBatch) -> None:
         """Update the occupants of the slots when they changed."""
@@ -146,20 +137,21 @@ class KpiObserver:
                 self._state.options.welcome(slot)
         self._state.occupants = now
 
-    def _see_needs(self, observation: ObservationBatch) -> None:
+    def _see_needs(self, view: View, instant: int) -> None:
         if not self._needs:
             return
-        columns = [self._columns.read(observation, name).tolist() for name in self._needs]
-        if len(self._living) < len(columns[0]):
-            columns = [[column[slot] for slot in self._living] for column in columns]
-        self._state.needs.see(self._living, columns, self._settings.limits)
-        if observation.tick % self._ticks_per_day == 0:
-            self._state.needs.close_day(self._living, observation.tick - self._ticks_per_day + 1)
+        rows = cast("list[list[float]]", view.columns["needs"].tolist())
+        columns = list(zip(*(rows[slot] for slot in self._living), strict=True))
+        tally, limits = self._state.needs, self._settings.limits
+        tally.see(self._living, columns, limits)
+        if self._starved is not None:
+            tally.count_starving(self._living, columns[self._starved], limits)
+        if instant % self._ticks_per_day == 0:
+            tally.close_day(self._living, instant - self._ticks_per_day + 1)
 
-    def _see_options(self, observation: ObservationBatch) -> None:
-        """Count switches; most ticks have none, so the columns are compared before they are read."""
-        columns = [self._columns.read(observation, name) for name in self._options]
-        chosen = [column.tobytes() for column in columns]
+    def _see_options(self, view: View) -> None:
+        """Count switches; most ticks have none, so the column is compared before it is read."""
+        chosen = view.columns["option"].tobytes()
         if chosen != self._chosen:
             self._chosen = chosen
-            self._state.options.see(self._living, columns)
+            self._state.options.see(self._living, view.columns["option"].tolist(), self._options)

@@ -3,29 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from townlet_core.events.affordance import AffordanceFail, AffordanceFinish, AffordanceStart
+from townlet_adapters.worlds.town.events.affordance import AffordanceFail, AffordanceFinish, AffordanceStart
+from townlet_adapters.worlds.town.events.queue import QueueConflict, QueueGrant, QueueJoin, QueueLeave
+from townlet_adapters.worlds.town.observers.settings import UseNames
 from townlet_core.events.base import Event
-from townlet_core.events.queue import QueueConflict, QueueGrant, QueueJoin, QueueLeave
 from townlet_core.jsonvalue import JsonObject, JsonValue
-
-
-@dataclass(frozen=True, slots=True)
-class UseNames:
-    """The affordances of each kind of activity.
-
-    Attributes:
-        meals: eating, anywhere.
-        cafe_meals: the meals that are eaten at the cafe.
-        cooking: making a meal.
-        showers: washing.
-        sleeps: sleeping.
-    """
-
-    meals: Collection[str] = ("eat_meal", "buy_meal")
-    cafe_meals: Collection[str] = ("buy_meal",)
-    cooking: Collection[str] = ("cook_meal",)
-    showers: Collection[str] = ("use_shower",)
-    sleeps: Collection[str] = ("rest_sleep",)
 
 
 @dataclass(slots=True)

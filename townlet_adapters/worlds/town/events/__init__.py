@@ -1,0 +1,59 @@
+"""The kinds of facts that the town emits, registered through ``townlet_events`` like those of any plugin.
+
+The modules hold plain dataclasses: they are imported in every run, and import nothing of the town.
+"""
+
+from typing import Final
+
+from townlet_adapters.worlds.town.events.affordance import AffordanceFail, AffordanceFinish, AffordanceStart
+from townlet_adapters.worlds.town.events.economy import EconomyDay, EconomyRent, EconomyRestock
+from townlet_adapters.worlds.town.events.employment import (
+    EmploymentAbsent,
+    EmploymentArrived,
+    EmploymentDepartedEarly,
+    EmploymentHelped,
+    EmploymentHired,
+    EmploymentJobLoss,
+    EmploymentLateStart,
+    EmploymentReview,
+    EmploymentShiftCovered,
+    EmploymentShiftEnd,
+)
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleArrive, LifecycleMoved
+from townlet_adapters.worlds.town.events.queue import (
+    QueueConflict,
+    QueueGrant,
+    QueueHandover,
+    QueueJoin,
+    QueueLeave,
+    RivalryEvents,
+)
+from townlet_core.events.base import Event
+
+TOWN_EVENTS: Final[tuple[type[Event], ...]] = (
+    AffordanceFail,
+    AffordanceFinish,
+    AffordanceStart,
+    EconomyDay,
+    EconomyRent,
+    EconomyRestock,
+    EmploymentAbsent,
+    EmploymentArrived,
+    EmploymentDepartedEarly,
+    EmploymentHelped,
+    EmploymentHired,
+    EmploymentJobLoss,
+    EmploymentLateStart,
+    EmploymentReview,
+    EmploymentShiftCovered,
+    EmploymentShiftEnd,
+    LifecycleArrive,
+    LifecycleMoved,
+    QueueConflict,
+    QueueGrant,
+    QueueHandover,
+    QueueJoin,
+    QueueLeave,
+    RivalryEvents,
+)
+"""The class of each kind that the town emits."""

@@ -1,0 +1,1 @@
+"""Observers that the town brings: they watch every tick and keep its key figures."""
