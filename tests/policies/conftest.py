@@ -69,12 +69,12 @@ ACTIONS = VERBS + tuple(f"use:{affordance.name}" for affordance in MANIFEST)
 OBJECTS = tuple(
     (symbol, x, y) for y, row in enumerate(ROWS) for x, symbol in enumerate(row) if symbol in SYMBOLS
 )
-NEEDS = (
+HUNGER, HYGIENE, ENERGY = NEEDS = (
     NeedSpec("hunger", "get_fed"),
     NeedSpec("hygiene", "get_clean"),
     NeedSpec("energy", "rest", night=0.6),
 )
-SERVED = {need.option: need.name for need in NEEDS}
+CARRY = {"meal": 4, "ingredients": 6, "map": 2}
 OPTIONS = ("get_fed", "get_clean", "rest", "go_to_work", "shop", "socialise", "avoid_rival", "idle")
 COLUMNS = (
     "xy", "needs", "wallet", "inventory", "job", "home_field", "extroversion", "departure_lead",
@@ -123,7 +123,33 @@ def seal(values, dtype):
     return np.ascontiguousarray(values, dtype=dtype).data.toreadonly()
 
 
-def make_constants():
+class Vocabulary(NamedTuple):
+    """The needs, items and options of a small town, in the order of their numbers.
+
+    ``effects`` are effects of affordances on needs beyond those of the manifest.
+    """
+
+    needs: tuple[NeedSpec, ...] = NEEDS
+    items: tuple[str, ...] = ("meal", "ingredients")
+    options: tuple[str, ...] = OPTIONS
+    effects: dict[str, dict[str, float]] = {}  # noqa: RUF012 - never changed
+
+    def effect(self, affordance: Affordance) -> list[float]:
+        """List the effects on each need."""
+        known = dict(zip((need.name for need in NEEDS), affordance.need, strict=True))
+        known |= self.effects.get(affordance.name, {})
+        return [known.get(need.name, 0.0) for need in self.needs]
+
+    def counted(self, numbers: tuple[int, int]) -> list[int]:
+        """List numbers of meals and ingredients by item."""
+        known = dict(zip(("meal", "ingredients"), numbers, strict=True))
+        return [known.get(item, 0) for item in self.items]
+
+
+SHIPPED = Vocabulary()
+
+
+def make_constants(words=SHIPPED):
     tiles = [[(x, y) for x in range(WIDTH)] for y in range(HEIGHT)]
     passable = np.array([[is_passable(*tile) for tile in row] for row in tiles], dtype=np.uint8)
     place_at = [[place_of(*tile) if is_passable(*tile) else -1 for tile in row] for row in tiles]
@@ -154,11 +180,11 @@ def make_constants():
         "object_xy": seal([(x, y) for _, x, y in OBJECTS], np.int32),
         "affordance_type": seal([TYPES.index(affordance.type) for affordance in MANIFEST], np.int32),
         "affordance_duration": seal([affordance.duration for affordance in MANIFEST], np.int32),
-        "affordance_need": seal([affordance.need for affordance in MANIFEST], np.float64),
-        "affordance_yield": seal([affordance.gain for affordance in MANIFEST], np.int32),
+        "affordance_need": seal([words.effect(affordance) for affordance in MANIFEST], np.float64),
+        "affordance_yield": seal([words.counted(affordance.gain) for affordance in MANIFEST], np.int32),
         "charge_count": seal([len(affordance.charges) for affordance in MANIFEST], np.int32),
-        "charge_inventory": seal([[charge[0] for charge in row] for row in charges], np.int32),
-        "charge_stock": seal([[charge[1] for charge in row] for row in charges], np.int32),
+        "charge_inventory": seal([[words.counted(charge[0]) for charge in row] for row in charges], np.int32),
+        "charge_stock": seal([[words.counted(charge[1]) for charge in row] for row in charges], np.int32),
         "charge_price": seal([[charge[2] for charge in row] for row in charges], np.int32),
         "job_place": seal([place for place, _, _ in JOBS], np.int32),
         "job_start": seal([start for _, start, _ in JOBS], np.int32),
@@ -171,10 +197,11 @@ class SmallTown:
 
     SLOTS = 4
 
-    def __init__(self, residents=1):
+    def __init__(self, residents=1, words=SHIPPED):
         objects = len(OBJECTS)
         slots = self.SLOTS
-        self.constants = make_constants()
+        served = {need.option: need.name for need in words.needs}
+        self.constants = make_constants(words)
         self.spec = WorldSpec(
             world="small",
             layout_version=1,
@@ -182,9 +209,9 @@ class SmallTown:
             action_names=ACTIONS,
             feature_names=(),
             fields=tuple(f"f{n}" for n in range(objects + len(PLACES) + len(HOMES))),
-            needs=NEEDS,
-            items=(ItemSpec("meal", 4), ItemSpec("ingredients", 6)),
-            options=tuple(OptionSpec(name, SERVED.get(name)) for name in OPTIONS),
+            needs=words.needs,
+            items=tuple(ItemSpec(item, CARRY[item]) for item in words.items),
+            options=tuple(OptionSpec(name, served.get(name)) for name in words.options),
             constants=tuple(ColumnSpec(name, "i", ()) for name in self.constants),
             view=tuple(ColumnSpec(name, "i", ()) for name in COLUMNS),
         )
@@ -192,9 +219,9 @@ class SmallTown:
         self.serial = np.arange(slots, dtype=np.int64)
         self.mask = np.zeros((slots, len(ACTIONS)), dtype=np.uint8)
         self.xy = np.array(HOMES, dtype=np.int32)
-        self.needs = np.full((slots, 3), 0.9)
+        self.needs = np.full((slots, len(words.needs)), 0.9)
         self.wallet = np.full(slots, 6000, dtype=np.int64)
-        self.inventory = np.zeros((slots, 2), dtype=np.int32)
+        self.inventory = np.zeros((slots, len(words.items)), dtype=np.int32)
         self.job = np.full(slots, -1, dtype=np.int32)
         self.home_field = np.arange(objects + len(PLACES), objects + len(PLACES) + slots, dtype=np.int32)
         self.extroversion = np.full(slots, -1.0)
@@ -214,7 +241,7 @@ class SmallTown:
         self.object_holder = np.full(objects, -1, dtype=np.int32)
         self.object_queue = np.zeros(objects, dtype=np.int32)
         self.object_wait = np.zeros(objects, dtype=np.int32)
-        self.object_stock = np.full((objects, 2), 8, dtype=np.int32)
+        self.object_stock = np.full((objects, len(words.items)), 8, dtype=np.int32)
         self.object_price = np.array([PRICES[KINDS[place_of(x, y)]] for _, x, y in OBJECTS], dtype=np.int64)
         self.view = View(self.constants, {name: getattr(self, name).data.toreadonly() for name in COLUMNS})
         self._seals = [a.data.toreadonly() for a in (self.mask, self.alive, self.serial)]

@@ -3,19 +3,10 @@
 import numpy as np
 import pytest
 
-from townlet_adapters.policies.scripted.chart import (
-    COOK,
-    EAT,
-    GROCERIES,
-    RELAX,
-    SLEEP,
-    WASH,
-    WORKOUT,
-    purposes,
-    uses_of,
-)
 from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.policies.scripted.planning import TREAT
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
+from townlet_adapters.policies.scripted.purposes import FREE, PAID, purposes_of
 
 GET_FED, GET_CLEAN, REST, SHOP, SOCIALISE, IDLE = 0, 1, 2, 4, 5, 7
 NOON = 700
@@ -37,33 +28,29 @@ def goal():
     return chosen
 
 
+def named(town, chosen):
+    """Names of the affordances that are chosen."""
+    return {town.constants["affordance_names"][a] for a in np.flatnonzero(chosen)}
+
+
 def test_what_affordances_are_for_follows_from_what_they_do(town):
-    served = {
-        purpose: {town.constants["affordance_names"][a] for a in np.flatnonzero(row)}
-        for purpose, row in enumerate(purposes(town.constants))
-    }
-    assert served == {
-        EAT: {"eat_meal", "buy_meal"},
-        WASH: {"use_shower"},
-        SLEEP: {"rest_sleep"},
-        COOK: {"cook_meal"},
-        GROCERIES: {"buy_groceries"},
-        WORKOUT: {"work_out"},
-        RELAX: {"relax"},
-    }
+    found = purposes_of(town.constants)
+    assert [named(town, found.serves[:, need]) for need in range(3)] == [
+        {"eat_meal", "buy_meal"},
+        {"use_shower"},
+        {"rest_sleep"},
+    ]
+    assert [named(town, found.makes[:, need]) for need in range(3)] == [{"cook_meal"}, set(), set()]
+    assert [named(town, found.fetches[:, need]) for need in range(3)] == [{"buy_groceries"}, set(), set()]
+    assert named(town, found.leisure == PAID) == {"work_out"}
+    assert named(town, found.leisure == FREE) == {"relax"}
+    assert found.means.tolist() == [[1, 0], [0, 0], [0, 0]]
+    assert found.parts.tolist() == [[0, 1], [0, 0], [0, 0]]
 
 
 def test_only_a_meal_that_cannot_be_brought_along_is_a_treat(town):
-    uses = uses_of(town.constants, town.spec.action_names)
-    extras = dict(
-        zip(
-            town.constants["affordance_names"],
-            uses["extra"].tolist(),
-            strict=True,
-        )
-    )
-    assert {name for name, extra in extras.items() if extra} == {"buy_meal"}
-    assert extras["buy_meal"] == -15
+    assert named(town, purposes_of(town.constants).treats.any(axis=1)) == {"buy_meal"}
+    assert TREAT == 15
 
 
 def hungry(town, hunger=0.4, x=2, y=2, wallet=2500):

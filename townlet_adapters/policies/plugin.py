@@ -36,7 +36,7 @@ def townlet_policies() -> Sequence[PartFactory[PolicyPort]]:
             name="scripted",
             options=ScriptedOptions,
             build=_build_scripted,
-            summary="residents plan: they eat, wash, sleep, work, shop and rest by fixed rules",
+            summary="residents plan: they care for their needs, work, shop and meet by fixed rules",
         ),
         Factory(
             name="random",

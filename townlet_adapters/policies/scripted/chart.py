@@ -1,23 +1,4 @@
-"""Facts derived from the view's constants: the purpose of each affordance, the ways from objects to work.
-
-No affordance is known by its name. With the core manifest (DOMAIN section 8.2) the purposes are
-
-=========  ==========================================================  ======================
-purpose    an affordance that                                          core manifest
-=========  ==========================================================  ======================
-EAT        raises hunger by 0.2 or more                                eat_meal, buy_meal
-WASH       raises hygiene by 0.2 or more                               use_shower
-SLEEP      raises energy by 0.2 or more                                rest_sleep
-COOK       yields a meal                                               cook_meal
-GROCERIES  yields ingredients, and no meal                             buy_groceries
-WORKOUT    serves none of these, raises energy, costs money            work_out
-RELAX      serves none of these, raises energy, takes nothing          relax
-=========  ==========================================================  ======================
-
-An affordance that yields a meal is never EAT, whatever effect it has on hunger. A meal that cannot be carried
-along (EAT, and no alternative takes a carried meal, as ``buy_meal``) is a treat: planning subtracts ``TREAT``
-from its cost.
-"""
+"""Facts derived from the spec and the view's constants, once per run."""
 
 from collections.abc import Sequence
 
@@ -28,58 +9,38 @@ from townlet_adapters.kernels.compiler import entry_kernel
 from townlet_adapters.kernels.fields import UNREACHABLE
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.policies.scripted.columns import (
+    CARE,
     CHARGE,
     DAY,
-    ENERGY,
-    HUNGER,
-    HYGIENE,
-    INGREDIENTS,
     JOB,
-    MEAL,
+    NEED,
+    NONE,
+    OWN_OPTIONS,
     USE,
     Chart,
 )
 from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.policies.scripted.purposes import Purposes, purposes_of
 from townlet_core.dto.observation import Constants
 from townlet_core.dto.spec import WorldSpec
 
-# Purposes; EAT, WASH and SLEEP have the numbers of the needs they serve.
-EAT, WASH, SLEEP, COOK, GROCERIES, WORKOUT, RELAX = 0, 1, 2, 3, 4, 5, 6
-PURPOSES = 7
-SERVES_FROM = 0.2
-TREAT = 15
 
-
-def purposes(constants: Constants) -> npt.NDArray[np.bool_]:
-    """Return which affordance serves which purpose, as bool[purposes, A]."""
-    need = np.asarray(constants["affordance_need"])
-    gain = np.asarray(constants["affordance_yield"])
-    priced = np.asarray(constants["charge_price"]).any(axis=(1, 2))
-    takes = np.asarray(constants["charge_inventory"]).any(axis=(1, 2))
-    takes |= np.asarray(constants["charge_stock"]).any(axis=(1, 2))
-    serves = np.zeros((PURPOSES, len(constants["affordance_names"])), dtype=np.bool_)
-    serves[COOK] = gain[:, MEAL] > 0
-    serves[GROCERIES] = (gain[:, INGREDIENTS] > 0) & ~serves[COOK]
-    serves[EAT] = (need[:, HUNGER] >= SERVES_FROM) & ~serves[COOK]
-    serves[WASH] = need[:, HYGIENE] >= SERVES_FROM
-    serves[SLEEP] = need[:, ENERGY] >= SERVES_FROM
-    leisure = (need[:, ENERGY] > 0) & ~serves[:WORKOUT].any(axis=0)
-    serves[WORKOUT] = leisure & priced
-    serves[RELAX] = leisure & ~priced & ~takes
-    return serves
-
-
-def uses_of(constants: Constants, actions: Sequence[str]) -> Records:
+def uses_of(constants: Constants, actions: Sequence[str], purposes: Purposes) -> Records:
     """Return every affordance, as USE[A]; ``actions`` are the names of all actions."""
-    serves = purposes(constants)
-    brought_along = np.asarray(constants["charge_inventory"])[:, :, MEAL].any(axis=1)
-    uses = np.zeros(len(constants["affordance_names"]), dtype=USE)
+    effect = np.asarray(constants["affordance_need"])
+    bits = 1 << np.arange(effect.shape[1])
+    gain = np.asarray(constants["affordance_yield"])
+    uses = np.zeros(len(effect), dtype=USE)
     uses["action"] = [actions.index(f"use:{name}") for name in constants["affordance_names"]]
     uses["type"] = constants["affordance_type"]
     uses["duration"] = constants["affordance_duration"]
     uses["alternatives"] = constants["charge_count"]
-    uses["serves"] = (serves << np.arange(PURPOSES)[:, np.newaxis]).sum(axis=0)
-    uses["extra"] = np.where(serves[EAT] & ~brought_along, -TREAT, 0)
+    for purpose in ("serves", "makes", "fetches", "treats"):
+        uses[purpose] = getattr(purposes, purpose) @ bits
+    uses["leisure"] = purposes.leisure
+    uses["raised"] = effect.argmax(axis=1)
+    uses["lowered"] = np.where(effect.min(axis=1) < 0, effect.argmin(axis=1), NONE)
+    uses["gain"][:, : gain.shape[1]] = gain
     return uses
 
 
@@ -87,9 +48,37 @@ def charges_of(constants: Constants) -> Records:
     """Return every way to pay, as CHARGE[A, L]."""
     inventory = np.asarray(constants["charge_inventory"])
     charges = np.zeros(inventory.shape[:2], dtype=CHARGE)
-    charges["inventory"] = inventory
-    charges["stock"] = constants["charge_stock"]
+    for column in ("inventory", "stock"):
+        taken = np.asarray(constants[f"charge_{column}"])
+        charges[column][:, :, : taken.shape[2]] = taken
     return charges
+
+
+def needs_of(spec: WorldSpec, purposes: Purposes) -> Records:
+    """Return every need, as NEED[needs]."""
+    options = [option.name for option in spec.options]
+    needs = np.zeros(len(spec.needs), dtype=NEED)
+    items = purposes.means.shape[1]
+    needs["option"] = [options.index(need.option) for need in spec.needs]
+    needs["night"] = [need.night for need in spec.needs]
+    needs["made"] = purposes.makes.any(axis=0)
+    needs["fetched"] = purposes.fetches.any(axis=0)
+    needs["means"][:, :items] = purposes.means
+    needs["parts"][:, :items] = purposes.parts
+    return needs
+
+
+def wants_of(spec: WorldSpec) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return what each option of the world means to this policy, and the option of each of its own wants."""
+    options = [option.name for option in spec.options]
+    meaning = np.full(len(options), NONE, dtype=np.int64)
+    own = np.full(1 + max(OWN_OPTIONS.values()), NONE, dtype=np.int64)
+    for name, want in OWN_OPTIONS.items():
+        if name in options:
+            own[want] = options.index(name)
+            meaning[own[want]] = want
+    meaning[[options.index(need.option) for need in spec.needs]] = CARE
+    return meaning, own
 
 
 def jobs_of(constants: Constants) -> tuple[Records, npt.NDArray[np.int32]]:
@@ -129,15 +118,21 @@ def measure_commutes(
 
 
 def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, seed: int) -> Chart:
-    """Compute the facts that the rules need about a town, once per run."""
+    """Compute the facts that the rules need about a world."""
     fields = np.asarray(constants["fields"])
+    purposes = purposes_of(constants)
     jobs, tiles = jobs_of(constants)
     commute = np.full((len(constants["object_type"]), len(jobs)), UNREACHABLE, dtype=np.uint8)
     measure_commutes(fields, np.asarray(constants["object_xy"]), jobs, commute)
+    meaning, own = wants_of(spec)
     return Chart(
         fields=fields,
         nearest=np.asarray(constants["nearest"]),
-        uses=uses_of(constants, spec.action_names),
+        needs=needs_of(spec, purposes),
+        carry=np.array([item.carry for item in spec.items], dtype=np.int64),
+        meaning=meaning,
+        own=own,
+        uses=uses_of(constants, spec.action_names, purposes),
         charges=charges_of(constants),
         charge_price=np.asarray(constants["charge_price"]),
         jobs=jobs,

@@ -19,13 +19,12 @@ from townlet_core.dto.observation import ObservationBatch, View
 NONE = -1
 """No option, no object, no claim, no job."""
 
-# Options (DOMAIN section 17.1); the numbers are those of observations and contexts.
-GET_FED, GET_CLEAN, REST, GO_TO_WORK, SHOP, SOCIALISE, AVOID_RIVAL, IDLE = 0, 1, 2, 3, 4, 5, 6, 7
-# Needs; options 0, 1 and 2 serve the needs of the same number.
-HUNGER, HYGIENE, ENERGY = 0, 1, 2
-NEEDS = 3
-MEAL, INGREDIENTS = 0, 1
-ITEMS = 2
+# What a resident can want. CARE is for one need; the others are this policy's own behaviours.
+CARE, WORK, SHOP, SOCIALISE, IDLE = 0, 1, 2, 3, 4
+OWN_OPTIONS = {"go_to_work": WORK, "shop": SHOP, "socialise": SOCIALISE, "idle": IDLE}
+"""The options of the policy's own behaviours; a world that lacks one never gets that behaviour from it."""
+MAX_NEEDS, MAX_ITEMS, MAX_ACTIONS = 8, 16, 64
+"""Capacities of the records: a world within them needs no rule compiled anew."""
 # Stages of a claim.
 NO_CLAIM, QUEUED, HELD, RUNNING = 0, 1, 2, 3
 # The fixed verbs that the rules use; steps are MOVE_NORTH + direction.
@@ -37,14 +36,33 @@ USE = record(
     ("action", "i8"),
     ("type", "i8"),
     ("duration", "i8"),
-    ("extra", "i8"),
-    ("serves", "i8"),
     ("alternatives", "i8"),
+    ("serves", "i8"),
+    ("makes", "i8"),
+    ("fetches", "i8"),
+    ("treats", "i8"),
+    ("leisure", "i8"),
+    ("raised", "i8"),
+    ("lowered", "i8"),
+    ("gain", "i8", (MAX_ITEMS,)),
 )
-"""One affordance; planning adds ``extra`` to its cost, ``serves`` has one bit per purpose."""
+"""One affordance; its purposes (``purposes.py``) have one bit per need. ``raised`` and ``lowered`` are the
+needs that it raises and lowers most; ``lowered`` is -1 when it lowers none."""
 
-CHARGE = record(("inventory", "i8", (ITEMS,)), ("stock", "i8", (ITEMS,)))
+CHARGE = record(("inventory", "i8", (MAX_ITEMS,)), ("stock", "i8", (MAX_ITEMS,)))
 """One way to pay for an affordance, without the price."""
+
+NEED = record(
+    ("option", "i8"),
+    ("night", "f8"),
+    ("made", "?"),
+    ("fetched", "?"),
+    ("means", "i8", (MAX_ITEMS,)),
+    ("parts", "i8", (MAX_ITEMS,)),
+)
+"""One need: the option that serves it, the level below which it is cared for at night, whether anything is
+made or fetched for it, and the most units of each item that a use takes that serves it (``means``) or makes
+something for it (``parts``)."""
 
 JOB = record(
     ("field", "i8"),
@@ -59,12 +77,12 @@ RESIDENT = record(
     ("serial", "i8"),
     ("wallet", "i8"),
     ("mask", "u8"),
-    ("need", "f8", (NEEDS,)),
+    ("need", "f8", (MAX_NEEDS,)),
     ("extroversion", "f8"),
     ("slot", "i8"),
     ("x", "i8"),
     ("y", "i8"),
-    ("inventory", "i8", (ITEMS,)),
+    ("inventory", "i8", (MAX_ITEMS,)),
     ("job", "i8"),
     ("home_field", "i8"),
     ("lead", "i8"),
@@ -84,7 +102,7 @@ RESIDENT = record(
 Integers are 64 bits wide throughout: a kernel is compiled once for each combination of its arguments' types.
 """
 
-THING = record(("wait", "i8"), ("stock", "i8", (ITEMS,)), ("usable", "?"))
+THING = record(("wait", "i8"), ("stock", "i8", (MAX_ITEMS,)), ("usable", "?"))
 """One object; ``usable`` means that it is open and has its utilities."""
 
 
@@ -94,6 +112,10 @@ class Chart(NamedTuple):
     Attributes:
         fields: uint8[F, H, W], steps to the goal of each field.
         nearest: int32[T, H, W, 8], nearest objects of a type.
+        needs: NEED[needs].
+        carry: int64[items], most that one resident carries.
+        meaning: int64[options], what each option of the world means to this policy, -1 nothing.
+        own: int64[5], option of each want, -1 without one; that of CARE depends on the need.
         uses: USE[A].
         charges: CHARGE[A, L].
         charge_price: int32[A, L, I], units paid for.
@@ -108,6 +130,10 @@ class Chart(NamedTuple):
 
     fields: npt.NDArray[np.uint8]
     nearest: npt.NDArray[np.int32]
+    needs: Records
+    carry: npt.NDArray[np.int64]
+    meaning: npt.NDArray[np.int64]
+    own: npt.NDArray[np.int64]
     uses: Records
     charges: Records
     charge_price: npt.NDArray[np.int32]
@@ -150,6 +176,12 @@ class Columns(NamedTuple):
     object_price: npt.NDArray[np.int64]
 
 
+OBSERVED = ("alive", "serial", "mask")
+"""The columns that are in every observation."""
+COLUMNS_READ = frozenset(Columns._fields) - frozenset(OBSERVED)
+"""The columns of the view."""
+
+
 class Scene(NamedTuple):
     """One instant, in the form that the rules read.
 
@@ -172,8 +204,8 @@ class Scene(NamedTuple):
 
 def look(observation: ObservationBatch, view: View) -> Columns:
     """Wrap the columns of an observation without copying them."""
-    mine = {name: np.asarray(getattr(observation, name)) for name in ("alive", "serial", "mask")}
-    return Columns(**mine, **{name: np.asarray(view.columns[name]) for name in Columns._fields[len(mine) :]})
+    mine = {name: np.asarray(getattr(observation, name)) for name in OBSERVED}
+    return Columns(**mine, **{name: np.asarray(view.columns[name]) for name in COLUMNS_READ})
 
 
 @kernel
@@ -196,9 +228,9 @@ def gather_resident(c: Columns, i: int, r: Record) -> None:
     r.goal = c.goal[i]
     r.commit = c.commit_remaining[i]
     r.bound_to = NONE
-    for n in range(NEEDS):
+    for n in range(c.needs.shape[1]):
         r.need[n] = c.needs[i, n]
-    for item in range(ITEMS):
+    for item in range(c.inventory.shape[1]):
         r.inventory[item] = c.inventory[i, item]
     mask = np.uint64(0)
     for action in range(c.mask.shape[1]):
@@ -214,7 +246,7 @@ def gather_things(c: Columns, things: Records) -> None:
         thing = things[o]
         thing.usable = c.object_open[o] != 0 and c.object_powered[o] != 0
         thing.wait = c.object_wait[o]
-        for item in range(ITEMS):
+        for item in range(c.object_stock.shape[1]):
             thing.stock[item] = c.object_stock[o, item]
 
 

@@ -6,16 +6,14 @@ import numpy.typing as npt
 from townlet_adapters.kernels.compiler import entry_kernel, kernel
 from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.policies.scripted.columns import (
-    GO_TO_WORK,
+    CARE,
     IDLE,
     LEAVE,
-    NEEDS,
     NO_CLAIM,
     NONE,
     RUNNING,
-    SHOP,
-    SOCIALISE,
     WAIT,
+    WORK,
     Chart,
     Columns,
     Scene,
@@ -30,20 +28,35 @@ from townlet_adapters.policies.scripted.rules import (
     Choice,
     choose,
     critical_choice,
+    option_of,
     work_calls,
 )
 
+ALL_NEEDS = 0xFF
+"""One bit for each need that there can be."""
+
 
 @kernel
-def adopt(c: Chart, r: Record, option: int, o: int, commit: int) -> None:
-    """Write an option, the field that it follows and its commitment into a resident's context."""
-    r.option = option
+def adopt(c: Chart, r: Record, choice: Choice, commit: int) -> None:
+    """Write the option of a choice, the field that it follows and its commitment into the context."""
+    want, _, o, _ = choice
+    r.option = option_of(c, choice)
     r.commit = commit
     r.goal = o
-    if option == GO_TO_WORK:
+    if want == WORK:
         r.goal = c.jobs[r.job].field
-    elif option == IDLE:
+    elif want == IDLE:
         r.goal = r.home_field
+
+
+@kernel
+def need_of(c: Chart, r: Record, option: int) -> int:
+    """Return the need that an option serves; the lowest one when several share it."""
+    found = NONE
+    for n in range(c.needs.shape[0]):
+        if c.needs[n].option == option and (found == NONE or r.need[n] < r.need[found]):
+            found = n
+    return found
 
 
 @kernel
@@ -53,20 +66,23 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
     A resident that reaches a busy object plans again, because residents that set out together all saw the
     object free. The option ends (-1) when nothing is left to do for it.
     """
-    if r.option == IDLE:
-        return IDLE, NONE, NONE
-    if r.option == GO_TO_WORK:
-        return (GO_TO_WORK, NONE, NONE) if work_calls(c, s, r) else NO_CHOICE
-    if not (0 <= r.option < NEEDS or SHOP <= r.option <= SOCIALISE):
+    want = int(c.meaning[r.option]) if 0 <= r.option < c.meaning.shape[0] else NONE
+    if want == IDLE:
+        return IDLE, NONE, NONE, NONE
+    if want == WORK:
+        return (WORK, NONE, NONE, NONE) if work_calls(c, s, r) else NO_CHOICE
+    if want == NONE:
         return NO_CHOICE
+    need = need_of(c, r, r.option) if want == CARE else NONE
+    needs = 1 << need if want == CARE else ALL_NEEDS
     o, a = NONE, NONE
     if 0 <= r.goal < s.things.shape[0] and (s.things[r.goal].wait == 0 or steps(c, r, r.goal) > 0):
         r.bound_to = r.goal
-        _, o, a = plan(c, s, r, r.option)
+        _, o, a = plan(c, s, r, want, needs)
         r.bound_to = NONE
     if o < 0:
-        _, o, a = plan(c, s, r, r.option)
-    return (r.option, o, a) if o >= 0 else NO_CHOICE
+        _, o, a = plan(c, s, r, want, needs)
+    return (want, need, o, a) if o >= 0 else NO_CHOICE
 
 
 @kernel
@@ -75,17 +91,17 @@ def keep_or_leave_claim(c: Chart, s: Scene, r: Record) -> None:
 
     Commitment ends with the claim, however the claim ends: its remaining ticks are 0 in the meantime.
     """
-    calls, _, _ = critical_choice(c, s, r)
-    if calls < 0 and work_calls(c, s, r):
-        calls = GO_TO_WORK
-    if r.option != NONE and (calls < 0 or calls == r.option):
+    call = critical_choice(c, s, r)
+    if call[0] == NONE and work_calls(c, s, r):
+        call = WORK, NONE, NONE, NONE
+    if r.option != NONE and (call[0] == NONE or option_of(c, call) == r.option):
         r.action = pursue_claim(c, s, r)
         r.goal = r.claim_object
         r.commit = 0
         return
-    option, o, _ = choose(c, s, r)
+    choice = choose(c, s, r)
     r.action = LEAVE
-    adopt(c, r, option, o, c.commit_ticks - 1)
+    adopt(c, r, choice, c.commit_ticks - 1)
 
 
 @kernel
@@ -94,20 +110,20 @@ def act(c: Chart, s: Scene, r: Record) -> None:
     left = int(r.commit)
     choice = NO_CHOICE
     if r.option != NONE and left > 0:
-        critical, _, _ = critical_choice(c, s, r)
-        if critical < 0 or critical == r.option:
+        call = critical_choice(c, s, r)
+        if call[0] == NONE or option_of(c, call) == r.option:
             choice = carried_on(c, s, r)
     if choice[0] == NONE:
         choice = choose(c, s, r)
         left = c.commit_ticks
-    option, o, a = choice
-    if option == GO_TO_WORK:
+    want, _, o, a = choice
+    if want == WORK:
         r.action = work(c, s, r, max(s.tick + left - c.commit_ticks, 0))
-    elif option == IDLE:
+    elif want == IDLE:
         r.action = go_home(c, s, r)
     else:
         r.action = use(c, s, r, o, a)
-    adopt(c, r, option, o, left - 1)
+    adopt(c, r, choice, left - 1)
 
 
 @kernel
@@ -138,7 +154,7 @@ def decide_all(
     """Write the intent and the context of every slot.
 
     Args:
-        c: the town's constants.
+        c: the world's constants.
         columns: the content of the observation.
         tick: the tick to act in.
         residents: RESIDENT[N], working memory.

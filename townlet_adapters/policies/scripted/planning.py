@@ -1,4 +1,4 @@
-"""Plans: the object that a resident goes to for its option (DOMAIN section 17.2)."""
+"""Plans: the object that a resident goes to for what it wants (DOMAIN section 17.2)."""
 
 from typing import TypeAlias
 
@@ -6,26 +6,18 @@ from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.draws import POLICY, unit
 from townlet_adapters.kernels.fields import UNREACHABLE
 from townlet_adapters.kernels.records import Record
-from townlet_adapters.policies.scripted.chart import COOK, GROCERIES, PURPOSES, RELAX, WORKOUT
 from townlet_adapters.policies.scripted.columns import (
+    CARE,
     DAY,
-    ENERGY,
-    GET_FED,
     HOUR,
-    HUNGER,
-    HYGIENE,
-    INGREDIENTS,
-    ITEMS,
-    MEAL,
-    NEEDS,
     NO_CLAIM,
     NONE,
     SHOP,
-    SOCIALISE,
     Chart,
     Scene,
     allows,
 )
+from townlet_adapters.policies.scripted.purposes import FREE, PAID
 
 IMPOSSIBLE = 1 << 40
 """Cost of a plan that is not possible; also more ticks than any limit."""
@@ -33,14 +25,20 @@ MONEY_WEIGHT = 500
 RICH_ENOUGH = 2500
 SPARE_TICKS = 20
 """A plan before a shift must end this many ticks before the shift starts."""
-COOKING = 20
-"""Extra cost of cooking for a resident that wants to eat, and the extra time for it before a shift: the meal
-must still be eaten."""
-COOK_FROM = 0.25
-"""Below this hunger value, a resident does not cook first."""
+TREAT = 15
+"""How much is subtracted from the cost of a treat."""
+MAKING = 20
+"""Extra cost of making something for a need first, and the extra time for it before a shift: it must still be
+used."""
+MAKE_FROM = 0.25
+"""Below this value of a need, a resident makes nothing for it first."""
 LEISURE_CHOICE = 2
-"""Index of the draw that decides whether this hour's leisure is a workout."""
-WORKOUT_WALLET, WORKOUT_HYGIENE, WORKOUT_ENERGY, WORKOUT_CHANCE = 3000, 0.5, 0.85, 0.25
+"""Index of the draw that decides whether this hour's leisure is a paid one."""
+PAID_WALLET, PAID_LOWERED, PAID_RAISED, PAID_CHANCE = 3000, 0.5, 0.85, 0.25
+"""Paid leisure: least wallet, least value of the need that it lowers most, value from which the need that it
+raises wants none, chance of an hour of it."""
+# Purposes of a plan, in the order in which they are considered.
+SERVE, MAKE, FETCH, PAY, UNPAID, NO_MORE = 0, 1, 2, 3, 4, 5
 
 Plan: TypeAlias = tuple[int, int, int]
 """Cost, object, affordance; ``NO_PLAN`` without a possible plan."""
@@ -70,19 +68,29 @@ def price(c: Chart, s: Scene, r: Record, o: int, a: int) -> int:
     for k in range(c.uses[a].alternatives):
         charge = c.charges[a, k]
         payable = True
-        for item in range(ITEMS):
+        for item in range(c.carry.shape[0]):
             if r.inventory[item] < charge.inventory[item] or s.things[o].stock[item] < charge.stock[item]:
                 payable = False
         due = 0
-        for item in range(c.charge_price.shape[2]):
-            units = c.charge_price[a, k, item]
+        for good in range(c.charge_price.shape[2]):
+            units = c.charge_price[a, k, good]
             if units > 0:
-                if s.prices[o, item] < 0:
+                if s.prices[o, good] < 0:
                     payable = False
-                due += units * s.prices[o, item]
+                due += units * s.prices[o, good]
         if payable and due <= r.wallet:
             return due
     return -1
+
+
+@kernel
+def fits(c: Chart, r: Record, a: int) -> bool:
+    """Return whether a resident can carry what a use yields."""
+    for item in range(c.carry.shape[0]):
+        gained = c.uses[a].gain[item]
+        if gained > 0 and r.inventory[item] + gained > c.carry[item]:
+            return False
+    return True
 
 
 @kernel
@@ -104,80 +112,152 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
     if path == 0 and r.claim_stage == NO_CLAIM and not allows(r, c.uses[a].action):
         return IMPOSSIBLE
     due = price(c, s, r, o, a)
-    if due < 0:
+    if due < 0 or not fits(c, r, a):
         return IMPOSSIBLE
     ticks = path + s.things[o].wait + c.uses[a].duration
     if limit < DAY:
         back = int(c.commute[o, r.job])
         if back >= UNREACHABLE or ticks + back + SPARE_TICKS > limit:
             return IMPOSSIBLE
-    return int(ticks + due * MONEY_WEIGHT // max(RICH_ENOUGH, r.wallet) + c.uses[a].extra)
+    return int(ticks + due * MONEY_WEIGHT // max(RICH_ENOUGH, r.wallet))
 
 
 @kernel
-def feels_like_workout(c: Chart, s: Scene, r: Record) -> bool:
-    """Return whether this hour's leisure is a workout; one that was begun is continued."""
-    if r.bound_to != NONE:
-        return True
-    able = r.wallet >= WORKOUT_WALLET and r.need[HYGIENE] >= WORKOUT_HYGIENE
-    if not able or r.need[ENERGY] >= WORKOUT_ENERGY:
-        return False
-    return bool(unit(c.seed, POLICY, s.tick // HOUR, r.serial, LEISURE_CHOICE) < WORKOUT_CHANCE)
-
-
-@kernel
-def suits(c: Chart, s: Scene, r: Record, option: int, purpose: int) -> bool:
-    """Return whether an option can be carried out by a use of this purpose."""
-    if option < NEEDS and purpose == option:
-        return True
-    if purpose == COOK and option == GET_FED:
-        return bool(r.inventory[MEAL] == 0 and r.need[HUNGER] >= COOK_FROM)
-    if option == SHOP:
-        return purpose == (COOK if r.inventory[INGREDIENTS] > 0 else GROCERIES)
-    if option == SOCIALISE:
-        return purpose == RELAX or (purpose == WORKOUT and feels_like_workout(c, s, r))
+def supplied(c: Chart, r: Record, need: int, purpose: int) -> bool:
+    """Return whether a resident carries what some use takes that serves a need or makes something for it."""
+    for a in range(c.uses.shape[0]):
+        bits = c.uses[a].serves if purpose == SERVE else c.uses[a].makes
+        if bits & (1 << need) == 0:
+            continue
+        for k in range(c.uses[a].alternatives):
+            takes, has = False, True
+            for item in range(c.carry.shape[0]):
+                taken = c.charges[a, k].inventory[item]
+                takes = takes or taken > 0
+                has = has and r.inventory[item] >= taken
+            if takes and has:
+                return True
     return False
 
 
 @kernel
-def time_limit(c: Chart, s: Scene, r: Record, option: int) -> int:
+def yields_missing(c: Chart, r: Record, a: int, needs: int, purpose: int) -> bool:
+    """Return whether a use yields an item of which a resident carries too little for one of these needs."""
+    for n in range(c.needs.shape[0]):
+        if needs & (1 << n) == 0:
+            continue
+        for item in range(c.carry.shape[0]):
+            wanted = c.needs[n].means[item] if purpose == MAKE else c.needs[n].parts[item]
+            if c.uses[a].gain[item] > 0 and r.inventory[item] < wanted:
+                return True
+    return False
+
+
+@kernel
+def feels_like_paying(c: Chart, s: Scene, r: Record, a: int) -> bool:
+    """Return whether this hour's leisure is a paid use; one that was begun is continued."""
+    if r.bound_to != NONE:
+        return True
+    use = c.uses[a]
+    if r.wallet < PAID_WALLET or r.need[use.raised] >= PAID_RAISED:
+        return False
+    if use.lowered != NONE and r.need[use.lowered] < PAID_LOWERED:
+        return False
+    return bool(unit(c.seed, POLICY, s.tick // HOUR, r.serial, LEISURE_CHOICE) < PAID_CHANCE)
+
+
+@kernel
+def to_make_for(c: Chart, r: Record, want: int, needs: int) -> int:
+    """Return the needs for which a resident would make something now, one bit each.
+
+    Who cares for a need makes something for it first unless means are carried or the need is too low. Who
+    shops makes what the carried parts suffice for, or what needs no parts that could be fetched.
+    """
+    bits = 0
+    for n in range(c.needs.shape[0]):
+        if needs & (1 << n) == 0:
+            continue
+        if want == CARE:
+            makes = not supplied(c, r, n, SERVE) and r.need[n] >= MAKE_FROM
+        else:
+            makes = not c.needs[n].fetched or supplied(c, r, n, MAKE)
+        if makes:
+            bits |= 1 << n
+    return bits
+
+
+@kernel
+def suits(c: Chart, s: Scene, r: Record, a: int, want: int, purpose: int, needs: int) -> bool:
+    """Return whether a use has a purpose for one of these needs, or is the leisure of this hour."""
+    use = c.uses[a]
+    if purpose == SERVE:
+        return bool(use.serves & needs != 0)
+    if purpose == MAKE:
+        made = use.makes & needs
+        return bool(made != 0 and (want == SHOP or yields_missing(c, r, a, made, MAKE)))
+    if purpose == FETCH:
+        fetched = use.fetches & needs
+        return bool(fetched != 0 and yields_missing(c, r, a, fetched, FETCH))
+    if purpose == PAY:
+        return bool(use.leisure == PAID and feels_like_paying(c, s, r, a))
+    return bool(use.leisure == FREE)
+
+
+@kernel
+def time_limit(c: Chart, s: Scene, r: Record, want: int, needs: int) -> int:
     """Return the ticks until a plan must be finished: before the shift, unless a need is critical."""
-    if option < NEEDS and r.need[option] < c.critical:
-        return IMPOSSIBLE
+    if want == CARE:
+        for n in range(c.needs.shape[0]):
+            if needs & (1 << n) != 0 and r.need[n] < c.critical:
+                return IMPOSSIBLE
     left = ticks_to_shift(c, s, r)
     return left if left >= 0 else IMPOSSIBLE
 
 
 @kernel
-def plan(c: Chart, s: Scene, r: Record, option: int) -> Plan:
-    """Return the cheapest plan for an option among the eight nearest objects of each type.
+def plan(c: Chart, s: Scene, r: Record, want: int, needs: int) -> Plan:
+    """Return the cheapest plan for what a resident wants, among the eight nearest objects of each type.
 
-    Ties go to the lower object number. A workout that is wanted and possible takes precedence over any bench.
+    Ties go to the lower object number. Paid leisure that is wanted and possible takes precedence over any
+    free one.
 
     Args:
-        c: the town's constants.
+        c: the world's constants.
         s: the instant.
         r: the resident; with ``bound_to``, no other object is considered.
-        option: get_fed, get_clean, rest, shop or socialise.
+        want: CARE, SHOP or SOCIALISE.
+        needs: the needs to care or shop for, one bit each.
     """
     best, chosen, use = NO_PLAN
-    limit = time_limit(c, s, r, option)
-    for purpose in range(PURPOSES):
-        if not suits(c, s, r, option, purpose):
-            continue
-        extra = COOKING if purpose == COOK and option == GET_FED else 0
+    limit = time_limit(c, s, r, want, needs)
+    makes = to_make_for(c, r, want, needs)
+    first, end = SERVE, FETCH
+    if want == SHOP:
+        first, end = MAKE, PAY
+    elif want != CARE:
+        first, end = PAY, NO_MORE
+    for purpose in range(first, end):
+        extra = MAKING if purpose == MAKE and want == CARE else 0
+        wanted = needs
+        if purpose == MAKE:
+            wanted = makes
+        elif purpose == FETCH:
+            wanted = needs & ~makes
         for a in range(c.uses.shape[0]):
-            if c.uses[a].serves & (1 << purpose) == 0:
+            if not suits(c, s, r, a, want, purpose, wanted):
                 continue
+            treat = purpose == SERVE and c.uses[a].treats & needs != 0
             for k in range(c.nearest.shape[3]):
                 o = int(c.nearest[c.uses[a].type, r.y, r.x, k])
                 if o < 0:
                     break
                 if r.bound_to >= 0 and r.bound_to != o:
                     continue
-                found = cost(c, s, r, o, a, limit - extra) + extra
+                found = cost(c, s, r, o, a, limit - extra)
+                if found < IMPOSSIBLE:
+                    found += extra - TREAT if treat else extra
                 if found < best or (found == best and found < IMPOSSIBLE and o < chosen):
                     best, chosen, use = found, o, a
-        if purpose == WORKOUT and chosen >= 0:
+        if purpose == PAY and chosen >= 0:
             break
     return best, chosen, use

@@ -7,7 +7,19 @@ import numpy as np
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.policies.identity import identify
 from townlet_adapters.policies.scripted.chart import chart_of
-from townlet_adapters.policies.scripted.columns import DAY, NONE, RESIDENT, THING, Chart, Columns, look
+from townlet_adapters.policies.scripted.columns import (
+    COLUMNS_READ,
+    DAY,
+    MAX_ACTIONS,
+    MAX_ITEMS,
+    MAX_NEEDS,
+    NONE,
+    RESIDENT,
+    THING,
+    Chart,
+    Columns,
+    look,
+)
 from townlet_adapters.policies.scripted.decide import decide_all
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_core.dto.action import ActionBatch, Decision, PolicyContext, PolicyIdentity
@@ -80,10 +92,24 @@ def _misfit(spec: WorldSpec) -> str | None:
         return f"its first actions are {found}, not {', '.join(VERBS)}"
     if not spec.view:
         return "its observations have no view to plan on"
+    missing = COLUMNS_READ - {column.name for column in spec.view}
+    if missing:
+        return f"its view has no {', '.join(sorted(missing))}"
     if not spec.fields:
         return "it has no navigation fields"
     if spec.ticks_per_day != DAY:
         return f"its days have {spec.ticks_per_day} ticks, not {DAY}"
+    for what, number, most in (
+        ("needs", len(spec.needs), MAX_NEEDS),
+        ("items", len(spec.items), MAX_ITEMS),
+        ("actions", len(spec.action_names), MAX_ACTIONS),
+    ):
+        if number > most:
+            return f"it has {number} {what}; this policy knows at most {most}"
+    options = {option.name for option in spec.options}
+    unserved = [need.name for need in spec.needs if need.option not in options]
+    if unserved:
+        return f"no option of it serves {', '.join(unserved)}"
     return None
 
 

@@ -11,36 +11,31 @@ from townlet_adapters.kernels.draws import POLICY, unit
 from townlet_adapters.kernels.fields import UNREACHABLE
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.policies.scripted.columns import (
+    CARE,
     DAY,
-    ENERGY,
-    GO_TO_WORK,
     HOUR,
     IDLE,
-    INGREDIENTS,
-    MEAL,
-    NEEDS,
     NONE,
-    REST,
     SHOP,
     SOCIALISE,
+    WORK,
     Chart,
     Scene,
 )
-from townlet_adapters.policies.scripted.planning import plan, steps, ticks_to_shift
+from townlet_adapters.policies.scripted.planning import MAKE, SERVE, plan, steps, supplied, ticks_to_shift
 
-Choice: TypeAlias = tuple[int, int, int]
-"""Option, and the object and affordance to carry it out with (-1 if it takes none)."""
-NO_CHOICE = (NONE, NONE, NONE)
+Choice: TypeAlias = tuple[int, int, int, int]
+"""What is wanted, the need that CARE is for, and the object and affordance to carry it out with; -1 for those
+that it takes none of."""
+NO_CHOICE = (NONE, NONE, NONE, NONE)
 
 BEFORE_SHIFT = 240
 """Ticks before its shift in which a resident prepares for it. With 180, the queues of the first morning send
-a hungry resident to work: the lowest need in 20 weeks of town_48 is 0.12; with 240 it is 0.22."""
+a resident in need to work: the lowest need in 20 weeks of town_48 is 0.12; with 240 it is 0.22."""
 PREPARED = 0.20
 """How much higher the threshold of each need is before work."""
-NIGHT_FROM, NIGHT_TO, NIGHT_ENERGY = 1320, 360, 0.6
+NIGHT_FROM, NIGHT_TO = 1320, 360
 ERRANDS_FROM, ERRANDS_TO = 480, 1260
-FREE_TIME = (REST, SHOP, SOCIALISE)
-"""The options of rules 5, 6 and 7, in this order."""
 SHOP_BELOW, SHOP_MONEY = 5000, 1000
 SOCIABLE_HOUR = 0
 """Index of the draw that decides whether this hour is a sociable one."""
@@ -48,16 +43,26 @@ SHY, SOCIABLE, SOCIABLE_PER_EXTROVERSION = -0.2, 0.4, 0.3
 
 
 @kernel
-def lowest_need(r: Record, below: float, tried: int) -> int:
+def option_of(c: Chart, choice: Choice) -> int:
+    """Return the option that the world knows for a choice; -1 when it knows none."""
+    want, need, _, _ = choice
+    if want == CARE:
+        return int(c.needs[need].option)
+    return int(c.own[want]) if want != NONE else NONE
+
+
+@kernel
+def lowest_need(c: Chart, r: Record, below: float, tried: int) -> int:
     """Return the lowest need below a level, the first of equals; -1 without one.
 
     Args:
+        c: the world's constants.
         r: the resident.
         below: the level.
         tried: one bit for each need to skip.
     """
     lowest = NONE
-    for n in range(NEEDS):
+    for n in range(c.needs.shape[0]):
         low = r.need[n] < below and tried & (1 << n) == 0
         if low and (lowest < 0 or r.need[n] < r.need[lowest]):
             lowest = n
@@ -65,20 +70,23 @@ def lowest_need(r: Record, below: float, tried: int) -> int:
 
 
 @kernel
+def care(c: Chart, s: Scene, r: Record, need: int) -> Choice:
+    """Choose to care for a need; no choice without a plan for it."""
+    _, o, a = plan(c, s, r, CARE, 1 << need)
+    return (CARE, need, o, a) if o >= 0 else NO_CHOICE
+
+
+@kernel
 def critical_choice(c: Chart, s: Scene, r: Record) -> Choice:
     """Rule 1: the lowest need is critical, and a plan for it exists."""
-    need = lowest_need(r, c.critical, 0)
-    if need >= 0:
-        _, o, a = plan(c, s, r, need)
-        if o >= 0:
-            return need, o, a
-    return NO_CHOICE
+    need = lowest_need(c, r, c.critical, 0)
+    return care(c, s, r, need) if need >= 0 else NO_CHOICE
 
 
 @kernel
 def work_calls(c: Chart, s: Scene, r: Record) -> bool:
     """Rule 2, the mask of go_to_work: it is time to set out, and the shift is not over."""
-    if r.job == NONE:
+    if r.job == NONE or c.own[WORK] == NONE:
         return False
     job = c.jobs[r.job]
     path = steps(c, r, job.field)
@@ -95,22 +103,52 @@ def need_choice(c: Chart, s: Scene, r: Record) -> Choice:
     if 0 <= ticks_to_shift(c, s, r) <= BEFORE_SHIFT:
         threshold += PREPARED
     tried = 0
-    need = lowest_need(r, threshold, tried)
+    need = lowest_need(c, r, threshold, tried)
     while need >= 0:
-        _, o, a = plan(c, s, r, need)
-        if o >= 0:
-            return need, o, a
+        choice = care(c, s, r, need)
+        if choice[0] != NONE:
+            return choice
         tried |= 1 << need
-        need = lowest_need(r, threshold, tried)
+        need = lowest_need(c, r, threshold, tried)
     return NO_CHOICE
 
 
 @kernel
-def wants_to_shop(r: Record) -> bool:
-    """The mask of shop without the plan: no meal, little money, but ingredients or enough money for them."""
-    if r.inventory[MEAL] > 0 or r.wallet >= SHOP_BELOW:
-        return False
-    return bool(r.inventory[INGREDIENTS] > 0 or r.wallet >= SHOP_MONEY)
+def night_choice(c: Chart, s: Scene, r: Record) -> Choice:
+    """Rule 5: at night, a need is below its level for the night, and a plan for it exists."""
+    time = s.tick % DAY
+    if NIGHT_TO <= time < NIGHT_FROM:
+        return NO_CHOICE
+    tried = 0
+    for n in range(c.needs.shape[0]):
+        if r.need[n] >= c.needs[n].night:
+            tried |= 1 << n
+    need = lowest_need(c, r, 1.0, tried)
+    while need >= 0:
+        choice = care(c, s, r, need)
+        if choice[0] != NONE:
+            return choice
+        tried |= 1 << need
+        need = lowest_need(c, r, 1.0, tried)
+    return NO_CHOICE
+
+
+@kernel
+def to_shop_for(c: Chart, r: Record) -> int:
+    """Return the needs to shop for, one bit each.
+
+    The resident carries no means, has little money, but parts, or enough money for them.
+    """
+    if r.wallet >= SHOP_BELOW:
+        return 0
+    needs = 0
+    for n in range(c.needs.shape[0]):
+        if not (c.needs[n].made or c.needs[n].fetched):
+            continue
+        affordable = r.wallet >= SHOP_MONEY or supplied(c, r, n, MAKE)
+        if affordable and not supplied(c, r, n, SERVE):
+            needs |= 1 << n
+    return needs
 
 
 @kernel
@@ -123,30 +161,37 @@ def feels_sociable(c: Chart, s: Scene, r: Record) -> bool:
 
 
 @kernel
-def feels_like(c: Chart, s: Scene, r: Record, option: int) -> bool:
-    """Rules 5, 6 and 7 without their plans: rest at night, errands by day, company."""
-    time = s.tick % DAY
-    if option == REST:
-        return bool((time >= NIGHT_FROM or time < NIGHT_TO) and r.need[ENERGY] < NIGHT_ENERGY)
-    if not ERRANDS_FROM <= time < ERRANDS_TO:
-        return False
-    return wants_to_shop(r) if option == SHOP else feels_sociable(c, s, r)
+def errand_choice(c: Chart, s: Scene, r: Record) -> Choice:
+    """Rules 6 and 7, by day: shop, or seek company."""
+    if not ERRANDS_FROM <= s.tick % DAY < ERRANDS_TO:
+        return NO_CHOICE
+    needs = to_shop_for(c, r) if c.own[SHOP] != NONE else 0
+    if needs != 0:
+        _, o, a = plan(c, s, r, SHOP, needs)
+        if o >= 0:
+            return SHOP, NONE, o, a
+    if c.own[SOCIALISE] != NONE and feels_sociable(c, s, r):
+        _, o, a = plan(c, s, r, SOCIALISE, 0)
+        if o >= 0:
+            return SOCIALISE, NONE, o, a
+    return NO_CHOICE
 
 
 @kernel
 def choose(c: Chart, s: Scene, r: Record) -> Choice:
-    """Choose an option, with its object and affordance."""
+    """Choose what to do, with its object and affordance."""
     choice = critical_choice(c, s, r)
     if choice[0] != NONE:
         return choice
     if work_calls(c, s, r):
-        return GO_TO_WORK, NONE, NONE
+        return WORK, NONE, NONE, NONE
     choice = need_choice(c, s, r)
     if choice[0] != NONE:
         return choice
-    for option in FREE_TIME:
-        if feels_like(c, s, r, option):
-            _, o, a = plan(c, s, r, option)
-            if o != NONE:
-                return option, o, a
-    return IDLE, NONE, NONE
+    choice = night_choice(c, s, r)
+    if choice[0] != NONE:
+        return choice
+    choice = errand_choice(c, s, r)
+    if choice[0] != NONE:
+        return choice
+    return IDLE, NONE, NONE, NONE
