@@ -19,7 +19,7 @@ from yaml.cyaml import CSafeLoader
 
 from townlet_adapters.files import read_regular
 from townlet_core.errors import ConfigError, Problem
-from townlet_core.jsonvalue import JsonValue
+from townlet_core.jsonvalue import JsonObject, JsonValue
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """The place of a part in a document: names of keys and indices of items, from the top."""
@@ -154,7 +154,7 @@ def _plain(value: object, whole: Document, path: KeyPath) -> JsonValue:
         raise ConfigError(whole.problem(path[:1], f"more than {MAX_DEPTH} levels", "fewer levels"))
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
+    if isinstance(value, str) and is_unicode(value):
         return str.__str__(value)
     if isinstance(value, int):
         return int.__int__(value)
@@ -163,15 +163,30 @@ def _plain(value: object, whole: Document, path: KeyPath) -> JsonValue:
     if isinstance(value, list | tuple):
         return [_plain(item, whole, (*path, number)) for number, item in enumerate(value)]
     if isinstance(value, Mapping):
-        copy: dict[str, JsonValue] = {}
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise ConfigError(whole.problem(path, f"the key {key!r}", "keys that are text"))
-            copy[str.__str__(key)] = _plain(item, whole, (*path, key))
-        return copy
-    found = repr(value) if isinstance(value, float) else f"a value of the type {type(value).__name__}"
+        return _plain_mapping(value, whole, path)
+    found = f"a value of the type {type(value).__name__}"
+    if isinstance(value, float | str):
+        found = repr(value) if isinstance(value, float) else "text with half of a surrogate pair"
     allowed = "a mapping, a list, text, a finite number, true, false or null"
     raise ConfigError(whole.problem(path, found, allowed))
+
+
+def _plain_mapping(value: Mapping[object, object], whole: Document, path: KeyPath) -> JsonObject:
+    copy: dict[str, JsonValue] = {}
+    for key, item in value.items():
+        if not (isinstance(key, str) and is_unicode(key)):
+            raise ConfigError(whole.problem(path, f"the key {key!r}", "keys that are text"))
+        copy[str.__str__(key)] = _plain(item, whole, (*path, key))
+    return copy
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether text can be encoded; half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_document(path: Path, *, quotable: bool = True) -> Document:

@@ -72,6 +72,15 @@ def test_what_was_written_is_put_back_wherever_options_are_shown(monkeypatch):
     }
 
 
+def test_a_variable_that_is_not_utf_8_is_refused_where_it_is_used(monkeypatch):
+    monkeypatch.setenv("TOWNLET_T", "caf\udce9")
+    with pytest.raises(
+        ConfigError, match="the variable TOWNLET_T is not UTF-8; set it to other text"
+    ) as caught:
+        substitute(parse_document(SINKS % ("${ENV:TOWNLET_T}", ""), "a.yaml"), ACCESS)
+    assert str(caught.value).startswith("a.yaml:4: telemetry.sinks[0].options.path: ")
+
+
 @pytest.mark.parametrize("key", ["telemetry.sinks[0].options.path", "telemetry.sinks[0].options"])
 def test_problems_do_not_tell_a_substituted_value(monkeypatch, key):
     monkeypatch.setenv("TOWNLET_T", "secret-value")

@@ -142,6 +142,11 @@ def test_the_policy_is_chosen_by_name():
         ),
         ({"config": {**HAMLET, 3: 4}}, "config: the key 3; keys that are text"),
         ({"config": {**HAMLET, "seed": float("nan")}}, "config: seed: nan; a mapping"),
+        (
+            {"config": {**HAMLET, "name": "a\ud800"}},
+            "config: name: text with half of a surrogate pair; a mapping",
+        ),
+        ({"config": {**HAMLET, "\ud800": 1}}, "config: the key '\\ud800'; keys that are text"),
         ({"config": [1]}, "config: not a config; a mapping: townlet: 1, seed: 7"),
         ({"config": 5}, "config: not a config; a mapping: townlet: 1, seed: 7"),
         ({"config": "gone.yaml"}, "gone.yaml: there is no such file; name a YAML file or a shipped one"),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from townlet_adapters.documents import Document, KeyPath, read_key
+from townlet_adapters.documents import Document, KeyPath, is_unicode, read_key
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonValue
 from townlet_plugins.access import Access
@@ -89,8 +89,9 @@ def _refusal(document: Document, path: KeyPath, text: str, access: Access) -> Pr
         except ConfigError as error:
             (refused,) = error.problems
             return document.problem(path, refused.found, refused.allowed)
-        if value is None:
-            return document.problem(path, text, f"the variable {name} is not set; set it before the run")
+        if value is None or not is_unicode(value):
+            why = "not set; set it before the run" if value is None else "not UTF-8; set it to other text"
+            return document.problem(path, text, f"the variable {name} is {why}")
     return None
 
 

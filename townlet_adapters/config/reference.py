@@ -16,7 +16,8 @@ are strict (`"7"` is not a number, `no` is text), and every error has file, line
 check` prints all errors, `townlet config show` fills in every default, `townlet config schema` prints a JSON
 Schema for editors. Relative paths of input files (maps, manifests, certificates, secrets) start in the
 config's folder, those of output files in the run folder. A text value below `telemetry.sinks[].options`
-may contain `${ENV:NAME}`; the value of the variable is in no digest and is never shown.
+may contain `${ENV:NAME}`; the value of the variable is in no digest and no stored config, and no command
+prints it. Only messages about a connection name the host, wherever its name comes from.
 
 A config may read variables named `TOWNLET_*` and files below its own folder, after links are resolved;
 `--allow-env NAME` and `--allow-path DIR` allow more ([secrets.md](../operations/secrets.md)). This page is
