@@ -116,6 +116,70 @@ def test_what_was_under_way_when_the_outbox_was_removed_is_declared_with_that_re
         town.check_all_accounted_for()
 
 
+def test_what_was_under_way_when_the_outbox_was_removed_is_known_after_a_kill(town):
+    """Two more segments have begun since, so no label that is left names the one that was being delivered."""
+    town.outbox.read(10, 1 << 20)
+    for _ in range(2):
+        remove(town)
+        town.emit(5)
+        assert town.commit() == ""
+    town.die()
+    town.start()
+    assert {each.reason for each in town.found} == {OUTBOX_REMOVED}
+    town.drain()
+    town.check_all_accounted_for()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_losses_that_no_row_declares_yet_are_known_after_the_outbox_was_removed(town, end):
+    for path in town.folder.glob("*.rows"):
+        path.unlink()
+    assert town.commit() == ""
+    town.undeclared += town.outbox.take_losses()
+    assert town.commit() == ""
+    remove(town)
+    if end == "stop":
+        town.outbox.close()
+    else:
+        assert town.commit() == ""
+        town.die()
+    town.start()
+    town.drain()
+    town.check_all_accounted_for()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_what_arrived_after_the_outbox_was_removed_is_not_declared_by_the_next_run(town, end):
+    batch = town.outbox.read(10, 1 << 20)
+    remove(town)
+    town.emit(5)
+    assert town.commit() == ""
+    town.outbox.acknowledge(batch.source, batch.sequences[-1])
+    town.received += [(batch.source, number) for number in batch.sequences]
+    if end == "stop":
+        town.outbox.close()
+    else:
+        assert town.commit() == ""
+        town.die()
+    town.start()
+    town.drain()
+    town.check_all_accounted_for()
+
+
+def test_rows_that_were_acknowledged_are_not_counted_as_lost_with_their_segment(town):
+    """The next run has not opened the segment yet when its folder goes."""
+    town.deliver(20, 20)
+    town.outbox.close()
+    town.start()
+    town.undeclared += town.outbox.take_losses()
+    remove(town)
+    town.outbox.read(10, 1 << 20)
+    assert town.outbox.stats().events == 0
+    assert town.commit() == ""
+    town.drain()
+    town.check_all_accounted_for()
+
+
 @pytest.mark.parametrize("how", [remove, replace])
 def test_an_outbox_that_is_removed_is_noticed_at_the_stop_and_declared_by_the_next_run(town, how):
     how(town)

@@ -87,6 +87,7 @@ class Outbox:
         self._is_open = False  # whether rows go into the newest segment
         self._end = 0
         self._undeclared: tuple[Loss, ...] = ()
+        self._marked: tuple[Loss, ...] = ()  # the same and what was astray, as the disk has it
         self._taken: list[_Found] = []
         self._flight: list[Row] = []
         self._flight_source = ""
@@ -232,9 +233,10 @@ class Outbox:
             taken, found = tuple(self._taken), tuple(self._found)
         # What was found just now, the caller cannot have among its own yet.
         losses = each_once([*losses, *_losses_of(found)])
-        known = each_once([*self._undeclared, *losses, *_losses_of(taken)])
+        marked = each_once([*losses, *self._astray()])
+        known = each_once([*self._undeclared, *marked, *_losses_of(taken)])
         fresh = bool(taken or found)
-        if not rows and not fresh and losses == self._undeclared:
+        if not rows and not fresh and marked == self._marked:
             return
         size = sum(len(row.line) + HEAD for row in rows) + _COMMIT_BYTES
         if not self._fits(size):
@@ -242,13 +244,13 @@ class Outbox:
             if not self._fits(size):
                 raise TransportError("outbox_full", f"{self._path}: {self._limit} bytes are in use")
         try:
-            extent = self._append(rows, losses, known, fresh=fresh)
+            extent = self._append(rows, marked, known, fresh=fresh)
         except OSError as error:
             # A full disk may be full of what was delivered.
             if error.errno not in _FULL or not self._drop_delivered():
                 raise
-            extent = self._append(rows, losses, known, fresh=fresh)
-        self._undeclared = losses
+            extent = self._append(rows, marked, known, fresh=fresh)
+        self._undeclared, self._marked = losses, marked
         self._taken = self._taken[len(taken) :]
         with self._state:
             self._note_committed(rows, extent)
@@ -390,10 +392,11 @@ class Outbox:
         while True:
             with self._state:
                 turn = self._turn()
+                behind = turn[0].extent.events - turn[0].waiting if turn is not None else 0
             if turn is None:
                 return
             segment, first = turn
-            rows, lost, at, end = segment.read(first, most_events, most_bytes)
+            rows, lost, at, end = segment.read(first, most_events, most_bytes, behind)
             if lost and not self._folder.is_in_place():
                 segment.is_removed = True
             for each in lost:
@@ -518,6 +521,7 @@ class Outbox:
                 if segment.is_removed or not segment.is_whole():
                     self._lose_what_is_gone(segment)
         if not in_place:
+            self._marked = ()  # what was marked is gone, and has to be marked again
             if self._folder.is_taken:
                 _log.error("%s: the outbox was removed or replaced while it was used", self._path)
             self._folder.release()
@@ -530,6 +534,19 @@ class Outbox:
                 wrong = self._page.repair()
             if wrong:
                 _log.warning("%s: the control page %s; it is written again", self._path, wrong)
+
+    def _astray(self) -> list[Loss]:
+        """Return the rows in flight whose segment was removed: after a kill, nothing else would name them.
+
+        They are marked as lost with each commit until they are acknowledged, but not declared by this run.
+        """
+        with self._reading:
+            with self._state:
+                turn = self._turn()
+            if turn is None or not turn[0].is_removed or not self._flight:
+                return []
+            numbers = [(row.sequence, row.sequence) for row in self._flight]
+            return [Loss.of(self._flight_source, OUTBOX_REMOVED, numbers)]
 
     def _lose_what_is_gone(self, segment: Segment) -> None:
         """Declare what is not in the file any more; rows in flight are in memory, and may still arrive."""
@@ -592,7 +609,7 @@ class Outbox:
             self._flight = []
         self._look_after()
         found = _losses_of([*self._taken, *self._found])
-        if found:
+        if found or self._marked != self._undeclared:
             self._next_segment(each_once([*self._undeclared, *found]))
         if self._page is not None:
             self._page.sync()

@@ -208,10 +208,13 @@ class Segment:
 
     # ---- reading -------------------------------------------------------------------------------
 
-    def read(self, first: int, most_events: int, most_bytes: int) -> tuple[list[Row], list[Lost], int, int]:
+    def read(
+        self, first: int, most_events: int, most_bytes: int, behind: int = 0
+    ) -> tuple[list[Row], list[Lost], int, int]:
         """Read the next rows, from the number ``first`` on; each call goes on where the one before ended.
 
-        At least one row, however large, unless there is none any more.
+        At least one row, however large, unless there is none any more. ``behind`` is how many rows are not to
+        be delivered any more: if some of them are damaged or gone, nothing is lost.
 
         Returns:
             The rows; what is damaged among and before them, or up to the end when there are no rows; when the
@@ -222,7 +225,8 @@ class Segment:
         """
         extent = self.extent
         if self._cursor is None:
-            self._cursor = self._seek(first)
+            offset, before, passed = self._seek(first)
+            self._cursor = (offset, before, passed) if passed >= behind else (offset, first - 1, behind)
         offset, before, passed = self._cursor
         rows: list[Row] = []
         lost: list[Lost] = []
