@@ -130,6 +130,22 @@ def test_what_was_under_way_when_the_outbox_was_removed_is_known_after_a_kill(to
     town.check_all_accounted_for()
 
 
+def test_what_a_row_under_way_declares_is_known_after_the_outbox_was_removed_and_a_kill(town):
+    next(town.folder.glob("*-00000001.rows")).unlink()
+    assert town.commit() == ""
+    town.undeclared += town.outbox.take_losses()
+    town.declare()
+    assert town.commit() == ""
+    while town.outbox.read(200, 1 << 20).sequences[-1] != town.emitted[town.source] - 1:
+        town.deliver(60, 60)
+    remove(town)
+    assert town.commit() == ""
+    town.die()
+    town.start()
+    town.drain()
+    town.check_all_accounted_for()
+
+
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_losses_that_no_row_declares_yet_are_known_after_the_outbox_was_removed(town, end):
     for path in town.folder.glob("*.rows"):

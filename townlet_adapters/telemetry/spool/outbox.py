@@ -546,7 +546,8 @@ class Outbox:
             if turn is None or not turn[0].is_removed or not self._flight:
                 return []
             numbers = [(row.sequence, row.sequence) for row in self._flight]
-            return [Loss.of(self._flight_source, OUTBOX_REMOVED, numbers)]
+            # One of the rows may declare what the label names.
+            return [Loss.of(self._flight_source, OUTBOX_REMOVED, numbers), *turn[0].label.noted]
 
     def _lose_what_is_gone(self, segment: Segment) -> None:
         """Declare what is not in the file any more; rows in flight are in memory, and may still arrive."""
