@@ -1,6 +1,7 @@
 """With an outbox, what is committed stays, older runs go first, and neither thread waits for the other."""
 
 import json
+import shutil
 import threading
 import time
 
@@ -344,3 +345,22 @@ def test_a_damaged_segment_is_counted_by_its_rows_and_not_by_the_holes_between_t
     declared = set().union(*(numbers for _, _, numbers in declarations(transport.lines)))
     assert sorted({*declared, *sequences(transport)}) == list(range(status.emitted))
     assert declared.isdisjoint(sequences(transport))
+
+
+def test_a_removed_outbox_is_reported_as_an_error_of_its_sink(tmp_path, started):
+    transport = ScriptedTransport()
+    transport.hang()  # an error of its own would be the latest one
+    outbox = Outbox(tmp_path / "spool", OutboxLimits(1 << 20), SystemClock())
+    sink = started(transport, outbox=outbox)
+    sink.emit(fact(0))
+    transport.await_write()
+    for number in range(1, 5):
+        sink.emit(fact(number))
+    await_status(sink, lambda status: status.spooled == 5)
+    shutil.rmtree(tmp_path / "spool")
+    sink.emit(fact(5))
+    await_status(sink, lambda status: status.dropped)
+    assert list(sink.status().dropped) == ["outbox_removed"]
+    assert sink.status().last_error == "outbox_removed: the outbox was removed while in use"
+    transport.release()
+    assert_law(sink.stop(30))

@@ -339,7 +339,8 @@ def test_an_outbox_that_is_removed_while_nobody_listens_is_reported_and_declared
     assert list(status.dropped) == ["outbox_removed"]
     assert 150 < status.dropped["outbox_removed"] <= 300
     assert health.spool.events == status.spooled
-    assert any("outbox_removed" in each for each in rig.said)
+    # The sink's latest error may be that nobody listens by now.
+    assert "the outbox was removed or replaced while it was used" in caplog.text
     assert "are declared lost" in caplog.text
     rig.collect()
     rig.until_delivered(sink)
