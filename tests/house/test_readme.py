@@ -19,6 +19,12 @@ METRICS = re.compile(r"--metrics 127\.0\.0\.1:\d+")
 
 
 @pytest.fixture(scope="module")
+def compiled() -> None:
+    """Compile the rules first, as ``make test`` does: a command would say so, and take minutes in silence."""
+    subprocess.run([sys.executable, "-P", "-m", "townlet", "warmup"], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
     """What a command may use of a fresh clone: its configs."""
     folder = tmp_path_factory.mktemp("clone")
@@ -53,6 +59,7 @@ def complaints(done: subprocess.CompletedProcess) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("line", COMMANDS, ids=lambda line: line.partition("#")[0].strip())
 def test_every_command_works_in_order_and_without_a_warning(line, clone):
     done = type_in(line, clone)
@@ -75,6 +82,7 @@ def test_every_configuration_that_the_readme_names_is_shipped(path):
     assert (ROOT / path).is_file()
 
 
+@pytest.mark.usefixtures("compiled")
 def test_the_python_examples_of_the_readme_run():
     one, many = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     run = subprocess.run(
