@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import ContractError, NoRunFolderError
@@ -162,6 +162,15 @@ class PartFactory(Protocol[ProductT_co]):
 
     def prepare(self, validate: Validate, access: Access) -> Prepared[ProductT_co]:
         """Validate the options and read the files that they name; raises ``ConfigError``."""
+        ...
+
+
+@runtime_checkable
+class SupportsStarter(Protocol):
+    """The additional protocol of the factory of a world that can be copied into a folder and edited."""
+
+    def starter(self) -> Mapping[str, bytes]:
+        """Return the files: name -> content; the first one is the run config."""
         ...
 
 

@@ -43,6 +43,7 @@ WORDS = {
     "profiles": {"bookworm": {"weight": 0.2}},
     "remove": {"prices": []},
 }
+WORDS_OF_A_FILE = {key: value for key, value in WORDS.items() if key not in ("extend", "remove")}
 CHANGED = {
     "extend": "hamlet_24",
     "kinds": {"library": "home"},
@@ -73,6 +74,7 @@ CONFIGS = {
     "map": with_town(town=MAP),
     "grid": with_town(town={"grid": {"rows": 1, "cols": 1, "district": MAP}}),
     "vocabulary": with_town(vocabulary=WORDS),
+    "changed vocabulary": with_town(vocabulary={"extend": WORDS_OF_A_FILE}),
     "changed map": with_town(town=CHANGED),
     "grid of a changed map": with_town(town={"grid": {"rows": 1, "cols": 1, "district": CHANGED}}),
     "manifest": with_town(affordances={"extend": None, "add": MANIFEST}),

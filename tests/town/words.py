@@ -1,10 +1,13 @@
 """The shipped vocabulary and its numbers, for tests that act on the shipped town."""
 
+from pathlib import Path
+
 from townlet_adapters.worlds.town.affordances import Names
 from townlet_adapters.worlds.town.layout import NEARBY, STATUS, TOWN
 from townlet_adapters.worlds.town.vocabulary import VocabularyText, read_vocabulary
+from townlet_plugins.access import Access
 
-SHIPPED = read_vocabulary(VocabularyText(extend="town"))
+SHIPPED = read_vocabulary(VocabularyText(extend="town"), Access(Path()))
 NEEDS = tuple(SHIPPED.needs)
 ITEMS = tuple(SHIPPED.items)
 PROFILES = tuple(SHIPPED.profiles)

@@ -30,7 +30,7 @@ def command(name: str, kind: str, out: str | None) -> None:
     except scaffold.NameTakenError as error:
         raise click.BadParameter(str(error), param_hint="NAME") from error
     folder = Path(out).expanduser() if out is not None else Path(names.distribution)
-    scaffold.write(scaffold.render(names, kind), folder)
+    scaffold.write(scaffold.render(names, kind), folder, scaffold.CHOOSE_OUT)
     click.echo(
         f"{folder}: a package '{names.distribution}' with an entry point '{names.entry_point}'; next:\n"
         f"  cd {folder}\n"

@@ -127,7 +127,7 @@ def files(distribution: str, out: str | None) -> None:
         return
     base = posixpath.commonpath([posixpath.dirname(path) for path in found])
     copied = {posixpath.relpath(path, base or "."): data for path, data in found.items()}
-    scaffold.write(copied, Path(out).expanduser())
+    scaffold.write(copied, Path(out).expanduser(), scaffold.CHOOSE_OUT)
     for path in copied:
         click.echo(Path(out) / path)
 

@@ -23,6 +23,8 @@ from townlet_plugins.allowlist import normalised
 from townlet_plugins.catalogue import BUILTIN, load_catalogue
 from townlet_plugins.listing import OWN_DISTRIBUTION
 
+CHOOSE_OUT: Final = "choose another folder with --out"
+"""What commands with the option ``--out`` say when the folder exists."""
 _SUFFIX: Final = ".in"
 _USAGE: Final = "usage.yaml.in"
 _PREFIX: Final = f"{OWN_DISTRIBUTION}-"
@@ -136,15 +138,20 @@ def render(names: Names, kind: str) -> dict[str, bytes]:
     }
 
 
-def write(files: Mapping[str, bytes], folder: Path) -> None:
+def write(files: Mapping[str, bytes], folder: Path, choose: str) -> None:
     """Write files into a new folder, all of them or none.
+
+    Args:
+        files: name -> content.
+        folder: the folder.
+        choose: how to choose another folder, for the message when this one exists.
 
     Raises:
         OutputError: when the folder exists, or cannot be written.
     """
     try:
         if folder.exists() or folder.is_symlink():
-            raise OutputError(f"{folder} exists; choose another folder with --out")
+            raise OutputError(f"{folder} exists; {choose}")
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:

@@ -5,7 +5,7 @@ imported when a config names it, or when its options are needed.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
@@ -78,6 +78,16 @@ class _Late(Generic[ProductT]):
         return self.make().prepare(validate, access)
 
 
+class _LateTown(_Late[WorldPort]):
+    """The factory of the town."""
+
+    def starter(self) -> Mapping[str, bytes]:
+        """Return the shipped town as files to edit, the run config first."""
+        from townlet_adapters.worlds.town.shipped import starter_files  # noqa: PLC0415 - see the module's docstring
+
+        return starter_files()
+
+
 def _town() -> "Factory[TownOptions, WorldPort]":
     from townlet_adapters.worlds.town.embed import embed_files  # noqa: PLC0415 - see the module's docstring
     from townlet_adapters.worlds.town.options import TownOptions  # noqa: PLC0415 - as above
@@ -115,6 +125,6 @@ def build_kpis(options: "KpiSettings", context: BuildContext) -> Observer:
 
 
 KPIS: Final = _Late("kpis", "the key figures of a town", build_kpis, _kpis)
-TOWN: Final = _Late(
+TOWN: Final = _LateTown(
     "town", "a small town of residents with needs, jobs and queues", build_town, _town, kpis=KPIS.name
 )

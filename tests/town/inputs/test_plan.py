@@ -147,7 +147,7 @@ def test_what_is_sold_without_a_price_does_not_load(tmp_path: Path):
     message = refused(tmp_path, town="mine.yaml")
     assert message.startswith(
         f"{tmp_path / 'mine.yaml'}:{line}: rows[18]: use_shower at the shower at (5, 18) in washhouse needs "
-        "the price park.shower, which is missing; known prices: cafe.meal, "
+        "the price park.shower, which is missing; add park.shower to vocabulary.prices; known prices: "
     )
     assert load(tmp_path, town="mine.yaml", affordances={"enabled": ["rest_sleep"]}).districts == 1
 
@@ -176,7 +176,7 @@ def test_a_job_pays_from_110_to_120_percent_of_a_day(rent, loads):
         assert load(economy=economy).warnings == ()
         return
     message = refused(economy=economy)
-    assert message.startswith("economy: job ")
+    assert message.startswith("economy.rent_per_day: the shipped map 'town_48' does not fit: jobs.")
     assert "set economy.balance_check to warn or off" in message
     assert load(economy={**economy, "balance_check": "off"}).warnings == ()
     assert "a shift pays" in load(economy={**economy, "balance_check": "warn"}).warnings[0]

@@ -9,7 +9,8 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field, RootModel
 
-from townlet_adapters.documents import Document, KeyPath
+from townlet_adapters.documents import KeyPath
+from townlet_adapters.worlds.town.blame import Places
 from townlet_adapters.worlds.town.codes import (
     FIXED_NAMES,
     MAX_AFFORDANCES,
@@ -177,11 +178,11 @@ class Entry:
 
     Attributes:
         text: its text.
-        document: the part of the document that holds it, for messages.
+        places: builds the problems of its parts.
     """
 
     text: AffordanceText
-    document: Document
+    places: Places
 
 
 class ManifestText(
@@ -331,7 +332,7 @@ class _Reader:
     def __init__(
         self, entry: Entry, vocabulary: Vocabulary, hooks: Mapping[str, frozenset[HookStage]]
     ) -> None:
-        self._text, self._document = entry.text, entry.document
+        self._text, self._places = entry.text, entry.places
         self._vocabulary, self._hooks = vocabulary, hooks
         self._type = entry.text.object_type
         self.problems: list[Problem] = []
@@ -361,7 +362,7 @@ class _Reader:
         )
 
     def _refuse(self, path: KeyPath, found: str, allowed: str) -> None:
-        self.problems.append(self._document.problem(path, found, allowed))
+        self.problems.append(self._places.problem(path, found, allowed))
 
     def _drop(self, what: str) -> None:
         self.dropped.append(f"{self._text.id}: {what}")

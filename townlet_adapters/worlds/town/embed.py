@@ -1,6 +1,6 @@
 """Replaces the file names in a town's options by the content of the files."""
 
-from townlet_adapters.documents import KeyPath, read_document
+from townlet_adapters.documents import KeyPath
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town.affordances import ManifestText
 from townlet_adapters.worlds.town.map_extension import extended_map
@@ -12,23 +12,21 @@ from townlet_adapters.worlds.town.options import (
     MapText,
     TownOptions,
 )
-from townlet_adapters.worlds.town.shipped import SHIPPED_MANIFESTS, SHIPPED_MAPS, find_file
-from townlet_adapters.worlds.town.sources import read_map
+from townlet_adapters.worlds.town.shipped import SHIPPED_MANIFESTS, SHIPPED_MAPS, SHIPPED_VOCABULARIES
+from townlet_adapters.worlds.town.sources import read_manifest_file, read_map
+from townlet_adapters.worlds.town.vocabulary import VocabularyText, read_definitions
 from townlet_plugins.access import Access
 
 
 def embed_files(options: TownOptions, access: Access) -> TownOptions:
-    """Read the map and the manifest that the options name; shipped ones keep their names.
+    """Read vocabulary, map and manifest that the options name; shipped ones keep their names.
 
     Raises:
         ConfigError: when a file is missing or not valid; keys are the file's, or relative to the options.
     """
     affordances = options.affordances
     if affordances.extend is not None and affordances.extend not in SHIPPED_MANIFESTS:
-        key: KeyPath = ("affordances", "extend")
-        document = read_document(
-            find_file(affordances.extend, SHIPPED_MANIFESTS, access, key), quotable=False
-        )
+        document, _ = read_manifest_file(affordances.extend, access)
         texts = validate(document, ManifestText).root
         affordances = affordances.model_copy(update=_whole_manifest(texts, affordances))
     town = options.town
@@ -37,7 +35,14 @@ def embed_files(options: TownOptions, access: Access) -> TownOptions:
         town = GridTown(grid=town.grid.model_copy(update={"district": district}))
     else:
         town = _embedded_map(town, access, ("town",))
-    return options.model_copy(update={"affordances": affordances, "town": town})
+    vocabulary = _embedded_vocabulary(options.vocabulary, access)
+    return options.model_copy(update={"vocabulary": vocabulary, "affordances": affordances, "town": town})
+
+
+def _embedded_vocabulary(text: VocabularyText, access: Access) -> VocabularyText:
+    if not isinstance(text.extend, str) or text.extend in SHIPPED_VOCABULARIES:
+        return text
+    return text.model_copy(update={"extend": read_definitions(text.extend, access)[0]})
 
 
 def _whole_manifest(
@@ -58,5 +63,5 @@ def _embedded_map(
         return source if source in SHIPPED_MAPS else read_map(source, access, key)[0]
     if source.extend in SHIPPED_MAPS:
         return source
-    base, _ = read_map(source.extend, access, (*key, "extend"))
-    return extended_map(base, source, key)[0]
+    base, places = read_map(source.extend, access, (*key, "extend"))
+    return extended_map(base, places, source, key)[0]

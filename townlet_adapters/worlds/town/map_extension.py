@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from townlet_adapters.documents import KeyPath, spell_key
+from townlet_adapters.worlds.town.blame import Places
 from townlet_adapters.worlds.town.options import ExtendedMapText, LegendEntry, MapText, StampText
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.naming import nearest
@@ -14,53 +15,61 @@ _FIRST_FREE_SYMBOL: Final = 0xE000
 """Unicode's first private character: a stamp's symbol gets one when the map uses it for something else."""
 
 
-class Places(Protocol):
-    """Builds the problem of a part of a map; a ``Document`` does."""
-
-    def problem(self, path: KeyPath, found: str, allowed: str) -> Problem:
-        """Build the problem of the part at ``path``."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class ExtensionPlaces:
-    """Builds problems of an extended map: it blames the config, since the extended map was valid before.
+    """Builds problems of an extended map.
+
+    What the changes do not define is reported at the extended map. But its rows were right before they were
+    drawn over, so a problem of them is reported at the changes.
 
     Attributes:
         text: the changes.
-        at: their place in the options.
+        base: builds the problems of the extended map.
+        at: place of the changes in the options.
         symbols: symbol of the whole map -> number of the stamp that defines it, and the symbol there.
     """
 
     text: ExtendedMapText
+    base: Places
     at: KeyPath
     symbols: dict[str, tuple[int, str]]
 
     def problem(self, path: KeyPath, found: str, allowed: str) -> Problem:
         """Build the problem of a part of the whole map."""
-        return Problem(spell_key((*self.at, *self._own(path))), found, allowed)
+        own = self._own(path)
+        if own is None:
+            return self.base.problem(path, found, allowed)
+        return Problem(spell_key((*self.at, *own)), found, allowed)
 
-    def _own(self, path: KeyPath) -> KeyPath:
-        """Return the changes' own key for a part of the whole map."""
+    def _own(self, path: KeyPath) -> KeyPath | None:
+        """Return the changes' own key for a part of the whole map, None when they do not define it."""
         match path:
-            case ("rows", int(y), *_):
-                covering = [k for k, stamp in enumerate(self.text.stamp) if _covers(stamp, y)]
-                return ("stamp", covering[-1]) if covering else ()
+            case ("rows", *rest):
+                return self._drawn(*rest)
             case ("legend", str(symbol), *rest) if symbol in self.symbols:
                 number, written = self.symbols[symbol]
                 return ("stamp", number, "legend", written, *rest)
-            case ("jobs", str(name), *_) if name in self.text.jobs:
+            case ("jobs" | "kinds" as section, str(name), *_) if name in getattr(self.text, section):
                 return path
-            case ("kinds", str(name), *_) if name in self.text.kinds:
-                return path
+        return None
+
+    def _drawn(self, y: str | int = -1) -> KeyPath:
+        """Return the row of the last stamp that draws over a row of the map; empty when none does."""
+        for number, stamp in reversed(list(enumerate(self.text.stamp))):
+            row = int(y) - stamp.at[1]
+            if 0 <= row < len(stamp.rows):
+                return ("stamp", number, "rows", row)
         return ()
 
 
-def extended_map(base: MapText, text: ExtendedMapText, at: KeyPath) -> tuple[MapText, ExtensionPlaces]:
+def extended_map(
+    base: MapText, base_places: Places, text: ExtendedMapText, at: KeyPath
+) -> tuple[MapText, ExtensionPlaces]:
     """Draw the stamps over a map and merge its places and jobs.
 
     Args:
         base: the map.
+        base_places: builds its problems.
         text: the changes.
         at: their place in the options.
 
@@ -70,7 +79,7 @@ def extended_map(base: MapText, text: ExtendedMapText, at: KeyPath) -> tuple[Map
     Raises:
         ConfigError: when a stamp does not fit on the map, or something to remove does not exist.
     """
-    places = ExtensionPlaces(text, at, {})
+    places = ExtensionPlaces(text, base_places, at, {})
     problems = [*_problems_of_removal(base, text, at), *_problems_of_stamps(base, text, at)]
     if problems:
         raise ConfigError(*problems)
@@ -86,12 +95,19 @@ def extended_map(base: MapText, text: ExtendedMapText, at: KeyPath) -> tuple[Map
             for dx, written in enumerate(drawn):
                 if written != _UNCHANGED:
                     rows[y + dy][x + dx] = symbols.get(written, written)
+    drawn_symbols = set().union(*rows)
+    # A type of object that the stamps draw over may be missing in the vocabulary.
+    kept_legend = {
+        symbol: entry
+        for symbol, entry in legend.items()
+        if symbol in drawn_symbols or symbol in places.symbols
+    }
     kept_kinds = {name: kind for name, kind in base.kinds.items() if name not in text.remove.kinds}
     kept_jobs = {name: job for name, job in base.jobs.items() if name not in text.remove.jobs}
     whole = MapText(
         id=text.id or base.id,
         agents=text.agents or base.agents,
-        legend=legend,
+        legend=kept_legend,
         kinds={**kept_kinds, **text.kinds},
         jobs={**kept_jobs, **text.jobs},
         rows=tuple("".join(row) for row in rows),
@@ -109,10 +125,6 @@ def _symbols(legend: dict[str, LegendEntry], stamp: StampText) -> dict[str, str]
             symbol, free = chr(free), free + 1
         symbols[written] = symbol
     return symbols
-
-
-def _covers(stamp: StampText, y: int) -> bool:
-    return 0 <= y - stamp.at[1] < len(stamp.rows)
 
 
 def _problems_of_removal(base: MapText, text: ExtendedMapText, at: KeyPath) -> Iterator[Problem]:

@@ -12,16 +12,15 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.documents import spell_key
+from townlet_adapters.documents import KeyPath, spell_key
 from townlet_adapters.worlds.town.affordances import Manifest
 from townlet_adapters.worlds.town.codes import TICKS_PER_DAY
-from townlet_adapters.worlds.town.map_extension import Places
 from townlet_adapters.worlds.town.names import load_names
 from townlet_adapters.worlds.town.options import GridTown, TownOptions
 from townlet_adapters.worlds.town.prices import LEAST_PAY, MOST_PAY, base_prices, cost_of_a_day, is_balanced
 from townlet_adapters.worlds.town.sources import FoundMap, find_manifest, find_map, stop_on
 from townlet_adapters.worlds.town.townmap import NO_PLACE, District, Spot, read_district
-from townlet_adapters.worlds.town.vocabulary import Vocabulary, read_vocabulary
+from townlet_adapters.worlds.town.vocabulary import Vocabulary, read_vocabulary, removal_key
 from townlet_core.dto.hook import HookStage
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonValue, canonical_json
@@ -186,7 +185,7 @@ def load_town(
         ConfigError: a mistake in the options has a key relative to them; a mistake in a file has that file,
             its line and a key relative to it.
     """
-    vocabulary = read_vocabulary(options.vocabulary)
+    vocabulary = read_vocabulary(options.vocabulary, access)
     found = find_map(options, access)
     rows, cols = found.rows, found.cols
     district = read_district(found.text, found.places, vocabulary)
@@ -195,7 +194,7 @@ def load_town(
     names = load_names()
     stop_on(
         *_problems_of_overrides(options, district, names, vocabulary),
-        *_problems_of_prices(district, manifest, prices, found.places),
+        *_problems_of_prices(options, district, manifest, prices, found),
     )
     target, capacity, embedding_slots = _sizes(
         options, district.agents * rows * cols, district.room * rows * cols
@@ -204,6 +203,7 @@ def load_town(
     warnings = (
         *_shortages(district, rows * cols, target, vocabulary),
         *_check_balance(options, district, cost, found),
+        *_gridlock(options, target),
     )
     grid = _Grid(district, rows, cols, is_grid=isinstance(options.town, GridTown))
     return TownPlan(
@@ -283,9 +283,10 @@ def _problems_of_words(options: TownOptions, vocabulary: Vocabulary) -> Iterator
 
 
 def _problems_of_prices(
-    district: District, manifest: Manifest, prices: Mapping[str, int], document: Places
+    options: TownOptions, district: District, manifest: Manifest, prices: Mapping[str, int], found: FoundMap
 ) -> Iterator[Problem]:
-    """Find goods that are offered without a price."""
+    """Find goods that are offered without a price; each is reported once, however many objects offer it."""
+    reported: set[tuple[str, str]] = set()
     for item in district.objects:
         place, kind = district.places[item.place]
         for affordance in manifest.affordances:
@@ -293,9 +294,24 @@ def _problems_of_prices(
                 continue
             asked = {f"{kind}.{priced}" for charge in affordance.charge for priced in charge.price}
             for key in sorted(asked - prices.keys()):
-                where = f"the {item.type} at ({item.x}, {item.y}) in {place}"
-                found = f"{affordance.id} at {where} needs the price {key}, which is missing"
-                yield document.problem(("rows", item.y), found, f"known prices: {', '.join(sorted(prices))}")
+                if (affordance.id, key) not in reported:
+                    reported.add((affordance.id, key))
+                    where = f"the {item.type} at ({item.x}, {item.y}) in {place}"
+                    what = f"{affordance.id} at {where} needs the price {key}, which is missing"
+                    allowed = f"add {key} to vocabulary.prices; known prices: {', '.join(sorted(prices))}"
+                    culprit = _culprit_of_price(options, affordance.id, key)
+                    if culprit:
+                        yield Problem(spell_key(culprit), what, allowed)
+                    else:
+                        yield found.places.problem(("rows", item.y), what, allowed)
+
+
+def _culprit_of_price(options: TownOptions, affordance: str, price: str) -> KeyPath:
+    """Return what removes a price or asks for it anew; empty when only the map can have done that."""
+    if price in options.vocabulary.remove.prices:
+        return removal_key(options.vocabulary, "prices", price)
+    added = [text.id for text in options.affordances.add]
+    return ("affordances", "add", added.index(affordance), "charge") if affordance in added else ()
 
 
 def _sizes(options: TownOptions, designed_for: int, room: int) -> tuple[int, int, int]:
@@ -345,14 +361,19 @@ def _check_balance(options: TownOptions, district: District, cost: Fraction, fou
         what = f"a shift pays {pay} mills, but a day costs {float(cost):.0f} at this rent and these prices"
         least, most = math.ceil(LEAST_PAY * cost), math.floor(MOST_PAY * cost)
         allowed = f"allowed: {least} to {most} mills a shift, or set economy.balance_check to warn or off"
-        if found.is_shipped:
-            # The shipped map fits the shipped economy: what does not fit is the config's.
-            problems.append(Problem("economy", f"job {job_id}: {what}", allowed))
-        else:
-            problems.append(found.places.problem(("jobs", job_id, "wage"), what, allowed))
+        problems.append(found.places.problem(("jobs", job_id, "wage"), what, allowed))
     if policy == "error":
         stop_on(*problems)
     return [str(problem) for problem in problems]
+
+
+def _gridlock(options: TownOptions, residents: int) -> Iterator[str]:
+    """Warn of a town in which two residents can block each other for ever."""
+    if options.queues.ghost_step_after == 0 and residents > 1:
+        yield (
+            "queues.ghost_step_after is 0: two residents who meet in a corridor or a door never pass each "
+            "other, and stand there for ever; set it to 1 or more"
+        )
 
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)

@@ -5,7 +5,8 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
-from townlet_adapters.worlds.town.options import EconomyOptions
+from townlet_adapters.documents import KeyPath
+from townlet_adapters.worlds.town.options import EconomyOptions, TownOptions
 from townlet_adapters.worlds.town.vocabulary import Vocabulary
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.naming import nearest
@@ -41,6 +42,19 @@ def base_prices(economy: EconomyOptions, vocabulary: Vocabulary) -> Mapping[str,
 def cost_of_a_day(rent: int, prices: Mapping[str, int], basket: Mapping[str, Fraction]) -> Fraction:
     """Return the mills that a resident needs for a day: its rent and what it buys."""
     return rent + sum((number * prices[key] for key, number in basket.items()), Fraction(0))
+
+
+def key_of_cost(options: TownOptions) -> KeyPath:
+    """Return the first key of a config by which the cost of a day differs from that of the shipped town."""
+    economy, vocabulary = options.economy, options.vocabulary
+    if economy.prices:
+        return ("economy", "prices")
+    if economy.rent_per_day != EconomyOptions().rent_per_day:
+        return ("economy", "rent_per_day")
+    for section in ("basket", "prices"):
+        if getattr(vocabulary, section):
+            return ("vocabulary", section)
+    return ("vocabulary", "remove", "prices") if vocabulary.remove.prices else ("economy",)
 
 
 def is_balanced(wage: int, length: int, cost: Fraction) -> bool:

@@ -12,10 +12,27 @@ from townlet_plugins.access import Access
 
 _DATA: Final = Path(__file__).parent / "data"
 
+SHIPPED_VOCABULARIES: Final[Mapping[str, str]] = MappingProxyType({"town": "vocabulary"})
+"""Name of a shipped vocabulary in a config -> its file."""
 SHIPPED_MAPS: Final[Mapping[str, str]] = MappingProxyType({"town_48": "town_48", "hamlet_24": "hamlet_24"})
 """Name of a shipped map in a config -> its file."""
 SHIPPED_MANIFESTS: Final[Mapping[str, str]] = MappingProxyType({"core": "manifest"})
 """Name of a shipped manifest in a config -> its file."""
+
+_STARTER: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "town.yaml": "starter",
+        "vocabulary.yaml": "vocabulary",
+        "map.yaml": "town_48",
+        "manifest.yaml": "manifest",
+    }
+)
+"""Name of each file of a town to edit -> the shipped file with its content; the first is the run config."""
+
+
+def starter_files() -> Mapping[str, bytes]:
+    """Return the shipped town as files to edit: name -> content, the run config first."""
+    return {name: shipped_file(source).read_bytes() for name, source in _STARTER.items()}
 
 
 def shipped_file(name: str) -> Path:

@@ -1,17 +1,26 @@
 """Finds the map and the manifest that a town's options name, and makes the changes that they ask for."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from townlet_adapters.documents import Document, KeyPath, parse_document, read_document, read_text
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town.affordances import Entry, Manifest, ManifestText, read_manifest
+from townlet_adapters.worlds.town.blame import Places, ShippedPlaces
 from townlet_adapters.worlds.town.codes import MAX_AFFORDANCES
-from townlet_adapters.worlds.town.map_extension import Places, extended_map
-from townlet_adapters.worlds.town.options import ExtendedMapText, GridTown, MapText, TownOptions
+from townlet_adapters.worlds.town.map_extension import extended_map
+from townlet_adapters.worlds.town.options import (
+    AffordanceText,
+    ExtendedMapText,
+    GridTown,
+    MapText,
+    TownOptions,
+)
+from townlet_adapters.worlds.town.prices import key_of_cost
 from townlet_adapters.worlds.town.shipped import SHIPPED_MANIFESTS, SHIPPED_MAPS, find_file
-from townlet_adapters.worlds.town.vocabulary import Vocabulary
+from townlet_adapters.worlds.town.vocabulary import Vocabulary, VocabularyText, removal_key
 from townlet_core.dto.hook import HookStage
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import canonical_json
@@ -34,14 +43,12 @@ class FoundMap:
         places: builds the problems of its parts.
         rows: districts from north to south.
         cols: districts from west to east.
-        is_shipped: whether the map came with the town.
     """
 
     text: MapText
     places: Places
     rows: int
     cols: int
-    is_shipped: bool
 
 
 def find_map(options: TownOptions, access: Access) -> FoundMap:
@@ -56,13 +63,34 @@ def find_map(options: TownOptions, access: Access) -> FoundMap:
         rows, cols = source.grid.rows, source.grid.cols
         key, source = ("town", "grid", "district"), source.grid.district
     if isinstance(source, MapText):
-        return FoundMap(source, Document(None, "", at=key), rows, cols, is_shipped=False)
+        return FoundMap(source, Document(None, "", at=key), rows, cols)
     if isinstance(source, ExtendedMapText):
-        base, _ = read_map(source.extend, access, (*key, "extend"))
-        text, places = extended_map(base, source, key)
-        return FoundMap(text, places, rows, cols, is_shipped=False)
+        base, document = read_map(source.extend, access, (*key, "extend"))
+        base_places = _places_of_map(base, document, source.extend, options)
+        text, places = extended_map(base, base_places, source, key)
+        return FoundMap(text, places, rows, cols)
     text, document = read_map(source, access, key)
-    return FoundMap(text, document, rows, cols, is_shipped=source in SHIPPED_MAPS)
+    return FoundMap(text, _places_of_map(text, document, source, options), rows, cols)
+
+
+def _places_of_map(text: MapText, document: Document, name: str, options: TownOptions) -> Places:
+    """Return what builds the problems of a map file: a shipped one can only not fit the vocabulary."""
+    if name not in SHIPPED_MAPS:
+        return document
+
+    def culprit(path: KeyPath) -> tuple[KeyPath, str]:
+        match path:
+            case ("legend", str(symbol), "object"):
+                key = removal_key(options.vocabulary, "object_types", text.legend[symbol].object or "")
+                return key, "draw over every one (town.stamp), or use another map"
+            case ("kinds", str(place)):
+                key = removal_key(options.vocabulary, "place_kinds", text.kinds[place])
+                return key, "draw over it (town.stamp, town.remove.kinds), or use another map"
+            case ("jobs", *_):
+                return key_of_cost(options), ""
+        return ("vocabulary",), "use another map"
+
+    return ShippedPlaces(f"the shipped map '{name}'", culprit)
 
 
 def read_map(name: str, access: Access, key: KeyPath) -> tuple[MapText, Document]:
@@ -119,13 +147,14 @@ def find_manifest(
 def _extended_entries(options: TownOptions, access: Access) -> tuple[list[Entry], bytes]:
     """Return the entries of the manifest with the config's changes, and the bytes of the manifest's file."""
     section = options.affordances
-    document, data = Document(None, ""), b""
+    document, data, texts = Document(None, ""), b"", tuple[AffordanceText, ...]()
     if section.extend is not None:
-        path = find_file(section.extend, SHIPPED_MANIFESTS, access, ("affordances", "extend"))
-        data = read_text(path)
-        document = parse_document(data, str(path), quotable=False)
-    texts = validate(document, ManifestText).root if data else ()
-    extended = [Entry(text, document.child((number,))) for number, text in enumerate(texts)]
+        document, data = read_manifest_file(section.extend, access)
+        texts = validate(document, ManifestText).root
+    extended = [
+        Entry(text, _places_of_entry(text, document.child((number,)), options))
+        for number, text in enumerate(texts)
+    ]
     known = [text.id for text in texts]
     stop_on(
         *_problems_of_ids(extended),
@@ -145,10 +174,55 @@ def _extended_entries(options: TownOptions, access: Access) -> tuple[list[Entry]
     return list(by_id.values()), data
 
 
+def read_manifest_file(name: str, access: Access) -> tuple[Document, bytes]:
+    """Read a manifest file that a config names, and its bytes.
+
+    Raises:
+        ConfigError: when there is no such file, the config may not read it, or it is not YAML.
+    """
+    path = find_file(name, SHIPPED_MANIFESTS, access, ("affordances", "extend"))
+    data = read_text(path)
+    return parse_document(data, str(path), quotable=False), data
+
+
+def _places_of_entry(text: AffordanceText, document: Document, options: TownOptions) -> Places:
+    """Return what builds the problems of an affordance: a shipped one can only not fit the vocabulary."""
+    if options.affordances.extend not in SHIPPED_MANIFESTS:
+        return document
+
+    def culprit(path: KeyPath) -> tuple[KeyPath, str]:
+        remedy = f"leave it out (affordances.remove: [{text.id}])"
+        match path:
+            case ("object_type",):
+                return removal_key(options.vocabulary, "object_types", text.object_type), remedy
+            case ("effects", str(key)) | ("charge", int(), str(key)):
+                return _removal_of_effect(options.vocabulary, key), remedy
+            case ("effects",):
+                return _removal_of_effect(options.vocabulary, *text.effects), ""
+            case ("preconditions", int(number)):
+                words = re.findall(r"\w+", text.preconditions[number])
+                return _removal_of_effect(options.vocabulary, *(f":{word}" for word in words)), remedy
+        return ("vocabulary",), remedy
+
+    return ShippedPlaces(f"{text.id} of the shipped manifest '{options.affordances.extend}'", culprit)
+
+
+def _removal_of_effect(text: VocabularyText, *keys: str) -> KeyPath:
+    """Return what takes the first need, item or price of some effects or charges out of the vocabulary."""
+    removed = text.remove
+    for key in keys:
+        _, _, word = key.partition(":")
+        prices = [price for price in removed.prices if price.endswith(f".{word}")]
+        for section, name in (("needs", word), ("items", word), *(("prices", price) for price in prices)):
+            if name in getattr(removed, section):
+                return removal_key(text, section, name)
+    return ("vocabulary",)
+
+
 def _problems_of_ids(entries: list[Entry]) -> Iterator[Problem]:
     first: dict[str, int] = {}
     for index, entry in enumerate(entries):
         name = entry.text.id
         if first.setdefault(name, index) != index:
             found = f"duplicate id '{name}', already used by entry {first[name]}"
-            yield entry.document.problem(("id",), found, "give every affordance its own id")
+            yield entry.places.problem(("id",), found, "give every affordance its own id")

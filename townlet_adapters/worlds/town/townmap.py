@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from townlet_adapters.documents import KeyPath
 from townlet_adapters.validation import spell_value
-from townlet_adapters.worlds.town.map_extension import Places
+from townlet_adapters.worlds.town.blame import Places
 from townlet_adapters.worlds.town.options import JobText, LegendEntry, MapText
 from townlet_adapters.worlds.town.tiles import FIRST_IMPASSABLE_TILE, TILES
 from townlet_adapters.worlds.town.vocabulary import Vocabulary

@@ -12,9 +12,9 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from townlet_adapters.documents import KeyPath, read_document, spell_key
+from townlet_adapters.documents import Document, KeyPath, read_document, spell_key
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town.codes import (
     FIXED_NAMES,
@@ -23,10 +23,11 @@ from townlet_adapters.worlds.town.codes import (
     MAX_OBJECT_TYPES,
 )
 from townlet_adapters.worlds.town.section import Mills, Name, Section
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.shipped import SHIPPED_VOCABULARIES, find_file, shipped_file
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonValue, canonical_json
 from townlet_core.naming import nearest
+from townlet_plugins.access import Access
 
 BEHAVIOURS: Final = ("go_to_work", "shop", "socialise", "avoid_rival", "idle")
 """The options that serve no need; their numbers follow those of the needs' options."""
@@ -98,6 +99,25 @@ class ProfileText(Section):
     """factor of the time that is left before a shift"""
 
 
+class DefinitionsText(Section):
+    """The entries of a vocabulary."""
+
+    needs: dict[Name, NeedText] = {}
+    """need -> its definition"""
+    items: dict[Name, ItemText] = {}
+    """item -> its definition"""
+    place_kinds: dict[Name, PlaceKindText] = {}
+    """kind of place -> its definition"""
+    object_types: dict[Name, ObjectTypeText] = {}
+    """type of object -> its definition"""
+    prices: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}\.[a-z][a-z0-9_]{0,39}$")], Mills] = {}
+    """`<kind of place>.<item or service>` -> base price in mills"""
+    basket: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {}
+    """price key -> number that a resident buys in a day; the pay of jobs is checked against it"""
+    profiles: dict[Name, ProfileText] = {}
+    """profile -> its definition"""
+
+
 class RemovalText(Section):
     """What the extended vocabulary has and this town has not."""
 
@@ -115,27 +135,23 @@ class RemovalText(Section):
     """profiles"""
 
 
-class VocabularyText(Section):
-    """The vocabulary of a town."""
+class _ExtensionText(Section):
+    """What a vocabulary starts from."""
 
-    extend: Literal["town"] | None = None
-    """`town` to start from the shipped vocabulary; leave it out to start empty"""
-    needs: dict[Name, NeedText] = {}
-    """need -> its definition"""
-    items: dict[Name, ItemText] = {}
-    """item -> its definition"""
-    place_kinds: dict[Name, PlaceKindText] = {}
-    """kind of place -> its definition"""
-    object_types: dict[Name, ObjectTypeText] = {}
-    """type of object -> its definition"""
-    prices: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}\.[a-z][a-z0-9_]{0,39}$")], Mills] = {}
-    """`<kind of place>.<item or service>` -> base price in mills"""
-    basket: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {}
-    """price key -> number that a resident buys in a day; the pay of jobs is checked against it"""
-    profiles: dict[Name, ProfileText] = {}
-    """profile -> its definition"""
+    extend: (
+        Annotated[
+            Annotated[str, Tag("<name>"), Field(min_length=1)] | Annotated[DefinitionsText, Tag("<entries>")],
+            Discriminator(lambda value: "<name>" if isinstance(value, str) else "<entries>"),
+        ]
+        | None
+    ) = None
+    """`town` for the shipped vocabulary, path of a file (relative to the config), or null to start empty"""
     remove: RemovalText = RemovalText()
     """entries of the extended vocabulary to leave out"""
+
+
+class VocabularyText(DefinitionsText, _ExtensionText):
+    """The vocabulary of a town: entries that are added to those of another one."""
 
     @model_validator(mode="after")
     def _check_removal(self) -> Self:
@@ -218,16 +234,18 @@ class Vocabulary:
         return tuple(item.carry for item in self.items.values())
 
 
-def read_vocabulary(text: VocabularyText) -> Vocabulary:
+def read_vocabulary(text: VocabularyText, access: Access) -> Vocabulary:
     """Read a vocabulary.
 
     Args:
         text: the section ``vocabulary`` of the town's options.
+        access: which files it may name; a relative path starts in its folder.
 
     Raises:
-        ConfigError: with every mistake; keys are relative to the town's options.
+        ConfigError: with every mistake; keys are relative to the town's options, or to the file that the
+            section extends.
     """
-    base = _shipped() if text.extend else VocabularyText()
+    base, document = _extended(text, access)
     problems = list(_problems_of_removal(text, base))
     left = text.remove
     vocabulary = Vocabulary(
@@ -243,18 +261,46 @@ def read_vocabulary(text: VocabularyText) -> Vocabulary:
             }
         ),
         profiles=_merged(base.profiles, text.profiles, left.profiles),
-        removed_needs=frozenset(left.needs),
+        removed_needs=frozenset(left.needs) - text.needs.keys(),
     )
-    problems += _problems_of_sizes(vocabulary)
-    problems += _problems_of_needs(vocabulary)
-    problems += _problems_of_references(vocabulary)
+    checks = _Checks(vocabulary, text, document)
+    problems += checks.problems()
     if problems:
         raise ConfigError(*problems)
     return vocabulary
 
 
-def _shipped() -> VocabularyText:
-    return validate(read_document(shipped_file("vocabulary")), VocabularyText)
+def read_definitions(name: str, access: Access) -> tuple[DefinitionsText, Document]:
+    """Read a vocabulary file that a config names.
+
+    Raises:
+        ConfigError: when there is no such file, the config may not read it, or it is not a vocabulary.
+    """
+    path = find_file(name, SHIPPED_VOCABULARIES, access, ("vocabulary", "extend"))
+    document = read_document(path, quotable=False)
+    return validate(document, DefinitionsText), document
+
+
+def shipped_definitions() -> DefinitionsText:
+    """Read the shipped vocabulary."""
+    return validate(read_document(shipped_file(SHIPPED_VOCABULARIES["town"])), DefinitionsText)
+
+
+def removal_key(text: VocabularyText, section: str, name: str) -> KeyPath:
+    """Return the key that takes a name out of the vocabulary; that of the vocabulary if there is none."""
+    removed: tuple[str, ...] = getattr(text.remove, section)
+    return ("vocabulary", "remove", section, removed.index(name)) if name in removed else ("vocabulary",)
+
+
+def _extended(text: VocabularyText, access: Access) -> tuple[DefinitionsText, Document | None]:
+    """Return the extended vocabulary, and the document of it unless it came with the town."""
+    if text.extend is None:
+        return DefinitionsText(), None
+    if isinstance(text.extend, DefinitionsText):
+        return text.extend, Document(None, "", at=("vocabulary", "extend"))
+    if text.extend in SHIPPED_VOCABULARIES:
+        return shipped_definitions(), None
+    return read_definitions(text.extend, access)
 
 
 EntryT = TypeVar("EntryT")
@@ -267,11 +313,7 @@ def _merged(
     return MappingProxyType({**{name: base[name] for name in base if name not in removed}, **added})
 
 
-def _problem(path: KeyPath, found: str, allowed: str) -> Problem:
-    return Problem(spell_key(("vocabulary", *path)), found, allowed)
-
-
-def _problems_of_removal(text: VocabularyText, base: VocabularyText) -> Iterator[Problem]:
+def _problems_of_removal(text: VocabularyText, base: DefinitionsText) -> Iterator[Problem]:
     left = text.remove
     sections: tuple[tuple[str, tuple[str, ...], Mapping[str, object]], ...] = (
         ("needs", left.needs, base.needs),
@@ -284,60 +326,101 @@ def _problems_of_removal(text: VocabularyText, base: VocabularyText) -> Iterator
     for section, names, known in sections:
         for number, name in enumerate(names):
             if name not in known:
-                found = f"'{name}' is not in the vocabulary '{text.extend}'"
-                yield _problem(("remove", section, number), found, nearest(name, known))
+                found = f"'{name}' is not in the extended vocabulary"
+                key = spell_key(("vocabulary", "remove", section, number))
+                yield Problem(key, found, nearest(name, known))
 
 
-def _problems_of_sizes(vocabulary: Vocabulary) -> Iterator[Problem]:
-    limits = {
-        "needs": (1, MAX_NEEDS),
-        "items": (0, MAX_ITEMS),
-        "place_kinds": (1, MAX_PLACE_KINDS),
-        "object_types": (1, MAX_OBJECT_TYPES),
-        "prices": (0, MAX_PRICES),
-        "profiles": (1, MAX_PROFILES),
-    }
-    counts = {section: len(entries) for section, entries in vocabulary.definitions.items()}
-    counts["prices"] = len(vocabulary.prices)
-    for section, (least, most) in limits.items():
-        count = counts[section]
-        if not least <= count <= most:
-            yield _problem((section,), f"{count} entries", f"allowed: {least} to {most}")
-    if vocabulary.profiles and not any(profile.weight for profile in vocabulary.profiles.values()):
-        yield _problem(("profiles",), "all weights are 0", "at least one must be above 0")
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """Checks a vocabulary as a whole.
 
+    Attributes:
+        vocabulary: the vocabulary.
+        text: what the config says about it.
+        document: the extended vocabulary, unless it came with the town.
+    """
 
-def _problems_of_needs(vocabulary: Vocabulary) -> Iterator[Problem]:
-    options = [need.option for need in vocabulary.needs.values()]
-    for number, (name, need) in enumerate(vocabulary.needs.items()):
-        if name in FIXED_NAMES:
-            found = f"a need cannot be called '{name}'"
-            yield _problem(("needs", name), found, f"reserved for preconditions: {', '.join(FIXED_NAMES)}")
-        if need.option in BEHAVIOURS or need.option in options[:number]:
-            found = f"the option '{need.option}' exists already"
-            yield _problem(("needs", name, "option"), found, "give every need an option of its own")
+    vocabulary: Vocabulary
+    text: VocabularyText
+    document: Document | None
 
+    def problems(self) -> Iterator[Problem]:
+        """Find every problem."""
+        yield from self._of_sizes()
+        yield from self._of_needs()
+        yield from self._of_stock()
+        yield from self._of_multipliers()
+        yield from self._of_prices()
 
-def _problems_of_references(vocabulary: Vocabulary) -> Iterator[Problem]:
-    yield from _problems_of_definitions(vocabulary)
-    for key in vocabulary.prices:
-        place = key.partition(".")[0]
-        if place not in vocabulary.place_kinds:
-            found = f"unknown kind of place '{place}'"
-            yield _problem(("prices", key), found, nearest(place, vocabulary.place_kinds))
-    for key in vocabulary.basket:
-        if key not in vocabulary.prices:
-            yield _problem(("basket", key), f"unknown price key '{key}'", nearest(key, vocabulary.prices))
+    def _problem(self, path: KeyPath, found: str, allowed: str) -> Problem:
+        """Build the problem of an entry: in the config, or in the file that the config extends."""
+        section, *names = path
+        own = getattr(self.text, str(section))
+        if self.document is not None and names and names[0] not in own:
+            return self.document.problem(path, found, allowed)
+        return Problem(spell_key(("vocabulary", *path)), found, allowed)
 
+    def _missing(self, path: KeyPath, found: str, section: str, name: str) -> Problem:
+        """Build the problem of an entry that uses a name which the vocabulary does not have."""
+        using = getattr(self.text, str(path[0]))
+        if path[1] not in using and name in getattr(self.text.remove, section):
+            what = f"{spell_key(path)} uses '{name}'"
+            remedy = f"remove {path[1]} as well (vocabulary.remove.{path[0]}), or define it anew"
+            return Problem(spell_key(removal_key(self.text, section, name)), what, remedy)
+        return self._problem(path, found, nearest(name, getattr(self.vocabulary, section)))
 
-def _problems_of_definitions(vocabulary: Vocabulary) -> Iterator[Problem]:
-    for kind, entry in vocabulary.object_types.items():
-        for item in entry.stock:
-            if item not in vocabulary.items:
-                path = ("object_types", kind, "stock", item)
-                yield _problem(path, f"unknown item '{item}'", nearest(item, vocabulary.items))
-    for profile, about in vocabulary.profiles.items():
-        for need in about.need_multipliers:
-            if need not in vocabulary.needs and need not in vocabulary.removed_needs:
-                path = ("profiles", profile, "need_multipliers", need)
-                yield _problem(path, f"unknown need '{need}'", nearest(need, vocabulary.needs))
+    def _of_sizes(self) -> Iterator[Problem]:
+        limits = {
+            "needs": (1, MAX_NEEDS),
+            "items": (0, MAX_ITEMS),
+            "place_kinds": (1, MAX_PLACE_KINDS),
+            "object_types": (1, MAX_OBJECT_TYPES),
+            "prices": (0, MAX_PRICES),
+            "profiles": (1, MAX_PROFILES),
+        }
+        for section, (least, most) in limits.items():
+            count = len(getattr(self.vocabulary, section))
+            if not least <= count <= most:
+                yield self._problem((section,), f"{count} entries", f"allowed: {least} to {most}")
+        profiles = self.vocabulary.profiles
+        if profiles and not any(profile.weight for profile in profiles.values()):
+            yield self._problem(("profiles",), "all weights are 0", "at least one must be above 0")
+
+    def _of_needs(self) -> Iterator[Problem]:
+        needs = self.vocabulary.needs
+        options = [need.option for need in needs.values()]
+        for number, (name, need) in enumerate(needs.items()):
+            if name in FIXED_NAMES:
+                found = f"a need cannot be called '{name}'"
+                allowed = f"reserved for preconditions: {', '.join(FIXED_NAMES)}"
+                yield self._problem(("needs", name), found, allowed)
+            if need.option in BEHAVIOURS or need.option in options[:number]:
+                found = f"the option '{need.option}' exists already"
+                allowed = "give every need an option of its own"
+                yield self._problem(("needs", name, "option"), found, allowed)
+
+    def _of_stock(self) -> Iterator[Problem]:
+        for kind, entry in self.vocabulary.object_types.items():
+            for item in entry.stock:
+                if item not in self.vocabulary.items:
+                    path = ("object_types", kind, "stock", item)
+                    yield self._missing(path, f"unknown item '{item}'", "items", item)
+
+    def _of_multipliers(self) -> Iterator[Problem]:
+        known = {*self.vocabulary.needs, *self.vocabulary.removed_needs}
+        for profile, about in self.vocabulary.profiles.items():
+            for need in about.need_multipliers:
+                if need not in known:
+                    path = ("profiles", profile, "need_multipliers", need)
+                    yield self._missing(path, f"unknown need '{need}'", "needs", need)
+
+    def _of_prices(self) -> Iterator[Problem]:
+        for key in self.vocabulary.prices:
+            place = key.partition(".")[0]
+            if place not in self.vocabulary.place_kinds:
+                found = f"unknown kind of place '{place}'"
+                yield self._missing(("prices", key), found, "place_kinds", place)
+        for key in self.vocabulary.basket:
+            if key not in self.vocabulary.prices:
+                yield self._missing(("basket", key), f"unknown price key '{key}'", "prices", key)
