@@ -575,10 +575,7 @@ def _tick_event(summary: TickSummary, events: int) -> LoopTick:
         failures=summary.failures,
         events=events,
         reward_mean=summary.reward_mean,
-        queued=summary.queued,
-        wallets=summary.wallets,
-        tills=summary.tills,
-        treasury=summary.treasury,
+        figures=summary.figures,
     )
 
 

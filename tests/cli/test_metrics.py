@@ -64,7 +64,7 @@ def test_a_running_town_can_be_scraped_and_keeps_its_file_up_to_date(tmp_path):
     assert process.returncode == 130, err
     assert told["townlet_town_population"] == 8
     assert 0 < told["townlet_town_need_mean"] <= 3
-    assert {"townlet_town_money_mills", "townlet_town_queued"} <= told.keys()
+    assert "townlet_town_figure" in told
     assert told["townlet_ticks_per_second"] > 0
     emitted, delivered = "townlet_telemetry_events_emitted_total", "townlet_telemetry_delivered_total"
     assert told[emitted] >= told[delivered] > 0

@@ -216,9 +216,7 @@ WORLD_BREACHES = {
     "events": (broken_world(step=lambda o: replace(o, events=list(o.events))), "events must be a tuple"),
     "json": (broken_world(step=lambda o: replace(o, events=(Nonsense(),))), "cannot be written as JSON"),
     "loop": (
-        broken_world(
-            step=lambda o: replace(o, events=(LoopTick(0, 0, 2, 0, 0, {}, {}, 0, 0.0, 0, 0, 0, 0),))
-        ),
+        broken_world(step=lambda o: replace(o, events=(LoopTick(0, 0, 2, 0, 0, {}, {}, 0, 0.0, {}),))),
         "is reserved for the loop",
     ),
     "frame": (broken_world(frame=lambda _self: TownFrame(99)), r"frame\(\)\.tick is 99"),

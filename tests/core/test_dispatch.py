@@ -32,7 +32,7 @@ def joined(seq, tick=0):
 
 
 def end_of(seq, tick):
-    return Fact(seq, tick, LoopTick(0, 0, 1, 0, 0, {}, {}, 0, 0.0, 0, 0, 0, 0))
+    return Fact(seq, tick, LoopTick(0, 0, 1, 0, 0, {}, {}, 0, 0.0, {}))
 
 
 def raising(_message):

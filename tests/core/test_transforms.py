@@ -60,7 +60,7 @@ SAMPLES = (
     QueueConflict("a0", "a1", None, "jostle", 2, 0.5),
     QueueHandover("a0", "a1", "bed", 1),
     AffordanceFinish("a0", "bed", "rest", {"money": 1.0}),
-    LoopTick(0, 0, 1, 0, 0, {"wait": 1}, {}, 0, 0.0, 0, 0, 0, 0),
+    LoopTick(0, 0, 1, 0, 0, {"wait": 1}, {}, 0, 0.0, {}),
 )
 
 
@@ -301,6 +301,7 @@ HARMLESS = {
     "effects",
     "entry_point",
     "failures",
+    "figures",
     "flows",
     "hook",
     "hooks",
@@ -310,12 +311,14 @@ HARMLESS = {
     "object_id",
     "policy_hash",
     "profile",
+    "promotion",
     "provider",
     "reason",
     "rejected",
     "sinks",
     "snapshot_path",
     "source",
+    "stability",
     "stage",
     "state",
     "status",

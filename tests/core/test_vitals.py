@@ -335,7 +335,7 @@ def test_a_failure_is_told_with_its_tick_and_a_last_report():
     class BusyWorld(FakeWorld):
         def step(self, actions, commands=()):
             outcome = super().step(actions, commands)
-            return replace(outcome, summary=replace(outcome.summary, reviews_pending=4))
+            return replace(outcome, summary=replace(outcome.summary, figures={"sips": 4}))
 
     town = Town(TellingSink(), world=BusyWorld(fail_at=3))
     failures = []
@@ -346,7 +346,7 @@ def test_a_failure_is_told_with_its_tick_and_a_last_report():
         (3, 4, "agent_0")
     ]
     assert [(each.tick, each.event.tick, each.event.status) for each in town.reports] == [(3, 3, "failed")]
-    assert town.latest.reviews_pending == 4
+    assert town.latest.figures == {"sips": 4}
 
 
 def test_a_failure_in_the_very_first_tick_is_told_without_durations():

@@ -100,14 +100,6 @@ def test_the_tables_name_nothing_that_is_not_there():
     assert {word for word in named - known if not word.startswith("townlet run")} == set()
 
 
-class RichWorld(FakeWorld):
-    """A world with money, so that every family of metrics has a sample."""
-
-    def step(self, actions, commands=()):
-        outcome = super().step(actions, commands)
-        return replace(outcome, summary=replace(outcome.summary, wallets=5))
-
-
 def metric_names() -> set[str]:
     registry = CollectorRegistry()
     registry.register(RunMetrics(SimulationLoop(FakeWorld(), FakePolicy(), RunIdentity(7))))
@@ -117,7 +109,7 @@ def metric_names() -> set[str]:
 def test_every_metric_stands_in_the_table_with_its_type_and_labels():
     sink, registry = TellingSink(QUIET), CollectorRegistry()
     loop = SimulationLoop(
-        RichWorld(), FakePolicy(), RunIdentity(7), dispatcher=EventDispatcher([SinkRoute("tcp", sink)])
+        FakeWorld(), FakePolicy(), RunIdentity(7), dispatcher=EventDispatcher([SinkRoute("tcp", sink)])
     )
     registry.register(RunMetrics(loop))
     counts = replace(QUIET.counts, emitted={"bulk": 1}, dropped={"why": {"bulk": 1}})

@@ -222,25 +222,15 @@ def test_the_loop_tells_where_it_is_and_how_it_is():
     }
 
 
-class Economy(FakeWorld):
-    """A world with queues and money in its third tick."""
-
-    def step(self, actions, commands=()):
-        outcome = super().step(actions, commands)
-        tick = outcome.observation.tick
-        more = {"queued": 3, "wallets": 40_000, "tills": 500, "treasury": 7} if tick == 3 else {}
-        return replace(outcome, summary=replace(outcome.summary, **more))
-
-
-def test_a_town_has_its_needs_queues_money_and_pace():
-    loop = loop_of(TellingSink(), world=Economy())
+def test_a_town_has_its_needs_figures_and_pace():
+    loop = loop_of(TellingSink())
     monitor = Monitor(loop)
     assert monitor.samples("townlet_town_need_mean") == monitor.samples("townlet_ticks_per_second") == {}
+    assert monitor.samples("townlet_town_figure") == {}
     loop.run_for(3)
-    assert monitor.value("townlet_town_queued") == 3
-    assert [
-        monitor.value("townlet_town_money_mills", holder=each) for each in ("wallets", "tills", "treasury")
-    ] == [40_000, 500, 7]
+    assert monitor.samples("townlet_town_figure") == {
+        (("figure", "sips"), ("unit", "sips")): loop.figures.summary.figures["sips"]
+    }
     loop.run_for(117)
     needs = monitor.samples("townlet_town_need_mean")
     shown = list(zip(*loop.observation.view.columns["needs"].tolist(), strict=True))
@@ -249,14 +239,8 @@ def test_a_town_has_its_needs_queues_money_and_pace():
         assert monitor.value("townlet_town_need_mean", need=need.name) == pytest.approx(sum(column) / 2)
     assert len(set(needs.values())) == len(needs)
     assert monitor.value("townlet_ticks_per_second") > 0
-    assert monitor.value("townlet_town_queued") == 0
-
-
-def test_a_world_without_queues_and_money_has_no_such_samples():
-    loop = loop_of(TellingSink())
-    loop.run_for(60)
-    monitor = Monitor(loop)
-    assert monitor.samples("townlet_town_queued") == monitor.samples("townlet_town_money_mills") == {}
+    sips = loop.figures.summary.figures["sips"]
+    assert monitor.value("townlet_town_figure", figure="sips", unit="sips") == sips > 0
 
 
 def test_the_pace_is_measured_between_two_looks():
@@ -294,7 +278,7 @@ def test_no_label_names_anybody_or_grows_with_the_run():
         for sample in family.samples
         for label in sample.labels
     }
-    assert labels == {"sink", "class", "reason", "state", "status", "system", "le", "need"}
+    assert labels == {"sink", "class", "reason", "state", "status", "system", "le", "need", "figure", "unit"}
     assert "agent_" not in monitor.text
 
 

@@ -53,10 +53,7 @@ _TICK: Final = LoopTick(
     failures={"blocked": 1, "queue": 1},
     events=12,
     reward_mean=0.125,
-    queued=1,
-    wallets=1_234_567,
-    tills=98_765,
-    treasury=100_000,
+    figures={"queued": 1, "wallets": 1_234_567, "tills": 98_765, "treasury": 100_000, "reviews_pending": 0},
 )
 
 

@@ -10,7 +10,7 @@ from townlet_core.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class TickSummary:
-    """Every number of a world that ``loop.tick`` and ``loop.health`` report; zero where a world has none.
+    """Every number of a world that ``loop.tick`` reports; zero or empty where a world has none.
 
     Attributes:
         day: day number of the executed tick.
@@ -21,13 +21,7 @@ class TickSummary:
         actions: executed intents by action name; names with count 0 are left out.
         failures: failed intents by reason; reasons with count 0 are left out.
         reward_mean: mean reward of the living, 0 in a world without rewards.
-        queued: agents waiting in a queue.
-        wallets: sum of the agents' wallets, mills.
-        tills: sum of the tills, mills.
-        treasury: the treasury, mills.
-        reviews_pending: reviews of absences that wait for a decision.
-        perturbations_active: perturbations in progress.
-        perturbations_pending: scheduled perturbations.
+        figures: further numbers of the world by name, as ``WorldSpec.figures`` describes them.
     """
 
     day: int = 0
@@ -38,13 +32,7 @@ class TickSummary:
     actions: Mapping[str, int] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
     reward_mean: float = 0.0
-    queued: int = 0
-    wallets: int = 0
-    tills: int = 0
-    treasury: int = 0
-    reviews_pending: int = 0
-    perturbations_active: int = 0
-    perturbations_pending: int = 0
+    figures: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

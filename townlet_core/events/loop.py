@@ -18,7 +18,10 @@ from townlet_core.events.health import (
 
 @dataclass(frozen=True, slots=True)
 class LoopTick(Event):
-    """The last fact of every tick; ``events`` counts the facts before it. Money is in mills."""
+    """The last fact of every tick; ``events`` counts the facts before it.
+
+    ``figures`` are numbers that only this kind of world has; ``WorldSpec.figures`` names and explains them.
+    """
 
     kind: ClassVar[str] = "loop.tick"
     day: int
@@ -30,10 +33,7 @@ class LoopTick(Event):
     failures: Mapping[str, int]
     events: int
     reward_mean: float
-    queued: int
-    wallets: int
-    tills: int
-    treasury: int
+    figures: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class LoopHealth(Event):
     Otherwise it is ``ok``. ``tick`` is the latest tick. ``duration_ms`` and ``slowest_systems`` cover the
     ticks since the previous report, at most 60, without the wait for the next tick; the slowest part of a
     tick comes first. ``failures`` counts the exceptions of subscribers, transforms and sinks since the run
-    began. ``perturbations_active``, ``perturbations_pending`` and ``reviews_pending`` are the town's.
+    began. ``figures`` are those of the latest ``loop.tick``. ``stability`` and ``promotion`` are null without
+    an observer that keeps them.
     ``plugins`` counts the installed plugins of third parties; each refused one causes a ``plugin.refused``.
     ``hooks`` has the counts of each plugin's hook, ``sinks`` the health of each sink, both by name. A sink
     that keeps only its account reports ``state``, ``retries_total`` and ``totals``, and null for the rest.
@@ -58,9 +59,9 @@ class LoopHealth(Event):
     duration_ms: TickDurations
     failures: int
     slowest_systems: Sequence[SystemDuration]
-    perturbations_active: int
-    perturbations_pending: int
-    reviews_pending: int
+    figures: Mapping[str, int]
+    stability: Mapping[str, float] | None
+    promotion: Mapping[str, float] | None
     hooks: Mapping[str, HookCounts]
     sinks: Mapping[str, SinkReport]
     plugins: PluginCounts = NO_PLUGINS

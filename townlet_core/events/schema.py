@@ -17,8 +17,12 @@ from townlet_core.events.telemetry import TelemetryLoss
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.records import Hint, field_hints, record_to_json, union_members
 
-SCHEMA_VERSION: Final = 1
-"""Major version of every event's data. New kinds and new optional fields keep it; other changes raise it."""
+SCHEMA_VERSION: Final = 2
+"""Major version of every event's data. New kinds and new optional fields keep it; other changes raise it.
+
+2: ``loop.tick`` and ``loop.health`` have ``figures`` instead of a field for each number of the town, and
+``loop.health`` has ``stability`` and ``promotion``.
+"""
 
 RESERVED_KINDS: Final = frozenset(
     {

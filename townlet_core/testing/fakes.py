@@ -155,6 +155,7 @@ class FakeWorld:
             tod=tick % self._spec.ticks_per_day,
             alive=self._living(),
             actions={name: count for name, count in counts.items() if count},
+            figures={"sips": state.sips},
         )
         capacity = self._spec.capacity
         return StepOutcome(

@@ -118,7 +118,7 @@ def test_a_collector_that_stops_stores_and_acknowledges_what_has_come(collect, f
 
 def test_lines_in_front_of_a_bad_one_are_stored_and_acknowledged(collect, folder):
     collector = collect("tcp")
-    bad = line(3).replace(b"restock:1", b"restock:9")
+    bad = line(3).replace(b"restock:2", b"restock:9")
     with Peer(*collector.ports()) as peer:
         peer.hello()
         peer.send(data([*lines(0, 2), bad, *lines(4, 5)]))
@@ -132,12 +132,12 @@ def test_an_unknown_schema_is_said_loudly_and_once(collect, caplog):
     for _ in range(5):
         with Peer(*collector.ports()) as peer:
             peer.hello()
-            peer.send(data([line(0).replace(b"restock:1", b"restock:9")]))
+            peer.send(data([line(0).replace(b"restock:2", b"restock:9")]))
             assert peer.receive() == Nack("poison")
     said = [each for each in caplog.messages if "unknown_schema" in each]
     assert len(said) == 1
     assert "urn:townlet:event:economy.restock:9" in said[0]
-    assert "knows urn:townlet:event:economy.restock:1" in said[0]
+    assert "knows urn:townlet:event:economy.restock:2 and the versions before it" in said[0]
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_two_secrets_are_taken_while_they_are_changed(collect):
         ({"body": b"{}"}, 422, "not_an_envelope"),
         ({"body": b"[1]"}, 422, "not_an_envelope"),
         (
-            {"body": b"[" + line(0) + b"," + line(1).replace(b"restock:1", b"restock:9") + b"]"},
+            {"body": b"[" + line(0) + b"," + line(1).replace(b"restock:2", b"restock:9") + b"]"},
             422,
             "unknown_schema",
         ),
@@ -182,10 +182,11 @@ def test_whatever_cannot_be_stored_is_refused_as_a_whole_and_the_connection_harm
 
 def test_an_unknown_schema_is_named(collect):
     with Poster(*collect("http").ports()) as poster:
-        _, body, _ = poster.post([line(0).replace(b"restock:1", b"restock:9")])
+        _, body, _ = poster.post([line(0).replace(b"restock:2", b"restock:9")])
     assert (
         body["detail"]
-        == "urn:townlet:event:economy.restock:9; this collector knows urn:townlet:event:economy.restock:1"
+        == "urn:townlet:event:economy.restock:9; this collector knows urn:townlet:event:economy.restock:2 "
+        "and the versions before it"
     )
 
 

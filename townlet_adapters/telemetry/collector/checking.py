@@ -13,7 +13,7 @@ import orjson
 
 from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES, MAX_INTEGER
 from townlet_adapters.telemetry.ranges import RangeSet
-from townlet_core.events.schema import schema_id
+from townlet_core.events.schema import SCHEMA_VERSION, schema_id
 from townlet_core.events.telemetry import TelemetryLoss
 
 Reason: TypeAlias = Literal[
@@ -170,18 +170,24 @@ def _kind(envelope: Mapping[str, object]) -> str:
     if not isinstance(kind, str) or not kind.startswith("townlet."):
         raise LineError("not_an_envelope", "'type' does not begin with 'townlet.'")
     name = kind.removeprefix("townlet.")
-    expected = schema_id(name)
-    if schema != expected or not _KIND.fullmatch(name):
-        match = _SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
-        if match is not None and match[1] == name and _KIND.fullmatch(name):
-            raise LineError("unknown_schema", f"{match[0]}; this collector knows {expected}")
-        raise LineError("not_an_envelope", f"'dataschema' does not name a schema of '{name[:80]}'")
+    if schema != schema_id(name) or not _KIND.fullmatch(name):
+        _require_known(name, schema)
     tick = envelope.get("tick")
     if type(tick) is not int or not 0 <= tick <= MAX_INTEGER:
         raise LineError("not_an_envelope", "'tick' is not a whole number from 0 to 2**53 - 1")
     if envelope.get("datacontenttype") != "application/json" or not isinstance(envelope.get("time"), str):
         raise LineError("not_an_envelope", "'datacontenttype' or 'time' is missing or wrong")
     return kind
+
+
+def _require_known(name: str, schema: object) -> None:
+    """Accept every version so far: an outbox may hold lines of the version before an update."""
+    match = _SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
+    if match is None or match[1] != name or not _KIND.fullmatch(name):
+        raise LineError("not_an_envelope", f"'dataschema' does not name a schema of '{name[:80]}'")
+    if not 1 <= int(match[2]) <= SCHEMA_VERSION:
+        knows = f"{schema_id(name)} and the versions before it"
+        raise LineError("unknown_schema", f"{match[0]}; this collector knows {knows}")
 
 
 def _loss(data: Mapping[str, object]) -> Loss:

@@ -1,4 +1,4 @@
-"""Figures of the town itself: population, needs, queues, money and pace."""
+"""Figures of the town itself: population, needs, pace, and what else its world counts."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +28,6 @@ class TownFigures:
         self._needs: Mapping[str, float] = {}
         self._pace: float | None = None
         self._last: tuple[float, int] | None = None
-        self._has_economy = False
 
     def look(self) -> None:
         """Take what only the loop's thread can read: the needs, and the ticks since the last look."""
@@ -56,7 +55,7 @@ class TownFigures:
         for need, mean in self._needs.items():
             needs.add_metric([need], mean)
         yield needs
-        yield from self._economy()
+        yield self._figures()
         pace = GaugeMetricFamily(
             "townlet_ticks_per_second", "Ticks per second between the latest two reports."
         )
@@ -64,22 +63,18 @@ class TownFigures:
             pace.add_metric([], self._pace)
         yield pace
 
-    def _economy(self) -> Iterator[Metric]:
-        """Return queues and money, as soon as any of them has been more than zero."""
-        summary = self._loop.figures.summary
-        queued = GaugeMetricFamily("townlet_town_queued", "Residents that wait in a queue.")
-        money = GaugeMetricFamily(
-            "townlet_town_money_mills", "Money by its holder, in mills.", labels=["holder"]
+    def _figures(self) -> Metric:
+        """Return the numbers of the latest tick that only this kind of world has."""
+        metric = GaugeMetricFamily(
+            "townlet_town_figure",
+            "A figure of the latest tick, as the world's spec names and explains it.",
+            labels=["figure", "unit"],
         )
+        summary = self._loop.figures.summary
         if summary is not None:
-            holders = {"wallets": summary.wallets, "tills": summary.tills, "treasury": summary.treasury}
-            self._has_economy = self._has_economy or any((summary.queued, *holders.values()))
-            if self._has_economy:
-                queued.add_metric([], summary.queued)
-                for holder, mills in holders.items():
-                    money.add_metric([holder], mills)
-        yield queued
-        yield money
+            for figure in self._loop.spec.figures:
+                metric.add_metric([figure.name, figure.unit], summary.figures.get(figure.name, 0))
+        return metric
 
 
 def _needs(spec: WorldSpec, observation: ObservationBatch) -> Iterator[tuple[str, Sequence[float]]]:

@@ -8,7 +8,7 @@ from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.commands import Order, order_of, results_of
 from townlet_adapters.worlds.town.decode import Decoder, agent_id
-from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.model import FIGURES, TownModel
 from townlet_adapters.worlds.town.snapshot import load_town, save_town
 from townlet_adapters.worlds.town.view import allocate_view, fill_view, view_of
 from townlet_core.dto.action import ActionBatch
@@ -21,6 +21,8 @@ from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import WorldError
 from townlet_core.events.base import Event
 from townlet_core.ports.hooks import AffordanceHooks
+
+_FIGURE_NAMES = tuple(figure.name for figure in FIGURES)
 
 
 class TownWorld:
@@ -44,7 +46,7 @@ class TownWorld:
         self._needs = tuple(model.vocabulary.needs)
         self._columns = allocate_view(model.spec, model.tables)
         self._view = view_of(model.constants, self._columns, self.engine.state.cooldown[0])
-        self._totals = np.zeros(6, np.int64)
+        self._totals = np.zeros(1 + len(FIGURES), np.int64)
         out = self.engine.arrays
         self._map, self._features, self._mask, self._alive, self._serial = (
             memoryview(array[0]).toreadonly()
@@ -171,7 +173,7 @@ class TownWorld:
         )
 
     def _summary(self, tick: int) -> TickSummary:
-        alive, queued, wallets, tills, treasury, reviews = self._totals.tolist()
+        alive, *figures = self._totals.tolist()
         actions = self.engine.journal.actions[0].tolist()
         failures = self.engine.journal.failures[0].tolist()
         return TickSummary(
@@ -180,9 +182,5 @@ class TownWorld:
             alive=alive,
             actions={name: n for name, n in zip(self._model.spec.action_names, actions, strict=True) if n},
             failures={name: n for name, n in zip(codes.REASONS, failures, strict=True) if n},
-            queued=queued,
-            wallets=wallets,
-            tills=tills,
-            treasury=treasury,
-            reviews_pending=reviews,
+            figures=dict(zip(_FIGURE_NAMES, figures, strict=True)),
         )

@@ -87,7 +87,7 @@ def _messages(ticks: int, *, observations: bool) -> list[Message]:
     messages: list[Message] = []
     for tick in range(ticks):
         messages.append(Fact(2 * tick, tick, FakeStart("agent_1", "thing_1", f"use_{tick}")))
-        numbers = LoopTick(0, tick, 2, 0, 0, {"wait": 2}, {}, 1, 0.0, 0, 0, 0, 0)
+        numbers = LoopTick(0, tick, 2, 0, 0, {"wait": 2}, {}, 1, 0.0, {"seats": tick})
         messages.append(Fact(2 * tick + 1, tick, numbers))
         messages.append(StateFrame(tick, TownFrame(tick, {"tod": tick}, {"agent_1": {"slot": 0}})))
         if observations:

@@ -157,6 +157,11 @@ def _check_outcome(outcome: StepOutcome, spec: WorldSpec, tick: int) -> None:
     living = sum(lives and not (ended or cut) for lives, ended, cut in left)
     stated = outcome.summary.alive
     require(stated == living, f"summary.alive of tick {tick} is {stated}, but {living} rows are alive")
+    figures, named = set(outcome.summary.figures), {figure.name for figure in spec.figures}
+    require(
+        figures == named,
+        f"summary.figures of tick {tick} has {sorted(figures)}; WorldSpec.figures names {sorted(named)}",
+    )
     require(isinstance(outcome.events, tuple), "outcome.events must be a tuple: listeners keep it")
     for event in outcome.events:
         _check_event(event, tick)
