@@ -81,10 +81,11 @@ def test_a_town_in_which_nothing_happens_is_reported_every_sixty_ticks_and_is_we
 
 def test_a_report_says_when_and_how_long_ticks_took_and_which_parts_were_slow():
     clock = ManualClock()
+    later = clock.now + 100
 
     class SlowWorld(FakeWorld):
         def step(self, actions, commands=()):
-            clock.sleep(0.25 if clock.now > 100 else 0.5)
+            clock.sleep(0.25 if clock.now > later else 0.5)
             return super().step(actions, commands)
 
         def frame(self):

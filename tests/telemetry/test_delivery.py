@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.telemetry.collector.support import wait_until
 from tests.telemetry.delivering import (
     FULL,
     GONE,
@@ -22,7 +23,7 @@ from tests.telemetry.delivering import (
     sink_over,
 )
 from townlet_adapters.telemetry.clock import SystemClock
-from townlet_adapters.telemetry.delivery.intake import PATIENCE
+from townlet_adapters.telemetry.delivery.intake import LINGER, PATIENCE
 from townlet_adapters.telemetry.envelope import MAX_EVENT_BYTES, SOFT_EVENT_BYTES
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
 from townlet_core.dto.frame import StateFrame, TownFrame
@@ -127,6 +128,7 @@ def test_a_full_buffer_waits_for_a_slow_worker_and_loses_nothing(started):
 
 def test_a_worker_that_moves_every_90_ms_is_waited_for_however_long_it_takes():
     clock, everything = ManualClock(), threading.Event()
+    start = clock.monotonic()
 
     class Slow(ScriptedTransport):
         """Takes one line whenever the buffer is full, so that its worker never sleeps."""
@@ -143,7 +145,65 @@ def test_a_worker_that_moves_every_90_ms_is_waited_for_however_long_it_takes():
         sink.emit(fact(n))
     everything.set()
     assert dict(sink.stop(30).dropped) == {}
-    assert clock.monotonic() > PATIENCE * 40
+    assert clock.monotonic() - start > PATIENCE * 40
+
+
+def limits_of_three(started):
+    """The limits of buffers for six lines, in lines or in bytes; a batch is at most half of a buffer."""
+    transport = ScriptedTransport()
+    sink = started(transport)
+    sink.emit(fact())
+    sink.stop(5)
+    return {"events": {"buffer_events": 6}, "bytes": {"buffer_bytes": 6 * len(transport.lines[0])}}
+
+
+@pytest.mark.parametrize("limit", ["events", "bytes"])
+def test_a_worker_that_gathers_writes_at_once_when_a_batch_is_full_and_not_one_line_before(started, limit):
+    # The clock stands still, so that gathering does not end by itself.
+    clock, transport = ManualClock(), ScriptedTransport()
+    sink = started(transport, clock, **limits_of_three(started)[limit])
+    await_idle_worker(sink)
+    sink.emit(fact())
+    clock.await_waiter(sink._intake.work)
+    sink.emit(fact())
+    assert sink._intake._asleep == "gathering"
+    sink.emit(fact())
+    wait_until(lambda: sink.status().delivered == 3)
+
+
+@pytest.mark.parametrize("limit", ["events", "bytes"])
+def test_a_worker_whose_next_batch_is_full_does_not_gather(started, limit):
+    clock, transport = ManualClock(), ScriptedTransport()
+    sink = started(transport, clock, **limits_of_three(started)[limit])
+    transport.hang()
+    await_idle_worker(sink)
+    sink.emit(fact())
+    clock.await_waiter(sink._intake.work)
+    clock.advance(LINGER)
+    transport.await_write()
+    for _ in range(3):
+        sink.emit(fact())
+    transport.release()
+    wait_until(lambda: sink.status().delivered == 4)
+
+
+@pytest.mark.parametrize("limit", ["events", "bytes"])
+def test_a_worker_whose_next_batch_is_not_full_gathers(started, limit):
+    clock, transport = ManualClock(), ScriptedTransport()
+    sink = started(transport, clock, **limits_of_three(started)[limit])
+    transport.hang()
+    await_idle_worker(sink)
+    sink.emit(fact())
+    clock.await_waiter(sink._intake.work)
+    clock.advance(LINGER)
+    transport.await_write()
+    for _ in range(2):
+        sink.emit(fact())
+    transport.release()
+    clock.await_waiter(sink._intake.work)
+    assert sink.status().delivered == 1
+    clock.advance(LINGER)
+    wait_until(lambda: sink.status().delivered == 3)
 
 
 def test_a_stalled_reader_costs_one_patience_and_then_the_oldest_facts_go(started):

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import takewhile
+from typing import Final
 
 import orjson
 
@@ -14,16 +15,20 @@ from townlet_core.events.health import SpoolHealth
 from townlet_core.ports.transport import Batch, Condition, TransportError
 
 
+_START: Final = 1024.0  # not 0, which every time that nobody has set yet starts from
+
+
 class ManualClock(SystemClock):
     """Monotonic time that stands still until ``advance``; a wait with a time-out ends when it is reached."""
 
-    def __init__(self) -> None:
-        self._now = 0.0
+    def __init__(self, now: float = _START) -> None:
+        """Set the clock."""
+        self._now = now
         self._changed = threading.Condition()
         self._waiting: list[threading.Condition] = []
 
     def monotonic(self) -> float:
-        """Seconds advanced so far."""
+        """The time that it was set to, and the seconds advanced since."""
         return self._now
 
     def wait(self, condition: threading.Condition, timeout: float | None) -> None:
@@ -56,11 +61,12 @@ class ManualClock(SystemClock):
 class HastyClock(SystemClock):
     """Monotonic time that jumps to the end of every wait."""
 
-    def __init__(self) -> None:
-        self._now = 0.0
+    def __init__(self, now: float = _START) -> None:
+        """Set the clock."""
+        self._now = now
 
     def monotonic(self) -> float:
-        """Seconds waited so far."""
+        """The time that it was set to, and the seconds waited since."""
         return self._now
 
     def wait(self, condition: threading.Condition, timeout: float | None) -> None:

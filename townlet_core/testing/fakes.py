@@ -484,9 +484,12 @@ class FailingSink:
 
 
 class ManualClock:
-    """A clock that a test moves; its ``sleep`` moves it, too."""
+    """A clock that a test moves; its ``sleep`` moves it, too.
 
-    def __init__(self, now: float = 0.0) -> None:
+    It does not start at 0, so that a time that nobody has set yet is not taken for the present.
+    """
+
+    def __init__(self, now: float = 1024.0) -> None:
         """Set the clock."""
         self.now = now
 
