@@ -5,7 +5,10 @@ Each mutant is tested with the test files that are named after the changed modul
 it, then with the tests that ``TESTS`` lists for it. A mutant with which all of them pass has survived: a test
 is missing, or the change makes no difference.
 
-Exit codes: 0 when no mutant survived, 1 when one did, 2 when nothing could be tried.
+A killed mutant is printed with the test that noticed it: a test that fails now and then would kill every one.
+A mutant with tests that do not pass without it either, tried twice, is not judged.
+
+Exit codes: 0 when no mutant survived, 1 when one did, 2 when none did and one could not be tried or judged.
 """
 
 import argparse
@@ -13,13 +16,16 @@ import ast
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+import venv
 from collections.abc import Iterator, Sequence
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +66,9 @@ KERNELS = (
 SLOW_INTERPRETED = ["tests/test_determinism.py", "tests/town/test_invariants.py"]
 """Tests that take many minutes as plain Python."""
 
-_PASSED, _FAILED, _STOPPED, _NO_TESTS = 0, 1, 2, 5
+KILLED, SURVIVED, NOT_JUDGED = "killed", "SURVIVED", "NOT JUDGED"
+
+_PASSED, _NO_TESTS = 0, 5
 
 
 class Mutant(NamedTuple):
@@ -80,6 +88,16 @@ class Outcome(NamedTuple):
     seconds: float
     output: str
 
+    @property
+    def reason(self) -> str:
+        """The test that failed, or what else went wrong."""
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", self.output, re.MULTILINE)
+        return failed[1] if failed else (self.output.strip().splitlines() or ["no output"])[-1]
+
+
+class UnjudgedError(Exception):
+    """Tests fail without a change."""
+
 
 class Copy:
     """A copy of the project, in which tests run against its own sources and keep their own kernels."""
@@ -87,14 +105,14 @@ class Copy:
     def __init__(self, project: Path, folder: Path) -> None:
         """Copy what git knows or would add."""
         self.folder = folder
-        self._checked: dict[tuple[str, ...], float] = {}
+        self._checked: dict[tuple[str, ...], float | None] = {}
         for name in _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
             source, target = project / name, folder / name
             if not name or not (source.is_file() or source.is_symlink()):
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
-        _install(project, folder)
+        self._python = _environment_of(project, folder)
         _git(folder, "init", "--quiet")
         _git(folder, "add", "--all")
 
@@ -102,7 +120,6 @@ class Copy:
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "PYTHONPATH": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "NUMBA_CACHE_DIR": str(self.folder / ".kernels"),
         }
@@ -110,7 +127,7 @@ class Copy:
     def compile(self) -> None:
         """Compile the kernels of the copy; a test that did it would run into its time limit."""
         if (self.folder / "townlet_adapters" / "kernels").is_dir():
-            command = [sys.executable, "-m", "townlet", "warmup"]
+            command = [self._python, "-m", "townlet", "warmup"]
             subprocess.run(command, cwd=self.folder, env=self._environment, check=False, capture_output=True)
             # Should they not compile, the tests that need them fail without a change and say why.
 
@@ -119,7 +136,7 @@ class Copy:
         environment = self._environment
         if interpreted:
             environment["NUMBA_DISABLE_JIT"] = "1"
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
+        command = [self._python, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
         start = time.monotonic()
         try:
             run = subprocess.run(
@@ -139,23 +156,32 @@ class Copy:
         return Outcome(passed, time.monotonic() - start, run.stdout + run.stderr)
 
     def seconds_of(self, tests: Sequence[str], *, interpreted: bool, limit: float) -> float:
-        """Return how long tests take on the unchanged project, which they must pass.
+        """Return how long tests take on the unchanged project, which they must pass, at the second try if not
+        at the first.
 
         Raises:
-            SystemExit: when they do not; no mutant can be judged by them then.
+            UnjudgedError: when they do not; no mutant can be judged by them then.
         """
         key = (*tests, str(interpreted))
         if key not in self._checked:
             outcome = self.test(tests, interpreted=interpreted, limit=limit)
             if not outcome.passed:
+                outcome = self.test(tests, interpreted=interpreted, limit=limit)
+            if not outcome.passed:
                 _note("\n".join(outcome.output.splitlines()[-30:]))
                 _note(f"error: without a change, {' '.join(tests)} does not pass")
-                raise SystemExit(2)
-            self._checked[key] = outcome.seconds
-        return self._checked[key]
+            self._checked[key] = outcome.seconds if outcome.passed else None
+        seconds = self._checked[key]
+        if seconds is None:
+            raise UnjudgedError
+        return seconds
 
-    def is_noticed(self, mutant: Mutant, limit: float) -> bool:
-        """Make the change, run its tests, and undo it."""
+    def killer(self, mutant: Mutant, limit: float) -> str:
+        """Make the change, run its tests, and undo it; returns the test that noticed it, empty for none.
+
+        Raises:
+            UnjudgedError: when tests fail without the change.
+        """
         path = self.folder / mutant.path
         source = path.read_text(encoding="utf-8")
         interpreted = mutant.path.startswith(KERNELS)
@@ -167,20 +193,51 @@ class Copy:
             finally:
                 path.write_text(source, encoding="utf-8")
             if not outcome.passed:
-                return True
-        return False
+                return outcome.reason
+        return ""
 
 
-def _install(project: Path, folder: Path) -> None:
-    """Record in the copy that it is what was installed from the project: entry points are found by that."""
-    for installed in distributions():
-        origin = installed.read_text("direct_url.json")
-        if origin and json.loads(origin)["url"] == project.as_uri():
-            source = Path(str(installed.locate_file("."))) / f"{installed.name}-{installed.version}.dist-info"
-            target = folder / source.name
+def _environment_of(project: Path, folder: Path) -> Path:
+    """Make an environment for the copy, and return its Python.
+
+    It has what is installed beside the project, but the project itself is the copy: one of two would be taken
+    for an impostor, and a test that clears the variables of a program would try the unchanged sources.
+    """
+    venv.EnvBuilder(symlinks=True).create(folder / ".venv")
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder / ".venv")}))
+    own = {name for name in (_folder_of(each, project) for each in distributions()) if name}
+    for source in Path(sysconfig.get_path("purelib")).iterdir():
+        target = packages / source.name
+        if source.name in own:
             shutil.copytree(source, target)
             copied = {"url": folder.as_uri(), "dir_info": {"editable": True}}
             (target / "direct_url.json").write_text(json.dumps(copied), encoding="utf-8")
+        elif source.suffix != ".pth" or set(source.read_text(encoding="utf-8").split()) != {str(project)}:
+            target.symlink_to(source)
+    (packages / "copy.pth").write_text(str(folder), encoding="utf-8")
+    scripts = folder / ".venv" / "bin"
+    for source in Path(sysconfig.get_path("scripts")).iterdir():
+        if not (scripts / source.name).exists():
+            _add_script(source, scripts)
+    return scripts / "python"
+
+
+def _folder_of(installed: Distribution, project: Path) -> str:
+    """Name the folder of a distribution's metadata if it was installed from the project."""
+    origin = installed.read_text("direct_url.json")
+    ours = origin and json.loads(origin)["url"] == project.as_uri()
+    return f"{installed.name}-{installed.version}.dist-info" if ours else ""
+
+
+def _add_script(source: Path, scripts: Path) -> None:
+    """Copy a script for the Python in its new folder; link a program."""
+    target, line = scripts / source.name, f"#!{source.parent}/"
+    content = source.read_bytes()
+    if content.startswith(line.encode()):
+        target.write_bytes(content.replace(line.encode(), f"#!{scripts}/".encode(), 1))
+        target.chmod(0o755)
+    else:
+        target.symlink_to(source)
 
 
 def groups_of_tests(project: Path, path: str) -> Iterator[list[str]]:
@@ -301,27 +358,41 @@ def main(given: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     if options.list:
         _say("\n".join(map(str, chosen)))
         return 0
-    end = time.monotonic() + 60 * options.minutes
-    survivors, tried = [], 0
+    verdicts = dict(_judge(chosen, project, end=time.monotonic() + 60 * options.minutes))
+    survivors = [mutant for mutant, verdict in verdicts.items() if verdict == SURVIVED]
+    unjudged = list(verdicts.values()).count(NOT_JUDGED)
+    _say(
+        f"{len(verdicts)} tried, {len(survivors)} survived"
+        + (f", {unjudged} not judged" if unjudged else "")
+        + ("" if len(verdicts) == len(chosen) else "; out of time")
+    )
+    for mutant in survivors:
+        _say(f"  {mutant}")
+    if survivors:
+        return 1
+    return 2 if unjudged else 0
+
+
+def _judge(chosen: Sequence[Mutant], project: Path, *, end: float) -> Iterator[tuple[Mutant, str]]:
+    """Try mutants until a time, and print each verdict."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Copy(project, Path(folder).resolve())
         if not all(mutant.path.startswith(KERNELS) for mutant in chosen):
             copy.compile()
-        for mutant in chosen:
+        for number, mutant in enumerate(chosen, 1):
             left = end - time.monotonic()
             if left <= 0:
-                break
+                return
             start = time.monotonic()
-            noticed = copy.is_noticed(mutant, limit=max(60.0, left))
-            tried += 1
-            verdict = "killed" if noticed else "SURVIVED"
-            _say(f"[{tried}/{len(chosen)}] {verdict} {time.monotonic() - start:.0f} s  {mutant}")
-            if not noticed:
-                survivors.append(mutant)
-    _say(f"{tried} tried, {len(survivors)} survived" + ("" if tried == len(chosen) else "; out of time"))
-    for mutant in survivors:
-        _say(f"  {mutant}")
-    return 1 if survivors else 0
+            try:
+                killer = copy.killer(mutant, limit=max(60.0, left))
+            except UnjudgedError:
+                killer, verdict = "", NOT_JUDGED
+            else:
+                verdict = KILLED if killer else SURVIVED
+            by = f"  by {killer}" if killer else ""
+            _say(f"[{number}/{len(chosen)}] {verdict} {time.monotonic() - start:.0f} s  {mutant}{by}")
+            yield mutant, verdict
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from tests.mutants.__main__ import PROJECT, TESTS, groups_of_tests, main
+from tests.mutants.__main__ import PROJECT, TESTS, Copy, groups_of_tests, main
 from tests.mutants.places import changed_lines, places
 
 ADULT = """\
@@ -18,6 +18,41 @@ def is_adult(age: int) -> bool:
     return age >= 18
 """
 TRIED = "from tiny.adult import is_adult\n\n\ndef test_it():\n    assert is_adult({}) and not is_adult(3)\n"
+
+
+FAILS_ONCE = """
+
+def test_once():
+    tried = pathlib.Path("tried")
+    before = tried.exists()
+    tried.touch()
+    assert before
+
+
+import pathlib
+"""
+STARTS_A_PROGRAM = """
+import subprocess, sys
+
+def test_it():
+    code = "from tiny.adult import is_adult; print(is_adult(18), is_adult(17))"
+    run = subprocess.run([sys.executable, "-c", code], env={}, cwd="/", capture_output=True)
+    assert run.stdout == b"True False\\n", run.stderr
+"""
+ONE_TOWNLET = """
+import subprocess, sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+def test_it():
+    assert [each.name for each in distributions()].count("townlet") == 1
+    townlet = Path(sys.executable).with_name("townlet")
+    run = subprocess.run([townlet, "plugins", "list"], env={{}}, cwd="/", capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    code = "import townlet_core, numpy; print(townlet_core.__file__)"
+    run = subprocess.run([sys.executable, "-c", code], env={{}}, cwd="/", capture_output=True, text=True)
+    assert run.stdout == "{}/townlet_core/__init__.py\\n", run.stderr
+"""
 
 
 @pytest.fixture
@@ -60,7 +95,7 @@ def test_with_the_missing_test_no_mutant_survives(tiny, capsys):
     (tiny / "tests" / "test_adult.py").write_text(TRIED.format(18), encoding="utf-8")
     assert main(["tiny"], tiny) == 0
     out = capsys.readouterr().out
-    assert out.count(" killed ") == 2
+    assert out.count(" killed ") == out.count("  by tests/test_adult.py::test_it\n") == 2
     assert out.splitlines()[-1] == "2 tried, 0 survived"
 
 
@@ -88,10 +123,29 @@ def test_the_same_seed_tries_the_same_mutants_and_a_quarter_of_them_are_numbers(
 
 def test_tests_that_fail_without_a_change_judge_nothing(tiny, capsys):
     (tiny / "tests" / "test_adult.py").write_text(TRIED.format(2), encoding="utf-8")
-    with pytest.raises(SystemExit) as caught:
-        main(["tiny", "--count", "1"], tiny)
-    assert caught.value.code == 2
-    assert "error: without a change, tests/test_adult.py does not pass" in capsys.readouterr().err
+    assert main(["tiny"], tiny) == 2
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1] == "2 tried, 0 survived, 2 not judged"
+    assert told.err.count("error: without a change, tests/test_adult.py does not pass") == 1
+
+
+def test_tests_that_fail_once_without_a_change_are_tried_again(tiny, capsys):
+    (tiny / "tests" / "test_adult.py").write_text(TRIED.format(18) + FAILS_ONCE, encoding="utf-8")
+    assert main(["tiny"], tiny) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 tried, 0 survived"
+
+
+def test_a_program_without_variables_or_a_folder_of_its_own_runs_the_copy(tiny, capsys):
+    (tiny / "tests" / "test_adult.py").write_text(STARTS_A_PROGRAM, encoding="utf-8")
+    assert main(["tiny"], tiny) == 0
+    assert capsys.readouterr().out.count(" killed ") == 2
+
+
+def test_the_copy_has_the_packages_and_programs_of_the_environment_and_one_townlet(tmp_path):
+    copy = Copy(PROJECT, tmp_path)
+    (tmp_path / "tests" / "test_adult.py").write_text(ONE_TOWNLET.format(str(tmp_path)), encoding="utf-8")
+    outcome = copy.test(["tests/test_adult.py"], interpreted=False, limit=100)
+    assert outcome.passed, outcome.output
 
 
 def test_it_stops_when_its_time_is_over(tiny, capsys):
