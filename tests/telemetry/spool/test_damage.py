@@ -252,11 +252,12 @@ def test_a_flipped_bit_in_a_counter_makes_that_counter_unknown(town, cell, bit, 
 
 
 @pytest.mark.parametrize("size", [0, 10, 2050, 4095, 5000])
-def test_a_control_page_of_another_size_is_unknown(town, size):
+def test_a_control_page_of_another_size_is_unknown(town, size, caplog):
     control = town.folder / "control"
     control.write_bytes(control.read_bytes().ljust(5000, b"\0")[:size])
     town.forgetful.add("urn:town:1")
     finish(town)
+    assert "the next start uses what the segments know" in caplog.text
 
 
 def test_quarantine_keeps_the_newest_and_says_what_it_lets_go(tmp_path, caplog):

@@ -91,6 +91,18 @@ def test_a_source_comes_once(begun, tmp_path):
         Outbox(tmp_path / "outbox", LIMITS, SystemClock()).open("a")
 
 
+def test_a_run_begins_once_after_it_opened_the_outbox(tmp_path):
+    outbox = Outbox(tmp_path / "outbox", LIMITS, SystemClock())
+    with pytest.raises(ContractError, match="begin comes after open, once"):
+        outbox.begin([])
+    outbox.open("a")
+    outbox.begin([Row(0, b"{}\n")])
+    with pytest.raises(ContractError, match="begin comes after open, once"):
+        outbox.begin([Row(1, b"{}\n")])
+    assert read_all(outbox) == [("a", 0)]
+    outbox.close()
+
+
 def test_rows_out_of_order_are_refused_and_nothing_is_stored(begun):
     outbox = begun()
     with pytest.raises(ValueError, match="ascending"):
@@ -405,6 +417,34 @@ def test_a_kill_at_each_step_of_a_start_loses_nothing_and_leaves_nothing(tmp_pat
     town.check_all_accounted_for()
     assert "quarantine" not in caplog.text
     assert town.outbox.stats().quarantined == 0
+    town.outbox.close()
+
+
+def test_a_segment_that_was_left_out_and_not_removed_is_removed_without_a_word(tmp_path, caplog):
+    """Killed before the first row of a second segment, then at the next start, which had left it out."""
+    town = Town(tmp_path / "outbox")
+    town.start()
+    town.emit(200)
+    assert town.commit() == ""
+    town.emit(3)
+    assert town.commit() == ""
+    town.emit(4)
+    town.die()
+    rows = town.folder / "segment-00000002.rows"
+    rows.write_bytes(b"")
+    left = {path: path.read_bytes() for path in town.folder.glob("segment-00000002.*")}
+    assert len(left) == 2
+    town.start()
+    town.die()
+    assert not rows.exists()
+    for path, content in left.items():
+        path.write_bytes(content)
+    caplog.clear()
+    town.start()
+    assert caplog.text == ""
+    assert not rows.exists()
+    town.drain()
+    town.check_all_accounted_for()
     town.outbox.close()
 
 
