@@ -193,7 +193,10 @@ def make_constants(words=SHIPPED):
 
 
 class SmallTown:
-    """Four slots, of which ``residents`` are alive; every column is a numpy array that a test may write."""
+    """Four slots, of which ``residents`` are alive; every column is a numpy array that a test may write.
+
+    Nobody wants anything, and no two slots, needs or objects are alike: who mixes them up is noticed.
+    """
 
     SLOTS = 4
 
@@ -202,6 +205,7 @@ class SmallTown:
         slots = self.SLOTS
         served = {need.option: need.name for need in words.needs}
         self.constants = make_constants(words)
+        self.fields = self.constants["fields"].obj
         self.spec = WorldSpec(
             world="small",
             layout_version=1,
@@ -216,22 +220,24 @@ class SmallTown:
             view=tuple(ColumnSpec(name, "i", ()) for name in COLUMNS),
         )
         self.alive = np.array([i < residents for i in range(slots)], dtype=np.uint8)
-        self.serial = np.arange(slots, dtype=np.int64)
+        self.serial = np.arange(slots, dtype=np.int64) * 10 + 3
         self.mask = np.zeros((slots, len(ACTIONS)), dtype=np.uint8)
         self.xy = np.array(HOMES, dtype=np.int32)
-        self.needs = np.full((slots, len(words.needs)), 0.9)
-        self.wallet = np.full(slots, 6000, dtype=np.int64)
+        self.needs = np.array(
+            [[0.9 + i / 100 + need / 200 for need in range(len(words.needs))] for i in range(slots)]
+        )
+        self.wallet = 6000 + 137 * np.arange(slots, dtype=np.int64)
         self.inventory = np.zeros((slots, len(words.items)), dtype=np.int32)
         self.job = np.full(slots, -1, dtype=np.int32)
         self.home_field = np.arange(objects + len(PLACES), objects + len(PLACES) + slots, dtype=np.int32)
-        self.extroversion = np.full(slots, -1.0)
-        self.departure_lead = np.full(slots, 20, dtype=np.int32)
+        self.extroversion = np.arange(slots) / 10 - 1
+        self.departure_lead = 20 + np.arange(slots, dtype=np.int32)
         self.claim_object = np.full(slots, -1, dtype=np.int32)
         self.claim_affordance = np.full(slots, -1, dtype=np.int32)
         self.claim_stage = np.zeros(slots, dtype=np.int8)
         self.blocked = np.zeros(slots, dtype=np.int32)
         self.ctx_reset = np.zeros(slots, dtype=np.uint8)
-        self.cooldown = np.zeros((slots, objects), dtype=np.int64)
+        self.cooldown = np.arange(slots * objects, dtype=np.int64).reshape(slots, objects)
         self.option = np.full(slots, -1, dtype=np.int8)
         self.goal = np.full(slots, -1, dtype=np.int32)
         self.commit_remaining = np.zeros(slots, dtype=np.int16)
@@ -241,7 +247,8 @@ class SmallTown:
         self.object_holder = np.full(objects, -1, dtype=np.int32)
         self.object_queue = np.zeros(objects, dtype=np.int32)
         self.object_wait = np.zeros(objects, dtype=np.int32)
-        self.object_stock = np.full((objects, len(words.items)), 8, dtype=np.int32)
+        items = len(words.items)
+        self.object_stock = 8 + np.arange(objects * items, dtype=np.int32).reshape(objects, items)
         self.object_price = np.array([PRICES[KINDS[place_of(x, y)]] for _, x, y in OBJECTS], dtype=np.int64)
         self.view = View(self.constants, {name: getattr(self, name).data.toreadonly() for name in COLUMNS})
         self._seals = [a.data.toreadonly() for a in (self.mask, self.alive, self.serial)]

@@ -66,6 +66,50 @@ def test_an_option_is_kept_for_as_long_as_it_was_committed_to(player):
     assert context(town)[0] == IDLE
 
 
+@pytest.mark.parametrize(
+    ("option", "columns", "start"),
+    [
+        (GET_FED, {"needs": (0.4, 0.9, 0.9)}, 540),
+        (GET_CLEAN, {"needs": (0.9, 0.4, 0.9)}, 540),
+        (REST, {"needs": (0.9, 0.9, 0.4)}, 540),
+        (GO_TO_WORK, {"job": BARISTA}, 540),
+        (SHOP, {"wallet": 4000}, 540),
+        (SOCIALISE, {"extroversion": 1.0}, 600),
+        (IDLE, {}, 540),
+    ],
+)
+def test_every_option_is_committed_to_for_15_ticks_and_then_chosen_anew(crowded, option, columns, start):
+    town = crowded.town
+    for name, value in columns.items():
+        getattr(town, name)[0] = value
+    chosen = []
+    for tick in range(start, start + 17):
+        crowded.act(tick)
+        chosen.append((context(town)[0], context(town)[2]))
+    assert chosen == [(option, left) for left in (*range(14, -1, -1), 14, 13)]
+
+
+def test_work_is_left_in_the_tick_in_which_the_shift_ends(player):
+    town = player.town
+    town.job[0] = BARISTA
+    town.xy[0] = 13, 2
+    kept = []
+    for tick in range(630, 642):
+        player.act(tick)
+        kept.append(context(town)[0])
+    assert kept == [GO_TO_WORK] * 10 + [IDLE] * 2
+
+
+def test_work_is_left_when_the_job_is_lost(player):
+    town = player.town
+    town.job[0] = BARISTA
+    player.act(500)
+    assert context(town)[0] == GO_TO_WORK
+    town.job[0] = -1
+    player.act(501)
+    assert context(town)[0] == IDLE
+
+
 def test_a_critical_need_releases_an_option_that_serves_another(player):
     town = player.town
     player.act(NOON)
@@ -195,6 +239,98 @@ def test_beside_a_home_tile_that_is_taken_a_resident_waits_and_pushes_nobody(cro
     town.home_field[1] = town.home_field[0]
     town.alive[2:] = 0
     assert [crowded.act(NOON + k) for k in range(5)] == ["wait"] * 5
+
+
+class Plain:
+    """A town without walls; its only resident goes home, by steps that a test gives for some tiles."""
+
+    def __init__(self, player):
+        self.player = player
+
+    def move(self, at, steps, occupied=(), blocked=0):
+        town = self.player.town
+        home = town.fields[town.home_field[0]]
+        home[:] = 255
+        for (x, y), left in steps.items():
+            home[y, x] = left
+        town.xy[0], town.blocked[0], town.option[0] = at, blocked, -1
+        observation = town.observe(NOON)
+        town.mask[0] = 0
+        town.mask[0, 0] = 1
+        for name, step in STEPS.items():
+            x, y = plus(at, step)
+            town.mask[0, town.action(name)] = 0 <= x < home.shape[1] and 0 <= y < home.shape[0]
+        for x, y in occupied:
+            town.occupants[y, x] = 1
+        decision = self.player.policy.decide(observation)
+        assert decision.actions.context.option[0] == IDLE
+        return town.spec.action_names[decision.actions.action[0]]
+
+
+@pytest.fixture
+def plain(player):
+    return Plain(player)
+
+
+def plus(tile, step):
+    return tile[0] + step[0], tile[1] + step[1]
+
+
+RIGHT_OF = {
+    "move_north": "move_east",
+    "move_east": "move_south",
+    "move_south": "move_west",
+    "move_west": "move_north",
+}
+BESIDE_A_BORDER = {"move_north": (14, 2), "move_south": (1, 2), "move_east": (7, 3), "move_west": (7, 1)}
+"""Where somebody who walks in a direction has the border one tile to the right of the next tile."""
+
+
+@pytest.mark.parametrize("ahead", STEPS)
+@pytest.mark.parametrize("far", [0, 1, 5])
+def test_a_step_goes_to_the_nearer_tile_in_every_direction(plain, ahead, far):
+    at = (7, 2)
+    next_tile = plus(at, STEPS[ahead])
+    steps = {at: far + 1, next_tile: far}
+    assert plain.move(at, steps) == ahead
+    assert plain.move(at, steps, occupied=[next_tile]) == (ahead if far else "wait")
+
+
+@pytest.mark.parametrize("ahead", STEPS)
+@pytest.mark.parametrize("other", STEPS)
+def test_of_two_nearer_tiles_the_free_one_is_taken(plain, ahead, other):
+    if other == ahead:
+        return
+    at = (7, 2)
+    steps = {at: 3, plus(at, STEPS[ahead]): 2, plus(at, STEPS[other]): 2}
+    assert plain.move(at, steps, occupied=[plus(at, STEPS[ahead])]) == other
+
+
+@pytest.mark.parametrize("ahead", STEPS)
+@pytest.mark.parametrize("at", ["in the middle", "beside a border"])
+def test_behind_another_a_resident_steps_to_its_right_if_that_is_free_and_as_near_and_leads_on(
+    plain, ahead, at
+):
+    at = (7, 2) if at == "in the middle" else BESIDE_A_BORDER[ahead]
+    aside, left = STEPS[RIGHT_OF[ahead]], plus((0, 0), [-each for each in STEPS[RIGHT_OF[ahead]]])
+    before, right, lefthand = plus(at, STEPS[ahead]), plus(at, aside), plus(at, left)
+    onwards = plus(right, STEPS[ahead])
+    steps = {at: 3, before: 2, right: 3, onwards: 2, lefthand: 3, plus(lefthand, STEPS[ahead]): 2}
+    assert plain.move(at, steps, occupied=[before]) == RIGHT_OF[ahead]
+    assert plain.move(at, steps, occupied=[before], blocked=1) == RIGHT_OF[ahead]
+    assert plain.move(at, steps, occupied=[before], blocked=2) == ahead
+    assert plain.move(at, steps, occupied=[before, right]) == ahead
+    assert plain.move(at, steps, occupied=[before, onwards]) == ahead
+    assert plain.move(at, {**steps, right: 4}, occupied=[before]) == ahead
+    assert plain.move(at, {**steps, onwards: 3}, occupied=[before]) == ahead
+
+
+@pytest.mark.parametrize("ahead", STEPS)
+def test_no_way_leads_on_over_the_border_of_the_map(plain, ahead):
+    at = BESIDE_A_BORDER[ahead]
+    before, right = plus(at, STEPS[ahead]), plus(at, STEPS[RIGHT_OF[ahead]])
+    opposite = {"move_south": (15, 2), "move_north": (0, 2), "move_east": (7, 0), "move_west": (7, 4)}[ahead]
+    assert plain.move(at, {at: 3, before: 2, right: 3, opposite: 1}, occupied=[before]) == ahead
 
 
 def test_a_blocked_resident_pushes_into_the_occupied_tile(crowded):

@@ -8,6 +8,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
+from tests.policies.conftest import SmallTown
+from townlet_adapters.policies.scripted.columns import SOCIALISE
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.worlds.town.model import TownModel
@@ -57,6 +59,40 @@ def test_it_remembers_nothing_but_what_the_world_hands_back(town):
             (actions.action.tolist(), actions.context.option.tolist(), actions.context.goal.tolist())
         )
     assert answers[0] == answers[1]
+
+
+SOLITARY = 45
+"""The number of a resident that seeks no company at 10 o'clock, unlike resident 3."""
+
+
+def answer(policy, observation):
+    actions = policy.decide(observation).actions
+    context = actions.context
+    return actions.action.tolist(), context.option.tolist(), context.goal.tolist()
+
+
+@pytest.mark.parametrize("name", ["mask", "alive", "serial", "view"])
+def test_an_observation_of_which_one_part_is_in_other_memory_is_read_anew(crowd, name):
+    crowd.extroversion[0] = 1.0
+    observation = crowd.observe(600)
+    other = SmallTown(residents=4)
+    other.mask[:, 0] = 1
+    other.alive[0] = 0
+    other.serial[:] = range(SOLITARY, SOLITARY + 4)
+    other.needs[0] = 0.1
+    memory = {name: getattr(other, name) for name in ("mask", "alive", "serial", "view")}
+    changed = dataclasses.replace(
+        observation, **{name: memory[name] if name == "view" else memory[name].data.toreadonly()}
+    )
+    seasoned, fresh = ScriptedPolicy(ScriptedOptions()), ScriptedPolicy(ScriptedOptions())
+    for policy in (seasoned, fresh):
+        policy.begin(crowd.spec, 7)
+    before = answer(seasoned, observation)
+    assert before[1][0] == SOCIALISE
+    after = answer(seasoned, changed)
+    assert after == answer(fresh, changed)
+    assert after != before
+    assert answer(seasoned, observation) == before
 
 
 def test_interpreted_kernels_decide_the_same():
