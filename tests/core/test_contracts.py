@@ -1,5 +1,6 @@
 """The contract checks pass for honest parts, and every breach is found and explained."""
 
+import re
 from array import array
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -322,6 +323,16 @@ def swallowing(self, message):
     return EmitResult("accepted") if result.reason == "not_json" else result
 
 
+def instead_of_a_reason(status, reason):
+    """Answer so to an event that is not JSON."""
+
+    def emit(self, message):
+        result = CollectingSink.emit(self, message)
+        return EmitResult(status, reason) if result.reason == "not_json" else result
+
+    return emit
+
+
 def reopened(self, deadline_seconds):
     status = CollectingSink.stop(self, deadline_seconds)
     return replace(status, state="healthy")
@@ -332,6 +343,32 @@ def restless(self, deadline_seconds):
     self._offered += 1
     self._rejected["late"] = self._rejected.get("late", 0) + 1
     return status
+
+
+ANSWERS = {
+    1: "after start()",
+    2: "after 1 messages",
+    62: "after 61 messages",
+    63: "after an event that is not JSON",
+    64: "after an event that is not JSON",
+    65: "after stop()",
+    67: "after a message after stop()",
+}
+"""When the contract asks a sink for its status; the 66th time is the second ``stop``."""
+
+
+def wrong_once(call):
+    """A sink of which one of the answers of ``status`` breaks the law."""
+
+    class WrongOnce(CollectingSink):
+        answered = 0
+
+        def status(self):
+            status = super().status()
+            self.answered += 1
+            return replace(status, offered=-1) if self.answered == call else status
+
+    return WrongOnce
 
 
 def forgetful(self, deadline_seconds):
@@ -349,12 +386,21 @@ SINK_BREACHES = {
     "answers nothing": (broken_sink(emit=lambda _self, _message: None), "emit returned None"),
     "odd answer": (broken_sink(emit=lambda _self, _message: EmitResult("lost")), "unknown status 'lost'"),
     "nan": (broken_sink(emit=swallowing), "with NaN"),
+    "nan, dropped": (
+        broken_sink(emit=instead_of_a_reason("dropped", "not_json")),
+        "emit returned 'dropped' for",
+    ),
+    "nan, without a reason": (broken_sink(emit=instead_of_a_reason("rejected", "")), "with a reason"),
     "offered": (
         counting(lambda s: replace(s, offered=s.offered + 1)),
         "offered is 1, but emit was called 0 times",
     ),
     "emitted": (counting(lambda s: replace(s, emitted=s.emitted + 1)), "is not emitted 1"),
     "lost": (counting(lambda s: replace(s, delivered=0)), "emitted 1 is not delivered 0"),
+    **{
+        f"wrong answer {call}": (wrong_once(call), rf"^{re.escape(when)}: offered is -1, but emit was called")
+        for call, when in ANSWERS.items()
+    },
     "name": (counting(lambda s: replace(s, name="")), "name is empty"),
     "open": (broken_sink(stop=reopened), "state after stop"),
     "forgetful": (broken_sink(stop=forgetful), r"stop\(\) left 1 messages in memory"),
@@ -365,6 +411,26 @@ SINK_BREACHES = {
 
 def test_an_honest_sink_passes():
     check_sink(CollectingSink, observations=True)
+
+
+def test_a_sink_is_checked_through_its_whole_life():
+    called = []
+
+    class Noting(CollectingSink):
+        def start(self):
+            called.append("start")
+            return super().start()
+
+        def emit(self, message):
+            called.append("emit")
+            return super().emit(message)
+
+        def stop(self, deadline_seconds):
+            called.append("stop")
+            return super().stop(deadline_seconds)
+
+    check_sink(Noting, ticks=3)
+    assert called == ["start", *["emit"] * (3 * 3 + 1 + 2), "stop", "stop", "emit"]
 
 
 @pytest.mark.parametrize(("sink", "message"), SINK_BREACHES.values(), ids=SINK_BREACHES)

@@ -56,6 +56,18 @@ def test_a_slots_number_is_not_its_residents_and_none_is_that_of_a_dead_slot():
     assert dead.reward.tolist() == [0.0, 0.0, 0.0]
 
 
+def test_each_slot_does_the_next_action_that_its_mask_allows():
+    seen = steps()
+    actions = len(seen[0][0].mask.tolist()[0])
+    turns = [(7 + slot) % actions for slot in range(4)]
+    for observation, chosen, _ in seen:
+        mask = observation.mask.tolist()
+        for slot in range(4):
+            following = [(turns[slot] + n) % actions for n in range(1, actions + 1)]
+            turns[slot] = next(action for action in following if mask[slot][action])
+        assert chosen.action.tolist() == turns
+
+
 def test_slots_may_do_different_things_and_do_them():
     """Four slots have four masks while no need is full."""
     masks = [len(set(map(tuple, observation.mask.tolist()))) for observation, _, _ in steps()]

@@ -53,6 +53,9 @@ TESTS = {
 }
 """Start of a path -> the tests behind those that import the module; the longest start decides."""
 
+RULES = ["tests/house/test_records.py"]
+"""Tests of what is the same for every module, run for each."""
+
 EVERYTHING = ["tests"]
 """The tests of a module without an entry in ``TESTS``."""
 
@@ -247,7 +250,8 @@ def groups_of_tests(project: Path, path: str) -> Iterator[list[str]]:
         importers = [test for test in importers if test not in SLOW_INTERPRETED]
     named = [test for test in importers if Path(test).stem == f"test_{Path(path).stem}"]
     others = [test for test in importers if test not in named]
-    yield from filter(None, (named, others))
+    rules = [test for test in RULES if (project / test).exists()]
+    yield from filter(None, (named, others, rules))
     start = max((start for start in TESTS if path.startswith(start)), key=len, default="")
     yield TESTS.get(start, EVERYTHING)
 

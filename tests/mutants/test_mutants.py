@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from tests.mutants.__main__ import PROJECT, TESTS, Copy, groups_of_tests, main
+from tests.mutants.__main__ import PROJECT, RULES, TESTS, Copy, groups_of_tests, main
 from tests.mutants.places import changed_lines, places
 
 ADULT = """\
@@ -197,7 +197,7 @@ def test_the_lines_of_a_diff_are_those_that_it_adds():
 
 
 def test_every_folder_of_tests_that_the_table_names_is_there():
-    for start, tests in TESTS.items():
+    for start, tests in (*TESTS.items(), ("", RULES)):
         assert (PROJECT / start).is_dir(), start
         assert all((PROJECT / test).exists() for test in tests), tests
 
@@ -205,12 +205,12 @@ def test_every_folder_of_tests_that_the_table_names_is_there():
 def test_the_tests_that_import_a_module_come_first():
     first, *others = groups_of_tests(PROJECT, "townlet_core/transforms/rename.py")
     assert "tests/core/test_transforms.py" in first
-    assert others == [["tests/core", "tests/composition"]]
+    assert others == [RULES, ["tests/core", "tests/composition"]]
     assert list(groups_of_tests(PROJECT, "townlet_adapters/disk.py"))[-1] == ["tests"]
 
 
 def test_the_tests_that_are_named_after_a_module_come_before_the_others_that_import_it():
-    first, second, third = groups_of_tests(PROJECT, "townlet_adapters/telemetry/delivery/buffer.py")
+    first, second, _, third = groups_of_tests(PROJECT, "townlet_adapters/telemetry/delivery/buffer.py")
     assert first == ["tests/telemetry/test_buffer.py"]
     assert "tests/telemetry/test_streams.py" in second
     assert first[0] not in second

@@ -321,8 +321,8 @@ class FakePolicy:
             raise ZeroDivisionError("the fake policy fails at this tick")
         slots = len(self._turns)
         for slot in range(slots):
-            for distance in range(1, self._actions + 1):
-                action = (self._turns[slot] + distance) % self._actions
+            for skipped in range(self._actions):
+                action = (self._turns[slot] + 1 + skipped) % self._actions
                 if observation.mask[slot, action]:
                     self._turns[slot] = action
                     break
