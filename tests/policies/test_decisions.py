@@ -24,6 +24,7 @@ def stir(town: SmallTown, rng: random.Random) -> None:
     width, height = town.occupants.shape[::-1]
     tiles = [(x, y) for y in range(height) for x in range(width) if is_passable(x, y)]
     poor = rng.random() < 0.5
+    town.serial[:] = range(town.SLOTS)
     for i, tile in enumerate(rng.sample(tiles, town.SLOTS)):
         town.alive[i] = i < 2 or rng.random() < 0.5
         town.xy[i] = tile
