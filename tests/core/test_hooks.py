@@ -120,6 +120,25 @@ TOO_MUCH = {
 }
 
 
+@pytest.mark.parametrize(
+    ("effect", "printed"),
+    [
+        (MoneyEffect(501), "501"),
+        (MoneyEffect(2**64 - 1), "18446744073709551615"),
+        (MoneyEffect(2**64), "beyond 64 bits"),
+        (MoneyEffect(1 - 2**64), "-18446744073709551615"),
+        (MoneyEffect(-(2**64)), "beyond 64 bits"),
+        (NeedEffect("hunger", 2**64), "beyond 64 bits"),
+        (NeedEffect("hunger", 1e300), "1e+300"),
+    ],
+)
+def test_the_problem_has_the_amount_unless_that_takes_long_to_print(effect, printed):
+    made = runner(greedy=giving([effect]))
+    assert not ask(made, "after")
+    (rejected,) = made.take_rejections()
+    assert f"{printed}; allowed: " in rejected.problem
+
+
 @pytest.mark.parametrize(("stage", "case"), [(stage, case) for stage in TOO_MUCH for case in TOO_MUCH[stage]])
 def test_an_answer_beyond_a_limit_is_dropped_whole_and_the_hook_is_asked_again(stage, case):
     made = runner(greedy=giving(TOO_MUCH[stage][case]))
