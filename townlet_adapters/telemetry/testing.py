@@ -14,7 +14,7 @@ from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Loss, Row
 from townlet_core.events.health import SpoolHealth
 from townlet_core.ports.transport import Batch, Condition, TransportError
 
-_START: Final = 1024.0  # not 0, which every time that nobody has set yet starts from
+_START: Final = 1024.0  # not 0, the value of a time that was never set
 
 
 class ManualClock(SystemClock):

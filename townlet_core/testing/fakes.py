@@ -486,7 +486,7 @@ class FailingSink:
 class ManualClock:
     """A clock that a test moves; its ``sleep`` moves it, too.
 
-    It does not start at 0, so that a time that nobody has set yet is not taken for the present.
+    It does not start at 0, so that a time that was never set is not taken for the present.
     """
 
     def __init__(self, now: float = 1024.0) -> None:
