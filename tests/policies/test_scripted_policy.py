@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.policies.conftest import SmallTown
-from townlet_adapters.policies.scripted.columns import SOCIALISE
+from tests.policies.test_rules import SOCIALISE
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.worlds.town.model import TownModel
