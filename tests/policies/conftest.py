@@ -79,6 +79,7 @@ OPTIONS = ("get_fed", "get_clean", "rest", "go_to_work", "shop", "socialise", "a
 COLUMNS = (
     "xy", "needs", "wallet", "inventory", "job", "home_field", "extroversion", "departure_lead",
     "claim_object", "claim_affordance", "claim_stage", "blocked", "ctx_reset", "cooldown",
+    "home_place", "duty_place", "refusal", "resident_value", "object_refusal", "object_value",
     "option", "goal", "commit_remaining", "occupants",
     "object_open", "object_powered", "object_holder", "object_queue", "object_wait",
     "object_stock", "object_price",
@@ -149,7 +150,19 @@ class Vocabulary(NamedTuple):
 SHIPPED = Vocabulary()
 
 
-def make_constants(words=SHIPPED):
+class Row(NamedTuple):
+    """A row of the table of conditions; the operators are in an order of the small town's own."""
+
+    affordance: int
+    left: str
+    left_index: int
+    operator: int
+    right: str
+    right_index: int = -1
+    right_value: float = 0.0
+
+
+def make_constants(words=SHIPPED, conditions=()):
     tiles = [[(x, y) for x in range(WIDTH)] for y in range(HEIGHT)]
     passable = np.array([[is_passable(*tile) for tile in row] for row in tiles], dtype=np.uint8)
     place_at = [[place_of(*tile) if is_passable(*tile) else -1 for tile in row] for row in tiles]
@@ -186,6 +199,14 @@ def make_constants(words=SHIPPED):
         "charge_inventory": seal([[words.counted(charge[0]) for charge in row] for row in charges], np.int32),
         "charge_stock": seal([[words.counted(charge[1]) for charge in row] for row in charges], np.int32),
         "charge_price": seal([[charge[2] for charge in row] for row in charges], np.int32),
+        "operators": ("<", "==", "<=", ">", ">=", "!="),
+        "condition_affordance": seal([row.affordance for row in conditions], np.int32),
+        "condition_operator": seal([row.operator for row in conditions], np.int32),
+        "condition_left": tuple(row.left for row in conditions),
+        "condition_left_index": seal([row.left_index for row in conditions], np.int32),
+        "condition_right": tuple(row.right for row in conditions),
+        "condition_right_index": seal([row.right_index for row in conditions], np.int32),
+        "condition_right_value": seal([row.right_value for row in conditions], np.float64),
         "job_place": seal([place for place, _, _ in JOBS], np.int32),
         "job_start": seal([start for _, start, _ in JOBS], np.int32),
         "job_end": seal([end for _, _, end in JOBS], np.int32),
@@ -200,11 +221,11 @@ class SmallTown:
 
     SLOTS = 4
 
-    def __init__(self, residents=1, words=SHIPPED):
+    def __init__(self, residents=1, words=SHIPPED, conditions=()):
         objects = len(OBJECTS)
         slots = self.SLOTS
         served = {need.option: need.name for need in words.needs}
-        self.constants = make_constants(words)
+        self.constants = make_constants(words, conditions)
         self.fields = self.constants["fields"].obj
         self.spec = WorldSpec(
             world="small",
@@ -241,6 +262,12 @@ class SmallTown:
         self.option = np.full(slots, -1, dtype=np.int8)
         self.goal = np.full(slots, -1, dtype=np.int32)
         self.commit_remaining = np.zeros(slots, dtype=np.int16)
+        self.home_place = np.zeros(slots, dtype=np.int32)
+        self.duty_place = np.full(slots, -1, dtype=np.int32)
+        self.refusal = np.zeros((slots, len(MANIFEST)), dtype=np.uint8)
+        self.resident_value = np.zeros((slots, 1))
+        self.object_refusal = np.zeros((objects, len(MANIFEST)), dtype=np.uint8)
+        self.object_value = np.zeros((objects, 1))
         self.occupants = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
         self.object_open = np.ones(objects, dtype=np.uint8)
         self.object_powered = np.ones(objects, dtype=np.uint8)

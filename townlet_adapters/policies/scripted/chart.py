@@ -11,6 +11,7 @@ from townlet_adapters.kernels.records import Records
 from townlet_adapters.policies.scripted.columns import (
     CARE,
     CHARGE,
+    CONDITION,
     DAY,
     JOB,
     NEED,
@@ -21,6 +22,7 @@ from townlet_adapters.policies.scripted.columns import (
 )
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.purposes import Purposes, purposes_of
+from townlet_adapters.policies.scripted.refusals import OPERANDS, OPERATORS
 from townlet_core.dto.observation import Constants
 from townlet_core.dto.spec import WorldSpec
 
@@ -52,6 +54,24 @@ def charges_of(constants: Constants) -> Records:
         taken = np.asarray(constants[f"charge_{column}"])
         charges[column][:, :, : taken.shape[2]] = taken
     return charges
+
+
+def conditions_of(constants: Constants) -> Records:
+    """Return every precondition that is about a resident and an object together, as CONDITION[...]."""
+    conditions = np.zeros(len(constants["condition_affordance"]), dtype=CONDITION)
+    operators = [OPERATORS.index(name) for name in texts(constants, "operators")]
+    for column in ("affordance", "left_index", "right_index", "right_value"):
+        conditions[column] = constants[f"condition_{column}"]
+    conditions["operator"] = [operators[n] for n in np.asarray(constants["condition_operator"]).tolist()]
+    for side in ("left", "right"):
+        conditions[side] = [OPERANDS.index(name) for name in texts(constants, f"condition_{side}")]
+    return conditions
+
+
+def texts(constants: Constants, name: str) -> tuple[str, ...]:
+    """Return a constant that is a tuple of texts."""
+    found = constants[name]
+    return found if isinstance(found, tuple) else ()
 
 
 def needs_of(spec: WorldSpec, purposes: Purposes) -> Records:
@@ -135,6 +155,8 @@ def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, se
         uses=uses_of(constants, spec.action_names, purposes),
         charges=charges_of(constants),
         charge_price=np.asarray(constants["charge_price"]),
+        conditions=conditions_of(constants),
+        object_place=np.asarray(constants["object_place"]),
         jobs=jobs,
         commute=commute,
         tiles=tiles,

@@ -64,6 +64,17 @@ NEED = record(
 made or fetched for it, and the most units of each item that a use takes that serves it (``means``) or makes
 something for it (``parts``)."""
 
+CONDITION = record(
+    ("affordance", "i8"),
+    ("operator", "i8"),
+    ("left", "i8"),
+    ("left_index", "i8"),
+    ("right", "i8"),
+    ("right_index", "i8"),
+    ("right_value", "f8"),
+)
+"""One precondition that is about a resident and an object together; see ``refusals.py``."""
+
 JOB = record(
     ("field", "i8"),
     ("start", "i8"),
@@ -119,6 +130,8 @@ class Chart(NamedTuple):
         uses: USE[A].
         charges: CHARGE[A, L].
         charge_price: int32[A, L, I], units paid for.
+        conditions: CONDITION[...].
+        object_place: int32[O].
         jobs: JOB[J].
         commute: uint8[O, J], steps from an object's reach to a workplace, 255 unreachable.
         tiles: int32[...], flat indices of the passable tiles of each place, place by place.
@@ -137,6 +150,8 @@ class Chart(NamedTuple):
     uses: Records
     charges: Records
     charge_price: npt.NDArray[np.int32]
+    conditions: Records
+    object_place: npt.NDArray[np.int32]
     jobs: Records
     commute: npt.NDArray[np.uint8]
     tiles: npt.NDArray[np.int32]
@@ -164,6 +179,10 @@ class Columns(NamedTuple):
     claim_affordance: npt.NDArray[np.int32]
     claim_stage: npt.NDArray[np.int8]
     blocked: npt.NDArray[np.int32]
+    home_place: npt.NDArray[np.int32]
+    duty_place: npt.NDArray[np.int32]
+    refusal: npt.NDArray[np.uint8]
+    resident_value: npt.NDArray[np.float64]
     cooldown: npt.NDArray[np.int64]
     option: npt.NDArray[np.int8]
     goal: npt.NDArray[np.int32]
@@ -173,7 +192,10 @@ class Columns(NamedTuple):
     object_powered: npt.NDArray[np.uint8]
     object_wait: npt.NDArray[np.int32]
     object_stock: npt.NDArray[np.int32]
+    object_holder: npt.NDArray[np.int32]
     object_price: npt.NDArray[np.int64]
+    object_refusal: npt.NDArray[np.uint8]
+    object_value: npt.NDArray[np.float64]
 
 
 OBSERVED = ("alive", "serial", "mask")
@@ -189,17 +211,13 @@ class Scene(NamedTuple):
         tick: the tick to act in.
         living: number of living residents.
         things: THING[O].
-        prices: int64[O, I], mills for a unit of each price item, -1 without a price.
-        cooldown: int64[N, O].
-        occupants: uint8[H, W], residents on each tile.
+        columns: the columns of the observation and the view.
     """
 
     tick: int
     living: int
     things: Records
-    prices: npt.NDArray[np.int64]
-    cooldown: npt.NDArray[np.int64]
-    occupants: npt.NDArray[np.uint8]
+    columns: Columns
 
 
 def look(observation: ObservationBatch, view: View) -> Columns:

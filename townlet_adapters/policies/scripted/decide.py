@@ -7,6 +7,7 @@ from townlet_adapters.kernels.compiler import entry_kernel, kernel
 from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.policies.scripted.columns import (
     CARE,
+    HELD,
     IDLE,
     LEAVE,
     NO_CLAIM,
@@ -22,7 +23,8 @@ from townlet_adapters.policies.scripted.columns import (
     gather_things,
 )
 from townlet_adapters.policies.scripted.controllers import go_home, pursue_claim, use, work
-from townlet_adapters.policies.scripted.planning import plan, steps
+from townlet_adapters.policies.scripted.planning import plan, price, steps
+from townlet_adapters.policies.scripted.refusals import refused
 from townlet_adapters.policies.scripted.rules import (
     NO_CHOICE,
     Choice,
@@ -86,15 +88,30 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
 
 
 @kernel
+def claim_is_vain(c: Chart, s: Scene, r: Record) -> bool:
+    """Return whether the claimed use would be refused now.
+
+    Conditions on the object count once it is held: while a resident waits, its own place in the queue would
+    break a condition on the queue.
+    """
+    o, a = int(r.claim_object), int(r.claim_affordance)
+    if r.claim_stage != HELD:
+        return bool(s.columns.refusal[r.slot, a] != 0)
+    due = price(c, s, r, o, a)
+    return due >= 0 and refused(c, s, r, o, a, due)
+
+
+@kernel
 def keep_or_leave_claim(c: Chart, s: Scene, r: Record) -> None:
-    """Stay with a queued or held claim unless work or another critical need is due.
+    """Stay with a queued or held claim unless work or another critical need is due, or its use is refused.
 
     Commitment ends with the claim, however the claim ends: its remaining ticks are 0 in the meantime.
     """
     call = critical_choice(c, s, r)
     if call[0] == NONE and work_calls(c, s, r):
         call = WORK, NONE, NONE, NONE
-    if r.option != NONE and (call[0] == NONE or option_of(c, call) == r.option):
+    stays = r.option != NONE and (call[0] == NONE or option_of(c, call) == r.option)
+    if stays and not claim_is_vain(c, s, r):
         r.action = pursue_claim(c, s, r)
         r.goal = r.claim_object
         r.commit = 0
@@ -166,7 +183,7 @@ def decide_all(
     """
     gather_things(columns, things)
     living = count_living(columns.alive)
-    s = Scene(tick, living, things, columns.object_price, columns.cooldown, columns.occupants)
+    s = Scene(tick, living, things, columns)
     for i in range(columns.alive.shape[0]):
         r = residents[i]
         if columns.alive[i] == 0:

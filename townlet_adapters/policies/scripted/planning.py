@@ -18,6 +18,7 @@ from townlet_adapters.policies.scripted.columns import (
     allows,
 )
 from townlet_adapters.policies.scripted.purposes import FREE, PAID
+from townlet_adapters.policies.scripted.refusals import refused
 
 IMPOSSIBLE = 1 << 40
 """Cost of a plan that is not possible; also more ticks than any limit."""
@@ -75,9 +76,9 @@ def price(c: Chart, s: Scene, r: Record, o: int, a: int) -> int:
         for good in range(c.charge_price.shape[2]):
             units = c.charge_price[a, k, good]
             if units > 0:
-                if s.prices[o, good] < 0:
+                if s.columns.object_price[o, good] < 0:
                     payable = False
-                due += units * s.prices[o, good]
+                due += units * s.columns.object_price[o, good]
         if payable and due <= r.wallet:
             return due
     return -1
@@ -106,13 +107,13 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
         limit: ticks until the plan must be finished, with the way to the shift; more than a day for no limit.
     """
     path = steps(c, r, o)
-    if path >= UNREACHABLE or not s.things[o].usable or s.cooldown[r.slot, o] > s.tick + path:
+    if path >= UNREACHABLE or not s.things[o].usable or s.columns.cooldown[r.slot, o] > s.tick + path:
         return IMPOSSIBLE
     # In reach the mask is more accurate: it includes the affordance's preconditions.
     if path == 0 and r.claim_stage == NO_CLAIM and not allows(r, c.uses[a].action):
         return IMPOSSIBLE
     due = price(c, s, r, o, a)
-    if due < 0 or not fits(c, r, a):
+    if due < 0 or not fits(c, r, a) or refused(c, s, r, o, a, due):
         return IMPOSSIBLE
     ticks = path + s.things[o].wait + c.uses[a].duration
     if limit < DAY:

@@ -23,6 +23,7 @@ from townlet_adapters.policies.scripted.columns import (
     Scene,
 )
 from townlet_adapters.policies.scripted.planning import MAKE, SERVE, plan, steps, supplied, ticks_to_shift
+from townlet_adapters.policies.scripted.refusals import unserved
 
 Choice: TypeAlias = tuple[int, int, int, int]
 """What is wanted, the need that CARE is for, and the object and affordance to carry it out with; -1 for those
@@ -78,8 +79,10 @@ def care(c: Chart, s: Scene, r: Record, need: int) -> Choice:
 
 @kernel
 def critical_choice(c: Chart, s: Scene, r: Record) -> Choice:
-    """Rule 1: the lowest need is critical, and a plan for it exists."""
-    need = lowest_need(c, r, c.critical, 0)
+    """Rule 1: the lowest need that anything serves is critical, and a plan for it exists."""
+    if lowest_need(c, r, c.critical, 0) < 0:
+        return NO_CHOICE
+    need = lowest_need(c, r, c.critical, unserved(c, s, r))
     return care(c, s, r, need) if need >= 0 else NO_CHOICE
 
 

@@ -14,6 +14,7 @@ from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town import codes, layout, navigation
 from townlet_adapters.worlds.town.affordances import Affordance, Condition, Name
 from townlet_adapters.worlds.town.command_specs import COMMANDS
+from townlet_adapters.worlds.town.limits import Limits, compile_limits
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.plan import TownPlan, load_town
 from townlet_adapters.worlds.town.shown import COLUMNS, CONSTANTS, constants_of
@@ -60,6 +61,7 @@ class TownModel:
         options: the options of the town.
         tables: the plan and options for kernels.
         spec: the properties of the world.
+        limits: the preconditions, for the view.
         constants: the arrays of the view that never change.
         effects: effects of each affordance by effect key, as in events.
         journal_rows: the most rows that one tick can write.
@@ -70,6 +72,7 @@ class TownModel:
     options: TownOptions
     tables: Tables
     spec: WorldSpec
+    limits: Limits
     constants: Constants
     effects: tuple[Mapping[str, float], ...]
     journal_rows: int
@@ -138,6 +141,7 @@ class TownModel:
             options=chosen,
             tables=tables,
             spec=spec,
+            limits=compile_limits(plan.affordances.affordances, _condition),
             constants=constants_of(plan, spec, tables, tuple(plan.vocabulary.object_types)),
             effects=tuple(_effects(affordance) for affordance in plan.affordances.affordances),
             journal_rows=_journal_rows(plan, spec.capacity),

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.limits import mixed_constants
 from townlet_adapters.worlds.town.plan import TownPlan
 from townlet_adapters.worlds.town.tables import Tables
 from townlet_core.dto.observation import Constants
@@ -46,6 +47,16 @@ CONSTANTS: Final = (
     ColumnSpec("charge_inventory", _INT, ("affordances", "alternatives", "items"), "units"),
     ColumnSpec("charge_stock", _INT, ("affordances", "alternatives", "items"), "units"),
     ColumnSpec("charge_price", _INT, ("affordances", "alternatives", "goods"), "units"),
+    ColumnSpec("resident_values", _TEXT, ("resident_values",)),
+    ColumnSpec("object_values", _TEXT, ("object_values",)),
+    ColumnSpec("operators", _TEXT, ("operators",)),
+    ColumnSpec("condition_affordance", _INT, ("conditions",), "affordance"),
+    ColumnSpec("condition_operator", _INT, ("conditions",), "operator"),
+    ColumnSpec("condition_left", _TEXT, ("conditions",)),
+    ColumnSpec("condition_left_index", _INT, ("conditions",)),
+    ColumnSpec("condition_right", _TEXT, ("conditions",)),
+    ColumnSpec("condition_right_index", _INT, ("conditions",)),
+    ColumnSpec("condition_right_value", _REAL, ("conditions",)),
     ColumnSpec("job_place", _INT, ("jobs",), "place"),
     ColumnSpec("job_start", _INT, ("jobs",), "tick of day"),
     ColumnSpec("job_end", _INT, ("jobs",), "tick of day"),
@@ -67,6 +78,10 @@ COLUMNS: Final = (
     ColumnSpec("option", _BYTE, ("slots",), "option"),
     ColumnSpec("goal", _INT, ("slots",), "field"),
     ColumnSpec("commit_remaining", _SHORT, ("slots",), "ticks"),
+    ColumnSpec("home_place", _INT, ("slots",), "place"),
+    ColumnSpec("duty_place", _INT, ("slots",), "place"),
+    ColumnSpec("refusal", _FLAG, ("slots", "affordances"), "reason"),
+    ColumnSpec("resident_value", _REAL, ("slots", "resident_values")),
     ColumnSpec("occupants", _FLAG, ("y", "x"), "residents"),
     ColumnSpec("object_open", _FLAG, ("objects",)),
     ColumnSpec("object_powered", _FLAG, ("objects",)),
@@ -75,6 +90,8 @@ COLUMNS: Final = (
     ColumnSpec("object_wait", _INT, ("objects",), "ticks"),
     ColumnSpec("object_stock", _INT, ("objects", "items"), "units"),
     ColumnSpec("object_price", _LONG, ("objects", "goods"), "mills"),
+    ColumnSpec("object_refusal", _FLAG, ("objects", "affordances"), "reason"),
+    ColumnSpec("object_value", _REAL, ("objects", "object_values")),
     ColumnSpec("cooldown", _LONG, ("slots", "objects"), "tick"),
 )
 
@@ -101,6 +118,7 @@ def constants_of(plan: TownPlan, spec: WorldSpec, t: Tables, object_types: Seque
         "charge_inventory": t.charges["inventory"][:, :, :items],
         "charge_stock": t.charges["stock"][:, :, :items],
         "charge_price": t.charge_price,
+        **mixed_constants(plan.affordances.affordances),
         "job_place": t.jobs["place"],
         "job_start": t.jobs["start"],
         "job_end": (t.jobs["start"] + t.jobs["length"]) % codes.TICKS_PER_DAY,

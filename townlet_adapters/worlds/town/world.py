@@ -44,8 +44,8 @@ class TownWorld:
         self._hooks = hooks if model.hooked else None
         self._decoder = Decoder(model)
         self._needs = tuple(model.vocabulary.needs)
-        self._columns = allocate_view(model.spec, model.tables)
-        self._view = view_of(model.constants, self._columns, self.engine.state.cooldown[0])
+        self._shown = allocate_view(model.spec, model.tables, model.limits)
+        self._view = view_of(model.constants, self._shown.columns, self.engine.state.cooldown[0])
         self._totals = np.zeros(1 + len(FIGURES), np.int64)
         out = self.engine.arrays
         self._map, self._features, self._mask, self._alive, self._serial = (
@@ -92,7 +92,7 @@ class TownWorld:
         orders = self._take(commands) if commands else ()
         engine.advance()
         self._tick = executed + 1
-        fill_view(self._model.tables, engine.state, self._columns, self._totals, 0)
+        fill_view(self._model.tables, engine.state, self._shown, self._totals, 0)
         events = self._decoder.events(engine.state, engine.journal, 0, engine.remarks)
         if self._hooks is not None:
             events += self._hooks.take_rejections()
@@ -156,8 +156,8 @@ class TownWorld:
             )
         )
         self._pending = self._decoder.events(state, self.engine.journal, 0) if pending else None
-        self._columns.occupants[...] = 0
-        fill_view(self._model.tables, state, self._columns, self._totals, 0)
+        self._shown.columns.occupants[...] = 0
+        fill_view(self._model.tables, state, self._shown, self._totals, 0)
         return self._observation()
 
     def _observation(self) -> ObservationBatch:

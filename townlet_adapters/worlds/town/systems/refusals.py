@@ -1,0 +1,72 @@
+"""Evaluates for the view which uses are refused to a resident and at an object, apart from pairs of both."""
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.records import Record
+from townlet_adapters.worlds.town.codes import LATE, NAME_DAY, NAME_TOD, NOBODY, ON_TIME, TICKS_PER_DAY
+from townlet_adapters.worlds.town.limits import ALLOWED, PRECONDITION, Limits
+from townlet_adapters.worlds.town.state import TownState
+from townlet_adapters.worlds.town.systems.preconditions import compare, read_name, read_resident
+from townlet_adapters.worlds.town.tables import Tables
+
+
+@kernel
+def read_own(t: Tables, r: Record, now: int, name: int) -> float:
+    """Read a name that belongs to the resident or the time."""
+    if name == NAME_TOD:
+        return now % TICKS_PER_DAY
+    if name == NAME_DAY:
+        return now // TICKS_PER_DAY
+    return read_resident(t, r, name)
+
+
+@kernel
+def read_objects(t: Tables, s: TownState, b: int, o: int, name: int) -> float:
+    """Read a name that belongs to the object; ``read_name`` looks at no resident for it."""
+    return read_name(t, s, b, 0, o, 0, 0, name)
+
+
+@kernel
+def refuse_resident(t: Tables, limits: Limits, r: Record, now: int, refusal: npt.NDArray[np.uint8]) -> None:
+    """Write what is refused to a resident; what is disabled keeps its number."""
+    for k in range(limits.by_resident.shape[0]):
+        limit = limits.by_resident[k]
+        result = ALLOWED
+        for c in range(limit.first, limit.end):
+            condition = limits.conditions[c]
+            right = condition.right_value
+            if condition.right >= 0:
+                right = read_own(t, r, now, condition.right)
+            if not compare(read_own(t, r, now, condition.left), condition.op, right):
+                result = PRECONDITION
+        refusal[limit.affordance] = result
+
+
+@kernel
+def refuse_at_object(
+    t: Tables, s: TownState, limits: Limits, b: int, o: int, refusal: npt.NDArray[np.uint8]
+) -> None:
+    """Write what is refused at an object."""
+    for k in range(limits.by_object.shape[0]):
+        limit = limits.by_object[k]
+        if t.affordances[limit.affordance].type != t.objects[o].type:
+            continue
+        result = ALLOWED
+        for c in range(limit.first, limit.end):
+            condition = limits.conditions[c]
+            right = condition.right_value
+            if condition.right >= 0:
+                right = read_objects(t, s, b, o, condition.right)
+            if not compare(read_objects(t, s, b, o, condition.left), condition.op, right):
+                result = PRECONDITION
+        refusal[limit.affordance] = result
+
+
+@kernel
+def place_on_duty(t: Tables, r: Record) -> int:
+    """Return the place where a resident would be on shift now; -1 outside of its shift."""
+    if r.job < 0 or (r.shift_state != ON_TIME and r.shift_state != LATE):
+        return NOBODY
+    return int(t.jobs[r.job].place)
