@@ -7,7 +7,7 @@ from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import ContractError, NoRunFolderError
-from townlet_core.jsonvalue import JsonValue
+from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.ports import AffordanceHooks, TelemetrySinkProtocol, Transport
 from townlet_plugins.access import Access
 
@@ -171,6 +171,34 @@ class SupportsStarter(Protocol):
 
     def starter(self) -> Mapping[str, bytes]:
         """Return the files: name -> content; the first one is the run config."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWorld:
+    """What a snapshot holds of a world.
+
+    Attributes:
+        options: the ``options`` of the config's section ``world``.
+        part: the snapshot's part ``world``.
+        identity: the snapshot's identity.
+    """
+
+    options: JsonObject
+    part: JsonObject
+    identity: Mapping[str, str]
+
+
+@runtime_checkable
+class MigratesSnapshots(Protocol):
+    """A world's factory that can bring older snapshots up to date."""
+
+    def migrate(self, schema: int, stored: StoredWorld) -> StoredWorld:
+        """Bring what was stored with a schema number of snapshots to the next number.
+
+        Raises:
+            SnapshotError: when it is damaged.
+        """
         ...
 
 

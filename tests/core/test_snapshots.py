@@ -69,7 +69,7 @@ def snapshot_of(**changes):
 @pytest.mark.parametrize(
     ("snapshot", "code", "message"),
     [
-        (snapshot_of(schema_version=99), "snapshot_schema", "schema version 99; this Townlet reads 1"),
+        (snapshot_of(schema_version=99), "snapshot_schema", "schema version 99; this Townlet reads 2"),
         (snapshot_of(identity={"sim_digest": "other"}), "snapshot_identity", "sim_digest is other"),
         (snapshot_of(identity={"sim_digest": "abc"}), "snapshot_identity", "not of a fake world of 3 slots"),
         (snapshot_of(parts={"policy": ...}), "snapshot_corrupt", "has no part policy"),

@@ -61,7 +61,7 @@ def refusal(path, memory):
     return done.stdout.strip()
 
 
-HEAD = b'{"schema":1,"tick":1,"sim_digest":"a","event_digest":"b","simulation":{},"sha256":"c","state":'
+HEAD = b'{"schema":2,"tick":1,"sim_digest":"a","event_digest":"b","simulation":{},"sha256":"c","state":'
 
 
 HOSTILE = {

@@ -99,7 +99,7 @@ def test_an_edited_file_is_corrupt(tmp_path, changes):
 
 
 def test_a_newer_schema_says_so(tmp_path):
-    path = rewritten(write_snapshot(tmp_path, snapshot(), SIMULATION), schema=2)
+    path = rewritten(write_snapshot(tmp_path, snapshot(), SIMULATION), schema=3)
     assert code_of(path) == "snapshot_schema"
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.town.towns import Town
-from tests.town.village import BESIDE, OFFICE, Village
-from townlet_adapters.worlds.town.snapshot import encode_array, load_town, save_town
+from tests.town.village import BESIDE, OFFICE, STREET, Village
+from townlet_adapters.worlds.town.snapshot import REBUILT, encode_array, load_town, save_town
 from townlet_adapters.worlds.town.state import EVENT, TownState
 from townlet_adapters.worlds.town.world import TownWorld
 from townlet_core.dto.action import ActionBatch
@@ -22,6 +22,11 @@ from townlet_core.events.schema import event_data
 from townlet_core.jsonvalue import canonical_json
 
 RESIDENTS, OBJECTS = "residents", "objects"
+
+
+def encode_records(records: np.ndarray) -> dict[str, object]:
+    """Encode records of one kind as a snapshot does."""
+    return {name: encode_array(records[name]) for name in records.dtype.names}
 
 
 def busy() -> Village:
@@ -154,7 +159,7 @@ def with_world(change: Callable[[dict[str, object]], object]) -> Snapshot:
     return replace(saved, parts={"world": part})
 
 
-@pytest.mark.parametrize("name", [*TownState._fields, "pending"])
+@pytest.mark.parametrize("name", [*(name for name in TownState._fields if name not in REBUILT), "pending"])
 def test_a_part_that_lacks_an_array_is_refused(name):
     assert name in refused(with_world(lambda part: part.pop(name)), "snapshot_corrupt")
 
@@ -185,15 +190,39 @@ def test_a_damaged_array_is_refused(change, code):
 
 
 def test_records_with_other_fields_belong_to_another_version():
-    def drop_a_field(part):
-        part[RESIDENTS]["dtype"] = part[RESIDENTS]["dtype"].replace("wallet", "purse")
+    def rename_a_field(part):
+        part[RESIDENTS]["purse"] = part[RESIDENTS].pop("wallet")
 
-    assert "another version" in refused(with_world(drop_a_field), "snapshot_schema")
+    message = refused(with_world(rename_a_field), "snapshot_schema")
+    assert "another version of the town: it differs in purse, wallet" in message
+
+
+def test_what_follows_from_the_rest_is_not_saved_but_rebuilt():
+    town = busy()
+    saved = stored(town.world.snapshot())
+    assert not set(REBUILT) & saved.parts["world"].keys()
+    heir = TownWorld(town.model)
+    heir.restore(saved)
+    for name in REBUILT:
+        assert getattr(heir.engine.state, name).tobytes() == getattr(town.state, name).tobytes()
+        assert getattr(town.state, name).any(), f"{name} is empty: nothing was compared"
+
+
+def test_two_residents_on_one_tile_are_rebuilt_alike():
+    """After a ghost step the grid holds one of two: whoever came first, it is the same one."""
+    for walker, other in ((0, 1), (1, 0)):
+        town = Village().stand(walker, STREET[0]).stand(other, STREET[1])
+        town.resident(walker).blocked = 99
+        town.step({walker: "move_south"})
+        assert town.resident(walker).mate == other
+        heir = TownWorld(town.model)
+        heir.restore(stored(town.world.snapshot()))
+        assert state_bytes(heir.engine.state) == state_bytes(town.state)
 
 
 @pytest.mark.parametrize("shape", [[10**9], [-1], ["1"], [1, 1], None, [0.5], [True]])
 def test_a_senseless_number_of_untold_events_is_refused(shape):
-    refused(with_world(lambda part: part["pending"].update(shape=shape)), "snapshot_corrupt")
+    refused(with_world(lambda part: part["pending"]["agent"].update(shape=shape)), "snapshot_corrupt")
 
 
 def forged(change: Callable[[TownState], None], town: Village | None = None) -> Snapshot:
@@ -215,7 +244,7 @@ FORGERIES = {
     **{
         f"resident {field} {value}": put(RESIDENTS, field, value)
         for field, value in (
-            ("x", -1), ("x", 16), ("x", 2**40), ("y", -1), ("y", 8), ("x", 0), ("home", -1), ("home", 5),
+            ("x", -1), ("x", 16), ("x", 2**40), ("y", -1), ("y", 8), ("home", -1), ("home", 5),
             ("home", 10**12), ("district", 1), ("district", -1), ("profile", 4), ("profile", -1),
             ("name", 64), ("name", -1),
             ("name_round", -1), ("mate", 4), ("mate", -2), ("mate", 1), ("mate", 0),
@@ -223,7 +252,7 @@ FORGERIES = {
             ("claim_object", 7), ("claim_object", -2), ("claim_object", -1), ("claim_object", 0),
             ("claim_affordance", 8), ("claim_affordance", -2), ("claim_affordance", -1),
             ("claim_affordance", 0), ("claim_stage", 4), ("claim_stage", -1), ("claim_stage", 0),
-            ("claim_stage", 1), ("claim_stage", 2), ("job", 2), ("job", -2), ("job", -1), ("job", 1),
+            ("claim_stage", 1), ("claim_stage", 2), ("job", 2), ("job", -2), ("job", 1),
             ("shift_state", 7), ("shift_state", -1), ("serial", -1), ("serial", 3), ("serial", 1),
             ("wallet", -1), ("wallet", 5000), ("rent_owed", -1), ("need", 1.5), ("need", -0.1),
             ("need", float("nan")), ("attendance", float("nan")), ("samples", 2.0), ("inventory", 5),
@@ -268,18 +297,7 @@ FORGERIES |= {
     "queue of slot -1": _set("queue", (0, 1, 0), -1),
     "queue of somebody else": _set("queue", (0, 1, 0), 0),
     "queue with somebody twice": _set("queue", (0, 1, 0), 2),
-    "roster of a slot that is none": _set("roster", (0, 0), 4),
-    "roster of slot -1": _set("roster", (0, 3), -1),
-    "roster out of order": _set("roster", (0, slice(0, 3)), [1, 0, 2]),
-    "roster with somebody twice": _set("roster", (0, 0), 1),
-    "occupant that is none": _set("occupant", (0, 9, 9), 4),
-    "occupant -2": _set("occupant", (0, 9, 9), -2),
-    "occupant who is elsewhere": _set("occupant", (0, 5, 5), 0),
-    "nobody where somebody stands": _set("occupant", (0, 2 + 5, 4 + 5), -1),
-    "reserved without a holder": _set("reserved", (0, 7, 7), 1),
-    "holder without a reservation": _set("reserved", (0, 7, 10), 0),
     "price below zero": _set("price", (0, 0, 0), -1),
-    "job holders": _set("job_holders", (0, 0), 1),
     "money from nowhere": _set("tills", (0, 1), 5),
     "till of a home": _set("tills", (0, 0), 5),
     "population too large": _town("population", 5),
@@ -333,7 +351,7 @@ def test_forged_events_of_the_founding_are_refused(row):
     for name, value in row.items():
         pending[0][name] = value
     saved = stored(town.world.snapshot())
-    parts = {"world": {**saved.parts["world"], "pending": encode_array(pending)}}
+    parts = {"world": {**saved.parts["world"], "pending": encode_records(pending)}}
     refused(replace(saved, parts=json.loads(canonical_json(parts))), "snapshot_corrupt")
 
 
@@ -341,7 +359,7 @@ def test_events_of_the_founding_cannot_be_pending_later():
     saved = stored(busy().world.snapshot())
     pending = np.zeros(1, EVENT)
     pending[0]["kind"] = 17
-    parts = {"world": {**saved.parts["world"], "pending": encode_array(pending)}}
+    parts = {"world": {**saved.parts["world"], "pending": encode_records(pending)}}
     refused(replace(saved, parts=json.loads(canonical_json(parts))), "snapshot_corrupt")
 
 
@@ -391,5 +409,9 @@ def test_the_layout_of_saved_arrays_changes_only_with_the_version_of_snapshots()
     """Another array, field or type: raise SCHEMA_VERSION first, then write a new golden file."""
     golden = Path(__file__).parent / "golden" / f"snapshot-{SCHEMA_VERSION}.json"
     saved = Village().world.snapshot().parts["world"]
-    layout = {name: [array["dtype"], len(array["shape"])] for name, array in saved.items()}
+    layout = {
+        f"{name}.{field}" if field else name: [array["dtype"], len(array["shape"])]
+        for name, value in saved.items()
+        for field, array in (value.items() if "dtype" not in value else [("", value)])
+    }
     assert layout == json.loads(golden.read_text(encoding="utf-8"))

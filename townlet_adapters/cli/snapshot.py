@@ -1,4 +1,4 @@
-"""``townlet snapshot``: inspects and verifies snapshot files."""
+"""``townlet snapshot``: inspects, verifies and migrates snapshot files."""
 
 import json
 from pathlib import Path
@@ -6,16 +6,20 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from townlet_adapters.cli.allowing import reads_plugins
 from townlet_adapters.cli.console import stdout_console
+from townlet_adapters.cli.options import catalogue_of
+from townlet_adapters.composition.migration import migrate_file
 from townlet_adapters.storage.snapshots import SnapshotFile, read_snapshot
 from townlet_core.jsonvalue import JsonValue, canonical_json
+from townlet_plugins.access import Allowed
 
 _FILE = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 
 
 @click.group("snapshot")
 def command() -> None:
-    """Inspect and verify snapshot files.
+    """Inspect, verify and migrate snapshot files.
 
     \b
     Examples:
@@ -57,6 +61,26 @@ def verify(file: Path) -> None:
     """
     stored = read_snapshot(file)
     click.echo(f"{stored.path}: ok, tick {stored.snapshot.tick}, sha256 {stored.sha256}")
+
+
+@command.command("migrate")
+@_FILE
+@reads_plugins
+def migrate(
+    file: Path, config: str | None, *, allow_env: tuple[str, ...], allow_path: tuple[Path, ...]
+) -> None:
+    """Write a snapshot of an older schema anew, as snapshot-<tick>.json.gz beside FILE.
+
+    The old content of that file is kept as schema-<number>-<tick>.json.gz. Of a folder, the newest valid
+    snapshot is migrated.
+
+    \b
+    Example:
+      townlet snapshot migrate runs/mine/snapshots/snapshot-500.json.gz
+    """
+    allowed = Allowed(allow_env, allow_path)
+    migrated, kept = migrate_file(file, catalogue_of(config, allowed), allowed)
+    click.echo(f"{migrated}: written" + (f"; the old content is in {kept}" if kept else ""))
 
 
 def _describe(stored: SnapshotFile) -> dict[str, JsonValue]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from townlet_adapters.composition.loading import source_of, validated
+from townlet_adapters.composition.migration import stored_document, up_to_date
 from townlet_adapters.composition.request import Output, RunRequest
 from townlet_adapters.config.model import DEFAULT_SINK
-from townlet_adapters.config.resolve import ResolvedConfig, digest_of, simulation_of, with_policy
+from townlet_adapters.config.resolve import ResolvedConfig, with_policy
 from townlet_adapters.config.source import Override, default_config, with_overrides
-from townlet_adapters.documents import Document
 from townlet_adapters.eventfiles import list_parts
 from townlet_adapters.storage.cut import cut_events, last_fact
 from townlet_adapters.storage.folder import RunFolder, read_record, reopen_folder, run_folder_of
@@ -21,6 +21,7 @@ from townlet_adapters.storage.snapshots import (
     set_aside_newer,
     tick_of,
 )
+from townlet_core.dto.snapshot import SCHEMA_VERSION
 from townlet_core.errors import OutputError, SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_plugins.access import Access
@@ -70,6 +71,13 @@ def find_origin(request: RunRequest, stack: ExitStack) -> Origin | None:
         except OutputError as error:
             request.notify(f"{error}; it is not needed, and left alone")
     stored = read_snapshot(request.resume)
+    schema = stored.snapshot.schema_version
+    if schema < SCHEMA_VERSION:
+        advice = "`townlet snapshot migrate` writes it anew"
+        request.notify(
+            f"{stored.path}: migrated from schema {schema} to {SCHEMA_VERSION} in memory; {advice}"
+        )
+        stored = up_to_date(stored, request)
     return Origin(stored, _next_seq(stored), record, folder)
 
 
@@ -101,7 +109,9 @@ def resolve_request(request: RunRequest, origin: Origin | None) -> ResolvedConfi
     if seed is not None:
         overrides = (*overrides, Override(("seed",), seed, f"{request.prefix}seed"))
     if request.config is None and origin is not None:
-        source = with_overrides(_stored_document(origin), Access(Path.cwd(), request.allowed), overrides)
+        source = with_overrides(
+            stored_document(origin.stored), Access(Path.cwd(), request.allowed), overrides
+        )
     else:
         source = source_of(request.config or default_config(), overrides, request.allowed)
     if request.policy is not None:
@@ -140,7 +150,8 @@ def behind_events(origin: Origin, config: ResolvedConfig, request: RunRequest) -
         return origin
     where = "holds no fact" if end is None else f"ends with the fact {end}"
     found = f"{origin.stored.path}: goes on with the fact {origin.next_seq}, but {path} {where}"
-    older = _older(origin, config, reach) if request.resume is not None and request.resume.is_dir() else None
+    goes_back = request.resume is not None and request.resume.is_dir()
+    older = _older(origin, config, reach, request) if goes_back else None
     if older is None:
         advice = "resume an earlier snapshot, or go on in another folder with --out"
         raise SnapshotError("snapshot_config", f"{found}; {advice}")
@@ -148,13 +159,13 @@ def behind_events(origin: Origin, config: ResolvedConfig, request: RunRequest) -
     return older
 
 
-def _older(origin: Origin, config: ResolvedConfig, reach: int) -> Origin | None:
+def _older(origin: Origin, config: ResolvedConfig, reach: int, request: RunRequest) -> Origin | None:
     """Find the newest snapshot before ``origin``, of the same simulation, that does not exceed ``reach``."""
     for path in reversed(list_snapshots(origin.stored.path.parent)):
         if tick_of(path) >= origin.tick:
             continue
         try:
-            stored = read_snapshot(path, follow_links=False)
+            stored = up_to_date(read_snapshot(path, follow_links=False), request)
             older = replace(origin, stored=stored, next_seq=_next_seq(stored))
         except SnapshotError:
             continue
@@ -197,16 +208,6 @@ def _stored_seed(stored: SnapshotFile, asked: int | None) -> int:
             f"{stored.path}: has seed {seed}, not {asked}; a resumed run keeps its seed: leave --seed out",
         )
     return seed
-
-
-def _stored_document(origin: Origin) -> Document:
-    """Make a config of a snapshot, which says what happens in the town, not which plugins are allowed."""
-    stored = origin.stored
-    if digest_of(simulation_of(stored.simulation)) != stored.snapshot.identity["sim_digest"]:
-        found = "its sections hold more than the world, the policy, the observers and the seed"
-        raise SnapshotError("snapshot_corrupt", f"{stored.path}: damaged: {found}")
-    named = {"name": name} if (name := stored.snapshot.identity.get("name")) else {}
-    return Document({"townlet": 1, **named, **stored.simulation}, str(stored.path))
 
 
 def _difference(stored: JsonValue, asked: JsonValue, key: str = "") -> str:

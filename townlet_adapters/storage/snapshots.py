@@ -30,6 +30,8 @@ from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
 from townlet_core.errors import OutputError, SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 
+OLDEST_SCHEMA: Final = 1
+"""The oldest schema that can be migrated."""
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 MAX_TEXT_BYTES: Final = 256 * 1024 * 1024
 MAX_VALUES: Final = 1_000_000
@@ -111,6 +113,8 @@ def write_snapshot(
 def read_snapshot(path: Path, *, follow_links: bool = True) -> SnapshotFile:
     """Read and check a snapshot file; a folder stands for the newest valid one in it.
 
+    One of an older schema is read as it is; it must be migrated before it is restored.
+
     Args:
         path: the file or folder.
         follow_links: whether the last part of the path may be a symbolic link.
@@ -132,7 +136,7 @@ def read_snapshot(path: Path, *, follow_links: bool = True) -> SnapshotFile:
             tick=_whole(path, document, "tick"),
             identity={name: _text(path, document, name) for name in sorted(document.keys() - _FIELDS)},
             parts=_object(path, document, "state"),
-            schema_version=SCHEMA_VERSION,
+            schema_version=_whole(path, document, "schema"),
         ),
         simulation=_object(path, document, "simulation"),
         sha256=_text(path, document, "sha256"),
@@ -260,10 +264,9 @@ def _parse(path: Path, text: bytes) -> JsonObject:
             f"{path}: written with schema {schema}; this version reads schema {SCHEMA_VERSION}",
         )
     missing = sorted((_FIELDS | _NAMES) - document.keys())
-    if schema != SCHEMA_VERSION or missing:
-        _corrupt(
-            path, f"not a snapshot of schema {SCHEMA_VERSION} (missing: {', '.join(missing) or 'schema'})"
-        )
+    if type(schema) is not int or schema < OLDEST_SCHEMA or missing:
+        known = f"{OLDEST_SCHEMA} to {SCHEMA_VERSION}"
+        _corrupt(path, f"not a snapshot of schema {known} (missing: {', '.join(missing) or 'schema'})")
     if _deeper_than(document, MAX_DEPTH):
         _corrupt(path, f"nests deeper than {MAX_DEPTH} levels, which no snapshot does")
     if digest_of(document["state"]) != document["sha256"]:

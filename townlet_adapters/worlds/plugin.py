@@ -15,7 +15,15 @@ from townlet_core.observers.port import Observer
 from townlet_core.ports import WorldPort
 from townlet_plugins import hookimpl
 from townlet_plugins.access import Access
-from townlet_plugins.factory import BuildContext, Factory, OptionsModel, PartFactory, Prepared, Validate
+from townlet_plugins.factory import (
+    BuildContext,
+    Factory,
+    OptionsModel,
+    PartFactory,
+    Prepared,
+    StoredWorld,
+    Validate,
+)
 
 if TYPE_CHECKING:
     from townlet_adapters.worlds.town.observers.settings import KpiSettings
@@ -79,13 +87,21 @@ class _Late(Generic[ProductT]):
 
 
 class _LateTown(_Late[WorldPort]):
-    """The factory of the town."""
+    """The factory of the town: it starts a folder to edit, and migrates older snapshots."""
+
+    __slots__ = ()
 
     def starter(self) -> Mapping[str, bytes]:
         """Return the shipped town as files to edit, the run config first."""
         from townlet_adapters.worlds.town.shipped import starter_files  # noqa: PLC0415 - see the module's docstring
 
         return starter_files()
+
+    def migrate(self, schema: int, stored: StoredWorld) -> StoredWorld:
+        """Bring a stored town to the next schema of snapshots; raises ``SnapshotError``."""
+        from townlet_adapters.worlds.town.migration import from_schema_1  # noqa: PLC0415 - imports numba
+
+        return from_schema_1(stored) if schema == 1 else stored
 
 
 def _town() -> "Factory[TownOptions, WorldPort]":

@@ -99,9 +99,7 @@ def _ranges(model: TownModel, saved: TownState) -> Iterator[Finding]:
     yield "objects.queue_length", _within(objects["queue_length"], 0, slots)
     stock = objects["stock"]
     yield "objects.stock", bool(((stock >= 0) & (stock <= t.objects["capacity"])).all())
-    yield "roster", _within(saved.roster, 0, slots - 1)
     yield "queue", _within(saved.queue, 0, slots - 1)
-    yield "occupant", _within(saved.occupant, -1, slots - 1)
     yield "price", _within(saved.price, 0, _NO_LIMIT)
     yield "districts.utility", _within(saved.districts["utility"], 0, 1)
 
@@ -115,12 +113,11 @@ def _residents(model: TownModel, saved: TownState) -> Iterator[Finding]:
     yield "a dead slot", not residents[~alive].tobytes().strip(b"\0")
     yield "towns.population", population == len(slots)
     yield "residents.serial", len(np.unique(serials)) == len(slots)
-    yield "roster", bool((saved.roster[0, :population] == slots[np.argsort(serials)]).all())
     living, homes = residents[slots], model.tables.homes
     yield "residents.district", bool((living["district"] == homes["district"][living["home"]]).all())
     jobs = living["job"]
     held = np.bincount(jobs[jobs >= 0], minlength=len(model.tables.jobs))
-    yield "job_holders", bool((saved.job_holders[0] == held).all())
+    yield "residents.job", bool((held <= model.tables.jobs["capacity"]).all())
     listed = living["district"][living["review_since"] >= 0]
     reviews = np.bincount(listed, minlength=saved.districts.shape[1])
     yield "districts.reviews", bool((saved.districts["reviews"][0] == reviews).all())
@@ -128,16 +125,13 @@ def _residents(model: TownModel, saved: TownState) -> Iterator[Finding]:
 
 def _tiles(model: TownModel, saved: TownState) -> Iterator[Finding]:
     t, residents = model.tables, saved.residents[0]
-    margin = int(t.params[0].margin)
     slots = np.flatnonzero(residents["alive"])
     living = residents[slots]
     x, y, mate = living["x"], living["y"], living["mate"]
     yield "where residents stand", bool((t.passable[y, x] > 0).all())
-    found = saved.occupant[0][y + margin, x + margin]
-    yield "occupant", bool(((found == slots) | ((found == mate) & (mate >= 0))).all())
-    tiles = np.unique(y * t.passable.shape[1] + x)
-    yield "occupant", int((saved.occupant[0] >= 0).sum()) == len(tiles)
     pairs = mate >= 0
+    tiles = len(np.unique(y * t.passable.shape[1] + x))
+    yield "where residents stand", 2 * tiles == 2 * len(slots) - int(pairs.sum())
     other = residents[mate[pairs]]
     yield (
         "residents.mate",
@@ -151,10 +145,6 @@ def _tiles(model: TownModel, saved: TownState) -> Iterator[Finding]:
             ).all()
         ),
     )
-    reserved = np.zeros_like(saved.reserved[0])
-    held = t.objects[saved.objects["holder"][0] >= 0]
-    reserved[held["y"] + margin, held["x"] + margin] = 1
-    yield "reserved", bool((saved.reserved[0] == reserved).all())
 
 
 def _claims(model: TownModel, saved: TownState) -> Iterator[Finding]:

@@ -29,6 +29,8 @@ def put(s: TownState, margin: int, b: int, i: int, x: int, y: int) -> None:
     if other >= 0:
         s.residents[b, other].mate = i
         r.mate = other
+        # The grid follows from the residents: of two, it holds the lower slot.
+        s.occupant[b, y + margin, x + margin] = min(i, other)
     else:
         s.occupant[b, y + margin, x + margin] = i
         r.mate = -1

@@ -1,0 +1,159 @@
+"""Snapshots of the version before are migrated, in memory and as files, and what is damaged is refused."""
+
+import base64
+import copy
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from townlet_adapters.composition.build import open_run
+from townlet_adapters.composition.request import Output, RunRequest
+from townlet_adapters.storage.snapshots import digest_of, read_snapshot
+from townlet_adapters.worlds.town.migration import from_schema_1
+from townlet_core.dto.snapshot import SCHEMA_VERSION
+from townlet_core.errors import SnapshotError
+from townlet_core.jsonvalue import canonical_json
+from townlet_plugins.factory import StoredWorld
+
+HAMLET = Path("configs/hamlet.yaml").resolve()
+OLD = Path(__file__).resolve().parents[1] / "town" / "golden" / "hamlet-500-schema-1.json.gz"
+"""The hamlet with seed 7 at tick 500, saved by the last version with schema 1."""
+
+
+@pytest.fixture
+def old(tmp_path):
+    path = tmp_path / "snapshot-500.json.gz"
+    shutil.copy(OLD, path)
+    return path
+
+
+def request(resume: Path | None, notices: list[str] | None = None) -> RunRequest:
+    """A run of the hamlet without sinks and folder."""
+    return RunRequest(
+        config=None if resume else HAMLET,
+        resume=resume,
+        sinks=(),
+        output=Output(keep=False),
+        notify=(notices if notices is not None else []).append,
+    )
+
+
+def world_after(resume: Path | None, ticks: int, notices: list[str] | None = None) -> bytes:
+    with open_run(request(resume, notices)) as run:
+        run.loop.run_for(ticks)
+        return canonical_json(run.loop.snapshot().parts["world"])
+
+
+def rewritten(path: Path, change) -> Path:
+    """Change a snapshot file, and make its digests fit."""
+    document = json.loads(gzip.decompress(path.read_bytes()))
+    change(document)
+    document["sha256"] = digest_of(document["state"])
+    document["sim_digest"] = digest_of(document["simulation"])
+    path.write_bytes(gzip.compress(json.dumps(document).encode()))
+    return path
+
+
+def test_a_run_of_the_version_before_goes_on_as_if_it_had_never_stopped(old):
+    assert read_snapshot(old).snapshot.schema_version == SCHEMA_VERSION - 1
+    notices: list[str] = []
+    assert world_after(old, 300, notices) == world_after(None, 800)
+    (told,) = [notice for notice in notices if "migrated" in notice]
+    assert f"migrated from schema 1 to {SCHEMA_VERSION} in memory" in told
+    assert "`townlet snapshot migrate` writes it anew" in told
+
+
+def test_the_file_is_written_anew_and_the_old_content_kept(old, townlet):
+    code, out, err = townlet("snapshot", "migrate", str(old))
+    kept = old.with_name("schema-1-500.json.gz")
+    assert (code, out, err) == (0, f"{old}: written; the old content is in {kept}\n", "")
+    assert kept.read_bytes() == OLD.read_bytes()
+    notices: list[str] = []
+    assert world_after(old, 10, notices) == world_after(kept, 10)
+    assert not any("migrated" in notice for notice in notices)
+    code, out, err = townlet("snapshot", "migrate", str(old))
+    assert (code, out) == (2, "")
+    assert f"{old}: has schema {SCHEMA_VERSION} already" in err
+
+
+def test_a_snapshot_of_another_name_is_left_as_it_is(tmp_path, townlet):
+    mine = tmp_path / "mine.gz"
+    shutil.copy(OLD, mine)
+    code, out, _ = townlet("snapshot", "migrate", str(mine))
+    assert (code, out) == (0, f"{tmp_path / 'snapshot-500.json.gz'}: written\n")
+    assert mine.read_bytes() == OLD.read_bytes()
+
+
+def test_a_migrated_run_accepts_the_config_that_it_had(old):
+    with open_run(RunRequest(
+        config=HAMLET, resume=old, sinks=(), output=Output(keep=False), notify=[].append
+    )) as run:  # fmt: skip
+        assert run.loop.tick == 500
+
+
+def stored_world(**options: object) -> StoredWorld:
+    document = json.loads(gzip.decompress(OLD.read_bytes()))
+    whole = {**document["simulation"]["world"]["options"], **options}
+    return StoredWorld(whole, document["state"]["world"], {})
+
+
+def test_options_say_the_same_in_the_new_form():
+    nap = {"id": "nap", "object_type": "bed", "duration": 5}
+    decay = {"hunger": 0.002, "hygiene": 0.0005, "energy": 0.0007}
+    weights = {"balanced": 1.0, "industrious": 0.2, "socialite": 0.25, "stoic": 0.15}
+    migrated = from_schema_1(
+        stored_world(
+            affordances={"manifest": [nap], "enabled": "all"},
+            needs={"decay": decay},
+            personalities={"weights": weights, "overrides": {"Ada": "stoic"}},
+        )
+    ).options
+    assert migrated["affordances"] == {"extend": None, "add": [nap], "enabled": "all"}
+    assert migrated["needs"] == {"decay": {"hunger": 0.002}}
+    assert migrated["personalities"] == {"weights": {"balanced": 1.0}, "overrides": {"Ada": "stoic"}}
+    shipped = from_schema_1(stored_world()).options
+    assert shipped["affordances"]["extend"] == "core"
+    assert (shipped["needs"], shipped["personalities"]["weights"]) == ({"decay": {}}, {})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": "not base64!"},
+        {"data": 5},
+        {"data": base64.b64encode(b"short").decode()},
+        {"data": ""},
+        {"dtype": "serial:<i8[]"},
+        {"dtype": "serial:<i8[]@100000"},
+        {"dtype": "serial:<i8[99999]@0"},
+        {"dtype": "a:b,c"},
+        {"shape": "wide"},
+        {"shape": [-1, 4]},
+        {"shape": [1.5]},
+        {"shape": [10**9]},
+        {"shape": None},
+    ],
+    ids=str,
+)
+def test_a_damaged_part_is_refused(old, change):
+    path = rewritten(old, lambda document: document["state"]["world"]["residents"].update(change))
+    with pytest.raises(SnapshotError) as caught, open_run(request(path)):
+        pass
+    assert caught.value.code in {"snapshot_corrupt", "snapshot_schema", "snapshot_config"}
+
+
+def test_a_snapshot_without_a_world_is_refused(old):
+    path = rewritten(old, lambda document: document["state"].pop("world"))
+    with pytest.raises(SnapshotError) as caught, open_run(request(path)):
+        pass
+    assert (caught.value.code, "it has no world" in str(caught.value)) == ("snapshot_corrupt", True)
+
+
+def test_the_part_is_not_changed_in_place():
+    stored = stored_world()
+    before = copy.deepcopy(stored.part)
+    from_schema_1(stored)
+    assert stored.part == before

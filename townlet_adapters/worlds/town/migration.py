@@ -1,0 +1,99 @@
+"""Brings what an older version of the town stored in a snapshot up to date, one schema number at a time."""
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from townlet_adapters.worlds.town.snapshot import REBUILT, encode_array
+from townlet_adapters.worlds.town.vocabulary import VocabularyText, read_vocabulary
+from townlet_core.errors import SnapshotError
+from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_plugins.factory import StoredWorld
+
+_FIELD: Final = re.compile(r"(\w+):([<>|=]\w+)\[(\d*)\]@(\d+)")
+
+
+def from_schema_1(stored: StoredWorld) -> StoredWorld:
+    """Bring a town of schema 1 to schema 2.
+
+    Records were saved as they lie in memory, and are saved field by field now. Four arrays that follow from
+    the others are no longer saved. The options had every number of what is the vocabulary now.
+
+    Raises:
+        SnapshotError: when the part is damaged.
+    """
+    part = {
+        name: _fields_of(name, value) if _is_records(value) else value
+        for name, value in stored.part.items()
+        if name not in REBUILT
+    }
+    shipped = read_vocabulary(VocabularyText(extend="town"))
+    identity = {**stored.identity, "vocabulary_digest": shipped.digest}
+    return StoredWorld(_options_of_schema_2(stored.options), part, identity)
+
+
+def _is_records(value: JsonValue) -> bool:
+    return isinstance(value, Mapping) and ":" in str(value.get("dtype", ""))
+
+
+def _fields_of(name: str, value: JsonValue) -> JsonObject:
+    """Split records into their fields."""
+    damaged = SnapshotError("snapshot_corrupt", f"world.{name} is damaged")
+    match value:
+        case {"dtype": str(layout), "shape": [*sizes], "data": str(data)}:
+            pass
+        case _:
+            raise damaged
+    fields = [_FIELD.fullmatch(part) for part in layout.split(",")]
+    shape = [size for size in sizes if type(size) is int and size >= 0]
+    count = math.prod(shape)
+    try:
+        raw = base64.b64decode(data, validate=True)
+    except binascii.Error as error:
+        raise damaged from error
+    if len(shape) != len(sizes) or len(raw) % max(1, count) or (count == 0 and raw):
+        raise damaged
+    split: dict[str, JsonValue] = {}
+    for field in fields:
+        if field is None:
+            raise damaged
+        inner = (int(field[3]),) if field[3] else ()
+        kind, at = np.dtype((np.dtype(field[2]), inner)), int(field[4])
+        size = len(raw) // count if count else at + kind.itemsize
+        if at + kind.itemsize > size:
+            raise damaged
+        whole = np.dtype({"names": ["it"], "formats": [kind], "offsets": [at], "itemsize": size})
+        split[field[1]] = encode_array(np.frombuffer(raw, whole)["it"].reshape(*shape, *inner))
+    return split
+
+
+def _options_of_schema_2(options: JsonObject) -> JsonObject:
+    changed = dict(options)
+    section = options.get("affordances")
+    if isinstance(section, Mapping) and "manifest" in section:
+        rest = {key: value for key, value in section.items() if key != "manifest"}
+        manifest = section["manifest"]
+        whole = {"extend": manifest} if isinstance(manifest, str) else {"extend": None, "add": manifest}
+        changed["affordances"] = {**whole, **rest}
+    shipped = read_vocabulary(VocabularyText(extend="town"))
+    decay = {name: need.decay for name, need in shipped.needs.items()}
+    weights = {name: profile.weight for name, profile in shipped.profiles.items()}
+    changed["needs"] = _without(options.get("needs"), "decay", decay)
+    changed["personalities"] = _without(options.get("personalities"), "weights", weights)
+    return changed
+
+
+def _without(section: JsonValue, key: str, defaults: Mapping[str, float]) -> JsonValue:
+    """Leave the numbers out of a section that are those of the shipped vocabulary."""
+    numbers = section.get(key) if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping) or not isinstance(numbers, Mapping):
+        return section
+    return {
+        **section,
+        key: {name: number for name, number in numbers.items() if defaults.get(name) != number},
+    }
