@@ -5,14 +5,16 @@ import binascii
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from townlet_adapters.worlds.town.snapshot import REBUILT, encode_array
-from townlet_adapters.worlds.town.vocabulary import VocabularyText, read_vocabulary
+from townlet_adapters.worlds.town.vocabulary import Vocabulary, VocabularyText, read_vocabulary
 from townlet_core.errors import SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_plugins.access import Access
 from townlet_plugins.factory import StoredWorld
 
 _FIELD: Final = re.compile(r"(\w+):([<>|=]\w+)\[(\d*)\]@(\d+)")
@@ -32,9 +34,14 @@ def from_schema_1(stored: StoredWorld) -> StoredWorld:
         for name, value in stored.part.items()
         if name not in REBUILT
     }
-    shipped = read_vocabulary(VocabularyText(extend="town"))
+    shipped = _shipped()
     identity = {**stored.identity, "vocabulary_digest": shipped.digest}
     return StoredWorld(_options_of_schema_2(stored.options), part, identity)
+
+
+def _shipped() -> Vocabulary:
+    """Return the vocabulary that every town of schema 1 had."""
+    return read_vocabulary(VocabularyText(extend="town"), Access(Path()))
 
 
 def _is_records(value: JsonValue) -> bool:
@@ -80,7 +87,7 @@ def _options_of_schema_2(options: JsonObject) -> JsonObject:
         manifest = section["manifest"]
         whole = {"extend": manifest} if isinstance(manifest, str) else {"extend": None, "add": manifest}
         changed["affordances"] = {**whole, **rest}
-    shipped = read_vocabulary(VocabularyText(extend="town"))
+    shipped = _shipped()
     decay = {name: need.decay for name, need in shipped.needs.items()}
     weights = {name: profile.weight for name, profile in shipped.profiles.items()}
     changed["needs"] = _without(options.get("needs"), "decay", decay)
