@@ -23,7 +23,7 @@ _FIELD: Final = re.compile(r"(\w+):([<>|=]\w+)\[(\d*)\]@(\d+)")
 def from_schema_1(stored: StoredWorld) -> StoredWorld:
     """Bring a town of schema 1 to schema 2.
 
-    Records were saved as they lie in memory, and are saved field by field now. Four arrays that follow from
+    Records were saved as one block of bytes, and are saved field by field now. Four arrays that follow from
     the others are no longer saved. The options had every number of what is the vocabulary now.
 
     Raises:

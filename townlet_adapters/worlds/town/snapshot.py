@@ -1,8 +1,8 @@
 """Converts TownState to the part ``world`` of a snapshot and back: plain arrays as base64 text, no pickle.
 
-An array of records is saved field by field, by name, so that a later version can tell what it reads. Needs
-and items are saved in their actual number, whatever room the records have. What follows from the rest of the
-state is not saved, but rebuilt.
+An array of records is saved field by field, by name, so that a later version can read it. Needs and items
+are saved in their actual number, whatever room the records have. What follows from the rest of the state is
+not saved, but rebuilt.
 """
 
 import base64
