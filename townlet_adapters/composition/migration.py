@@ -98,7 +98,7 @@ def _migrated(stored: SnapshotFile, catalogue: Catalogue, allowed: Allowed) -> S
 def _next_schema(
     path: Path, schema: int, snapshot: Snapshot, simulation: JsonObject, catalogue: Catalogue
 ) -> tuple[Snapshot, JsonObject]:
-    """Let the world's factory migrate its options and its part."""
+    """Return snapshot and sections as the world's factory migrates its options and its part."""
     section, part = simulation.get("world"), snapshot.parts.get("world")
     if not isinstance(section, Mapping) or not isinstance(part, Mapping):
         raise SnapshotError("snapshot_corrupt", f"{path}: damaged: it has no world")

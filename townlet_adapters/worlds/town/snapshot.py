@@ -161,7 +161,7 @@ def load_town(
     _rebuild(model, saved)
     if hooks is not None:
         hooks.import_state(part.get(_HOOKS))
-    for (_, target), array in zip(_arrays(state), saved, strict=True):
+    for (_, target), (_, array) in zip(_arrays(state), _arrays(saved), strict=True):
         target[...] = array
     journal.written[0] = len(rows)
     journal.rows[0, : len(rows)] = rows
