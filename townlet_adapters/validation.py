@@ -22,6 +22,8 @@ ModelT = TypeVar("ModelT", bound=OptionsModel)
 
 _LONGEST_VALUE = 60
 _REPORTED = "reported"
+_KEY = "[key]"
+"""What pydantic adds to the path of a key that is wrong itself."""
 _JSON_TYPES = "text, a number, true, false, null, a list, or a mapping with texts as keys"
 
 _TYPE_WORDS = MappingProxyType(
@@ -151,6 +153,9 @@ def _problem_of(  # noqa: PLR0911 - one answer for each kind of mistake
     if kind == "extra_forbidden":
         name = str(path[-1])
         return document.problem(path, "unknown key", nearest(name, _known_keys(schema, path[:-1])))
+    if detail["loc"][-1:] == (_KEY,):
+        words = _words_for_keys(schema, path[:-1]) or message
+        return document.problem(path, f"the key {spell_value(path[-1])}", f"keys here are {words}")
     allowed = ", or ".join(dict.fromkeys(words_for(part) for part in _schemas_at(schema, path))) or message
     if kind == "missing":
         return document.problem(path, "this key is missing", allowed)
@@ -199,7 +204,8 @@ def _schemas_at(schema: JsonObject, path: "KeyPath") -> list[JsonObject]:
 def _inside(schema: JsonObject, step: str | int) -> list[JsonObject]:
     """Find the schemas of one key or one item."""
     if isinstance(step, int):
-        found = [schema.get("items")]
+        items = schema.get("prefixItems")
+        found = [items[step] if isinstance(items, list) and step < len(items) else schema.get("items")]
     else:
         properties, patterns = schema.get("properties"), schema.get("patternProperties")
         found = [properties.get(step)] if isinstance(properties, Mapping) else []
@@ -224,11 +230,23 @@ def _branches(root: JsonObject, schema: JsonObject) -> list[JsonObject]:
 
 
 def _known_keys(schema: JsonObject, path: "KeyPath") -> list[str]:
-    keys: list[str] = []
+    keys: dict[str, None] = {}
     for part in _schemas_at(schema, path):
         properties = part.get("properties")
-        keys += properties if isinstance(properties, Mapping) else ()
-    return keys
+        keys |= dict.fromkeys(properties if isinstance(properties, Mapping) else ())
+    return list(keys)
+
+
+def _words_for_keys(schema: JsonObject, path: "KeyPath") -> str:
+    """Describe in words what a schema allows as a key of the mapping at ``path``."""
+    words: dict[str, None] = {}
+    for part in _schemas_at(schema, path):
+        patterns, names = part.get("patternProperties"), part.get("propertyNames")
+        if isinstance(patterns, Mapping):
+            words |= {words_for({"type": "string", "pattern": each}): None for each in patterns}
+        if isinstance(names, Mapping):
+            words[words_for({"type": "string", **names})] = None
+    return ", or ".join(words)
 
 
 def words_for(schema: JsonObject) -> str:

@@ -16,6 +16,7 @@ from townlet_adapters.config.schema import config_schema
 from townlet_adapters.config.source import Override, find_config
 from townlet_core.errors import TownletError
 from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.ports import Remark
 from townlet_plugins.access import Allowed
 
 
@@ -47,7 +48,9 @@ def check(
     """Validate configs without running them, maps and manifests included.
 
     Every error is one line on standard output: FILE:LINE: key.path: what was found; what is allowed. A valid
-    config is followed by what a run of it reads, where it sends to, what it writes, and whose code it runs.
+    config is followed by what its world is: the meaning of every symbol of the map, what the vocabulary has
+    beyond the shipped one or without it, what removals leave out, and warnings. Then comes what a run of it
+    reads, where it sends to, what it writes, and whose code it runs.
 
     \b
     Examples:
@@ -104,6 +107,7 @@ class _Verdict(NamedTuple):
     code: int
     problems: tuple[str, ...]
     touches: tuple[Touch, ...]
+    remarks: tuple[Remark, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """Format it for people."""
@@ -111,13 +115,21 @@ class _Verdict(NamedTuple):
             yield from self.problems
             return
         yield f"{self.file}: ok"
+        for remark in self.remarks:
+            yield f"  {_on_one_line(remark.topic):<8}  {_on_one_line(remark.text)}"
         for each in self.touches:
             yield f"  {each.verb:<8}  {each.kind:<10}  {_on_one_line(each.name)}"
 
     def to_json(self) -> JsonObject:
         """Format it for programs."""
         touches: list[JsonValue] = [each._asdict() for each in self.touches]
-        return {"file": self.file, "problems": list(self.problems), "touches": touches}
+        remarks: list[JsonValue] = [each._asdict() for each in self.remarks]
+        return {
+            "file": self.file,
+            "problems": list(self.problems),
+            "remarks": remarks,
+            "touches": touches,
+        }
 
 
 def _on_one_line(text: str) -> str:
@@ -129,8 +141,8 @@ def _check(file: str, overrides: tuple[Override, ...], allowed: Allowed) -> _Ver
     """Check one config; another one may still be right when this one is wrong."""
     try:
         config = load_config(find_config(file), overrides, allowed)
-        check_config(config)
+        remarks = check_config(config)
     except TownletError as error:
         return _Verdict(file, errors.exit_code(error), tuple(errors.lines_of(error)), ())
     touches = footprint(config.shown, config.access.inputs, config.catalogue.rows)
-    return _Verdict(file, errors.DONE, (), touches)
+    return _Verdict(file, errors.DONE, (), touches, remarks)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from townlet_adapters.composition.parts import (
     open_observers,
     open_policy,
     open_world,
+    remarks_of,
     run_identity,
 )
 from townlet_adapters.composition.record import write_record
@@ -42,6 +43,7 @@ from townlet_core.events.plugin import PluginRefused
 from townlet_core.handlers import CommandHandlers
 from townlet_core.loop import SimulationLoop
 from townlet_core.pacing import Pacer
+from townlet_core.ports import WARNING, Remark
 from townlet_core.vitals import no_hooks
 
 _LOG = logging.getLogger(__name__)
@@ -101,6 +103,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
         with _discarded_unless_built(folder):
             context = make_context(config, folder)
             world = open_world(config, context, stack)
+            _log_warnings(remarks_of(config, world))
             policy = open_policy(config, context, stack)
             compile_for(config, context, request)
             observers = open_observers(config, context)
@@ -129,16 +132,26 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
         yield OpenRun(loop, config, folder, context.run_id, routes, origin)
 
 
-def check_config(config: ResolvedConfig) -> None:
+def check_config(config: ResolvedConfig) -> tuple[Remark, ...]:
     """Build world and policy of a config and discard them: only the world knows its map and manifest.
+
+    Returns:
+        What the world has to say about itself.
 
     Raises:
         ConfigError: when they cannot be built.
     """
     with ExitStack() as stack:
         context = make_context(config, None)
-        open_world(config, context, stack)
+        remarks = remarks_of(config, open_world(config, context, stack))
         open_policy(config, context, stack)
+        return remarks
+
+
+def _log_warnings(remarks: Iterable[Remark]) -> None:
+    for remark in remarks:
+        if remark.topic == WARNING:
+            _LOG.warning("%s", remark.text)
 
 
 def _claim(

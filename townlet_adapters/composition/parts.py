@@ -14,7 +14,14 @@ from townlet_core.hooks import HookRunner
 from townlet_core.isolation import type_name
 from townlet_core.loop import RunIdentity
 from townlet_core.observers.port import Observer
-from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, Transport, WorldPort
+from townlet_core.ports import (
+    PolicyPort,
+    Remark,
+    SupportsDescription,
+    TelemetrySinkProtocol,
+    Transport,
+    WorldPort,
+)
 from townlet_plugins.factory import BuildContext
 from townlet_plugins.offers import BrokenPluginError, broken
 
@@ -60,6 +67,20 @@ def open_world(config: ResolvedConfig, context: BuildContext, stack: ExitStack) 
     world = config.build(config.world, WORLD, context)
     stack.callback(_close, world.close)
     return world
+
+
+def remarks_of(config: ResolvedConfig, world: WorldPort) -> tuple[Remark, ...]:
+    """Return what a world has to say about itself.
+
+    Raises:
+        BrokenPluginError: when it has something else to say than lines.
+    """
+    if not isinstance(world, SupportsDescription):
+        return ()
+    what = f"the world '{config.world.name}' is broken: it cannot describe itself"
+    with broken(what, TownletError):
+        # Nothing has checked the types of a plugin's remarks.
+        return tuple(Remark(str(topic), str(text)) for topic, text in world.describe())
 
 
 def open_policy(config: ResolvedConfig, context: BuildContext, stack: ExitStack) -> PolicyPort:

@@ -4,7 +4,6 @@ A run of another world imports nothing of the town but the classes of its events
 imported when a config names it, or when its options are needed.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
@@ -28,8 +27,6 @@ from townlet_plugins.factory import (
 if TYPE_CHECKING:
     from townlet_adapters.worlds.town.observers.settings import KpiSettings
     from townlet_adapters.worlds.town.options import TownOptions
-
-_LOG = logging.getLogger(__name__)
 
 ProductT = TypeVar("ProductT")
 
@@ -126,10 +123,7 @@ def build_town(options: "TownOptions", context: BuildContext) -> WorldPort:
     from townlet_adapters.worlds.town.model import TownModel  # noqa: PLC0415 - imports numba
     from townlet_adapters.worlds.town.world import TownWorld  # noqa: PLC0415 - imports numba
 
-    model = TownModel.build(options, context.access, context.hooks)
-    for warning in model.plan.warnings:
-        _LOG.warning("%s", warning)
-    return TownWorld(model, context.hooks)
+    return TownWorld(TownModel.build(options, context.access, context.hooks), context.hooks)
 
 
 def build_kpis(options: "KpiSettings", context: BuildContext) -> Observer:

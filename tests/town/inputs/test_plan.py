@@ -230,3 +230,120 @@ def test_a_shipped_config_describes_a_town_that_lacks_nothing(name, residents):
     options = validate(document.child(("world", "options")), TownOptions)
     town = load_town(options, Path())
     assert (town.target, town.warnings) == (residents, ())
+
+
+OWN = {
+    "needs": {"fun": {"decay": 0.1, "option": "play"}},
+    "place_kinds": {"club": {}},
+    "object_types": {"table": {}},
+    "profiles": {"plain": {"weight": 1}},
+}
+READ = {"id": "read", "object_type": "bench", "duration": 9, "charge": [{"price:shower": 1}]}
+POET = {"place": "park", "start": 600, "end": 660, "wage": 10, "capacity": 1}
+
+
+def without(**removed: list[str]) -> dict[str, JsonValue]:
+    """The shipped vocabulary without some entries."""
+    return {"extend": "town", "remove": removed}
+
+
+@pytest.mark.parametrize(
+    ("key", "words", "options"),
+    [
+        (
+            "vocabulary.remove.object_types[0]",
+            "legend.R.object: unknown type of object 'rack'; keep what it needs, or draw over every one",
+            {"vocabulary": without(object_types=["rack"])},
+        ),
+        (
+            "vocabulary.remove.object_types[0]",
+            "object 'rack'; keep what it needs, or leave it out (affordances.remove: [work_out])",
+            {
+                "vocabulary": without(object_types=["rack"]),
+                "town": {"extend": "town_48", "stamp": [{"at": [38, 31], "rows": ["yyyyyyy"]}]},
+            },
+        ),
+        (
+            "vocabulary.remove.place_kinds[0]",
+            "prices[\"gym.session\"] uses 'gym'; remove gym.session as well (vocabulary.remove.prices)",
+            {"vocabulary": without(place_kinds=["gym"])},
+        ),
+        (
+            "vocabulary.remove.place_kinds[0]",
+            "the shipped map 'town_48' does not fit: kinds.gym: unknown kind of place 'gym'",
+            {"vocabulary": without(place_kinds=["gym"], prices=["gym.session"])},
+        ),
+        (
+            "vocabulary.remove.items[0]",
+            "fridge.stock.meal uses 'meal'; remove fridge as well (vocabulary.remove.object_types)",
+            {"vocabulary": without(items=["meal"])},
+        ),
+        (
+            "vocabulary.remove.items[0]",
+            "buy_groceries of the shipped manifest 'core' does not fit: ",
+            {
+                "vocabulary": {
+                    **without(items=["ingredients"]),
+                    "object_types": {"stove": {}, "checkout": {}},
+                },
+                "affordances": {"remove": ["cook_meal"]},
+            },
+        ),
+        (
+            "vocabulary.remove.prices[0]",
+            "charge[0].price:session: no kind of place has a price for 'session'",
+            {"vocabulary": without(prices=["gym.session"])},
+        ),
+        (
+            "vocabulary.remove.prices[0]",
+            "in grocer needs the price grocer.ingredients, which is missing",
+            {"vocabulary": without(prices=["grocer.ingredients"])},
+        ),
+        (
+            "affordances.add[0].charge",
+            "in park needs the price park.shower, which is missing; add park.shower to vocabulary.prices",
+            {"affordances": {"add": [READ]}},
+        ),
+        (
+            "vocabulary.remove.needs[0]",
+            "rest_sleep is left without an effect; remove it as well: affordances.remove: [rest_sleep]",
+            {"vocabulary": without(needs=["energy"])},
+        ),
+        ("vocabulary", "legend.F.object: unknown type of object 'fridge'", {"vocabulary": OWN}),
+        ("economy.prices", "jobs.barista.wage", {"economy": {"prices": {"home.meal": 0}}}),
+        ("economy.rent_per_day", "jobs.barista.wage", {"economy": {"rent_per_day": 0}}),
+        (
+            "economy.rent_per_day",
+            "the shipped map 'town_48' does not fit: jobs.barista.wage",
+            {"economy": {"rent_per_day": 0}, "town": {"extend": "town_48"}},
+        ),
+        (
+            "vocabulary.prices",
+            "jobs.barista.wage",
+            {"vocabulary": {"extend": "town", "prices": {"home.meal": 9}}},
+        ),
+        (
+            "vocabulary.basket",
+            "jobs.barista.wage",
+            {"vocabulary": {"extend": "town", "basket": {"home.meal": 9}}},
+        ),
+        (
+            "town.jobs.poet.wage",
+            "a shift pays 600 mills",
+            {"town": {"extend": "town_48", "jobs": {"poet": POET}}},
+        ),
+    ],
+)
+def test_what_the_shipped_town_does_not_fit_is_reported_at_what_the_config_says(key, words, options):
+    message = refused(**options)
+    assert message.startswith(f"{key}: ")
+    assert words in message
+
+
+def test_a_problem_of_a_map_that_a_config_extends_is_reported_where_it_was_written(tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text(HAMLET.replace("object: bench", "object: bank"))
+    line = HAMLET[: HAMLET.index("object: bench")].count("\n") + 1
+    message = refused(tmp_path, town={"extend": "mine.yaml"})
+    assert message.startswith(
+        f"{tmp_path / 'mine.yaml'}:{line}: legend.N.object: unknown type of object 'bank'; "
+    )

@@ -143,6 +143,7 @@ class Affordance:
         effects: effects of a finished use.
         tags: `meal` marks a meal that can be shared.
         hooks: names of the hooks to call at each stage, in the order of the calls.
+        text: the entry as it was written.
         enabled: whether the config allows its use; it keeps its action number if not.
     """
 
@@ -154,6 +155,7 @@ class Affordance:
     effects: Effects
     tags: tuple[str, ...]
     hooks: Mapping[HookStage, tuple[str, ...]]
+    text: AffordanceText
     enabled: bool = True
 
 
@@ -359,6 +361,7 @@ class _Reader:
             effects=self._effects(text.effects, kind),
             tags=text.tags,
             hooks=MappingProxyType({stage: self._hooks_at(stage) for stage in STAGES}),
+            text=text,
         )
 
     def _refuse(self, path: KeyPath, found: str, allowed: str) -> None:
@@ -458,6 +461,9 @@ class _Reader:
         base, _, item = key.partition(":")
         if base == "stock" and item in self._vocabulary.items:
             self._refuse(path, *_no_stock(self._type, kind, item))
+        elif base == "price":
+            allowed = f"add a price named <kind of place>.{item} to vocabulary.prices; {nearest(key, known)}"
+            self._refuse(path, f"no kind of place has a price for '{item}'", allowed)
         else:
             self._refuse(path, f"unknown {word} '{key}'", nearest(key, known))
         return False

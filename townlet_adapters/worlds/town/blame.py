@@ -37,4 +37,4 @@ class ShippedPlaces:
         """Build the problem of a part, reported at the options."""
         key, remedy = self.culprit(path)
         what = f"{self.name} does not fit: {spell_key(path)}: {found}"
-        return Problem(spell_key(key), what, f"{allowed}, or {remedy}" if remedy else allowed)
+        return Problem(spell_key(key), what, f"keep what it needs, or {remedy}" if remedy else allowed)

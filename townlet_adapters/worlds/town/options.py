@@ -124,7 +124,10 @@ def _tag_of_map(value: object) -> str:
     # Tags that no key can have: pydantic puts the tag of a branch among the keys of a problem.
     if isinstance(value, GridTown) or (isinstance(value, dict) and "grid" in value):
         return "<grid>"
-    if isinstance(value, ExtendedMapText) or (isinstance(value, dict) and "extend" in value):
+    # Without the key `extend`, which may be misspelled, the others show that an extension was meant.
+    if isinstance(value, ExtendedMapText) or (
+        isinstance(value, dict) and value.keys() & {"extend", "stamp", "remove"}
+    ):
         return "<extension>"
     return "<map>" if isinstance(value, MapText | dict) else "<name>"
 

@@ -16,7 +16,7 @@ from townlet_adapters.documents import KeyPath, spell_key
 from townlet_adapters.worlds.town.affordances import Manifest
 from townlet_adapters.worlds.town.codes import TICKS_PER_DAY
 from townlet_adapters.worlds.town.names import load_names
-from townlet_adapters.worlds.town.options import GridTown, TownOptions
+from townlet_adapters.worlds.town.options import GridTown, MapText, TownOptions
 from townlet_adapters.worlds.town.prices import LEAST_PAY, MOST_PAY, base_prices, cost_of_a_day, is_balanced
 from townlet_adapters.worlds.town.sources import FoundMap, find_manifest, find_map, stop_on
 from townlet_adapters.worlds.town.townmap import NO_PLACE, District, Spot, read_district
@@ -138,6 +138,8 @@ class TownPlan:
         vocabulary: the needs, items, kinds of place, types of object, prices and profiles of the town.
         warnings: shortages of the town, as sentences.
         notices: what the vocabulary makes the town leave out, as sentences.
+        map: the map of a district, with all changes.
+        stamped: symbol of the map -> number of the stamp that defines it, and the symbol there.
     """
 
     id: str
@@ -163,6 +165,8 @@ class TownPlan:
     vocabulary: Vocabulary
     warnings: tuple[str, ...]
     notices: tuple[str, ...]
+    map: MapText
+    stamped: Mapping[str, tuple[int, str]]
 
     def __repr__(self) -> str:
         return (
@@ -196,14 +200,12 @@ def load_town(
         *_problems_of_overrides(options, district, names, vocabulary),
         *_problems_of_prices(options, district, manifest, prices, found),
     )
-    target, capacity, embedding_slots = _sizes(
-        options, district.agents * rows * cols, district.room * rows * cols
-    )
+    target, capacity, embedding_slots = _sizes(options, district, rows * cols)
     cost = cost_of_a_day(options.economy.rent_per_day, prices, vocabulary.basket)
     warnings = (
         *_shortages(district, rows * cols, target, vocabulary),
         *_check_balance(options, district, cost, found),
-        *_gridlock(options, target),
+        *_dead_ends(options, target, district, manifest, vocabulary),
     )
     grid = _Grid(district, rows, cols, is_grid=isinstance(options.town, GridTown))
     return TownPlan(
@@ -230,6 +232,8 @@ def load_town(
         vocabulary=vocabulary,
         warnings=warnings,
         notices=manifest.dropped,
+        map=found.text,
+        stamped=found.stamped,
     )
 
 
@@ -314,8 +318,9 @@ def _culprit_of_price(options: TownOptions, affordance: str, price: str) -> KeyP
     return ("affordances", "add", added.index(affordance), "charge") if affordance in added else ()
 
 
-def _sizes(options: TownOptions, designed_for: int, room: int) -> tuple[int, int, int]:
+def _sizes(options: TownOptions, district: District, districts: int) -> tuple[int, int, int]:
     """Determine the residents at the start, the slots for residents and the embedding slots."""
+    designed_for, room = district.agents * districts, district.room * districts
     population = options.population
     target = population.target if population.target is not None else designed_for
     capacity = population.capacity if population.capacity is not None else math.ceil(target * 5 / 4)
@@ -367,13 +372,26 @@ def _check_balance(options: TownOptions, district: District, cost: Fraction, fou
     return [str(problem) for problem in problems]
 
 
-def _gridlock(options: TownOptions, residents: int) -> Iterator[str]:
-    """Warn of a town in which two residents can block each other for ever."""
+def _dead_ends(
+    options: TownOptions, residents: int, district: District, manifest: Manifest, vocabulary: Vocabulary
+) -> Iterator[str]:
+    """Find what no resident can get out of: doors in which no one yields, needs that nothing raises."""
     if options.queues.ghost_step_after == 0 and residents > 1:
         yield (
             "queues.ghost_step_after is 0: two residents who meet in a corridor or a door never pass each "
             "other, and stand there for ever; set it to 1 or more"
         )
+    there = {item.type for item in district.objects}
+    raised = {
+        need
+        for affordance in manifest.affordances
+        if affordance.enabled and affordance.object_type in there
+        for need, change in affordance.effects.need.items()
+        if change > 0
+    }
+    for need, about in vocabulary.needs.items():
+        if about.decay and need not in raised:
+            yield f"nothing in the town raises the need {need}; add an affordance and an object with it"
 
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)

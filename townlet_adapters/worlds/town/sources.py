@@ -3,7 +3,8 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from townlet_adapters.documents import Document, KeyPath, parse_document, read_document, read_text
 from townlet_adapters.validation import validate
@@ -43,12 +44,14 @@ class FoundMap:
         places: builds the problems of its parts.
         rows: districts from north to south.
         cols: districts from west to east.
+        stamped: symbol of the map -> number of the stamp that defines it, and the symbol there.
     """
 
     text: MapText
     places: Places
     rows: int
     cols: int
+    stamped: Mapping[str, tuple[int, str]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def find_map(options: TownOptions, access: Access) -> FoundMap:
@@ -68,7 +71,7 @@ def find_map(options: TownOptions, access: Access) -> FoundMap:
         base, document = read_map(source.extend, access, (*key, "extend"))
         base_places = _places_of_map(base, document, source.extend, options)
         text, places = extended_map(base, base_places, source, key)
-        return FoundMap(text, places, rows, cols)
+        return FoundMap(text, places, rows, cols, places.symbols)
     text, document = read_map(source, access, key)
     return FoundMap(text, _places_of_map(text, document, source, options), rows, cols)
 

@@ -8,6 +8,7 @@ from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.commands import Order, order_of, results_of
 from townlet_adapters.worlds.town.decode import Decoder, agent_id
+from townlet_adapters.worlds.town.describe import describe
 from townlet_adapters.worlds.town.model import FIGURES, TownModel
 from townlet_adapters.worlds.town.snapshot import load_town, save_town
 from townlet_adapters.worlds.town.view import allocate_view, fill_view, view_of
@@ -20,7 +21,7 @@ from townlet_core.dto.snapshot import Snapshot
 from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import WorldError
 from townlet_core.events.base import Event
-from townlet_core.ports.hooks import AffordanceHooks
+from townlet_core.ports import AffordanceHooks, Remark
 
 _FIGURE_NAMES = tuple(figure.name for figure in FIGURES)
 
@@ -66,6 +67,10 @@ class TownWorld:
     def spec(self) -> WorldSpec:
         """The properties of this town."""
         return self._model.spec
+
+    def describe(self) -> tuple[Remark, ...]:
+        """Return what the options made of the town, for people."""
+        return tuple(describe(self._model.plan))
 
     def reset(self, seed: int) -> ObservationBatch:
         """Start the town anew from a seed in [0, 2**64)."""
