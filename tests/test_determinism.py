@@ -11,12 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from townlet import open_simulation
-from townlet_adapters.documents import read_document
 from townlet_adapters.storage.snapshots import read_snapshot
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.loop import SimulationLoop
 
 TOWNLET = Path(sys.executable).with_name("townlet")
@@ -123,10 +121,8 @@ def test_the_random_policy_tells_the_same_twice_and_something_else_for_another_s
 
 def test_something_new_that_nobody_uses_changes_no_draw(expected):
     """Rule 18: another affordance, behind those that there are, leaves the story as it was."""
-    manifest = read_document(shipped_file("manifest")).value
-    assert isinstance(manifest, list)
     wash = {"id": "wash_hands", "object_type": "sink", "duration": 2}
-    assert expected == digest_after(400, **{"world.options.affordances.manifest": [*manifest, wash]})
+    assert expected == digest_after(400, **{"world.options.affordances.add": [wash]})
 
 
 def test_one_resident_more_changes_nothing_about_those_there_were():

@@ -96,6 +96,8 @@ RESIDENT = record(
     ("inventory", "i8", (MAX_ITEMS,)),
     ("job", "i8"),
     ("home_field", "i8"),
+    ("home_place", "i8"),
+    ("duty_place", "i8"),
     ("lead", "i8"),
     ("blocked", "i8"),
     ("claim_object", "i8"),
@@ -113,7 +115,7 @@ RESIDENT = record(
 Integers are 64 bits wide throughout: a kernel is compiled once for each combination of its arguments' types.
 """
 
-THING = record(("wait", "i8"), ("stock", "i8", (MAX_ITEMS,)), ("usable", "?"))
+THING = record(("wait", "i8"), ("holder", "i8"), ("stock", "i8", (MAX_ITEMS,)), ("usable", "?"))
 """One object; ``usable`` means that it is open and has its utilities."""
 
 
@@ -211,13 +213,25 @@ class Scene(NamedTuple):
         tick: the tick to act in.
         living: number of living residents.
         things: THING[O].
-        columns: the columns of the observation and the view.
+        prices: int64[O, I], mills for a unit of each price item, -1 without a price.
+        cooldown: int64[N, O].
+        occupants: uint8[H, W], residents on each tile.
+        refusal: uint8[N, A], 0 allowed to the resident.
+        object_refusal: uint8[O, A], 0 offered by the object.
+        resident_value: float64[N, ...], values that conditions read.
+        object_value: float64[O, ...], values that conditions read.
     """
 
     tick: int
     living: int
     things: Records
-    columns: Columns
+    prices: npt.NDArray[np.int64]
+    cooldown: npt.NDArray[np.int64]
+    occupants: npt.NDArray[np.uint8]
+    refusal: npt.NDArray[np.uint8]
+    object_refusal: npt.NDArray[np.uint8]
+    resident_value: npt.NDArray[np.float64]
+    object_value: npt.NDArray[np.float64]
 
 
 def look(observation: ObservationBatch, view: View) -> Columns:
@@ -237,6 +251,8 @@ def gather_resident(c: Columns, i: int, r: Record) -> None:
     r.y = c.xy[i, 1]
     r.job = c.job[i]
     r.home_field = c.home_field[i]
+    r.home_place = c.home_place[i]
+    r.duty_place = c.duty_place[i]
     r.lead = c.departure_lead[i]
     r.blocked = c.blocked[i]
     r.claim_object = c.claim_object[i]
@@ -264,6 +280,7 @@ def gather_things(c: Columns, things: Records) -> None:
         thing = things[o]
         thing.usable = c.object_open[o] != 0 and c.object_powered[o] != 0
         thing.wait = c.object_wait[o]
+        thing.holder = c.object_holder[o]
         for item in range(c.object_stock.shape[1]):
             thing.stock[item] = c.object_stock[o, item]
 

@@ -26,13 +26,13 @@ STROLL = 3
 @kernel
 def leads_on(c: Chart, s: Scene, field: int, x: int, y: int) -> bool:
     """Return whether a tile has a free neighbour nearer to the goal."""
-    height, width = s.columns.occupants.shape
+    height, width = s.occupants.shape
     here = c.fields[field, y, x]
     for d in range(4):
         nx = x + DX[d]
         ny = y + DY[d]
         inside = 0 <= nx < width and 0 <= ny < height
-        if inside and c.fields[field, ny, nx] < here and s.columns.occupants[ny, nx] == 0:
+        if inside and c.fields[field, ny, nx] < here and s.occupants[ny, nx] == 0:
             return True
     return False
 
@@ -59,7 +59,7 @@ def walk(c: Chart, s: Scene, r: Record, field: int) -> int:
         x = r.x + DX[d]
         y = r.y + DY[d]
         if c.fields[field, y, x] < here:
-            if s.columns.occupants[y, x] == 0:
+            if s.occupants[y, x] == 0:
                 return MOVE_NORTH + d
             if push == NOWHERE:
                 push = d
@@ -69,7 +69,7 @@ def walk(c: Chart, s: Scene, r: Record, field: int) -> int:
     if r.blocked < PATIENCE and allows(r, MOVE_NORTH + aside):
         x = r.x + DX[aside]
         y = r.y + DY[aside]
-        level = c.fields[field, y, x] == here and s.columns.occupants[y, x] == 0
+        level = c.fields[field, y, x] == here and s.occupants[y, x] == 0
         if level and leads_on(c, s, field, x, y):
             return MOVE_NORTH + aside
     return MOVE_NORTH + push
@@ -85,7 +85,7 @@ def go_home(c: Chart, s: Scene, r: Record) -> int:
             continue
         x = r.x + DX[d]
         y = r.y + DY[d]
-        if c.fields[r.home_field, y, x] == 0 and s.columns.occupants[y, x] == 0:
+        if c.fields[r.home_field, y, x] == 0 and s.occupants[y, x] == 0:
             return MOVE_NORTH + d
     return WAIT
 
@@ -95,7 +95,7 @@ def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
     """Walk within the workplace towards the tile drawn at the last choice, without leaving it or pushing."""
     job = c.jobs[r.job]
     row = integer(job.first_tile, job.last_tile, c.seed, POLICY, chosen_at, r.serial, STROLL)
-    width = s.columns.occupants.shape[1]
+    width = s.occupants.shape[1]
     to_x = c.tiles[row] % width
     to_y = c.tiles[row] // width
     here = abs(to_x - r.x) + abs(to_y - r.y)
@@ -105,7 +105,7 @@ def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
         x = r.x + DX[d]
         y = r.y + DY[d]
         nearer = abs(to_x - x) + abs(to_y - y) < here
-        if nearer and c.fields[job.field, y, x] == 0 and s.columns.occupants[y, x] == 0:
+        if nearer and c.fields[job.field, y, x] == 0 and s.occupants[y, x] == 0:
             return MOVE_NORTH + d
     return WAIT
 

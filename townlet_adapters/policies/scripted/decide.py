@@ -96,7 +96,7 @@ def claim_is_vain(c: Chart, s: Scene, r: Record) -> bool:
     """
     o, a = int(r.claim_object), int(r.claim_affordance)
     if r.claim_stage != HELD:
-        return bool(s.columns.refusal[r.slot, a] != 0)
+        return bool(s.refusal[r.slot, a] != 0)
     due = price(c, s, r, o, a)
     return due >= 0 and refused(c, s, r, o, a, due)
 
@@ -183,7 +183,18 @@ def decide_all(
     """
     gather_things(columns, things)
     living = count_living(columns.alive)
-    s = Scene(tick, living, things, columns)
+    s = Scene(
+        tick,
+        living,
+        things,
+        columns.object_price,
+        columns.cooldown,
+        columns.occupants,
+        columns.refusal,
+        columns.object_refusal,
+        columns.resident_value,
+        columns.object_value,
+    )
     for i in range(columns.alive.shape[0]):
         r = residents[i]
         if columns.alive[i] == 0:

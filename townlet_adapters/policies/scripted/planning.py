@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.draws import POLICY, unit
 from townlet_adapters.kernels.fields import UNREACHABLE
 from townlet_adapters.kernels.records import Record
@@ -46,7 +46,7 @@ Plan: TypeAlias = tuple[int, int, int]
 NO_PLAN = (IMPOSSIBLE, NONE, NONE)
 
 
-@kernel
+@inlined
 def steps(c: Chart, r: Record, field: int) -> int:
     """Return the number of steps from a resident to a field's goal; 255 when it is unreachable."""
     return int(c.fields[field, r.y, r.x])
@@ -63,7 +63,7 @@ def ticks_to_shift(c: Chart, s: Scene, r: Record) -> int:
     return int((job.start - s.tick) % DAY)
 
 
-@kernel
+@inlined
 def price(c: Chart, s: Scene, r: Record, o: int, a: int) -> int:
     """Return the price of a use in mills under the first payable alternative; -1 without one."""
     for k in range(c.uses[a].alternatives):
@@ -76,15 +76,15 @@ def price(c: Chart, s: Scene, r: Record, o: int, a: int) -> int:
         for good in range(c.charge_price.shape[2]):
             units = c.charge_price[a, k, good]
             if units > 0:
-                if s.columns.object_price[o, good] < 0:
+                if s.prices[o, good] < 0:
                     payable = False
-                due += units * s.columns.object_price[o, good]
+                due += units * s.prices[o, good]
         if payable and due <= r.wallet:
             return due
     return -1
 
 
-@kernel
+@inlined
 def fits(c: Chart, r: Record, a: int) -> bool:
     """Return whether a resident can carry what a use yields."""
     for item in range(c.carry.shape[0]):
@@ -107,7 +107,7 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
         limit: ticks until the plan must be finished, with the way to the shift; more than a day for no limit.
     """
     path = steps(c, r, o)
-    if path >= UNREACHABLE or not s.things[o].usable or s.columns.cooldown[r.slot, o] > s.tick + path:
+    if path >= UNREACHABLE or not s.things[o].usable or s.cooldown[r.slot, o] > s.tick + path:
         return IMPOSSIBLE
     # In reach the mask is more accurate: it includes the affordance's preconditions.
     if path == 0 and r.claim_stage == NO_CLAIM and not allows(r, c.uses[a].action):
@@ -176,7 +176,7 @@ def to_make_for(c: Chart, r: Record, want: int, needs: int) -> int:
     """
     bits = 0
     for n in range(c.needs.shape[0]):
-        if needs & (1 << n) == 0:
+        if needs & (1 << n) == 0 or not c.needs[n].made:
             continue
         if want == CARE:
             makes = not supplied(c, r, n, SERVE) and r.need[n] >= MAKE_FROM
@@ -187,7 +187,7 @@ def to_make_for(c: Chart, r: Record, want: int, needs: int) -> int:
     return bits
 
 
-@kernel
+@inlined
 def suits(c: Chart, s: Scene, r: Record, a: int, want: int, purpose: int, needs: int) -> bool:
     """Return whether a use has a purpose for one of these needs, or is the leisure of this hour."""
     use = c.uses[a]

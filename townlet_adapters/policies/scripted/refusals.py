@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.policies.scripted.columns import Chart, Scene
 
@@ -17,15 +17,15 @@ def operand(c: Chart, s: Scene, r: Record, o: int, kind: int, index: int, consta
     if kind == _CONSTANT:
         return constant
     if kind == _RESIDENT:
-        return float(s.columns.resident_value[r.slot, index])
+        return float(s.resident_value[r.slot, index])
     if kind == _OBJECT:
-        return float(s.columns.object_value[o, index])
+        return float(s.object_value[o, index])
     if kind == _PRICE:
         return float(due)
     if kind == _OCCUPIED:
-        holder = s.columns.object_holder[o]
+        holder = s.things[o].holder
         return 1.0 if holder >= 0 and holder != r.slot else 0.0
-    place = s.columns.home_place[r.slot] if kind == _AT_HOME else s.columns.duty_place[r.slot]
+    place = r.home_place if kind == _AT_HOME else r.duty_place
     return 1.0 if place == c.object_place[o] else 0.0
 
 
@@ -46,10 +46,8 @@ def compare(left: float, operator: int, right: float) -> bool:
 
 
 @kernel
-def refused(c: Chart, s: Scene, r: Record, o: int, a: int, due: int) -> bool:
-    """Return whether a use is disabled or one of its preconditions does not hold."""
-    if s.columns.refusal[r.slot, a] != 0 or s.columns.object_refusal[o, a] != 0:
-        return True
+def breaks_condition(c: Chart, s: Scene, r: Record, o: int, a: int, due: int) -> bool:
+    """Return whether a precondition about resident and object together does not hold."""
     for k in range(c.conditions.shape[0]):
         row = c.conditions[k]
         if row.affordance != a:
@@ -61,18 +59,26 @@ def refused(c: Chart, s: Scene, r: Record, o: int, a: int, due: int) -> bool:
     return False
 
 
+@inlined
+def refused(c: Chart, s: Scene, r: Record, o: int, a: int, due: int) -> bool:
+    """Return whether a use is disabled or one of its preconditions does not hold."""
+    if s.refusal[r.slot, a] != 0 or s.object_refusal[o, a] != 0:
+        return True
+    return c.conditions.shape[0] > 0 and breaks_condition(c, s, r, o, a, due)
+
+
 @kernel
 def unserved(c: Chart, s: Scene, r: Record) -> int:
     """Return the needs that no use serves which this resident may start anywhere near, one bit each."""
     served = 0
     for a in range(c.uses.shape[0]):
-        if c.uses[a].serves & ~served == 0 or s.columns.refusal[r.slot, a] != 0:
+        if c.uses[a].serves & ~served == 0 or s.refusal[r.slot, a] != 0:
             continue
         for k in range(c.nearest.shape[3]):
             o = int(c.nearest[c.uses[a].type, r.y, r.x, k])
             if o < 0:
                 break
-            if s.columns.object_refusal[o, a] == 0:
+            if s.object_refusal[o, a] == 0:
                 served |= c.uses[a].serves
                 break
     return ~served

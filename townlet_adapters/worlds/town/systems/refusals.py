@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import LATE, NAME_DAY, NAME_TOD, NOBODY, ON_TIME, TICKS_PER_DAY
 from townlet_adapters.worlds.town.limits import ALLOWED, PRECONDITION, Limits
@@ -28,7 +28,7 @@ def read_objects(t: Tables, s: TownState, b: int, o: int, name: int) -> float:
     return read_name(t, s, b, 0, o, 0, 0, name)
 
 
-@kernel
+@inlined
 def refuse_resident(t: Tables, limits: Limits, r: Record, now: int, refusal: npt.NDArray[np.uint8]) -> None:
     """Write what is refused to a resident; what is disabled keeps its number."""
     for k in range(limits.by_resident.shape[0]):
@@ -44,7 +44,7 @@ def refuse_resident(t: Tables, limits: Limits, r: Record, now: int, refusal: npt
         refusal[limit.affordance] = result
 
 
-@kernel
+@inlined
 def refuse_at_object(
     t: Tables, s: TownState, limits: Limits, b: int, o: int, refusal: npt.NDArray[np.uint8]
 ) -> None:
@@ -64,7 +64,7 @@ def refuse_at_object(
         refusal[limit.affordance] = result
 
 
-@kernel
+@inlined
 def place_on_duty(t: Tables, r: Record) -> int:
     """Return the place where a resident would be on shift now; -1 outside of its shift."""
     if r.job < 0 or (r.shift_state != ON_TIME and r.shift_state != LATE):
