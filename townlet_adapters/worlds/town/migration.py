@@ -19,6 +19,8 @@ from townlet_plugins.factory import StoredWorld
 
 _FIELD: Final = re.compile(r"(\w+):([<>|=]\w+)\[(\d*)\]@(\d+)")
 
+_NUMBERS_OF_ITEMS: Final = ("inventory", "stock")
+
 
 def from_schema_1(stored: StoredWorld) -> StoredWorld:
     """Bring a town of schema 1 to schema 2.
@@ -75,7 +77,13 @@ def _fields_of(name: str, value: JsonValue) -> JsonObject:
         if at + kind.itemsize > size:
             raise damaged
         whole = np.dtype({"names": ["it"], "formats": [kind], "offsets": [at], "itemsize": size})
-        split[field[1]] = encode_array(np.frombuffer(raw, whole)["it"].reshape(*shape, *inner))
+        values = np.frombuffer(raw, whole)["it"].reshape(*shape, *inner)
+        if field[1] in _NUMBERS_OF_ITEMS:
+            narrow = values.astype(np.int16)
+            if not np.array_equal(narrow, values):
+                raise damaged
+            values = narrow
+        split[field[1]] = encode_array(values)
     return split
 
 

@@ -1,8 +1,9 @@
 """The state of a town that changes between ticks, as arrays of records with a leading town axis.
 
 Records rather than one array per field: a resident is one pointer in a kernel, its fields are adjacent in
-memory, and a kernel takes a handful of arrays instead of a hundred (ADR 0007). Whole numbers have 64 bits
-throughout: numba compiles a kernel once for each type of argument.
+memory, and a kernel takes a handful of arrays instead of a hundred (ADR 0007). Whole numbers have 64 bits:
+numba compiles a kernel once for each type of argument. Numbers of items are the exception: no kernel takes
+one as an argument, and with room for 16 items a batch of towns would be a tenth larger.
 """
 
 from typing import NamedTuple
@@ -19,7 +20,7 @@ RESIDENT = record(
     ("wallet", "i8"),
     ("rent_owed", "i8"),
     ("need", "f8", (codes.MAX_NEEDS,)),
-    ("inventory", "i8", (codes.MAX_ITEMS,)),
+    ("inventory", "i2", (codes.MAX_ITEMS,)),
     # Position and home; ``mate`` is the slot that shares its tile after a ghost step.
     ("x", "i8"),
     ("y", "i8"),
@@ -83,7 +84,7 @@ OBJECT = record(
     ("granted", "i8"),
     ("eta", "i8"),
     ("last_handover", "i8"),
-    ("stock", "i8", (codes.MAX_ITEMS,)),
+    ("stock", "i2", (codes.MAX_ITEMS,)),
     ("holder", "i8"),
     ("affordance", "i8"),
     ("remaining", "i8"),
@@ -203,8 +204,8 @@ CURSOR = record(
     ("asked", "i8"),
     ("money", "i8"),
     ("need", "f8", (codes.MAX_NEEDS,)),
-    ("stock", "i8", (codes.MAX_ITEMS,)),
-    ("inventory", "i8", (codes.MAX_ITEMS,)),
+    ("stock", "i2", (codes.MAX_ITEMS,)),
+    ("inventory", "i2", (codes.MAX_ITEMS,)),
     ("cancelled", "?"),
 )
 """The position within a tick while a hook is called (``systems/hooks.py``)."""

@@ -23,7 +23,7 @@ PARAMS = record(
     ("review_ticks", "i8"),
     ("start_need", "f8"),
     ("need_rate", "f8", (MAX_NEEDS,)),
-    ("carry", "i8", (MAX_ITEMS,)),
+    ("carry", "i2", (MAX_ITEMS,)),
     ("age_weight", "f8"),
     ("ghost_step_after", "i8"),
     ("drop_distance", "i8"),
@@ -56,7 +56,7 @@ of entries, ``carry`` is the most that a resident carries, ``*_at`` are feature 
 
 PLACED_OBJECT = record(
     ("x", "i8"), ("y", "i8"), ("type", "i8"), ("place", "i8"), ("kind", "i8"), ("district", "i8"),
-    ("utilities", "u1", (2,)), ("capacity", "i8", (MAX_ITEMS,)),
+    ("utilities", "u1", (2,)), ("capacity", "i2", (MAX_ITEMS,)),
 )  # fmt: skip
 """One object and its position; ``utilities`` has 1 for each utility that it requires."""
 
@@ -74,13 +74,13 @@ JOB = record(
 
 AFFORDANCE = record(
     ("money", "i8"), ("need", "f8", (MAX_NEEDS,)),
-    ("stock", "i8", (MAX_ITEMS,)), ("inventory", "i8", (MAX_ITEMS,)),
+    ("stock", "i2", (MAX_ITEMS,)), ("inventory", "i2", (MAX_ITEMS,)),
     ("type", "i8"), ("duration", "i8"), ("alternatives", "i8"),
     ("first_condition", "i8"), ("conditions", "i8"), ("hooked", "u1", (4,)),
 )  # fmt: skip
 """One affordance: its effects at completion, its range of conditions, the stages at which it has hooks."""
 
-CHARGE = record(("inventory", "i8", (MAX_ITEMS,)), ("stock", "i8", (MAX_ITEMS,)), ("priced", "?"))
+CHARGE = record(("inventory", "i2", (MAX_ITEMS,)), ("stock", "i2", (MAX_ITEMS,)), ("priced", "?"))
 """One way to pay for an affordance; priced quantities are in ``Tables.charge_price``."""
 
 CONDITION = record(
