@@ -5,16 +5,27 @@ import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
-from townlet_adapters.worlds.town.codes import LATE, NAME_DAY, NAME_TOD, NOBODY, ON_TIME, TICKS_PER_DAY
+from townlet_adapters.worlds.town.codes import (
+    LATE,
+    NAME_DAY,
+    NAME_INVENTORY,
+    NAME_NEED,
+    NAME_TOD,
+    NOBODY,
+    ON_TIME,
+    TICKS_PER_DAY,
+)
 from townlet_adapters.worlds.town.limits import ALLOWED, PRECONDITION, Limits
 from townlet_adapters.worlds.town.state import TownState
 from townlet_adapters.worlds.town.systems.preconditions import compare, read_name, read_resident
 from townlet_adapters.worlds.town.tables import Tables
 
 
-@kernel
+@inlined
 def read_own(t: Tables, r: Record, now: int, name: int) -> float:
-    """Read a name that belongs to the resident or the time."""
+    """Read a name that belongs to the resident or the time; most preconditions are on a need."""
+    if NAME_NEED <= name < NAME_INVENTORY:
+        return r.need[name - NAME_NEED]
     if name == NAME_TOD:
         return now % TICKS_PER_DAY
     if name == NAME_DAY:
