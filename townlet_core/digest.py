@@ -6,7 +6,7 @@ from typing import Final
 
 from townlet_core.errors import SnapshotError
 from townlet_core.events.base import Fact
-from townlet_core.events.schema import event_data
+from townlet_core.events.schema import event_json
 from townlet_core.jsonvalue import canonical_json
 
 _EMPTY: Final = bytes(32)
@@ -28,6 +28,7 @@ class FactDigest:
         if len(link) != len(_EMPTY):
             raise SnapshotError("snapshot_corrupt", f"'{hex_digest}' is not a digest of 64 hex digits")
         self._link = link
+        self._kinds: dict[str, bytes] = {}
 
     def update(self, facts: Iterable[Fact]) -> None:
         """Add facts in the order of their ``seq``.
@@ -39,9 +40,16 @@ class FactDigest:
         link = self._link
         for fact in facts:
             event = fact.event
-            line = canonical_json((fact.seq, fact.tick, event.kind, event_data(event)))
-            link = sha256(link + line).digest()
+            place = b"[%d,%d,%b," % (fact.seq, fact.tick, self._kind(event.kind))
+            link = sha256(b"%b%b%b]" % (link, place, event_json(event))).digest()
         self._link = link
+
+    def _kind(self, kind: str) -> bytes:
+        """Return a kind as JSON."""
+        encoded = self._kinds.get(kind)
+        if encoded is None:
+            encoded = self._kinds[kind] = canonical_json(kind)
+        return encoded
 
     def hexdigest(self) -> str:
         """Return the last link in hex."""

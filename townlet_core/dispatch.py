@@ -1,4 +1,4 @@
-"""Event dispatch: subscribers by kind, histories and routes to sinks; a failing listener is isolated."""
+"""Event dispatch: subscribers by kind, and routes to sinks; a failing listener is isolated."""
 
 import logging
 import threading
@@ -12,9 +12,7 @@ from townlet_core.dto.health import SinkHealth, SinkStatus
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.health import SinkState
-from townlet_core.events.schema import family_of
-from townlet_core.histories import HISTORY_FAMILIES, Histories, HistorySettings
-from townlet_core.ports.telemetry import Message, SupportsHealth, TelemetrySinkProtocol
+from townlet_core.ports.telemetry import Message, ShowsState, SupportsHealth, TelemetrySinkProtocol
 from townlet_core.transforms.base import Transform, Withheld
 
 _LOG = logging.getLogger(__name__)
@@ -55,20 +53,17 @@ class EventDispatcher:
     sink and rejected, so that a sink's account covers everything that was meant for it.
     """
 
-    def __init__(self, routes: Iterable[SinkRoute] = (), histories: HistorySettings | None = None) -> None:
-        """Connect sinks; without ``histories`` the default sizes apply."""
+    def __init__(self, routes: Iterable[SinkRoute] = ()) -> None:
+        """Connect sinks."""
         self._routes = tuple(routes)
-        self._histories = Histories(histories or HistorySettings())
+        self._states = tuple(
+            (route, route.sink if isinstance(route.sink, ShowsState) else None) for route in self._routes
+        )
         self._subscribers: dict[str, tuple[tuple[str, Subscriber], ...]] = {}
         self._failures: Counter[str] = Counter()
         self._failure_count = 0
         self._counting = threading.Lock()
         self._withheld: dict[str, Counter[str]] = {route.name: Counter() for route in self._routes}
-
-    @property
-    def histories(self) -> Histories:
-        """The latest facts."""
-        return self._histories
 
     @property
     def failures(self) -> Mapping[str, int]:
@@ -86,14 +81,10 @@ class EventDispatcher:
 
     def publish(self, facts: Sequence[Fact]) -> None:
         """Pass on the facts of one tick, in order."""
-        for fact in facts:
-            kind = fact.event.kind
-            if family_of(kind) in HISTORY_FAMILIES:
-                self._histories.remember(fact)
-            for name, subscriber in self._subscribers.get(kind, ()):
-                self._guarded(name, subscriber, fact)
-        if facts:
-            self._histories.forget_before(facts[-1].tick)
+        if self._subscribers:
+            for fact in facts:
+                for name, subscriber in self._subscribers.get(fact.event.kind, ()):
+                    self._guarded(name, subscriber, fact)
         for route in self._routes:
             for fact in facts:
                 self._send(route, fact)
@@ -132,7 +123,12 @@ class EventDispatcher:
 
     def states(self) -> tuple[SinkState, ...]:
         """Return the state of every sink, in the order of the routes."""
-        return tuple(self._status(route).state for route in self._routes)
+        return tuple(
+            self._status(route).state
+            if shows is None
+            else self._guarded(route.name, _state_of, shows) or "failed"
+            for route, shows in self._states
+        )
 
     def statuses(self) -> tuple[SinkStatus, ...]:
         """Return the account of every sink, in the order of the routes; callable from any thread."""
@@ -201,6 +197,10 @@ class EventDispatcher:
 
 def _status_of(sink: TelemetrySinkProtocol) -> SinkStatus:
     return sink.status()
+
+
+def _state_of(sink: ShowsState) -> SinkState:
+    return sink.state
 
 
 def _health_of(sink: SupportsHealth) -> SinkHealth:

@@ -57,7 +57,13 @@ AnswerT = TypeVar("AnswerT")
 
 
 class HookRunner:
-    """The hooks of one run, in the order of its config (implements ``AffordanceHooks``)."""
+    """The hooks of one run, in the order of its config; called from the world's thread, within a step.
+
+    ``before``, ``after`` and ``failed`` never raise: ``take_rejections`` returns the violations of hooks. The
+    world calls with the names that its manifest lists, in the order of ``active``; a hook that was disabled
+    in the meantime is skipped. Effect keys are ``need:<need>``, ``stock:<item>``, ``inventory:<item>`` and
+    ``money``; amounts are whole numbers for all but needs.
+    """
 
     def __init__(
         self,

@@ -7,8 +7,9 @@ from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import ContractError, NoRunFolderError
+from townlet_core.hooks import HookRunner
 from townlet_core.jsonvalue import JsonObject, JsonValue
-from townlet_core.ports import AffordanceHooks, TelemetrySinkProtocol, Transport
+from townlet_core.ports import TelemetrySinkProtocol, Transport
 from townlet_plugins.access import Access
 
 
@@ -63,7 +64,7 @@ class BuildContext:
     run_id: str
     producer: int = 1
     stream: StreamSettings = field(default_factory=StreamSettings)
-    hooks: AffordanceHooks | None = None
+    hooks: HookRunner | None = None
     delivery: Delivery | None = None
 
     def delivering_sink(self, name: str, transport: Transport) -> TelemetrySinkProtocol:

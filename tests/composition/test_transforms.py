@@ -86,7 +86,7 @@ def test_transforms_change_neither_digest_nor_histories(tmp_path, key):
     for number, transforms in enumerate(([], [{"use": "redact", "fields": ["agent_id", "wallet"]}, key])):
         with open_run(request(config(transforms), tmp_path / str(number))) as opened:
             digests.add(opened.loop.run_for(600).digest)
-            remembered.add(repr(opened.loop.dispatcher.histories.queue_events))
+            remembered.add(repr(opened.recent.queue_events(opened.loop.tick)))
     assert len(digests) == len(remembered) == 1
 
 

@@ -1,28 +1,14 @@
 """Everybody hears what is meant for them, and nobody who fails at it is felt in town."""
 
 import logging
-from dataclasses import dataclass
-from typing import ClassVar
 
-from townlet_adapters.worlds.town.events.queue import QueueJoin, RivalryEvents
+from townlet_adapters.worlds.town.events.queue import QueueJoin
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.frame import StateFrame, TownFrame
-from townlet_core.events.base import Diagnostic, Event, Fact
+from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.loop import LoopFailure, LoopTick
-from townlet_core.events.policy import PolicyMetadata
-from townlet_core.histories import HistorySettings
 from townlet_core.testing import CollectingSink, FailingSink
 from townlet_core.transforms.base import Withheld
-
-
-@dataclass(frozen=True, slots=True)
-class Possession(Event):
-    """A kind that comes later; the history is ready for it."""
-
-    kind: ClassVar[str] = "policy.possession"
-    agent_id: str
-    action: str
-
 
 FAILURE = LoopFailure(0, None, None, "why", None)
 
@@ -82,7 +68,6 @@ def test_transforms_change_what_one_sink_sees_and_nothing_else():
     assert plain.messages == [joined(0), end_of(1, 0)]
     assert changed.messages == [end_of(101, 0)]
     assert heard == [joined(0)]
-    assert dispatcher.histories.queue_events == (joined(0),)
 
 
 def test_what_a_transform_withholds_is_in_the_account_of_its_sink():
@@ -135,34 +120,6 @@ def test_a_subscriber_of_a_diagnostic_that_fails_is_counted_and_the_sinks_are_to
     assert dispatcher.failures == {"broken": 1}
 
 
-def test_histories_stay_bounded_over_a_long_run_whatever_happens_in_it():
-    settings = HistorySettings(queue_ticks=5, rivalry_events=7, policy_facts=11)
-    dispatcher, seq = EventDispatcher(histories=settings), 0
-    for tick in range(200):
-        events = [
-            QueueJoin(f"a{tick}", "o", "u", 0),
-            RivalryEvents(()),
-            Possession(f"a{tick}", "acquire"),
-            *([QueueJoin("b", "o", "u", 0)] * (tick % 3)),
-        ]
-        facts = [Fact(seq + number, tick, event) for number, event in enumerate(events)]
-        seq += len(facts)
-        dispatcher.publish(facts)
-        histories = dispatcher.histories
-        recent = range(max(0, tick - 4), tick + 1)
-        assert len(histories.queue_events) == sum(1 + each % 3 for each in recent)
-        assert {fact.tick for fact in histories.queue_events} == set(recent)
-        assert len(histories.rivalry_events) == min(tick + 1, 7)
-        assert len(histories.latest_policy("policy.possession")) == min(tick + 1, 11)
-
-
-def test_a_resident_heard_of_again_outlasts_one_who_was_not():
-    dispatcher = EventDispatcher(histories=HistorySettings(policy_facts=2))
-    for seq, agent in enumerate(["old", "new", "old", "last"]):
-        dispatcher.publish([Fact(seq, seq, Possession(agent, "acquire"))])
-    assert dispatcher.histories.latest_policy("policy.possession").keys() == {"old", "last"}
-
-
 def test_a_sink_that_raises_hurts_nobody(caplog):
     whole = CollectingSink()
     dispatcher = EventDispatcher(
@@ -196,47 +153,6 @@ def test_diagnostics_are_wanted_by_sinks_and_by_their_subscribers():
     silent.subscribe("loop.health", print, name="ears")
     assert silent.wants("loop.health")
     assert listening.wants("loop.health")
-
-
-def test_queue_facts_are_remembered_for_their_ticks():
-    dispatcher = EventDispatcher(histories=HistorySettings(queue_ticks=3))
-    for tick in range(5):
-        dispatcher.publish([joined(2 * tick, tick), end_of(2 * tick + 1, tick)])
-    assert [fact.tick for fact in dispatcher.histories.queue_events] == [2, 3, 4]
-    dispatcher.publish([end_of(10, 5)])
-    assert [fact.tick for fact in dispatcher.histories.queue_events] == [3, 4]
-
-
-def test_rivalry_facts_are_remembered_by_number():
-    dispatcher = EventDispatcher(histories=HistorySettings(rivalry_events=2))
-    facts = [Fact(seq, seq, RivalryEvents(())) for seq in range(4)]
-    dispatcher.publish(facts)
-    assert dispatcher.histories.rivalry_events == tuple(facts[2:])
-
-
-def test_the_latest_policy_fact_is_remembered_for_each_resident():
-    dispatcher = EventDispatcher(histories=HistorySettings(policy_facts=3))
-    facts = [
-        Fact(0, 0, PolicyMetadata("old", "", "", 0.0)),
-        Fact(1, 0, Possession("a", "acquire")),
-        Fact(2, 0, Possession("b", "acquire")),
-        Fact(3, 0, PolicyMetadata("new", "", "", 0.0)),
-        Fact(4, 0, Possession("a", "release")),
-    ]
-    dispatcher.publish(facts)
-    histories = dispatcher.histories
-    assert histories.latest_policy("policy.metadata") == {"": facts[3]}
-    assert histories.latest_policy("policy.possession") == {"a": facts[4], "b": facts[2]}
-    dispatcher.publish([Fact(5, 1, Possession("c", "acquire"))])
-    assert histories.latest_policy("policy.possession").keys() == {"a", "c"}
-
-
-def test_other_facts_are_not_remembered():
-    dispatcher = EventDispatcher()
-    dispatcher.publish([end_of(0, 0)])
-    histories = dispatcher.histories
-    assert histories.queue_events == histories.rivalry_events == ()
-    assert histories.latest_policy("loop.tick") == {}
 
 
 def test_a_sink_that_cannot_even_be_stopped_is_told_as_failed(caplog):

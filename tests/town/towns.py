@@ -23,7 +23,7 @@ from townlet_adapters.worlds.town.world import TownWorld
 from townlet_core.dto.action import ActionBatch, PolicyContext
 from townlet_core.dto.outcome import TickSummary
 from townlet_core.events.base import Event
-from townlet_core.ports import AffordanceHooks
+from townlet_core.hooks import HookRunner
 
 LEGEND = {
     ".": {"tile": "floor"},
@@ -82,7 +82,7 @@ def build_model(
     *,
     jobs: Mapping[str, dict[str, object]] | None = None,
     manifest: Sequence[dict[str, object]] | None = None,
-    hooks: AffordanceHooks | None = None,
+    hooks: HookRunner | None = None,
     **options: Mapping[str, object],
 ) -> TownModel:
     """Make a model of a drawn town; ``options`` are sections of ``world.options``."""
@@ -105,7 +105,7 @@ class Town:
         seed: int = 1,
         jobs: Mapping[str, dict[str, object]] | None = None,
         manifest: Sequence[dict[str, object]] | None = None,
-        hooks: AffordanceHooks | None = None,
+        hooks: HookRunner | None = None,
         **options: Mapping[str, object],
     ) -> None:
         """Found a town with a resident on each of the tiles ``at`` (one at home when left out)."""

@@ -14,6 +14,7 @@ from townlet_adapters.composition.parts import (
     open_observers,
     open_policy,
     open_world,
+    recent_facts,
     remarks_of,
     run_identity,
 )
@@ -30,7 +31,6 @@ from townlet_adapters.composition.sinks import (
     DRAIN_SECONDS,
     LAST_SECONDS,
     build_sinks,
-    history_settings,
     start_sinks,
 )
 from townlet_adapters.composition.snapshots import failure_saver, save_snapshot_file, snapshot_schedule
@@ -42,6 +42,7 @@ from townlet_core.errors import NoRunFolderError
 from townlet_core.events.plugin import PluginRefused
 from townlet_core.handlers import CommandHandlers
 from townlet_core.loop import SimulationLoop
+from townlet_core.observers.recent import RecentFacts
 from townlet_core.pacing import Pacer
 from townlet_core.ports import WARNING, Remark
 from townlet_core.vitals import no_hooks
@@ -59,6 +60,7 @@ class OpenRun:
         folder: where it leaves its files, or None.
         run_id: id of the run.
         routes: where its messages go, every sink started.
+        recent: the latest facts of some families, for queries.
         origin: what it goes on from, None when it begins at tick 0.
     """
 
@@ -67,6 +69,7 @@ class OpenRun:
     folder: RunFolder | None
     run_id: str
     routes: tuple[SinkRoute, ...] = field(repr=False)
+    recent: RecentFacts = field(repr=False)
     origin: Origin | None = None
 
     def save_snapshot(self) -> Path:
@@ -109,11 +112,13 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
             observers = open_observers(config, context)
             sinks = build_sinks(config, context, request.notify)
             routes = tuple(each.route for each in sinks)
+            dispatcher = EventDispatcher(routes)
+            recent = recent_facts(config, dispatcher)
             loop = SimulationLoop(
                 world,
                 policy,
                 run_identity(config, policy, context),
-                dispatcher=EventDispatcher(routes, history_settings(config)),
+                dispatcher=dispatcher,
                 observers=observers,
                 digest=request.digest or folder is not None,
                 pacer=Pacer(config.run.runner.speed),
@@ -129,7 +134,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
             start_sinks(config, sinks, stack)
             _report_plugins(config, loop)
             write_record(folder, config, context, origin, cut)
-        yield OpenRun(loop, config, folder, context.run_id, routes, origin)
+        yield OpenRun(loop, config, folder, context.run_id, routes, recent, origin)
 
 
 def check_config(config: ResolvedConfig) -> tuple[Remark, ...]:

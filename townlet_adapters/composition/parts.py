@@ -8,12 +8,14 @@ from typing import Final
 
 from townlet_adapters.config.resolve import KPIS, OBSERVERS, POLICY, WORLD, ResolvedConfig
 from townlet_adapters.storage.folder import RunFolder
+from townlet_core.dispatch import EventDispatcher
 from townlet_core.dto.action import PolicyIdentity
 from townlet_core.errors import TownletError
 from townlet_core.hooks import HookRunner
 from townlet_core.isolation import type_name
 from townlet_core.loop import RunIdentity
 from townlet_core.observers.port import Observer
+from townlet_core.observers.recent import RecentFacts, RecentSettings
 from townlet_core.ports import (
     PolicyPort,
     Remark,
@@ -110,6 +112,14 @@ def open_observers(config: ResolvedConfig, context: BuildContext) -> tuple[Obser
         config.build(part, (*OBSERVERS, number), context) for number, part in enumerate(config.observers)
     ]
     return tuple(observers)
+
+
+def recent_facts(config: ResolvedConfig, dispatcher: EventDispatcher) -> RecentFacts:
+    """Build the subscriber that keeps the latest facts for queries."""
+    section = config.run.observers.histories
+    recent = RecentFacts(RecentSettings(section.queue_ticks, section.rivalry_events, section.policy_facts))
+    recent.subscribe_to(dispatcher, config.catalogue.events.classes)
+    return recent
 
 
 def run_identity(config: ResolvedConfig, policy: PolicyPort, context: BuildContext) -> RunIdentity:

@@ -13,7 +13,6 @@ from townlet_adapters.config.resolve import ResolvedConfig, SinkChoice
 from townlet_adapters.secrets import configured_secret
 from townlet_core.dispatch import SinkRoute
 from townlet_core.errors import NoRunFolderError, TownletError
-from townlet_core.histories import HistorySettings
 from townlet_core.ports import TelemetrySinkProtocol
 from townlet_core.transforms.base import Transform
 from townlet_core.transforms.redact import Redact, RedactSettings
@@ -32,12 +31,6 @@ DRAIN_SECONDS: Final = 10.0
 
 LAST_SECONDS: Final = 1.0
 """What a sink has of them in any case, for its last attempt."""
-
-
-def history_settings(config: ResolvedConfig) -> HistorySettings:
-    """Return how much the histories of a run keep."""
-    section = config.run.observers.histories
-    return HistorySettings(section.queue_ticks, section.rivalry_events, section.policy_facts)
 
 
 @dataclass(frozen=True, slots=True)

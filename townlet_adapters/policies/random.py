@@ -12,6 +12,8 @@ from townlet_core.errors import PolicyError
 RULES_VERSION = 1
 """Raised by hand whenever the same input would give another answer."""
 
+IDENTITY = identify("random", RULES_VERSION, {})
+
 
 class RandomPolicy:
     """Chooses at random in any world; a pure function of the seed, the tick, the serials and the mask."""
@@ -22,7 +24,7 @@ class RandomPolicy:
     @property
     def identity(self) -> PolicyIdentity:
         """The identity of the policy."""
-        return identify("random", RULES_VERSION, {})
+        return IDENTITY
 
     def begin(self, spec: WorldSpec, seed: int) -> None:
         """Prepare for a run; any world is suitable."""

@@ -19,8 +19,8 @@ import orjson
 from townlet_adapters.telemetry.streams import STATE_FRAME, frame_data
 from townlet_core.dto.frame import StateFrame
 from townlet_core.dto.seen import OBSERVATION_BATCH, ObservationMessage
-from townlet_core.events.base import Fact
-from townlet_core.events.schema import event_data, schema_id
+from townlet_core.events.base import Event, Fact
+from townlet_core.events.schema import event_data, event_json, schema_id
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.ports.telemetry import Message
 from townlet_core.records import record_to_json
@@ -51,6 +51,8 @@ than 32 levels; more than 1 MiB; anything else that is not JSON."""
 _OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _ROOM = MAX_DEPTH - 1  # levels of the data; the envelope is one
 _MOST_HEADS = 4096
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
+"""A number of that many digits may be beyond 64 bits."""
 _NULL = re.compile(b"null")  # faster than `in` by a quarter
 _LONG = 2048  # from this size on, counting brackets first is not worthwhile
 _BRACES = bytes.maketrans(b"[]", b"{}")
@@ -136,7 +138,7 @@ class Encoder:
             seq = b""
         event = message.event
         head, shedding = self._heads.get(event.kind) or self._head(event.kind)
-        data = _encode(event_data(event))
+        data = _event_data(event)
         if _may_be_deep(data):
             _require_levels(_shape_of(data))
         body = b'%b%b","tick":%d%b,"data":%b}\n' % (head, self._time(wall), message.tick, seq, data)
@@ -211,6 +213,15 @@ def seal(body: bytes, sequence: int) -> bytes:
 SEAL_BYTES: Final = len(seal(b"", 0))
 """The bytes that ``seal`` adds to a body."""
 _MOST_BODY: Final = MAX_EVENT_BYTES - SEAL_BYTES
+
+
+def _event_data(event: Event) -> bytes:
+    """Return an event's data as the digest covers it; what is out of range is refused with its reason."""
+    try:
+        encoded = event_json(event)
+    except (ValueError, TypeError, RecursionError):
+        return _encode(event_data(event))
+    return _encode(event_data(event)) if _LONG_NUMBER.search(encoded) else encoded
 
 
 def _encode(data: JsonObject) -> bytes:

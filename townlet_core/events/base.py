@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 
-@dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. Subclasses are frozen, slotted and define their ``kind``."""
+    """Something that happened. Subclasses are frozen, slotted dataclasses and define their ``kind``.
+
+    The base class is no dataclass itself: it keeps the JSON of the data beside the fields (``event_json``).
+    """
+
+    __slots__ = ("_json",)
 
     kind: ClassVar[str]
+    _json: bytes
 
 
 @dataclass(frozen=True, slots=True)

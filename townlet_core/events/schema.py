@@ -14,7 +14,7 @@ from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
 from townlet_core.events.plugin import PluginRefused, PluginRejected
 from townlet_core.events.policy import PolicyMetadata
 from townlet_core.events.telemetry import TelemetryLoss
-from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.records import Hint, field_hints, record_to_json, union_members
 
 SCHEMA_VERSION: Final = 2
@@ -92,6 +92,22 @@ def data_schema(kind: str, record_type: type) -> JsonObject:
 def event_data(event: Event) -> dict[str, JsonValue]:
     """Convert an event's data to a new JSON object; see ``record_to_json`` for the rules."""
     return record_to_json(event)
+
+
+def event_json(event: Event) -> bytes:
+    """Return the canonical JSON of an event's data; it is encoded once, for the digest and every sink.
+
+    Raises:
+        ValueError: when the event holds NaN or infinity.
+        TypeError: when the event holds a value that is not JSON.
+    """
+    try:
+        return event._json  # noqa: SLF001 - kept here alone, so that events stay plain data
+    except AttributeError:
+        encoded = canonical_json(record_to_json(event))
+        # Events are frozen: a transform that changes one makes another, which has no JSON yet.
+        object.__setattr__(event, "_json", encoded)
+        return encoded
 
 
 class EventRegistry:

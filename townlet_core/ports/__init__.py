@@ -1,19 +1,18 @@
 """The ports of a simulation; the core owns them, and adapters implement them without inheritance."""
 
 from townlet_core.ports.description import WARNING, Remark, SupportsDescription
-from townlet_core.ports.hooks import AffordanceHooks
 from townlet_core.ports.policy import PolicyPort
 from townlet_core.ports.state import SupportsState
-from townlet_core.ports.telemetry import EmitResult, SupportsHealth, TelemetrySinkProtocol
+from townlet_core.ports.telemetry import EmitResult, ShowsState, SupportsHealth, TelemetrySinkProtocol
 from townlet_core.ports.transport import Transport
 from townlet_core.ports.world import WorldPort
 
 __all__ = [
     "WARNING",
-    "AffordanceHooks",
     "EmitResult",
     "PolicyPort",
     "Remark",
+    "ShowsState",
     "SupportsDescription",
     "SupportsHealth",
     "SupportsState",

@@ -7,6 +7,7 @@ from townlet_core.dto.frame import StateFrame
 from townlet_core.dto.health import SinkHealth, SinkStatus
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.events.base import Diagnostic, Fact
+from townlet_core.events.health import SinkState
 
 Message: TypeAlias = Fact | Diagnostic | StateFrame | ObservationMessage
 """A message for a sink."""
@@ -52,6 +53,16 @@ class TelemetrySinkProtocol(Protocol):
 
     def stop(self, deadline_seconds: float) -> SinkStatus:
         """Drain within the deadline, close, and return the final counters; may be called again."""
+        ...
+
+
+@runtime_checkable
+class ShowsState(Protocol):
+    """The additional protocol of a sink whose state is known without its whole account."""
+
+    @property
+    def state(self) -> SinkState:
+        """The current state; the loop reads it after every tick."""
         ...
 
 

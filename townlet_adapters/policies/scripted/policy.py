@@ -41,12 +41,13 @@ class ScriptedPolicy:
 
     def __init__(self, options: ScriptedOptions) -> None:
         self._options = options
+        self._identity = identify("scripted", RULES_VERSION, options.model_dump(mode="json"))
         self._run: _Run | None = None
 
     @property
     def identity(self) -> PolicyIdentity:
         """The identity of the policy."""
-        return identify("scripted", RULES_VERSION, self._options.model_dump(mode="json"))
+        return self._identity
 
     def begin(self, spec: WorldSpec, seed: int) -> None:
         """Prepare for a run.

@@ -148,6 +148,12 @@ class DeliveringSink:
             return intake.emit(message)
         return intake.emit_timed(message)
 
+    @property
+    def state(self) -> SinkState:
+        """The current state; one lock, no counting."""
+        with self._intake.lock:
+            return self._state()
+
     def status(self) -> SinkStatus:
         """Return the counters as of one instant."""
         intake = self._intake
@@ -310,11 +316,15 @@ class DeliveringSink:
         intake, now = self._intake, self._clock.monotonic()
         if intake.phase == "closed":
             return "closed"
-        if intake.fatal or any(each.failed for each in self._couriers):
+        if intake.fatal:
             return "failed"
+        ailing = False
+        for each in self._couriers:
+            if each.failed:
+                return "failed"
+            ailing = ailing or bool(each.failures) or each.stalled(now) or not each.alive(now)
         if intake.shed_since_move:
             return "shedding"
-        ailing = any(each.failures or each.stalled(now) or not each.alive(now) for each in self._couriers)
         return "degraded" if ailing else "healthy"
 
     def _worker_health(self, now: float) -> WorkerHealth:

@@ -32,7 +32,7 @@ from townlet_adapters.worlds.town.state import CURSOR, EVENT
 from townlet_adapters.worlds.town.systems.interventions import INTERVENTION
 from townlet_adapters.worlds.town.tick import found_town, observe_towns, tick_towns
 from townlet_core.errors import ArgumentError, ConfigError, Problem, WorldError
-from townlet_core.ports.hooks import AffordanceHooks
+from townlet_core.hooks import HookRunner
 
 _NO_ORDERS: Records = np.zeros(0, INTERVENTION)
 _ROWS_OF_ONE = 8
@@ -65,7 +65,7 @@ class TownBatch:
         *,
         arrays: TownArrays | None = None,
         journal: bool = False,
-        hooks: AffordanceHooks | None = None,
+        hooks: HookRunner | None = None,
     ) -> None:
         """Allocate everything; ``reset`` starts the towns.
 
@@ -284,7 +284,7 @@ class TownBatch:
             )
 
 
-def _askable(model: TownModel, towns: int, hooks: AffordanceHooks | None) -> AffordanceHooks:
+def _askable(model: TownModel, towns: int, hooks: HookRunner | None) -> HookRunner:
     """Check that the hooks that the manifest names can be called."""
     if hooks is None:
         raise ArgumentError("the model's manifest names hooks; pass the hooks that the model was built with")

@@ -8,7 +8,7 @@ from townlet_adapters.worlds.town.decode import Remark, agent_id
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_core.dto.hook import HookContext, HookStage
-from townlet_core.ports.hooks import AffordanceHooks
+from townlet_core.hooks import HookRunner
 
 
 class HookCalls:
@@ -19,7 +19,7 @@ class HookCalls:
     """
 
     def __init__(
-        self, model: TownModel, hooks: AffordanceHooks, state: TownState, cursor: Records, journal: Journal
+        self, model: TownModel, hooks: HookRunner, state: TownState, cursor: Records, journal: Journal
     ) -> None:
         """Prepare the contexts for a model; state, cursor and journal are those of the batch."""
         self._model, self._hooks = model, hooks

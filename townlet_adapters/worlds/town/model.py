@@ -35,8 +35,8 @@ from townlet_adapters.worlds.town.vocabulary import Vocabulary
 from townlet_core.dto.observation import Constants
 from townlet_core.dto.spec import FigureSpec, ItemSpec, NeedSpec, OptionSpec, WorldSpec
 from townlet_core.errors import ArgumentError
+from townlet_core.hooks import HookRunner
 from townlet_core.jsonvalue import JsonValue
-from townlet_core.ports.hooks import AffordanceHooks
 from townlet_plugins.access import Access
 
 DEPARTURE_LEAD = 20
@@ -117,7 +117,7 @@ class TownModel:
         cls,
         options: TownOptions | Mapping[str, JsonValue] | None = None,
         access: Access | None = None,
-        hooks: AffordanceHooks | None = None,
+        hooks: HookRunner | None = None,
     ) -> "TownModel":
         """Load a town and compile it.
 

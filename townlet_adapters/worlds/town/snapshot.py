@@ -20,8 +20,8 @@ from townlet_adapters.worlds.town.state import EVENT, Journal, TownState
 from townlet_adapters.worlds.town.verify import verify_state
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import SnapshotError
+from townlet_core.hooks import HookRunner
 from townlet_core.jsonvalue import JsonObject, JsonValue
-from townlet_core.ports.hooks import AffordanceHooks
 
 _HOOKS = "hooks"
 """Key of the hooks' identity, and of their state in the part. A town without hooks has neither."""
@@ -117,7 +117,7 @@ def save_town(
     journal: Journal,
     *,
     pending: bool,
-    hooks: AffordanceHooks | None = None,
+    hooks: HookRunner | None = None,
 ) -> Snapshot:
     """Save a batch of one, with the events of its reset while no step has returned them."""
     part: dict[str, JsonValue] = {
@@ -135,7 +135,7 @@ def load_town(
     snapshot: Snapshot,
     state: TownState,
     journal: Journal,
-    hooks: AffordanceHooks | None = None,
+    hooks: HookRunner | None = None,
 ) -> bool:
     """Verify a whole snapshot, then overwrite a batch of one; True when the reset's events are pending.
 

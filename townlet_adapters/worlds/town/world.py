@@ -1,6 +1,7 @@
 """The town as a world: a batch of one behind the world port."""
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from townlet_core.dto.snapshot import Snapshot
 from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import WorldError
 from townlet_core.events.base import Event
-from townlet_core.ports import AffordanceHooks, Remark
+from townlet_core.hooks import HookRunner
+from townlet_core.ports import Remark
 
 _FIGURE_NAMES = tuple(figure.name for figure in FIGURES)
 
@@ -33,7 +35,7 @@ class TownWorld:
         engine: the batch of one; tests access the town through it.
     """
 
-    def __init__(self, model: TownModel, hooks: AffordanceHooks | None = None) -> None:
+    def __init__(self, model: TownModel, hooks: HookRunner | None = None) -> None:
         """Allocate a town; ``reset`` or ``restore`` starts it.
 
         Args:
@@ -185,7 +187,12 @@ class TownWorld:
             day=tick // codes.TICKS_PER_DAY,
             tod=tick % codes.TICKS_PER_DAY,
             alive=alive,
-            actions={name: n for name, n in zip(self._model.spec.action_names, actions, strict=True) if n},
-            failures={name: n for name, n in zip(codes.REASONS, failures, strict=True) if n},
+            actions=_counted(self._model.spec.action_names, actions),
+            failures=_counted(codes.REASONS, failures),
             figures=dict(zip(_FIGURE_NAMES, figures, strict=True)),
         )
+
+
+def _counted(names: Sequence[str], counts: list[int]) -> dict[str, int]:
+    """Return the counts by name without those that are 0."""
+    return dict(zip(compress(names, counts), filter(None, counts), strict=True))

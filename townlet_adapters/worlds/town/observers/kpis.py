@@ -1,9 +1,9 @@
 """Key figures of a town, for the summary and the frame."""
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
-from townlet_adapters.worlds.town.observers.needs import STARVED, NeedTally
+from townlet_adapters.worlds.town.observers.needs import NeedTally, NeedWindow
 from townlet_adapters.worlds.town.observers.settings import KpiSettings
 from townlet_adapters.worlds.town.observers.shifts import ShiftTally
 from townlet_adapters.worlds.town.observers.switches import OptionTally
@@ -50,7 +50,7 @@ class KpiObserver:
         slots = spec.capacity
         self._ticks_per_day = spec.ticks_per_day
         self._needs = tuple(need.name for need in spec.needs)
-        self._starved = self._needs.index(STARVED) if STARVED in self._needs else None
+        self._window = NeedWindow(self._needs)
         self._options = len(spec.options)
         self._state = _State(
             agent_ticks=0,
@@ -79,6 +79,7 @@ class KpiObserver:
 
     def kpis(self) -> JsonObject:
         """Return all numbers; unknown ones are left out."""
+        self._count_needs()
         state = self._state
         agent_days = state.agent_ticks / self._ticks_per_day
         return {
@@ -91,6 +92,7 @@ class KpiObserver:
 
     def export_state(self) -> JsonValue:
         """Return everything counted so far."""
+        self._count_needs()
         return record_to_json(self._state)
 
     def import_state(self, state: JsonValue) -> None:
@@ -118,6 +120,7 @@ class KpiObserver:
 
     def _forget_caches(self) -> None:
         """Discard the caches: the living residents and their options of the last observation."""
+        self._window.clear()
         self._living: list[int] = []
         self._presence = (b"", b"")
         self._chosen = b""
@@ -127,6 +130,7 @@ class KpiObserver:
         presence = (observation.alive.tobytes(), observation.serial.tobytes())
         if presence == self._presence:
             return
+        self._count_needs()
         self._presence = presence
         alive, serials = observation.alive.tolist(), observation.serial.tolist()
         self._living = [slot for slot, lives in enumerate(alive) if lives]
@@ -140,14 +144,15 @@ class KpiObserver:
     def _see_needs(self, view: View, instant: int) -> None:
         if not self._needs:
             return
-        rows = cast("list[list[float]]", view.columns["needs"].tolist())
-        columns = list(zip(*(rows[slot] for slot in self._living), strict=True))
-        tally, limits = self._state.needs, self._settings.limits
-        tally.see(self._living, columns, limits)
-        if self._starved is not None:
-            tally.count_starving(self._living, columns[self._starved], limits)
-        if instant % self._ticks_per_day == 0:
-            tally.close_day(self._living, instant - self._ticks_per_day + 1)
+        full = self._window.hold(view.columns["needs"])
+        day_ends = instant % self._ticks_per_day == 0
+        if full or day_ends:
+            self._count_needs()
+        if day_ends:
+            self._state.needs.close_day(self._living, instant - self._ticks_per_day + 1)
+
+    def _count_needs(self) -> None:
+        self._window.count(self._state.needs, self._living, self._settings.limits)
 
     def _see_options(self, view: View) -> None:
         """Count switches; most ticks have none, so the column is compared before it is read."""

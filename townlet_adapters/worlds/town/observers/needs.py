@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import fsum
-from typing import Final
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from townlet_adapters.worlds.town.observers.settings import NeedLimits
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -11,6 +14,9 @@ from townlet_core.jsonvalue import JsonObject, JsonValue
 STARVED: Final = "hunger"
 """The need whose lack is counted as starvation; a town without it has no such figure."""
 _NOBODY: Final = -1
+_LONGEST_WINDOW: Final = 60
+
+Values: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -51,29 +57,37 @@ class NeedTally:
         """Reset a slot for a new occupant, first seen at ``instant``."""
         self.since[slot], self.unwell[slot], self.starving[slot] = instant, False, 0
 
-    def see(self, living: Sequence[int], columns: Sequence[Sequence[float]], limits: NeedLimits) -> None:
-        """Add one instant: a column of values for each need, a row for each living slot, at least one."""
-        self.samples += len(living)
-        for number, column in enumerate(columns):
-            # fsum rounds alike in every Python version; sum does not.
-            self.sums[number] = fsum((self.sums[number], *column))
-        lowest = min(map(min, columns))
-        self.lowest = min(self.lowest, lowest)
-        if lowest <= limits.well:
-            for slot, row in zip(living, zip(*columns, strict=True), strict=True):
-                if min(row) <= limits.well:
-                    self.unwell[slot] = True
+    def see(self, living: Sequence[int], values: Values, limits: NeedLimits, starved: int | None) -> None:
+        """Add some instants in which the same residents lived.
 
-    def count_starving(self, living: Sequence[int], column: Sequence[float], limits: NeedLimits) -> None:
-        """Add one instant of the need that is starved of: a value for each living slot."""
-        if not any(self.starving) and min(column) > limits.starving:
+        Args:
+            living: the slots of the residents, at least one.
+            values: float64[instants, residents, needs].
+            limits: the limits by which needs are counted.
+            starved: number of the need whose lack is starvation, None in a town without it.
+        """
+        self.samples += values.shape[0] * values.shape[1]
+        for number in range(values.shape[2]):
+            # One value after the other, so that the sum does not depend on how many instants come together.
+            row = np.concatenate(([self.sums[number]], values[:, :, number].ravel()))
+            self.sums[number] = float(np.add.accumulate(row)[-1])
+        self.lowest = min(self.lowest, float(values.min()))
+        for slot, worst in zip(living, values.min(axis=(0, 2)).tolist(), strict=True):
+            if worst <= limits.well:
+                self.unwell[slot] = True
+        if starved is not None:
+            self._count_starving(living, values[:, :, starved], limits)
+
+    def _count_starving(self, living: Sequence[int], values: Values, limits: NeedLimits) -> None:
+        if not any(self.starving) and values.min() > limits.starving:
             return
-        for slot, value in zip(living, column, strict=True):
-            if value > limits.starving:
-                self.starving[slot] = 0
-                continue
-            self.starving[slot] += 1
-            self.incidents += self.starving[slot] == limits.starving_ticks
+        for row in values.tolist():
+            for slot, value in zip(living, row, strict=True):
+                if value > limits.starving:
+                    self.starving[slot] = 0
+                    continue
+                self.starving[slot] += 1
+                self.incidents += self.starving[slot] == limits.starving_ticks
 
     def close_day(self, living: Sequence[int], start: int) -> None:
         """Add the share for the day that started at ``start``, over the residents present all day."""
@@ -95,3 +109,29 @@ class NeedTally:
         if self.day_shares:
             kpis["well_all_day_share"] = fsum(self.day_shares) / len(self.day_shares)
         return kpis
+
+
+class NeedWindow:
+    """The needs at some instants that are not counted yet: counting many together costs a fraction."""
+
+    def __init__(self, needs: Sequence[str]) -> None:
+        """Start empty."""
+        self._needs = len(needs)
+        self._starved = needs.index(STARVED) if STARVED in needs else None
+        self._held: list[bytes] = []
+
+    def hold(self, column: memoryview) -> bool:
+        """Keep an instant, float64[slots, needs]; return whether the window is full."""
+        self._held.append(column.tobytes())
+        return len(self._held) >= _LONGEST_WINDOW
+
+    def count(self, tally: NeedTally, living: Sequence[int], limits: NeedLimits) -> None:
+        """Add all instants to a tally; the same residents lived in all of them."""
+        if self._held:
+            values = np.frombuffer(b"".join(self._held)).reshape(len(self._held), -1, self._needs)
+            tally.see(living, values[:, living], limits, self._starved)
+            self._held.clear()
+
+    def clear(self) -> None:
+        """Discard what is not counted."""
+        self._held.clear()
