@@ -7,7 +7,7 @@ from typing import ClassVar
 class Event:
     """Something that happened. Subclasses are frozen, slotted dataclasses and define their ``kind``.
 
-    The base class is no dataclass itself: it keeps the JSON of the data beside the fields (``event_json``).
+    The base class itself is not a dataclass: it keeps the JSON of the data beside the fields.
     """
 
     __slots__ = ("_json",)
