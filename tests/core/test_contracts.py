@@ -11,6 +11,7 @@ from townlet_core.dto.action import ActionBatch, PolicyIdentity
 from townlet_core.dto.command import CommandSpec
 from townlet_core.dto.frame import TownFrame
 from townlet_core.dto.snapshot import Snapshot
+from townlet_core.dto.spec import OptionSpec
 from townlet_core.errors import ContractError
 from townlet_core.events.base import Event
 from townlet_core.events.loop import LoopTick
@@ -43,6 +44,11 @@ def broken_world(step=None, observe=None, **methods):
     for name, method in methods.items():
         setattr(Broken, name, method)
     return Broken
+
+
+def respecified(**fields):
+    """A class of worlds with other fields in the spec."""
+    return broken_world(spec=property(lambda self: replace(self._spec, **fields)))
 
 
 def described(change):
@@ -151,6 +157,14 @@ WORLD_BREACHES = {
     ),
     "command effect": (broken_world(_obey=obliging), "refused commands changed the world"),
     "tick": (broken_world(observe=lambda o: replace(o, tick=0)), "not 1, the next tick"),
+    "option of a need": (
+        respecified(options=()),
+        "is served by the option 'busy', which is not in spec.options",
+    ),
+    "need of an option": (
+        respecified(options=(OptionSpec("busy", "glory"),)),
+        "the option 'busy' serves 'glory', which is not in spec.needs",
+    ),
     "no view": (broken_world(observe=lambda o: replace(o, view=None)), "must be set"),
     "view of a blind world": (
         broken_world(spec=property(lambda self: replace(self._spec, constants=(), view=()))),

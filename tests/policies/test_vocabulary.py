@@ -123,6 +123,55 @@ def test_a_behaviour_that_the_world_has_no_option_for_is_left_out():
     assert decide(town, 480) == (None, town.home_field[0])
 
 
+def recipe(**yields):
+    """A town in which a meal is cooked from ingredients and a map, and who may shop for it."""
+    town = SmallTown(words=Vocabulary(items=("meal", "ingredients", "map")))
+    names = town.constants["affordance_names"]
+    town.constants["charge_inventory"].obj[names.index("cook_meal"), 0] = 0, 1, 1
+    town.constants["charge_count"].obj[names.index("cook_meal")] = 1
+    for name, units in yields.items():
+        town.constants["affordance_yield"].obj[names.index(name)] = units
+    town.wallet[0] = 4999
+    return town
+
+
+def test_of_several_parts_the_missing_one_is_fetched_and_then_all_are_used():
+    town = recipe(relax=(0, 0, 1))
+    town.inventory[0] = 0, 1, 0
+    assert decide(town) == ("shop", town.object("N"))
+    town.inventory[0] = 0, 0, 1
+    assert decide(town) == ("shop", town.object("X"))
+    town.inventory[0] = 0, 1, 1
+    assert decide(town) == ("shop", town.object("S"))
+    town.inventory[0] = 1, 1, 1
+    assert decide(town)[0] == "idle"
+
+
+def test_what_needs_no_parts_that_could_be_fetched_is_made_at_once():
+    town = recipe(buy_groceries=(0, 0, 0))
+    assert decide(town)[0] == "idle"
+    town.constants["charge_inventory"].obj[town.constants["affordance_names"].index("cook_meal"), 0] = 0
+    assert decide(town) == ("shop", town.object("S"))
+
+
+def test_an_affordance_that_serves_one_need_may_fetch_for_another():
+    """Groceries are fun here; for the hungry, they are still a part of a meal."""
+    words = Vocabulary((*NEEDS, FUN), options=(*OPTIONS, "have_fun"), effects={"buy_groceries": {"fun": 0.3}})
+    town = SmallTown(words=words)
+    town.wallet[0] = 4999
+    assert decide(town) == ("shop", town.object("X"))
+    town.needs[0, 3] = 0.4
+    assert decide(town) == ("have_fun", town.object("X"))
+
+
+def test_a_use_that_gives_back_what_it_takes_still_serves():
+    town = SmallTown()
+    names = town.constants["affordance_names"]
+    town.constants["affordance_yield"].obj[names.index("eat_meal")] = 1, 0
+    town.needs[0, 0], town.inventory[0, 0] = 0.4, 1
+    assert decide(town) == ("get_fed", town.object("F"))
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

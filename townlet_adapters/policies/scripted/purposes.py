@@ -13,8 +13,8 @@ leisure      has none of these purposes and raises some need by less than ``SERV
 ===========  =================================================================================================
 
 Serve, make and fetch are purposes for a need: one affordance can serve one need and fetch for another. An
-affordance that serves a need at a counter, taking nothing from the inventory, is a treat when the need can be
-served by something carried as well.
+affordance that serves a need and takes nothing of that kind from the inventory is a treat when the need can
+be served by something carried as well.
 """
 
 from dataclasses import dataclass

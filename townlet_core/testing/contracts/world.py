@@ -67,12 +67,28 @@ def _check_spec(spec: WorldSpec) -> None:
         ("options", tuple(option.name for option in spec.options)),
     ):
         require(len(set(names)) == len(names), f"spec.{name} has a name twice: {', '.join(names)}")
+    _check_options(spec)
     check_descriptions(spec)
     for command in spec.commands:
         require(
             _COMMAND.fullmatch(command.name) is not None,
             f"the command '{command.name}' must have lower-case letters, digits and underscores only; "
             "a name with a dot belongs to a plugin",
+        )
+
+
+def _check_options(spec: WorldSpec) -> None:
+    """Check that needs and options name each other."""
+    options, needs = {option.name for option in spec.options}, {need.name for need in spec.needs}
+    for need in spec.needs:
+        require(
+            need.option in options,
+            f"the need '{need.name}' is served by the option '{need.option}', which is not in spec.options",
+        )
+    for option in spec.options:
+        require(
+            option.need is None or option.need in needs,
+            f"the option '{option.name}' serves '{option.need}', which is not in spec.needs",
         )
 
 
