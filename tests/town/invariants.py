@@ -11,9 +11,12 @@ from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.events import affordance, queue
 from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.rows import KINDS
 from townlet_adapters.worlds.town.state import TownState
 from townlet_core.events.base import Event
 
+MOST_ORDERS = 8
+"""Interventions of a tick in these tests."""
 AFTER_START = frozenset({"utility_lost", "left", "interrupted"})
 """Reasons for which a running use fails; every other reason refuses one that has not started."""
 _DIRECTION = {
@@ -54,7 +57,7 @@ def check_invariants(batch: TownBatch) -> None:
     check_needs_and_goods(model, s)
     check_jobs(model, s)
     check_arrays(batch)
-    require(batch.journal.written <= model.journal_rows, "the journal stays within its bound", s)
+    check_rows(batch)
 
 
 def living(s: TownState) -> np.ndarray:
@@ -185,6 +188,20 @@ def check_nobody_keeps_an_object_idle(model: TownModel, s: TownState) -> None:
     limit = o["eta"] + model.tables.params[0].hold_ticks
     age = s.towns["tick"][:, None] - 1 - o["granted"]
     require(~(idle & works(model, s)) | (age <= limit), "an idle hold runs out", s)
+
+
+def check_rows(batch: TownBatch) -> None:
+    """No tick writes more rows of a kind than the table of kinds promises."""
+    sizes = batch.model.sizes._replace(orders=MOST_ORDERS)
+    for b, written in enumerate(batch.journal.written):
+        counts = np.bincount(batch.journal.rows["kind"][b, :written], minlength=len(KINDS))
+        for kind in KINDS:
+            most = kind.bound.rows(sizes)
+            if counts[kind.code] > most:
+                tick = batch.state.towns["tick"][b] - 1
+                raise AssertionError(
+                    f"{counts[kind.code]} rows of {kind.event} in tick {tick}; at most {most}"
+                )
 
 
 def check_needs_and_goods(model: TownModel, s: TownState) -> None:

@@ -74,7 +74,7 @@ def test_a_town_of_a_batch_lives_as_it_would_alone(hamlet, seed, towns, data, ti
             )
         batch.step(*choose(batch))
         alone.step(*choose(alone))
-        assert decoder.events(batch.state, batch.journal, b) == decoder.events(alone.state, alone.journal, 0)
+        assert decoder.events(batch.journal, b) == decoder.events(alone.journal, 0)
     assert image_of(batch, b) == image_of(alone, 0)
 
 
@@ -82,12 +82,12 @@ def test_the_world_is_a_batch_of_one(hamlet):
     world, batch = TownWorld(hamlet), TownBatch(hamlet, 1, journal=True)
     world.reset(12)
     batch.reset(12)
-    founding = Decoder(hamlet).events(batch.state, batch.journal, 0)
+    founding = Decoder(hamlet).events(batch.journal, 0)
     for tick in range(300):
         actions, targets = choose(batch)
         outcome = world.step(ActionBatch(memoryview(actions[0]), memoryview(targets[0])))
         batch.step(actions, targets)
-        told = Decoder(hamlet).events(batch.state, batch.journal, 0)
+        told = Decoder(hamlet).events(batch.journal, 0)
         assert outcome.events == (founding + told if tick == 0 else told)
     assert image_of(world.engine, 0) == image_of(batch, 0)
 

@@ -1,6 +1,7 @@
 """Rows of numbers become events and frames with names (docs/domain.md, sections 20 and 21)."""
 
 import functools
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from tests.town.towns import Town
 from tests.town.village import BESIDE, CAFE, OFFICE, STREET, Village, found
 from tests.town.words import INGREDIENTS, NEEDS
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.decode import Decoder, agent_id
+from townlet_adapters.worlds.town.decode import Decoder
 from townlet_adapters.worlds.town.events import affordance, economy, employment, lifecycle, queue
+from townlet_adapters.worlds.town.names import load_names
+from townlet_adapters.worlds.town.rows import KINDS, agent_id
 from townlet_core.dto.hook import STAGES
 from townlet_core.events.base import Event
 from townlet_core.events.schema import event_data
@@ -61,9 +64,9 @@ ROWS = [
     ({"kind": codes.EV_LEAVE, "agent": 0, "object": 1, "reason": codes.TIMEOUT, "a": 8},
      queue.QueueLeave("a00000", "shower_1", "timeout", 8)),
     ({"kind": codes.EV_CONFLICT, "agent": 0, "other": 2, "object": 1, "reason": codes.GHOST_STEP, "a": 2,
-      "value": 1.75},
+      "x": 1.75},
      queue.QueueConflict("a00000", "a00002", "shower_1", "ghost_step", 2, 1.75)),
-    ({"kind": codes.EV_CONFLICT, "agent": 0, "other": 2, "object": -1, "reason": codes.JOSTLE, "value": 0.75},
+    ({"kind": codes.EV_CONFLICT, "agent": 0, "other": 2, "object": -1, "reason": codes.JOSTLE, "x": 0.75},
      queue.QueueConflict("a00000", "a00002", None, "jostle", 0, 0.75)),
     ({"kind": codes.EV_HANDOVER, "agent": 0, "other": 2, "object": 1, "a": 4},
      queue.QueueHandover("a00000", "a00002", "shower_1", 4)),
@@ -75,7 +78,7 @@ ROWS = [
      employment.EmploymentAbsent("a00000", "watch", 200, 3)),
     ({"kind": codes.EV_DEPARTED, "agent": 0, "a": 0, "b": 89},
      employment.EmploymentDepartedEarly("a00000", "clerk", 89)),
-    ({"kind": codes.EV_SHIFT_END, "agent": 0, "object": 180, "a": 0, "b": 170, "c": 60, "value": 0.5},
+    ({"kind": codes.EV_SHIFT_END, "agent": 0, "a": 0, "b": 170, "c": 60, "d": 180, "x": 0.5},
      employment.EmploymentShiftEnd("a00000", "clerk", 170, 180, 0.5, 60)),
     ({"kind": codes.EV_REVIEW, "agent": 0, "a": 0, "b": 2, "reason": codes.REVIEW_WITHDRAWN},
      employment.EmploymentReview("a00000", "clerk", "withdrawn", 2)),
@@ -86,8 +89,11 @@ ROWS = [
     ({"kind": codes.EV_RESTOCK, "agent": -1, "object": 0, "reason": INGREDIENTS, "a": 6},
      economy.EconomyRestock("fridge_1", "ingredients", 6)),
     ({"kind": codes.EV_RENT, "agent": 0, "a": 1300, "b": 2}, economy.EconomyRent("a00000", 1300, 2)),
-    ({"kind": codes.EV_DAY, "agent": -1, "reason": 4, "a": 10, "b": -3, "c": -7},
-     economy.EconomyDay(4, {"grant": 6000, **dict.fromkeys(codes.FLOWS[1:], 0)}, 10, -3, -7)),
+    ({"kind": codes.EV_DAY, "agent": -1, "reason": 0, "a": 4, "b": 10, "c": -3, "d": -7, "e": 6000},
+     economy.EconomyDay(4, {"grant": 6000}, 10, -3, -7)),
+    ({"kind": codes.EV_ARRIVE, "agent": 2, "a": 1, "b": 2 * 16 + 5, "c": -1, "d": 70, "e": 0, "f": 1, "g": 3},
+     lifecycle.LifecycleArrive(
+         "a00002", 2, 1, f"{load_names()[0]}-2", 0, (5, 2), "stoic", None, 70, "start")),
     ({"kind": codes.EV_MOVED, "agent": 0, "a": 2 * 16 + 5, "b": 7 * 16, "reason": codes.MOVED_DISPLACED},
      lifecycle.LifecycleMoved("a00000", (5, 2), (0, 7), "displaced")),
 ]  # fmt: skip
@@ -99,11 +105,12 @@ def decode(*rows: dict[str, float]) -> tuple[Event, ...]:
     journal = town.engine.journal
     for row, values in zip(journal.rows[0], rows, strict=False):
         row["agent"], row["other"], row["object"], row["affordance"] = -1, -1, -1, -1
-        row["a"], row["b"], row["c"], row["reason"], row["value"] = 0, 0, 0, 0, 0.0
+        for name in ("reason", *"abcdefghxyz"):
+            row[name] = 0
         for name, value in values.items():
             row[name] = value
     journal.written[0] = len(rows)
-    return Decoder(town.model).events(town.state, journal, 0)
+    return Decoder(town.model).events(journal, 0)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +120,40 @@ def test_a_row_becomes_the_event_it_stands_for(row, event):
     told = decode(row)
     assert told[0] == event
     assert len(told) == (2 if row["kind"] == codes.EV_CONFLICT else 1)
+
+
+def test_every_kind_of_row_has_its_event_and_every_event_of_the_town_its_kind():
+    numbers = [value for name, value in vars(codes).items() if name.startswith("EV_")]
+    assert [kind.code for kind in KINDS] == sorted(numbers)
+    for kind in KINDS:
+        if isinstance(kind.event, type):
+            names = [field.name for field in fields(kind.event)]
+            assert len(names) == len(kind.fields) + (kind.together is not None)
+            assert kind.together is None or kind.together[0] == names[-1]
+    told = {event.kind for _, event in ROWS} | {"employment.helped", "employment.shift_covered"}
+    assert told | {"rivalry.events"} == set(PAYLOADS)
+
+
+def test_rows_of_a_days_flows_become_one_event():
+    day = {"kind": codes.EV_DAY, "agent": -1, "a": 4, "b": 10, "c": -3, "d": -7}
+    rows = [{**day, "reason": flow, "e": 100 * flow} for flow in range(len(codes.FLOWS))]
+    flows = {name: 100 * number for number, name in enumerate(codes.FLOWS)}
+    assert decode(*rows) == (economy.EconomyDay(4, flows, 10, -3, -7),)
+    hooked = {**day, "reason": codes.FLOW_HOOK, "e": 5}
+    assert decode(*rows, hooked) == (economy.EconomyDay(4, {**flows, "hook": 5}, 10, -3, -7),)
+    assert decode(*rows, {**hooked, "e": 0}) == (economy.EconomyDay(4, flows, 10, -3, -7),)
+
+
+def test_an_arrival_is_told_from_what_was_so_then():
+    """The resident may have spent its money in the same tick."""
+    town = Village()
+    told = decode(
+        {"kind": codes.EV_ARRIVE, "agent": 0, "a": 0, "b": 0, "c": 0, "d": 9, "e": 1, "f": 0, "g": 0, "h": 0}
+    )
+    (arrived,) = told
+    assert isinstance(arrived, lifecycle.LifecycleArrive)
+    assert (arrived.wallet, arrived.name) == (9, town.model.names[1])
+    assert town.wallet(0) == 2000
 
 
 def test_rows_about_colleagues_become_one_event_that_names_them_all():
@@ -130,9 +171,9 @@ def test_rows_about_colleagues_become_one_event_that_names_them_all():
 
 
 def test_conflicts_of_a_tick_are_told_together_at_its_end():
-    jostle = {"kind": codes.EV_CONFLICT, "agent": 0, "other": 1, "reason": codes.JOSTLE, "value": 0.75}
+    jostle = {"kind": codes.EV_CONFLICT, "agent": 0, "other": 1, "reason": codes.JOSTLE, "x": 0.75}
     waiting = {"kind": codes.EV_CONFLICT, "agent": 2, "other": 1, "object": 1, "reason": codes.IMPATIENCE,
-               "a": 2, "value": 0.65}  # fmt: skip
+               "a": 2, "x": 0.65}  # fmt: skip
     told = decode(jostle, {"kind": codes.EV_RENT, "agent": 0}, waiting)
     assert [event.kind for event in told] == [
         "queue.conflict",
@@ -211,7 +252,7 @@ def test_only_the_fields_that_may_be_null_are():
 def test_the_jobless_arrive_without_a_job():
     jobs = {"clerk": {"place": "office", "start": 360, "end": 540, "wage": 20, "late_fine": 0, "capacity": 1}}
     town = Village(jobs=jobs)
-    told = town.world._decoder.events(town.state, town.engine.journal, 0)
+    told = town.world._decoder.events(town.engine.journal, 0)
     assert [event.job_id for event in told if isinstance(event, lifecycle.LifecycleArrive)] == [
         "clerk", None, None,
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from townlet_adapters.worlds.town.arguments import Intervention
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.decode import Decoder
 from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.rows import journal_rows
 from townlet_adapters.worlds.town.world import TownWorld
 
 ROWS = (
@@ -131,7 +132,7 @@ def live(batch: TownBatch, chaos: Chaos, ticks: int, *, looks_every: int = 1) ->
         if tick % looks_every == 0:
             check_invariants(batch)
         for b, chronicle in enumerate(chronicles):
-            chronicle.see(decoder.events(batch.state, batch.journal, b), tick)
+            chronicle.see(decoder.events(batch.journal, b), tick)
     check_invariants(batch)
     for b, chronicle in enumerate(chronicles):
         chronicle.check_end(batch, b)
@@ -297,7 +298,7 @@ def test_the_journal_stays_within_its_bound_in_a_crowded_town(hasty):
         chaos.strike()
         batch.step(*chaos.intents())
         worst = max(worst, int(batch.journal.written.max()))
-    assert 12 < worst <= hasty.journal_rows
+    assert 12 < worst <= journal_rows(hasty.sizes)
 
 
 @settings(max_examples=10, deadline=None)

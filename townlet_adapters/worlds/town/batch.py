@@ -28,6 +28,7 @@ from townlet_adapters.worlds.town.decode import NO_REMARKS, Remark
 from townlet_adapters.worlds.town.hooks import HookCalls
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.observe import TownArrays
+from townlet_adapters.worlds.town.rows import journal_rows
 from townlet_adapters.worlds.town.state import CURSOR, EVENT
 from townlet_adapters.worlds.town.systems.interventions import INTERVENTION
 from townlet_adapters.worlds.town.tick import found_town, observe_towns, tick_towns
@@ -35,8 +36,6 @@ from townlet_core.errors import ArgumentError, ConfigError, Problem, WorldError
 from townlet_core.hooks import HookRunner
 
 _NO_ORDERS: Records = np.zeros(0, INTERVENTION)
-_ROWS_OF_ONE = 8
-"""At least the rows of one intervention without dismissals: move, leave or failure, grant."""
 
 
 class TownBatch:
@@ -92,7 +91,7 @@ class TownBatch:
             self.arrays = arrays
         self.state = allocate_state(model, towns)
         self.intents = allocate_intents(model, towns)
-        self.journal = allocate_journal(model, towns, model.journal_rows if journal else 0)
+        self.journal = allocate_journal(model, towns, journal_rows(model.sizes) if journal else 0)
         self._scratch = allocate_scratch(model)
         self._orders: list[Intervention] = []
         self._calls: HookCalls | None = None
@@ -264,7 +263,7 @@ class TownBatch:
     def _make_room(self, orders: int) -> None:
         """Enlarge the journal for the rows that interventions may write besides a tick's own rows."""
         towns, rows = self.journal.rows.shape
-        needed = self.model.journal_rows + _ROWS_OF_ONE * orders
+        needed = journal_rows(self.model.sizes._replace(orders=orders))
         if 0 < rows < needed:
             self.journal = self.journal._replace(rows=np.zeros((towns, needed), EVENT))
 

@@ -3,32 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from townlet_adapters.kernels.records import Record, Records
+from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.events import affordance, economy, employment, lifecycle, queue
+from townlet_adapters.worlds.town.events import affordance, queue
 from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.rows import KINDS, TOGETHER, Names, Row, RowKind, agent_id, display_name
 from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_core.dto.frame import FRAME_DECIMALS, TownFrame
 from townlet_core.events.base import Event
 from townlet_core.jsonvalue import JsonObject, JsonValue
-
-
-class Row(NamedTuple):
-    """One journal row as plain numbers; fields and order are those of ``EVENT``."""
-
-    agent: int
-    other: int
-    a: int
-    b: int
-    c: int
-    value: float
-    kind: int
-    reason: int
-    object: int
-    affordance: int
-
 
 NumbersT = TypeVar("NumbersT")
 
@@ -38,7 +23,6 @@ Remark: TypeAlias = str | Mapping[str, float]
 NO_REMARKS: Mapping[int, Remark] = MappingProxyType({})
 
 _DAYLIGHT = (360, 1260)
-_MERGED = frozenset({codes.EV_HELPED, codes.EV_COVERED})
 _FRAME_COLUMNS_OF_RESIDENTS = (
     "serial", "x", "y", "home", "wallet", "inventory", "name", "name_round", "profile", "shift_state",
     "job", "option", "last_action", "last_target", "claim_object", "claim_affordance", "claim_stage",
@@ -46,11 +30,6 @@ _FRAME_COLUMNS_OF_RESIDENTS = (
 _FRAME_COLUMNS_OF_OBJECTS = (
     "queue_length", "holder", "stock", "running", "affordance", "remaining", "closed",
 )  # fmt: skip
-
-
-def agent_id(serial: int) -> str:
-    """Return the id of the resident with a serial."""
-    return f"a{serial:05d}"
 
 
 class Decoder:
@@ -68,37 +47,24 @@ class Decoder:
         self._tiles: dict[tuple[int, int], JsonValue] = {}
         self._sections: dict[str, tuple[object, dict[str, JsonObject]]] = {}
         self._objects: list[tuple[object, JsonObject] | None] = [None] * len(model.object_ids)
-        self._decode: Mapping[int, Callable[[Row, TownState, int], Event]] = {
-            codes.EV_START: self._start,
-            codes.EV_FINISH: self._finish,
-            codes.EV_FAIL: self._fail,
-            codes.EV_JOIN: self._join,
-            codes.EV_GRANT: self._grant,
-            codes.EV_LEAVE: self._leave,
-            codes.EV_CONFLICT: self._conflict,
-            codes.EV_HANDOVER: self._handover,
-            codes.EV_ARRIVED: self._arrived,
-            codes.EV_LATE_START: self._late_start,
-            codes.EV_ABSENT: self._absent,
-            codes.EV_DEPARTED: self._departed,
-            codes.EV_SHIFT_END: self._shift_end,
-            codes.EV_REVIEW: self._review,
-            codes.EV_JOB_LOSS: self._job_loss,
-            codes.EV_HIRED: self._hired,
-            codes.EV_RESTOCK: self._restock,
-            codes.EV_RENT: self._rent,
-            codes.EV_DAY: self._day,
-            codes.EV_ARRIVE: self._arrive,
-            codes.EV_MOVED: self._moved,
-        }
+        names = Names(
+            objects=model.object_ids,
+            affordances=model.affordance_ids,
+            jobs=model.job_ids,
+            items=self._items,
+            profiles=model.profile_names,
+            residents=model.names,
+            effects=model.effects,
+            width=model.width,
+        )
+        self._build = {kind.code: _builder(kind, names) for kind in KINDS}
 
     def events(
-        self, state: TownState, journal: Journal, b: int, remarks: Mapping[int, Remark] = NO_REMARKS
+        self, journal: Journal, b: int, remarks: Mapping[int, Remark] = NO_REMARKS
     ) -> tuple[Event, ...]:
         """Decode the last tick of town b, in order; ``rivalry.events`` closes a tick with conflicts.
 
         Args:
-            state: the towns at the end of the tick.
             journal: the journal of the tick.
             b: the town.
             remarks: the hooks' additions, by number of the row.
@@ -107,19 +73,19 @@ class Decoder:
         if count == 0:
             return ()
         events: list[Event] = []
-        merged: list[Row] = []
+        together: list[Row] = []
         for number, values in enumerate(journal.rows[b, :count].tolist()):
-            row = Row(*values)
-            if merged and (row.kind, row.agent) != (merged[0].kind, merged[0].agent):
-                events.append(self._colleagues(merged))
-                merged = []
-            if row.kind in _MERGED:
-                merged.append(row)
+            row = Row._make(values)
+            if together and (row.kind, row.agent) != (together[0].kind, together[0].agent):
+                events.append(self._build[together[0].kind](together))
+                together = []
+            if row.kind in TOGETHER:
+                together.append(row)
             else:
-                event = self._decode[row.kind](row, state, b)
+                event = self._build[row.kind]((row,))
                 events.append(_remarked(event, remarks[number]) if number in remarks else event)
-        if merged:
-            events.append(self._colleagues(merged))
+        if together:
+            events.append(self._build[together[0].kind](together))
         conflicts = tuple(
             queue.RivalryEntry(event.actor, event.rival, event.reason, event.intensity)
             for event in events
@@ -128,134 +94,6 @@ class Decoder:
         if conflicts:
             events.append(queue.RivalryEvents(conflicts))
         return tuple(events)
-
-    def _object(self, row: Row) -> str:
-        return self._model.object_ids[row.object]
-
-    def _affordance(self, row: Row) -> str:
-        return self._model.affordance_ids[row.affordance]
-
-    def _job(self, row: Row) -> str:
-        return self._model.job_ids[row.a]
-
-    def _position(self, flat: int) -> tuple[int, int]:
-        width = self._model.width
-        return flat % width, flat // width
-
-    def _start(self, row: Row, state: TownState, b: int) -> Event:
-        return affordance.AffordanceStart(
-            agent_id(row.agent), self._object(row), self._affordance(row), row.a, row.b, row.c
-        )
-
-    def _finish(self, row: Row, state: TownState, b: int) -> Event:
-        effects = self._effects[row.affordance]
-        return affordance.AffordanceFinish(
-            agent_id(row.agent), self._object(row), self._affordance(row), effects
-        )
-
-    def _fail(self, row: Row, state: TownState, b: int) -> Event:
-        return affordance.AffordanceFail(
-            agent_id(row.agent),
-            self._object(row),
-            self._affordance(row),
-            codes.REASONS[row.reason],
-            None,
-            row.a,
-            row.b,
-        )
-
-    def _join(self, row: Row, state: TownState, b: int) -> Event:
-        return queue.QueueJoin(agent_id(row.agent), self._object(row), self._affordance(row), row.a)
-
-    def _grant(self, row: Row, state: TownState, b: int) -> Event:
-        return queue.QueueGrant(agent_id(row.agent), self._object(row), self._affordance(row), row.a)
-
-    def _leave(self, row: Row, state: TownState, b: int) -> Event:
-        return queue.QueueLeave(agent_id(row.agent), self._object(row), codes.REASONS[row.reason], row.a)
-
-    def _conflict(self, row: Row, state: TownState, b: int) -> Event:
-        where = self._object(row) if row.object >= 0 else None
-        reason = codes.CONFLICTS[row.reason]
-        return queue.QueueConflict(agent_id(row.agent), agent_id(row.other), where, reason, row.a, row.value)
-
-    def _handover(self, row: Row, state: TownState, b: int) -> Event:
-        return queue.QueueHandover(agent_id(row.agent), agent_id(row.other), self._object(row), row.a)
-
-    def _arrived(self, row: Row, state: TownState, b: int) -> Event:
-        shift_state = codes.SHIFT_STATES[row.reason]
-        return employment.EmploymentArrived(agent_id(row.agent), self._job(row), row.b, shift_state)
-
-    def _late_start(self, row: Row, state: TownState, b: int) -> Event:
-        return employment.EmploymentLateStart(agent_id(row.agent), self._job(row), row.b)
-
-    def _absent(self, row: Row, state: TownState, b: int) -> Event:
-        return employment.EmploymentAbsent(agent_id(row.agent), self._job(row), row.b, row.c)
-
-    def _departed(self, row: Row, state: TownState, b: int) -> Event:
-        return employment.EmploymentDepartedEarly(agent_id(row.agent), self._job(row), row.b)
-
-    def _colleagues(self, rows: list[Row]) -> Event:
-        """Build one event from the rows that each have one colleague."""
-        first = rows[0]
-        coworkers = tuple(agent_id(row.other) for row in rows)
-        if first.kind == codes.EV_HELPED:
-            return employment.EmploymentHelped(agent_id(first.agent), self._job(first), coworkers)
-        return employment.EmploymentShiftCovered(agent_id(first.agent), self._job(first), coworkers)
-
-    def _shift_end(self, row: Row, state: TownState, b: int) -> Event:
-        # The row's object column holds the paid ticks: a shift has no object.
-        return employment.EmploymentShiftEnd(
-            agent_id(row.agent), self._job(row), row.b, row.object, row.value, row.c
-        )
-
-    def _review(self, row: Row, state: TownState, b: int) -> Event:
-        status = codes.REVIEWS[row.reason]
-        return employment.EmploymentReview(agent_id(row.agent), self._job(row), status, row.b)
-
-    def _job_loss(self, row: Row, state: TownState, b: int) -> Event:
-        return employment.EmploymentJobLoss(agent_id(row.agent), self._job(row), "reviewed")
-
-    def _hired(self, row: Row, state: TownState, b: int) -> Event:
-        return employment.EmploymentHired(agent_id(row.agent), self._job(row), codes.HIRINGS[row.reason])
-
-    def _restock(self, row: Row, state: TownState, b: int) -> Event:
-        return economy.EconomyRestock(self._object(row), self._items[row.reason], row.a)
-
-    def _rent(self, row: Row, state: TownState, b: int) -> Event:
-        return economy.EconomyRent(agent_id(row.agent), row.a, row.b)
-
-    def _day(self, row: Row, state: TownState, b: int) -> Event:
-        # The day's flows stay in the state until the next tick opens.
-        moved = zip(codes.HOOKED_FLOWS, state.flows[b].tolist(), strict=False)
-        # A town in which hooks moved no money reports the same flows as a town without hooks.
-        flows = {kind: amount for kind, amount in moved if amount or kind in codes.FLOWS}
-        return economy.EconomyDay(row.reason, flows, row.a, row.b, row.c)
-
-    def _arrive(self, row: Row, state: TownState, b: int) -> Event:
-        resident = _fields(state.residents[b, row.a])
-        return lifecycle.LifecycleArrive(
-            agent_id=agent_id(row.agent),
-            serial=row.agent,
-            slot=row.a,
-            name=self.name_of(resident),
-            district=resident["district"],
-            position=self._position(row.b),
-            profile=self._model.profile_names[resident["profile"]],
-            job_id=self._model.job_ids[row.c] if row.c >= 0 else None,
-            wallet=resident["wallet"],
-            reason="start",
-        )
-
-    def _moved(self, row: Row, state: TownState, b: int) -> Event:
-        return lifecycle.LifecycleMoved(
-            agent_id(row.agent), self._position(row.a), self._position(row.b), codes.MOVES[row.reason]
-        )
-
-    def name_of(self, resident: Mapping[str, Any]) -> str:
-        """Return a resident's display name; the second resident of a name is ``Ada-2``."""
-        name = self._model.names[resident["name"]]
-        repeat = resident["name_round"]
-        return name if repeat == 0 else f"{name}-{repeat + 1}"
 
     def frame(self, state: TownState, b: int) -> TownFrame:
         """Build the frame of town b at the end of its last tick.
@@ -309,7 +147,7 @@ class Decoder:
         ) = row  # fmt: skip
         entry: dict[str, JsonValue] = {
             "slot": i,
-            "name": self.name_of({"name": name, "name_round": name_round}),
+            "name": display_name(model.names[name], name_round),
             "pos": self._tile(x, y),
             "home": self._tile(*self._homes[home]),
             "needs": dict(zip(self._needs, needs, strict=True)),
@@ -376,6 +214,16 @@ class Decoder:
         return entry
 
 
+def _builder(kind: RowKind, names: Names) -> Callable[[Sequence[Row]], Event]:
+    """Return what makes an event of rows of a kind: of one, or of all that become one event."""
+    event, reads = kind.event, tuple(field(names) for field in kind.fields)
+    if kind.together is None:
+        return lambda rows: event(*[read(rows[0]) for read in reads])
+    name, bind = kind.together
+    read_all = bind(names)
+    return lambda rows: event(*[read(rows[0]) for read in reads], **{name: read_all(rows)})
+
+
 def _remarked(event: Event, remark: Remark) -> Event:
     """Add a hook's remark to the event that it belongs to."""
     if isinstance(event, affordance.AffordanceFail) and isinstance(remark, str):
@@ -396,8 +244,3 @@ def _frame_utilities(utilities: list[list[int]]) -> dict[str, JsonObject]:
 def _columns(records: Records, names: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return some fields of all records as plain Python values."""
     return list(zip(*(records[name].tolist() for name in names), strict=True))
-
-
-def _fields(record: Record) -> dict[str, Any]:
-    """Return a record's fields as plain Python values, by name."""
-    return dict(zip(record.dtype.names, record.item(), strict=True))

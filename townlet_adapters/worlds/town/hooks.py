@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.decode import Remark, agent_id
+from townlet_adapters.worlds.town.decode import Remark
 from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.rows import agent_id
 from townlet_adapters.worlds.town.state import Journal, TownState
 from townlet_core.dto.hook import HookContext, HookStage
 from townlet_core.hooks import HookRunner

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from townlet_adapters.worlds.town.snapshot import REBUILT, encode_array
+from townlet_adapters.worlds.town.codes import EV_ARRIVE
+from townlet_adapters.worlds.town.snapshot import PENDING, REBUILT, decode_array, encode_array
+from townlet_adapters.worlds.town.state import EVENT
 from townlet_adapters.worlds.town.vocabulary import Vocabulary, VocabularyText, read_vocabulary
 from townlet_core.errors import SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -20,13 +23,16 @@ from townlet_plugins.factory import StoredWorld
 _FIELD: Final = re.compile(r"(\w+):([<>|=]\w+)\[(\d*)\]@(\d+)")
 
 _NUMBERS_OF_ITEMS: Final = ("inventory", "stock")
+_MOST_PENDING: Final = 2 * 16_384
+"""Rows of a reset: an arrival and a hiring for each resident."""
 
 
 def from_schema_1(stored: StoredWorld) -> StoredWorld:
     """Bring a town of schema 1 to schema 2.
 
     Records were saved as one block of bytes, and are saved field by field now. Four arrays that follow from
-    the others are no longer saved. The options had every number of what is the vocabulary now.
+    the others are no longer saved. A row of the journal has more columns now. The options had every number of
+    what is the vocabulary now.
 
     Raises:
         SnapshotError: when the part is damaged.
@@ -36,14 +42,53 @@ def from_schema_1(stored: StoredWorld) -> StoredWorld:
         for name, value in stored.part.items()
         if name not in REBUILT
     }
-    shipped = _shipped()
-    identity = {**stored.identity, "vocabulary_digest": shipped.digest}
+    part[PENDING] = _pending_of_schema_2(part)
+    identity = {**stored.identity, "vocabulary_digest": _shipped().digest}
     return StoredWorld(_options_of_schema_2(stored.options), part, identity)
 
 
 def _shipped() -> Vocabulary:
     """Return the vocabulary that every town of schema 1 had."""
     return read_vocabulary(VocabularyText(extend="town"), Access(Path()))
+
+
+def _pending_of_schema_2(part: JsonObject) -> JsonObject:
+    """Return the events of the reset in today's columns; an arrival takes its values from the resident.
+
+    Raises:
+        SnapshotError: when a column is damaged.
+    """
+    old, residents = part.get(PENDING), part.get("residents")
+    if not isinstance(old, Mapping) or not isinstance(residents, Mapping):
+        raise SnapshotError("snapshot_corrupt", f"world.{PENDING} is damaged")
+    first = old.get("kind")
+    shape = first.get("shape") if isinstance(first, Mapping) else None
+    match shape:
+        case [int(count)] if count <= _MOST_PENDING:
+            rows = np.zeros(count, EVENT)
+        case _:
+            raise SnapshotError("snapshot_corrupt", f"world.{PENDING} has an invalid length")
+    for name in rows.dtype.names or ():
+        before = "value" if name == "x" else name
+        if before in old:
+            rows[name] = decode_array(f"{PENDING}.{before}", old[before], rows[name])
+    arrived = rows["kind"] == EV_ARRIVE
+    slots = rows["a"][arrived]
+    for column, field in zip("defgh", ("wallet", "name", "name_round", "profile", "district"), strict=True):
+        values = _column(f"residents.{field}", residents.get(field))
+        if not ((slots >= 0) & (slots < len(values))).all():
+            raise SnapshotError("snapshot_corrupt", f"world.{PENDING} names a slot that does not exist")
+        rows[column][arrived] = values[slots]
+    return {name: encode_array(rows[name]) for name in rows.dtype.names or ()}
+
+
+def _column(name: str, value: JsonValue) -> npt.NDArray[np.generic]:
+    """Decode one whole number of each resident of a batch of one."""
+    match value:
+        case {"shape": [1, int(slots)]}:
+            return decode_array(name, value, np.zeros((1, slots), np.int64))[0]
+        case _:
+            raise SnapshotError("snapshot_corrupt", f"world.{name} is damaged")
 
 
 def _is_records(value: JsonValue) -> bool:

@@ -17,6 +17,7 @@ from townlet_adapters.worlds.town.command_specs import COMMANDS
 from townlet_adapters.worlds.town.limits import Limits, compile_limits
 from townlet_adapters.worlds.town.options import TownOptions
 from townlet_adapters.worlds.town.plan import TownPlan, load_town
+from townlet_adapters.worlds.town.rows import Sizes
 from townlet_adapters.worlds.town.shown import COLUMNS, CONSTANTS, constants_of
 from townlet_adapters.worlds.town.tables import (
     AFFORDANCE,
@@ -64,7 +65,7 @@ class TownModel:
         limits: the preconditions, for the view.
         constants: the arrays of the view that never change.
         effects: effects of each affordance by effect key, as in events.
-        journal_rows: the most rows that one tick can write.
+        sizes: the numbers from which the size of the journal follows.
         hook_identity: names and digests of the hooks that the manifest names, in the order of the calls.
     """
 
@@ -75,7 +76,7 @@ class TownModel:
     limits: Limits
     constants: Constants
     effects: tuple[Mapping[str, float], ...]
-    journal_rows: int
+    sizes: Sizes
     object_ids: tuple[str, ...]
     object_types: tuple[str, ...]
     affordance_ids: tuple[str, ...]
@@ -144,7 +145,7 @@ class TownModel:
             limits=compile_limits(plan.affordances.affordances, _condition),
             constants=constants_of(plan, spec, tables, tuple(plan.vocabulary.object_types)),
             effects=tuple(_effects(affordance) for affordance in plan.affordances.affordances),
-            journal_rows=_journal_rows(plan, spec.capacity),
+            sizes=_sizes(plan),
             object_ids=tuple(placed.id for placed in plan.objects),
             object_types=tuple(plan.vocabulary.object_types),
             affordance_ids=tuple(affordance.id for affordance in plan.affordances.affordances),
@@ -176,17 +177,16 @@ def _hook_identity(plan: TownPlan, digests: Mapping[str, str]) -> str:
     )
 
 
-def _journal_rows(plan: TownPlan, slots: int) -> int:
-    """Return a bound on the rows of a tick.
-
-    For a resident: creation and hiring, one intent with its conflict and grant, displacement, a shift's
-    events with one row per colleague twice, a review, rent, the job board. For an object: a stall with its
-    conflict and grant, a time-out with its grant, a finish with hand-over and grant, a lost utility with its
-    grant, a restock for each item. Every waiting resident may become impatient and be dropped. One
-    intervention moves one resident or closes one object, which dismisses at most all residents.
-    """
-    colleagues = max((job.capacity for job in plan.jobs), default=0)
-    return slots * (24 + 2 * colleagues) + (12 + len(plan.vocabulary.items)) * len(plan.objects) + 16
+def _sizes(plan: TownPlan) -> Sizes:
+    """Return the numbers from which the journal's size follows; orders make room for themselves."""
+    return Sizes(
+        residents=plan.capacity,
+        objects=len(plan.objects),
+        stocks=len(plan.vocabulary.items),
+        colleagues=max((job.capacity for job in plan.jobs), default=0),
+        flows=len(codes.HOOKED_FLOWS),
+        orders=0,
+    )
 
 
 def _effects(affordance: Affordance) -> dict[str, float]:

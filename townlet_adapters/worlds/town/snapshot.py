@@ -26,7 +26,7 @@ from townlet_core.jsonvalue import JsonObject, JsonValue
 _HOOKS = "hooks"
 """Key of the hooks' identity, and of their state in the part. A town without hooks has neither."""
 
-_PENDING = "pending"
+PENDING: Final = "pending"
 """Events of the reset that no step has returned yet."""
 
 REBUILT: Final = ("roster", "occupant", "reserved", "job_holders")
@@ -126,7 +126,7 @@ def save_town(
     if hooks is not None:
         part[_HOOKS] = hooks.export_state()
     rows = journal.rows[0, : int(journal.written[0]) if pending else 0]
-    part[_PENDING] = _encoded(model, rows)
+    part[PENDING] = _encoded(model, rows)
     return Snapshot(tick=int(state.towns["tick"][0]), identity=identity_of(model), parts={"world": part})
 
 
@@ -154,7 +154,7 @@ def load_town(
         np.zeros_like(array) if name in REBUILT else _decoded(model, name, part.get(name), array)
         for name, array in _arrays(state)
     ]
-    rows = _pending_rows(model, part.get(_PENDING), journal)
+    rows = _pending_rows(model, part.get(PENDING), journal)
     # Each array was decoded to the type of its field.
     saved = TownState(*arrays)  # type: ignore[arg-type]
     verify_state(model, saved, rows, snapshot.tick)
@@ -191,5 +191,5 @@ def _pending_rows(model: TownModel, value: JsonValue, journal: Journal) -> Recor
     shape = first.get("shape") if isinstance(first, Mapping) else None
     count = shape[0] if isinstance(shape, list) and len(shape) == 1 else None
     if type(count) is not int or not 0 <= count <= journal.rows.shape[1]:
-        raise SnapshotError("snapshot_corrupt", f"world.{_PENDING} has an invalid length")
-    return cast("Records", _decoded(model, _PENDING, value, np.zeros(count, EVENT)))
+        raise SnapshotError("snapshot_corrupt", f"world.{PENDING} has an invalid length")
+    return cast("Records", _decoded(model, PENDING, value, np.zeros(count, EVENT)))

@@ -158,16 +158,14 @@ class TownState(NamedTuple):
 EVENT = record(
     ("agent", "i8"),
     ("other", "i8"),
-    ("a", "i8"),
-    ("b", "i8"),
-    ("c", "i8"),
-    ("value", "f8"),
     ("kind", "i8"),
     ("reason", "i8"),
     ("object", "i8"),
     ("affordance", "i8"),
+    *((name, "i8") for name in "abcdefgh"),
+    *((name, "f8") for name in "xyz"),
 )
-"""One row of the event buffer; agents are serials, other fields depend on the kind (``decode.py``)."""
+"""One row of the journal; ``rows.py`` has the meaning of the columns of each kind."""
 
 
 class Journal(NamedTuple):

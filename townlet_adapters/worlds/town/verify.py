@@ -205,3 +205,5 @@ def _pending(model: TownModel, saved: TownState, pending: Records) -> Iterator[F
     yield "pending.slot", bool(saved.residents["alive"][0][arrived["a"]].all())
     yield "pending.tile", _within(arrived["b"], 0, t.passable.size - 1)
     yield "pending.job", _within(arrived["c"], -1, len(t.jobs) - 1)
+    yield "pending.name", _within(arrived["e"], 0, len(model.names) - 1)
+    yield "pending.profile", _within(arrived["g"], 0, len(t.profiles) - 1)

@@ -8,9 +8,10 @@ import numpy as np
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.commands import Order, order_of, results_of
-from townlet_adapters.worlds.town.decode import Decoder, agent_id
+from townlet_adapters.worlds.town.decode import Decoder
 from townlet_adapters.worlds.town.describe import describe
 from townlet_adapters.worlds.town.model import FIGURES, TownModel
+from townlet_adapters.worlds.town.rows import agent_id
 from townlet_adapters.worlds.town.snapshot import load_town, save_town
 from townlet_adapters.worlds.town.view import allocate_view, fill_view, view_of
 from townlet_core.dto.action import ActionBatch
@@ -100,7 +101,7 @@ class TownWorld:
         engine.advance()
         self._tick = executed + 1
         fill_view(self._model.tables, engine.state, self._shown, self._totals, 0)
-        events = self._decoder.events(engine.state, engine.journal, 0, engine.remarks)
+        events = self._decoder.events(engine.journal, 0, engine.remarks)
         if self._hooks is not None:
             events += self._hooks.take_rejections()
         if self._pending is not None:
@@ -162,7 +163,7 @@ class TownWorld:
                 state.residents["serial"][0].tolist(), state.residents["alive"][0].tolist(), strict=True
             )
         )
-        self._pending = self._decoder.events(state, self.engine.journal, 0) if pending else None
+        self._pending = self._decoder.events(self.engine.journal, 0) if pending else None
         self._shown.columns.occupants[...] = 0
         fill_view(self._model.tables, state, self._shown, self._totals, 0)
         return self._observation()

@@ -28,4 +28,4 @@ def conflict(j: Journal, b: int, actor: int, rival: int, obj: int, reason: int, 
     if journal.is_kept(j, b):
         row = journal.last(j, b)
         row.other = rival
-        row.value = intensity(reason, queue_length)
+        row.x = intensity(reason, queue_length)

@@ -142,8 +142,13 @@ def total_wallets(s: TownState, b: int) -> int:
 
 @kernel
 def report_day(s: TownState, j: Journal, b: int, day: int) -> None:
-    """Record the day's accounts; the flows stay readable in the state until the next tick opens."""
-    tills = 0
+    """Record the day's accounts as they are now: one row for each kind of flow, with the totals."""
+    wallets, tills = total_wallets(s, b), 0
     for place in range(s.tills.shape[1]):
         tills += s.tills[b, place]
-    journal.write(j, b, EV_DAY, NOBODY, -1, -1, day, total_wallets(s, b), tills, s.towns[b].treasury)
+    for flow in range(s.flows.shape[1]):
+        journal.write(j, b, EV_DAY, NOBODY, -1, -1, flow, day, wallets, tills)
+        if journal.is_kept(j, b):
+            row = journal.last(j, b)
+            row.d = s.towns[b].treasury
+            row.e = s.flows[b, flow]

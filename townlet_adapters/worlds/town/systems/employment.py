@@ -169,9 +169,11 @@ def end_shift(t: Tables, s: TownState, j: Journal, b: int, i: int) -> None:
     for k in range(seen):
         total += r.samples[k]
     r.attendance = total / seen
-    journal.write(j, b, EV_SHIFT_END, r.serial, r.paid_ticks, -1, 0, r.job, r.on_time_ticks, r.withheld)
+    journal.write(j, b, EV_SHIFT_END, r.serial, -1, -1, 0, r.job, r.on_time_ticks, r.withheld)
     if journal.is_kept(j, b):
-        journal.last(j, b).value = r.attendance
+        row = journal.last(j, b)
+        row.d = r.paid_ticks
+        row.x = r.attendance
     clear_shift(r)
 
 

@@ -1,4 +1,4 @@
-"""Records the events of a tick, for ``decode.py``."""
+"""Records the events of a tick, as rows that ``rows.py`` describes."""
 
 from townlet_adapters.kernels.compiler import inlined
 from townlet_adapters.kernels.records import Record
@@ -19,7 +19,7 @@ def clear(journal: Journal, b: int) -> None:
 @inlined
 def write(journal: Journal, b: int, kind: int, agent: int, obj: int, affordance: int, reason: int,
           a: int, second: int, c: int) -> None:  # fmt: skip
-    """Add a row about one resident (``agent`` is its serial, -1 for none)."""
+    """Add a row about one resident (``agent`` is its serial, -1 for none); further columns are 0."""
     n = journal.written[b]
     journal.written[b] = n + 1
     if n < journal.rows.shape[1]:
@@ -33,7 +33,14 @@ def write(journal: Journal, b: int, kind: int, agent: int, obj: int, affordance:
         row.a = a
         row.b = second
         row.c = c
-        row.value = 0.0
+        row.d = 0
+        row.e = 0
+        row.f = 0
+        row.g = 0
+        row.h = 0
+        row.x = 0.0
+        row.y = 0.0
+        row.z = 0.0
 
 
 @inlined

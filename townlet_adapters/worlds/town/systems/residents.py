@@ -103,5 +103,12 @@ def create(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, home
     economy.grant(s, b, i, t.params[0].start_wallet)
     job = employment.vacancy(t, s, b, r.district)
     journal.write(j, b, EV_ARRIVE, r.serial, -1, -1, 0, i, flat, job)
+    if journal.is_kept(j, b):
+        row = journal.last(j, b)
+        row.d = r.wallet
+        row.e = r.name
+        row.f = r.name_round
+        row.g = r.profile
+        row.h = r.district
     if job >= 0:
         employment.hire(t, s, j, b, i, job, HIRED_START, town.tick)
