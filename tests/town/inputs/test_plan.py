@@ -347,3 +347,23 @@ def test_a_problem_of_a_map_that_a_config_extends_is_reported_where_it_was_writt
     assert message.startswith(
         f"{tmp_path / 'mine.yaml'}:{line}: legend.N.object: unknown type of object 'bank'; "
     )
+
+
+REMOVABLE = [
+    (section, name)
+    for section in ("needs", "items", "place_kinds", "object_types", "prices", "profiles")
+    for name in getattr(SHIPPED, section)
+]
+
+
+@pytest.mark.parametrize(("section", "name"), REMOVABLE)
+@pytest.mark.parametrize("town", ["town_48", "hamlet_24", {"extend": "town_48"}])
+def test_no_removal_is_blamed_on_a_file_that_came_with_the_town(section, name, town):
+    """Each problem is one of the config: it has no file yet, and its key is that of the removal."""
+    try:
+        load(vocabulary=without(**{section: [name]}), town=town)
+    except ConfigError as error:
+        problems = error.problems
+    else:
+        problems = ()
+    assert {(problem.file, problem.key) for problem in problems} <= {("", f"vocabulary.remove.{section}[0]")}
