@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,7 +165,7 @@ def test_a_run_that_cannot_be_built_leaves_nothing_behind(tmp_path, override):
 def test_a_failing_run_leaves_a_snapshot_that_can_be_looked_at_but_not_resumed(tmp_path):
     with open_run(kept(tmp_path / "run")) as opened:
         opened.loop.run_for(3)
-        opened.loop._observers = (_Broken(),)
+        opened.loop._ticks._parts = replace(opened.loop._parts, observers=(_Broken(),))
         with pytest.raises(ContractError, match="broken on purpose"):
             opened.loop.run_for(3)
     (path,) = (tmp_path / "run" / "snapshots").iterdir()

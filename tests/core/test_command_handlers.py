@@ -17,6 +17,7 @@ from townlet_core.events.loop import LoopHealth
 from townlet_core.events.plugin import PluginRejected
 from townlet_core.handlers import CommandHandlers
 from townlet_core.loop import RunIdentity, SimulationLoop
+from townlet_core.plugged import Plugged
 from townlet_core.testing import CollectingSink, FakePolicy, FakeWorld, ManualClock
 
 TRY = Command("test.try", {"whom": "agent_0", "where": [1, 2], "much": {"a": 1}}, "1", "ada")
@@ -45,7 +46,7 @@ class Run:
             RunIdentity(seed=7),
             dispatcher=EventDispatcher([SinkRoute("sink", self.sink)]),
             digest=True,
-            handlers=self.handlers,
+            plugged=Plugged(handlers=self.handlers),
         )
         self.asked = 0
 

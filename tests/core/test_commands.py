@@ -18,6 +18,7 @@ from townlet_core.events.base import Fact
 from townlet_core.handlers import CommandHandlers
 from townlet_core.jsonvalue import canonical_json
 from townlet_core.loop import RunIdentity, SimulationLoop
+from townlet_core.plugged import Plugged
 from townlet_core.testing import CollectingSink, FakePolicy, FakeWorld
 
 AMOUNT = Argument("amount", "real", required=False)
@@ -38,7 +39,7 @@ def build(*commands, sink=None, world=None, digest=True):
         RunIdentity(seed=7),
         dispatcher=dispatcher,
         digest=digest,
-        handlers=CommandHandlers(commands),
+        plugged=Plugged(handlers=CommandHandlers(commands)),
     )
     loop.begin()
     return loop
@@ -201,7 +202,8 @@ def test_requests_of_many_threads_are_each_answered_once():
     assert len(answers) == 160
     assert {result.status for result in answers} == {"ok"}
     assert len(console(sink)) == 80
-    assert [fact.seq for fact in sink.messages if isinstance(fact, Fact)] == list(range(loop._next_seq))
+    facts = [fact.seq for fact in sink.messages if isinstance(fact, Fact)]
+    assert facts == list(range(loop.summary().events_total))
 
 
 REQUESTS = st.tuples(

@@ -246,7 +246,7 @@ def test_a_failed_simulation_is_kept_for_inspection_only():
         kept.append(snapshot)
         return "failure.json"
 
-    loop = loop_of(FakeWorld(fail_at=4), sink=sink, save_failure=keep)
+    loop = loop_of(FakeWorld(fail_at=4), sink=sink, snapshots=SnapshotSchedule(save_failed=keep))
     with pytest.raises(WorldError):
         loop.run_for(10)
     assert events_in(sink, LoopFailure.kind)[0].snapshot_path == "failure.json"
@@ -261,7 +261,7 @@ def test_a_failure_is_reported_even_when_it_cannot_be_kept(caplog):
         raise OutputError("no space left")
 
     with pytest.raises(WorldError), caplog.at_level("CRITICAL"):
-        loop_of(FakeWorld(fail_at=4), save_failure=full_disk).run_for(10)
+        loop_of(FakeWorld(fail_at=4), snapshots=SnapshotSchedule(save_failed=full_disk)).run_for(10)
 
 
 def test_snapshots_are_kept_on_schedule():

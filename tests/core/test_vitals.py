@@ -26,6 +26,7 @@ from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
 from townlet_core.events.schema import CORE_EVENTS, event_data
 from townlet_core.jsonvalue import canonical_json
 from townlet_core.loop import RunIdentity, SimulationLoop
+from townlet_core.plugged import Plugged
 from townlet_core.ports.telemetry import SupportsHealth
 from townlet_core.testing import CollectingSink, FailingSink, FakePolicy, FakeWorld, ManualClock
 from townlet_core.transforms.base import Withheld
@@ -253,7 +254,7 @@ def test_a_sink_that_cannot_tell_its_health_counts_as_failed():
 
 def test_hooks_are_told_of_by_name_and_a_disabled_one_degrades_the_town():
     hooks = {"bakery": HookCounts(calls=5, failures=0, overruns=0, disabled=False)}
-    town = Town(hooks=lambda: hooks)
+    town = Town(plugged=Plugged(hooks=lambda: hooks))
     assert town.live(60) == [(59, "ok")]
     assert town.latest.hooks == hooks
     hooks["bakery"] = HookCounts(calls=6, failures=1, overruns=0, disabled=True)
@@ -262,7 +263,7 @@ def test_hooks_are_told_of_by_name_and_a_disabled_one_degrades_the_town():
 
 
 def test_what_became_of_plugins_is_in_every_report_and_is_no_illness():
-    town = Town(plugins=PluginCounts(allowed=2, refused=1, broken=1))
+    town = Town(plugged=Plugged(counts=PluginCounts(allowed=2, refused=1, broken=1)))
     assert town.live(120) == [(59, "ok"), (119, "ok")]
     assert {report.event.plugins for report in town.reports} == {PluginCounts(2, 1, 1)}
     other = Town()

@@ -18,7 +18,7 @@ from typing import Final
 import importlib_metadata
 
 from townlet_core.errors import OutputError
-from townlet_core.events.schema import RESERVED_KINDS, family_of
+from townlet_core.events.schema import RESERVED_FAMILIES, RESERVED_KINDS, family_of
 from townlet_plugins.allowlist import normalised
 from townlet_plugins.catalogue import BUILTIN, load_catalogue
 from townlet_plugins.listing import OWN_DISTRIBUTION
@@ -111,7 +111,7 @@ def names_of(name: str) -> Names:
     catalogue = load_catalogue()
     rows = [row for row in catalogue.rows if row.state == BUILTIN]
     ours = {text for row in rows for text in (row.name, row.entry_point)}
-    ours |= {family_of(kind) for kind in (*catalogue.events.classes, *RESERVED_KINDS)}
+    ours |= {family_of(kind) for kind in (*catalogue.events.classes, *RESERVED_KINDS)} | RESERVED_FAMILIES
     if entry_point in ours:
         raise NameTakenError(
             f"'{name}' would be called '{entry_point}' in configs, which is built in; choose another name"

@@ -33,7 +33,7 @@ from townlet_adapters.composition.sinks import (
     build_sinks,
     start_sinks,
 )
-from townlet_adapters.composition.snapshots import failure_saver, save_snapshot_file, snapshot_schedule
+from townlet_adapters.composition.snapshots import save_snapshot_file, snapshot_schedule
 from townlet_adapters.config.resolve import ResolvedConfig
 from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
 from townlet_core.dispatch import EventDispatcher, SinkRoute
@@ -44,8 +44,10 @@ from townlet_core.handlers import CommandHandlers
 from townlet_core.loop import SimulationLoop
 from townlet_core.observers.recent import RecentFacts
 from townlet_core.pacing import Pacer
+from townlet_core.plugged import Plugged
 from townlet_core.ports import WARNING, Remark
 from townlet_core.vitals import no_hooks
+from townlet_plugins.factory import BuildContext
 
 _LOG = logging.getLogger(__name__)
 
@@ -123,11 +125,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
                 digest=request.digest or folder is not None,
                 pacer=Pacer(config.run.runner.speed),
                 snapshots=snapshot_schedule(config, folder, request.notify, world.spec.ticks_per_day),
-                save_failure=failure_saver(config, folder),
-                hooks=no_hooks if context.hooks is None else context.hooks.counters,
-                plugins=config.catalogue.counts,
-                events=config.catalogue.events,
-                handlers=CommandHandlers(config.catalogue.commands, budget_seconds=hook_budget(config)),
+                plugged=_plugged(config, context),
             )
             # Only a run that can go on takes anything away from the one before it.
             cut = _start(loop, config, origin)
@@ -135,6 +133,17 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
             _report_plugins(config, loop)
             write_record(folder, config, context, origin, cut)
         yield OpenRun(loop, config, folder, context.run_id, routes, recent, origin)
+
+
+def _plugged(config: ResolvedConfig, context: BuildContext) -> Plugged:
+    """Return what the allowed plugins bring to a run."""
+    catalogue = config.catalogue
+    return Plugged(
+        events=catalogue.events,
+        handlers=CommandHandlers(catalogue.commands, budget_seconds=hook_budget(config)),
+        hooks=no_hooks if context.hooks is None else context.hooks.counters,
+        counts=catalogue.counts,
+    )
 
 
 def check_config(config: ResolvedConfig) -> tuple[Remark, ...]:

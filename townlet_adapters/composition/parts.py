@@ -8,12 +8,12 @@ from typing import Final
 
 from townlet_adapters.config.resolve import KPIS, OBSERVERS, POLICY, WORLD, ResolvedConfig
 from townlet_adapters.storage.folder import RunFolder
+from townlet_core.account import RunIdentity
 from townlet_core.dispatch import EventDispatcher
 from townlet_core.dto.action import PolicyIdentity
 from townlet_core.errors import TownletError
 from townlet_core.hooks import HookRunner
 from townlet_core.isolation import type_name
-from townlet_core.loop import RunIdentity
 from townlet_core.observers.port import Observer
 from townlet_core.observers.recent import RecentFacts, RecentSettings
 from townlet_core.ports import (

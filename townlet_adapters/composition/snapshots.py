@@ -15,20 +15,14 @@ from townlet_core.loop import SnapshotSchedule
 
 def snapshot_schedule(
     config: ResolvedConfig, folder: RunFolder | None, notify: Callable[[str], object], ticks_per_day: int
-) -> SnapshotSchedule | None:
-    """Return when a run keeps snapshots while it goes on; None when it keeps none, or has no folder."""
-    every = config.run.runner.snapshot_every
-    if every is None or folder is None:
-        return None
-    ticks = ticks_per_day if every == "day" else every
-    return SnapshotSchedule(ticks, partial(_save_if_possible, folder, config, notify))
-
-
-def failure_saver(config: ResolvedConfig, folder: RunFolder | None) -> Callable[[Snapshot], str] | None:
-    """Return what keeps the snapshot of a failed run, or None when nothing does."""
-    if folder is None or not config.run.runner.on_failure_snapshot:
-        return None
-    return partial(_save_failure, folder, config)
+) -> SnapshotSchedule:
+    """Return when a run keeps snapshots while it goes on, and when it fails; never without a folder."""
+    if folder is None:
+        return SnapshotSchedule()
+    runner = config.run.runner
+    every = ticks_per_day if runner.snapshot_every == "day" else runner.snapshot_every or 0
+    save_failed = partial(_save_failure, folder, config) if runner.on_failure_snapshot else None
+    return SnapshotSchedule(every, partial(_save_if_possible, folder, config, notify), save_failed)
 
 
 def save_snapshot_file(folder: RunFolder, config: ResolvedConfig, snapshot: Snapshot) -> Path:

@@ -3,7 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-from townlet_core.events.schema import RESERVED_KINDS, SCHEMA_VERSION, EventRegistry, is_diagnostic
+from townlet_core.events.schema import (
+    RESERVED_FAMILIES,
+    RESERVED_KINDS,
+    SCHEMA_VERSION,
+    EventRegistry,
+    is_diagnostic,
+)
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
 _INTRODUCTION = f"""\
@@ -29,6 +35,8 @@ def events_markdown(registry: EventRegistry) -> str:
         lines += [f"Class: `{event_class.__module__}.{event_class.__qualname__}`", ""]
     lines += ["## Reserved kinds", "", "These have no event class, and no plugin may use them:", ""]
     lines += [f"- `{kind}`" for kind in sorted(RESERVED_KINDS)]
+    families = " and ".join(f"`{family}`" for family in sorted(RESERVED_FAMILIES))
+    lines += ["", f"No plugin may be called {families}, either."]
     return "\n".join(lines) + "\n"
 
 

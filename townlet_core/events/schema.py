@@ -26,25 +26,12 @@ SCHEMA_VERSION: Final = 2
 
 RESERVED_KINDS: Final = frozenset(
     {
-        "economy.band",
-        "economy.price",
-        "lifecycle.exit",
-        "lifecycle.exit_pending",
         "narration",
         "observation.batch",
-        "perturbation.cancelled",
-        "perturbation.ended",
-        "perturbation.scheduled",
-        "perturbation.started",
         "policy.anneal.update",
         "policy.guardrail",
         "policy.possession",
         "promotion.state",
-        "social.avoidance",
-        "social.chat",
-        "social.shared_meal",
-        "social.threshold",
-        "social.tie",
         "stability.alert",
         "stability.metrics",
         "state.agents",
@@ -57,6 +44,9 @@ RESERVED_KINDS: Final = frozenset(
     }
 )
 """Kinds that are used without an event class here; no plugin may use them."""
+
+RESERVED_FAMILIES: Final = frozenset({"perturbation", "social"})
+"""Families of kinds that come later; no plugin may have such a name."""
 
 _DIAGNOSTIC_KINDS: Final = frozenset({LoopHealth.kind, LoopFailure.kind})
 _DIAGNOSTIC_FAMILIES: Final = frozenset({"plugin", "telemetry"})
@@ -146,7 +136,7 @@ class EventRegistry:
             ValueError: when a kind has another prefix, or the entry point has the name of a family of
                 Townlet's own kinds (``queue``, ``social``, ...).
         """
-        ours = {family_of(kind) for kind in (*self._by_kind, *RESERVED_KINDS)}
+        ours = {family_of(kind) for kind in (*self._by_kind, *RESERVED_KINDS)} | RESERVED_FAMILIES
         for event_class in classes:
             _require_event_class(event_class)
             kind = event_class.kind

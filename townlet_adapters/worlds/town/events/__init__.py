@@ -57,3 +57,22 @@ TOWN_EVENTS: Final[tuple[type[Event], ...]] = (
     RivalryEvents,
 )
 """The class of each kind that the town emits."""
+
+LATER_KINDS: Final = frozenset(
+    {
+        "economy.band",
+        "economy.price",
+        "lifecycle.exit",
+        "lifecycle.exit_pending",
+        "perturbation.cancelled",
+        "perturbation.ended",
+        "perturbation.scheduled",
+        "perturbation.started",
+        "social.avoidance",
+        "social.chat",
+        "social.shared_meal",
+        "social.threshold",
+        "social.tie",
+    }
+)
+"""Kinds of rules that do not exist yet."""

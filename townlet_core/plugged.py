@@ -1,0 +1,30 @@
+"""What plugins bring to a run, as the loop needs it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from townlet_core.events.health import NO_PLUGINS, HookCounts, PluginCounts
+from townlet_core.events.schema import EventRegistry
+from townlet_core.handlers import CommandHandlers
+from townlet_core.vitals import Hooks, no_hooks
+
+
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """What plugins bring to a run.
+
+    Attributes:
+        events: every kind that may be emitted; a part that emits another one has failed. None allows all.
+        handlers: the commands that plugins add to those of the world.
+        hooks: returns the counts of the plugins' hooks, for ``loop.health``.
+        counts: the numbers of plugins by state, for ``loop.health``.
+    """
+
+    events: EventRegistry | None = None
+    handlers: CommandHandlers = field(default_factory=CommandHandlers)
+    hooks: Hooks = no_hooks
+    counts: PluginCounts = NO_PLUGINS
+
+    def counters(self) -> Mapping[str, HookCounts]:
+        """Return the counts of the plugins' hooks and commands."""
+        return {**self.hooks(), **self.handlers.counters()}

@@ -1,0 +1,94 @@
+"""One tick: the policy decides, the world executes, the observers watch, the facts are numbered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from townlet_core.commands import CommandBus
+from townlet_core.dto.action import ActionBatch
+from townlet_core.dto.observation import ObservationBatch
+from townlet_core.dto.outcome import StepOutcome
+from townlet_core.events.base import Event, Fact
+from townlet_core.failures import PartName
+from townlet_core.ledger import Ledger
+from townlet_core.observers.port import Observer
+from townlet_core.ports.policy import PolicyPort
+from townlet_core.ports.world import WorldPort
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What takes part in every tick.
+
+    Attributes:
+        world: the world to step.
+        policy: the policy that decides.
+        observers: called in this order, which is also the order of their facts.
+        commands: the requests that wait for the next tick.
+        seed: the run's seed.
+    """
+
+    world: WorldPort
+    policy: PolicyPort
+    observers: tuple[Observer, ...]
+    commands: CommandBus
+    seed: int
+
+
+class Done(NamedTuple):
+    """A finished tick.
+
+    Attributes:
+        outcome: the outcome of the world's step.
+        facts: the facts, numbered.
+        diagnostics: events about the machinery among those of the world and the observers.
+        marks: clock times at which the tick began, and at which decision, step, observation and numbering
+            ended.
+    """
+
+    outcome: StepOutcome
+    facts: list[Fact]
+    diagnostics: list[Event]
+    marks: tuple[float, float, float, float, float]
+
+
+class TickRunner:
+    """Executes ticks.
+
+    Attributes:
+        part: the part that acted last: the one that failed, when ``run`` raises.
+    """
+
+    def __init__(self, parts: Parts, ledger: Ledger, clock: Callable[[], float]) -> None:
+        """Take the parts; ``clock`` returns seconds, for durations only."""
+        self._parts, self._ledger, self._clock = parts, ledger, clock
+        self.part: PartName = "policy"
+
+    def run(self, observation: ObservationBatch) -> Done:
+        """Execute the tick of an observation; after an exception, the tick is half done."""
+        parts, ledger, clock, tick = self._parts, self._ledger, self._clock, observation.tick
+        started = clock()
+        self.part = "policy"
+        decision = parts.policy.decide(observation)
+        announced = ledger.announce(parts.policy.identity, parts.world.spec.variant)
+        self.part, decided = "world", clock()
+        outcome, answers = self._obey(observation, decision.actions)
+        ledger.meet(outcome.events)
+        self.part, stepped = "observer", clock()
+        watched = [event for observer in parts.observers for event in observer.observe(outcome, tick)]
+        ledger.meet(watched)
+        self.part, observed = "world", clock()
+        groups = (announced, answers, outcome.events, watched)
+        facts, diagnostics = ledger.write(tick, groups, outcome.summary)
+        return Done(outcome, facts, diagnostics, (started, decided, stepped, observed, clock()))
+
+    def _obey(
+        self, observation: ObservationBatch, actions: ActionBatch
+    ) -> tuple[StepOutcome, tuple[Event, ...]]:
+        """Execute a tick of the world with the waiting commands; returns the outcome and the results."""
+        world, commands = self._parts.world, self._parts.commands
+        if not commands.waiting:
+            return world.step(actions), ()
+        asked = commands.open_round(observation, self._parts.seed)
+        outcome = world.step(actions, asked.commands)
+        return outcome, asked.close(observation.tick, outcome.command_results)
