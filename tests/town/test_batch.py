@@ -327,7 +327,7 @@ def test_towns_that_have_not_been_founded_cannot_be_stepped(hamlet):
         (Intervention(0, codes.TELEPORT, 4), "who is 4 in "),
         (Intervention(0, codes.SET_NEED, -1), "who is -1 in "),
         (Intervention(0, codes.SET_NEED, 0, 3), "a is 3 in "),
-        (Intervention(0, codes.SET_NEED, 0, 0, value=float("nan")), "value is nan in "),
+        (Intervention(0, codes.SET_NEED, 0, 0, x=float("nan")), "x is nan in "),
         (Intervention(0, codes.SWITCH_UTILITY, 1), "who is 1 in "),
         (Intervention(0, codes.SWITCH_UTILITY, 0, 2), "a is 2 in "),
         (Intervention(0, codes.SWITCH_UTILITY, 0, 1, 2), "b is 2 in "),
@@ -341,7 +341,7 @@ def test_an_intervention_in_what_does_not_exist_is_refused_with_all_that_came_wi
     batch.reset(1)
     untouched.reset(1)
     with pytest.raises(ArgumentError, match=re.escape(message)):
-        batch.intervene(Intervention(0, codes.SET_NEED, 0, 0, value=0.0), order)
+        batch.intervene(Intervention(0, codes.SET_NEED, 0, 0, x=0.0), order)
     batch.step(WAITING)
     untouched.step(WAITING)
     assert image_of(batch, 0) == image_of(untouched, 0)

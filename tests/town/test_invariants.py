@@ -111,7 +111,7 @@ class Chaos:
                 return Intervention(b, codes.SWITCH_UTILITY, 0, int(draw(2)), int(draw(2)))
             case 2:
                 level = float(self._random.random())
-                return Intervention(b, codes.SET_NEED, int(draw(slots)), int(draw(3)), value=level)
+                return Intervention(b, codes.SET_NEED, int(draw(slots)), int(draw(3)), x=level)
             case 3:
                 return Intervention(b, codes.CLOSE_OBJECT, int(draw(objects)), int(draw(4) == 0))
             case _:

@@ -186,7 +186,7 @@ class Town:
     def set_need(self, slot: int, need: str, value: float) -> None:
         """Set a need in phase 1 of the next step."""
         number = NEEDS.index(need)
-        self.engine.intervene(Intervention(0, codes.SET_NEED, slot, number, value=value))
+        self.engine.intervene(Intervention(0, codes.SET_NEED, slot, number, x=value))
 
     def close(self, name: str) -> None:
         """Close an object in phase 1 of the next step."""

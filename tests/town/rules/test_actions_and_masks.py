@@ -1,5 +1,6 @@
 """What residents may choose, when a choice is invalid, in which order choices are executed (section 6)."""
 
+import numpy as np
 import pytest
 
 from tests.town.towns import Town, affordance, agent, town_map
@@ -333,3 +334,11 @@ def test_a_town_of_more_than_one_district_has_one_order():
     order = [agent(n) for n in fair_order(1, 0, 4)]
     assert [event.agent_id for event in town.told] == order
     assert all([kind for kind, _ in told] == ["affordance.start", "queue.join"] for told in first.values())
+
+
+def test_a_verb_without_a_rule_is_invalid_even_when_it_is_unmasked():
+    """The mask never allows it; if one did, it must not become a use of the affordance before the first."""
+    town = Town(["Ehr", ".rN", ".rr"], [(1, 1)], manifest=[affordance("it", "bench", 1)])
+    town.resident(0).mask |= np.uint64(1) << np.uint64(codes.TALK)
+    town.step({0: "talk"})
+    assert town.result(0) == "invalid"

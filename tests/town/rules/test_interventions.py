@@ -57,7 +57,7 @@ def test_a_teleport_to_where_one_cannot_stand_changes_nothing(tile):
 @pytest.mark.parametrize("what", [codes.TELEPORT, codes.SET_NEED])
 def test_nothing_can_be_done_to_an_empty_slot(what):
     town = town_of((1, 1), population={"capacity": 3})
-    town.engine.intervene(Intervention(0, what, 2, 1, 3, value=0.5))
+    town.engine.intervene(Intervention(0, what, 2, 1, 3, x=0.5))
     town.step()
     assert town.told == ()
     assert not np.frombuffer(town.resident(2).tobytes(), np.uint8).any()
@@ -150,3 +150,26 @@ def test_a_reset_forgets_orders_that_were_not_carried_out():
     town.world.reset(1)
     town.step()
     assert town.at(0) == (1, 1)
+
+
+def test_every_intervention_is_answered_in_its_place():
+    """Answers are the kernel's own: two that ask for one tile get different ones, and nothing is guessed."""
+    town = town_of((1, 3), (2, 3))
+    places = town.engine.intervene(
+        Intervention(0, codes.TELEPORT, 0, 3, 3),
+        Intervention(0, codes.TELEPORT, 1, 3, 3),
+        Intervention(0, codes.TELEPORT, 1, -1, 99),
+        Intervention(0, codes.SET_NEED, 0, 1, x=0.5),
+        Intervention(0, codes.CLOSE_OBJECT, 0, 1),
+        Intervention(0, codes.SWITCH_UTILITY, 0, 0, 0),
+        Intervention(0, codes.SET_NEED, 2, 1, x=0.5),
+    )
+    assert places == range(7)
+    town.step()
+    assert town.engine.answers.tolist() == [
+        codes.EXECUTED, codes.BLOCKED_TILE, codes.BLOCKED_TILE,
+        codes.EXECUTED, codes.EXECUTED, codes.EXECUTED,
+        codes.GONE,
+    ]  # fmt: skip
+    town.step()
+    assert town.engine.answers.tolist() == []

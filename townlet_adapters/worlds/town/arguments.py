@@ -31,12 +31,18 @@ class Intervention:
         town: number of the town in the batch.
         what: ``codes.TELEPORT`` (``who`` a slot, ``a``, ``b`` the tile's x, y), ``codes.SWITCH_UTILITY``
             (``who`` a district, ``a`` 0 power or 1 water, ``b`` 0 off or 1 on), ``codes.SET_NEED``
-            (``who`` a slot, ``a`` the need, ``value`` its new level, kept within [0, 1]) or
+            (``who`` a slot, ``a`` the need, ``x`` its new level, kept within [0, 1]) or
             ``codes.CLOSE_OBJECT`` (``who`` an object, ``a`` 1 closed or 0 open).
         who: see ``what``.
-        a: see ``what``.
-        b: see ``what``.
-        value: see ``what``.
+        a: whole number, see ``what``; so are ``b`` to ``f``.
+        b: whole number.
+        c: whole number.
+        d: whole number.
+        e: whole number.
+        f: whole number.
+        x: real number, see ``what``; so are ``y`` and ``z``.
+        y: real number.
+        z: real number.
     """
 
     town: int
@@ -44,7 +50,13 @@ class Intervention:
     who: int
     a: int = 0
     b: int = 0
-    value: float = 0.0
+    c: int = 0
+    d: int = 0
+    e: int = 0
+    f: int = 0
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
 
 
 def check_model(model: object) -> None:
@@ -179,5 +191,6 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
         found = getattr(order, name)
         if not 0 <= found < count:
             raise ArgumentError(f"{name} is {found} in {order}; expected 0 to {count - 1}")
-    if math.isnan(order.value):
-        raise ArgumentError(f"value is nan in {order}; expected a number")
+    for name in ("x", "y", "z"):
+        if math.isnan(getattr(order, name)):
+            raise ArgumentError(f"{name} is nan in {order}; expected a number")

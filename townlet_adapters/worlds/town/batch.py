@@ -1,6 +1,7 @@
 """A batch of towns, stepped by the same kernels, which write into arrays of the caller."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import NoReturn
 
 import numpy as np
@@ -54,6 +55,8 @@ class TownBatch:
         intents: the batch's own input buffers. A caller may write into them and call ``advance``, which
             checks nothing.
         journal: the rows of the last tick, overwritten by the next; without rows unless requested.
+        answers: int64[...], what became of the interventions of the last tick, in the order of ``intervene``:
+            ``codes.EXECUTED``, ``BLOCKED_TILE`` or ``GONE``.
         founded: whether ``reset`` or a restored snapshot has given the towns a state.
     """
 
@@ -94,6 +97,7 @@ class TownBatch:
         self.journal = allocate_journal(model, towns, journal_rows(model.sizes) if journal else 0)
         self._scratch = allocate_scratch(model)
         self._orders: list[Intervention] = []
+        self.answers = _NO_ORDERS["answer"]
         self._calls: HookCalls | None = None
         if model.hooked:
             asked = _askable(model, towns, hooks)
@@ -178,12 +182,16 @@ class TownBatch:
         )
         if self._calls is not None:
             self._ask_and_finish(self._calls, orders, unfinished=unfinished)
+        self.answers = orders["answer"]
         if self.journal.rows.shape[1] or orders.shape[0]:
             self._check_journal()
         return self.arrays
 
-    def intervene(self, *orders: Intervention) -> None:
+    def intervene(self, *orders: Intervention) -> range:
         """Apply interventions in phase 1 of the next tick, in this order.
+
+        Returns:
+            Their places in ``answers`` after that tick.
 
         Raises:
             ArgumentError: when an intervention names something that does not exist; then none is applied.
@@ -191,7 +199,9 @@ class TownBatch:
         self.require_rest()
         for order in orders:
             check_intervention(order, self.model, self.towns)
+        first = len(self._orders)
         self._orders.extend(orders)
+        return range(first, len(self._orders))
 
     def copy_observation(self) -> TownArrays:
         """Return copies of ``arrays`` that the next step does not overwrite; they belong to the caller."""
@@ -254,8 +264,8 @@ class TownBatch:
     def _take_orders(self) -> Records:
         orders = np.zeros(len(self._orders), INTERVENTION)
         for row, order in zip(orders, self._orders, strict=True):
-            for name in INTERVENTION.names or ():
-                row[name] = order.__getattribute__(name)
+            for field in fields(order):
+                row[field.name] = getattr(order, field.name)
         self._orders.clear()
         self._make_room(len(orders))
         return orders

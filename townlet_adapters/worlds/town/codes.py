@@ -77,8 +77,9 @@ MOVES: Final = ("teleport", "displaced")
     EV_ARRIVE, EV_MOVED,
 ) = range(23)  # fmt: skip
 
-# Interventions: changes from outside in phase 1, by tests or by commands.
+# Interventions: changes from outside in phase 1, by tests or by commands; and what became of one.
 TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT = 0, 1, 2, 3
+NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE = 0, 1, 2, 3
 
 # Names that preconditions may read (DOMAIN section 8.1). Those of the vocabulary follow their base: a need by
 # its own name, an item as ``inventory.<item>`` or ``stock.<item>``.

@@ -1,6 +1,5 @@
 """The town's commands: translated to interventions, whose outcome becomes the results."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -8,13 +7,17 @@ from typing import Final, cast
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.arguments import Intervention
 from townlet_adapters.worlds.town.command_specs import COMMANDS
-from townlet_adapters.worlds.town.events.lifecycle import LifecycleMoved
 from townlet_core.dto.command import Command, CommandResult, CommandSpec, ErrorCode
-from townlet_core.events.base import Event
-from townlet_core.jsonvalue import JsonValue
 from townlet_core.naming import nearest
 
-_TELEPORTED: Final = codes.MOVES[codes.MOVED_TELEPORT]
+_FAULTS: Final[Mapping[int, tuple[ErrorCode, str]]] = {
+    codes.NOT_EXECUTED: ("internal", "the town has no answer; please report this as a bug"),
+    codes.BLOCKED_TILE: (
+        "blocked_tile",
+        "the tile is not free: it is outside of the map, impassable or occupied",
+    ),
+    codes.GONE: ("not_found", "the resident does not live in town any more"),
+}
 _SPECS: Final[Mapping[str, CommandSpec]] = {spec.name: spec for spec in COMMANDS}
 
 
@@ -56,42 +59,27 @@ def order_of(command: Command, agent_ids: Sequence[str], needs: Sequence[str], t
         return Order(command, command.refused(tick, wrong.code, wrong.message))
 
 
-def results_of(orders: Sequence[Order], events: Sequence[Event], tick: int) -> tuple[CommandResult, ...]:
+def results_of(orders: Sequence[Order], answers: Sequence[int], tick: int) -> tuple[CommandResult, ...]:
     """Return the results of all orders of a tick.
-
-    A teleport records its move, and no other rule moves a resident in that way in phase 1. So a teleport was
-    executed if and only if the next recorded move is its own. When two orders ask for the same move, the
-    later one finds its tile occupied.
 
     Args:
         orders: the town's orders, in order.
-        events: the events of the tick.
+        answers: what became of their interventions, one after the other.
         tick: the executed tick.
     """
-    moves = deque(
-        (event.agent_id, event.to)
-        for event in events
-        if isinstance(event, LifecycleMoved) and event.reason == _TELEPORTED
-    )
+    given = iter(answers)
     results: list[CommandResult] = []
     for order in orders:
         command = order.command
+        own = [answer for _, answer in zip(order.interventions, given, strict=False)]
+        fault = next((_FAULTS[answer] for answer in own if answer != codes.EXECUTED), None)
         if order.refused is not None:
             results.append(order.refused)
-        elif any(each.what != codes.TELEPORT for each in order.interventions):
-            results.append(command.done(tick, command.args))
-        elif moves and moves[0] == _wanted(order):
-            moves.popleft()
+        elif fault is None:
             results.append(command.done(tick, command.args))
         else:
-            message = "the tile is not free: it is outside of the map, impassable or occupied"
-            results.append(command.refused(tick, "blocked_tile", message, command.args))
+            results.append(command.refused(tick, *fault, command.args))
     return tuple(results)
-
-
-def _wanted(order: Order) -> tuple[JsonValue, tuple[int, int]]:
-    (move,) = order.interventions
-    return order.command.args["agent_id"], (move.a, move.b)
 
 
 def _interventions(
@@ -126,6 +114,5 @@ def _needs(slot: int, levels: Mapping[str, float], known: Sequence[str]) -> tupl
         if not 0.0 <= value <= 1.0:
             raise _WrongError("invalid_args", f"{need} {value} is out of range (0 to 1, 1 is satisfied)")
     return tuple(
-        Intervention(0, codes.SET_NEED, slot, known.index(need), value=value)
-        for need, value in levels.items()
+        Intervention(0, codes.SET_NEED, slot, known.index(need), x=value) for need, value in levels.items()
     )

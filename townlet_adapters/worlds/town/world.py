@@ -97,7 +97,7 @@ class TownWorld:
             wants.goal[0] = context.goal
             wants.commit[0] = context.commit_remaining
         executed = self._tick
-        orders = self._take(commands) if commands else ()
+        orders, places = self._take(commands) if commands else ((), range(0))
         engine.advance()
         self._tick = executed + 1
         fill_view(self._model.tables, engine.state, self._shown, self._totals, 0)
@@ -114,7 +114,7 @@ class TownWorld:
             truncated=self._truncated,
             events=events,
             summary=self._summary(executed),
-            command_results=results_of(orders, events, executed) if orders else (),
+            command_results=results_of(orders, self._answers(places), executed) if orders else (),
         )
 
     def frame(self) -> TownFrame:
@@ -148,11 +148,16 @@ class TownWorld:
     def close(self) -> None:
         """Do nothing: no resource is held."""
 
-    def _take(self, commands: Sequence[Command]) -> tuple[Order, ...]:
-        """Translate commands to interventions for the next tick."""
+    def _take(self, commands: Sequence[Command]) -> tuple[tuple[Order, ...], range]:
+        """Translate commands to interventions for the next tick; returns the places of their answers."""
         orders = tuple(order_of(command, self._agent_ids, self._needs, self._tick) for command in commands)
-        self.engine.intervene(*(each for order in orders for each in order.interventions))
-        return orders
+        places = self.engine.intervene(*(each for order in orders for each in order.interventions))
+        return orders, places
+
+    def _answers(self, places: range) -> list[int]:
+        """Return what became of the interventions for commands; others may stand before them."""
+        answers: list[int] = self.engine.answers[places.start : places.stop].tolist()
+        return answers
 
     def _awake(self, *, pending: bool) -> ObservationBatch:
         state = self.engine.state

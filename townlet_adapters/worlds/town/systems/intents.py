@@ -71,6 +71,8 @@ def act(
         if s.residents[b, i].claim_object < 0:
             return NO_CLAIM
         return OK if affordances.end_claim(t, s, j, c, b, i, LEFT, now) else ASKING
+    if action < FIRST_USE:
+        return INVALID  # a verb of rules that do not exist yet
     return affordances.use(t, s, j, c, b, i, action - FIRST_USE, target, now)
 
 

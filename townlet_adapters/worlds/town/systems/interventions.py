@@ -3,8 +3,11 @@
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.records import Record, Records, record
 from townlet_adapters.worlds.town.codes import (
+    BLOCKED_TILE,
     CLOSE_OBJECT,
     CLOSED,
+    EXECUTED,
+    GONE,
     INTERRUPTED,
     SET_NEED,
     SWITCH_UTILITY,
@@ -15,9 +18,15 @@ from townlet_adapters.worlds.town.systems import affordances, hooks, movement, q
 from townlet_adapters.worlds.town.tables import Tables
 
 INTERVENTION = record(
-    ("value", "f8"), ("town", "i8"), ("what", "i8"), ("who", "i8"), ("a", "i8"), ("b", "i8")
-)  # fmt: skip
-"""One intervention: ``who`` is a slot, district or object; ``a``, ``b``, ``value`` depend on ``what``."""
+    ("town", "i8"),
+    ("what", "i8"),
+    ("who", "i8"),
+    *((name, "i8") for name in "abcdef"),
+    *((name, "f8") for name in "xyz"),
+    ("answer", "i8"),
+)
+"""One intervention: ``who`` is a slot, district or object; ``a`` to ``f`` and ``x`` to ``z`` depend on
+``what``; the kernel writes what became of it into ``answer``."""
 
 
 @kernel
@@ -44,11 +53,12 @@ def close_object(t: Tables, s: TownState, j: Journal, b: int, o: int, closed: bo
 
 @kernel
 def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Record, now: int) -> bool:
-    """Execute one intervention; an impossible one changes nothing.
+    """Execute one intervention and write its answer; an impossible one changes nothing.
 
     Returns:
         Whether it is done; if not, a hook must be called first.
     """
+    order.answer = EXECUTED
     if order.what == SWITCH_UTILITY:
         s.districts[b, order.who].utility[order.a] = order.b
         return True
@@ -57,15 +67,17 @@ def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Rec
         return True
     r = s.residents[b, order.who]
     if not r.alive:
-        return True
-    if order.what == SET_NEED:
-        r.need[order.a] = min(1.0, max(0.0, order.value))
+        order.answer = GONE
+    elif order.what == SET_NEED:
+        r.need[order.a] = min(1.0, max(0.0, order.x))
         reset_context(r)
     elif order.what == TELEPORT:
-        if c.asked != 0 or movement.teleport(t, s, j, b, order.who, order.a, order.b):
-            if not affordances.end_claim(t, s, j, c, b, order.who, INTERRUPTED, now):
-                return False
-            reset_context(r)
+        if c.asked == 0 and not movement.teleport(t, s, j, b, order.who, order.a, order.b):
+            order.answer = BLOCKED_TILE
+            return True
+        if not affordances.end_claim(t, s, j, c, b, order.who, INTERRUPTED, now):
+            return False
+        reset_context(r)
     return True
 
 
