@@ -171,13 +171,13 @@ NEEDED = {
     "kinds:": (46, "the place 'library' has no kind"),
     "stamp:": (38, "the place 'library' has no tiles; draw it or remove it"),
     "rows:": (40, "stamp[0].rows: this key is missing"),
-    "legend:": (43, "unknown symbol 'l'"),
-    "l: {tile: floor, place: library}": (43, "unknown symbol 'l'"),
+    "legend:": (43, "unknown symbol 'L'"),
+    "l: {tile: floor, place: library}": (43, "unknown symbol 'L'"),
     "L: {tile: floor, place: library, object: shelf}": (43, "unknown symbol 'L'"),
 }
 """What cannot be left out -> line and words of the first problem. An emptied section is null."""
 FUN = "nothing in the town raises the need fun"
-WARNED = {"affordances:", "add:", "effects: {need:fun: 0.35}", '- "#lLlllLl#"', "town:"}
+WARNED = {"affordances:", "add:", "effects: {need:fun: 0.35}", '- "#LlLlLlL#"', "town:"}
 """What can be left out, but hardly should."""
 
 
