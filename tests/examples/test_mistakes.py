@@ -172,7 +172,7 @@ NEEDED = {
     "stamp:": (38, "the place 'library' has no tiles; draw it or remove it"),
     "rows:": (40, "stamp[0].rows: this key is missing"),
     "legend:": (43, "unknown symbol 'L'"),
-    "l: {tile: floor, place: library}": (43, "unknown symbol 'L'"),
+    "l: {tile: floor, place: library}": (43, "unknown symbol 'l'"),
     "L: {tile: floor, place: library, object: shelf}": (43, "unknown symbol 'L'"),
 }
 """What cannot be left out -> line and words of the first problem. An emptied section is null."""
