@@ -384,9 +384,8 @@ def hooked(*names: str) -> dict:
     entries = [
         {**entry, "hooks": {"before": list(names)}} for entry in read_document(shipped_file("manifest")).value
     ]
-    return TOWN | {
-        "world": {"use": "town", "options": {"town": "hamlet_24", "affordances": {"manifest": entries}}}
-    }
+    affordances = {"extend": None, "add": entries}
+    return TOWN | {"world": {"use": "town", "options": {"town": "hamlet_24", "affordances": affordances}}}
 
 
 def test_hooks_are_asked_in_the_order_of_the_config_and_know_their_content(tmp_path, site):
