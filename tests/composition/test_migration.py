@@ -5,6 +5,7 @@ import copy
 import gzip
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,59 @@ def test_a_damaged_part_is_refused(old, change):
     with pytest.raises(SnapshotError) as caught, open_run(request(path)):
         pass
     assert caught.value.code in {"snapshot_corrupt", "snapshot_schema", "snapshot_config"}
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+INVENTED = {
+    "an unknown type": {"dtype": "serial:<zz[]@0"},
+    "objects": {"dtype": "serial:|O8[]@0"},
+    "a type of a terabyte": {"dtype": "serial:|V999999999999[]@0"},
+    "texts": {"dtype": "serial:<U8[]@0"},
+    "two types": {"dtype": "serial:<i8i8[]@0"},
+    "an offset of many digits": {"dtype": f"serial:<i8[]@{'9' * 5000}"},
+    "a length of many digits": {"dtype": f"serial:<i8[{'9' * 5000}]@0"},
+    "a length beyond arrays": {"dtype": f"serial:<i8[{'9' * 14}]@0"},
+    "digits beyond ASCII": {"dtype": "serial:<i8[]@\N{ARABIC-INDIC DIGIT ZERO}"},
+    "base64 beyond ASCII": {"data": "\N{LATIN SMALL LETTER E WITH ACUTE}" * 8},
+    "the same bytes twice": {"dtype": "x:<i8[]@0,y:<i8[]@0"},
+    "overlapping fields": {"dtype": "x:<i8[]@0,y:<i8[]@7"},
+    "a field behind the end": {"dtype": "x:<i8[]@0", "shape": [1], "data": base64_of(bytes(7))},
+    "a thousand fields": {"dtype": ",".join(f"{'x' * n}:<i8[0]@0" for n in range(1, 1001))},
+    "many dimensions": {"dtype": "x:|u1[]@0", "shape": [1] * 9, "data": base64_of(bytes(1))},
+    "an empty array beyond arrays": {"dtype": "x:|u1[]@0", "shape": [0, 10**30], "data": ""},
+    "items that are fractions": {"dtype": "stock:<f8[]@0", "shape": [1], "data": base64_of(bytes(8))},
+    "items that do not fit": {"dtype": "stock:<i4[]@0", "shape": [1], "data": base64_of(b"\0\0\1\0")},
+    "no records": None,
+}
+
+
+@pytest.mark.parametrize("name", INVENTED)
+def test_an_invented_layout_is_refused_before_anything_is_made_of_it(name):
+    stored, change = stored_world(), INVENTED[name]
+    residents = None if change is None else {**stored.part["residents"], **change}
+    with pytest.raises(SnapshotError, match=r"world\.residents is damaged") as caught:
+        from_schema_1(replace(stored, part={**stored.part, "residents": residents}))
+    assert caught.value.code == "snapshot_corrupt"
+
+
+def test_the_largest_numbers_of_items_and_records_without_fields_in_use_are_migrated():
+    stored = stored_world()
+    most = {"dtype": "stock:<i8[2]@1", "shape": [1, 1], "data": base64_of(b"\0" + b"\xff\x7f" + bytes(14))}
+    none = {"dtype": "agent:<i8[]@0,value:<f8[]@8", "shape": [0], "data": ""}
+    part = from_schema_1(replace(stored, part={**stored.part, "objects": most, "pending": none})).part
+    assert part["objects"] == {
+        "stock": {"dtype": "<i2", "shape": [1, 1, 2], "data": base64_of(b"\xff\x7f\0\0")}
+    }
+    assert part["pending"]["value"] == {"dtype": "<f8", "shape": [0], "data": ""}
+
+
+def test_what_the_hooks_kept_is_left_as_it_is():
+    kept = {"dtype": "mine:theirs", "shape": [], "data": "?"}
+    stored = stored_world()
+    assert from_schema_1(replace(stored, part={**stored.part, "hooks": kept})).part["hooks"] == kept
 
 
 def test_a_snapshot_without_a_world_is_refused(old):

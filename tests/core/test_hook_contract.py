@@ -47,6 +47,12 @@ def test_contexts_are_many_and_always_the_same():
     assert len({context.tod for context in contexts}) > 30
 
 
+def test_day_and_time_of_day_of_a_context_are_those_of_its_tick():
+    assert all(
+        each.tick == each.day * 1440 + each.tod and 0 <= each.tod < 1440 for each in hook_contexts(4000)
+    )
+
+
 DICE = random.Random(1)  # noqa: S311 - the mistake that is to be found
 
 

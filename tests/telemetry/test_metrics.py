@@ -4,7 +4,7 @@ import http.client
 import socket
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -377,6 +377,51 @@ def test_a_request_that_drips_ends_with_its_deadline_however_often_it_sends_a_by
         assert not stop.is_set()
         stop.set()
         dripping.join()
+
+
+def asking(endpoint: Endpoint, opened: ExitStack) -> socket.socket:
+    """A connection with a complete request, closed at the end."""
+    client = opened.enter_context(socket.create_connection(tuple(endpoint), 30))
+    client.sendall(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    return client
+
+
+@pytest.mark.parametrize("size", [0, 20], ids=["that do not leave", "that do not read"])
+def test_clients_after_their_request_make_room_for_a_scraper(size):
+    registry = CollectorRegistry()
+    for number in range(size):
+        Gauge(f"large_{number}", "x" * (1 << 20), registry=registry)
+    with serve_metrics(ANY, registry, "--metrics", seconds=600) as endpoint, ExitStack() as opened:
+        for _ in range(8):
+            assert asking(endpoint, opened).recv(8) == b"HTTP/1.1"
+        assert [scrape(endpoint)[0] for _ in range(9)] == [200] * 9
+
+
+class Slow:
+    """Metrics that take until they are released."""
+
+    def __init__(self) -> None:
+        self.entered, self.released = threading.Semaphore(0), threading.Event()
+
+    def collect(self):
+        self.entered.release()
+        self.released.wait()
+        return []
+
+
+def test_a_scraper_waits_while_the_threads_of_closed_connections_end():
+    """Under load such a thread may take a while; the new connection must not pay for it."""
+    registry, slow = CollectorRegistry(), Slow()
+    with serve_metrics(ANY, registry, "--metrics", seconds=600) as endpoint, ExitStack() as opened:
+        registry.register(slow)
+        try:
+            for _ in range(16):
+                asking(endpoint, opened)
+                assert slow.entered.acquire(timeout=60)
+            latest = [asking(endpoint, opened) for _ in range(8)]
+        finally:
+            slow.released.set()
+        assert [client.recv(12) for client in latest] == [b"HTTP/1.1 200"] * 8
 
 
 def test_a_client_that_does_not_read_its_answer_is_left_with_its_deadline():

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import IntEnum
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from typing import Final, NamedTuple
@@ -27,6 +28,7 @@ REQUEST_SECONDS: Final = 5.0
 """Seconds in which a request must be complete, however it arrives; its answer must be read within as many."""
 
 _CLIENTS: Final = 8  # connections at once
+_MOST_THREADS: Final = 2 * _CLIENTS  # those of closed connections included
 _MOST_HEAD: Final = 8192  # bytes of a request
 _MOST_UNREAD: Final = 16  # reads of what a client sends after its request, before the connection is closed
 _READ: Final = 1 << 12
@@ -87,11 +89,20 @@ class _Answer(NamedTuple):
     allow: str | None = None
 
 
+class _Phase(IntEnum):
+    """How far a connection is; of two, the one with the lower number loses less when it is closed."""
+
+    ANSWERED = 0
+    READING = 1
+    ANSWERING = 2
+
+
 class _Server:
     """Accepts on one thread and answers each connection on another one.
 
-    Where all places are taken, the connection that has waited longest with an unfinished request makes room:
-    clients that send slowly or nothing cannot keep a scraper out.
+    Where all places are taken, a connection makes room for the new one: one that has its answer, else one
+    with an unfinished request, else one that does not read its answer, and of several the oldest. So clients
+    that send slowly or nothing, that do not read, or that do not leave cannot keep a scraper out.
     """
 
     def __init__(
@@ -99,9 +110,9 @@ class _Server:
     ) -> None:
         self._listening, self._registry, self._name = listening, registry, name
         self._seconds = seconds
-        self._guard = threading.Lock()
-        self._reading: dict[socket.socket, None] = {}  # connections with an unfinished request, oldest first
-        self._open = 0
+        self._guard = threading.Condition()
+        self._places: dict[socket.socket, _Phase] = {}  # oldest first
+        self._threads = 0
         self._wake, self._stopped = socket.socketpair()
         self._thread = threading.Thread(target=self._accept, name="metrics", daemon=True)
         self._thread.start()
@@ -130,17 +141,30 @@ class _Server:
 
     def _admit(self, client: socket.socket) -> None:
         with self._guard:
-            oldest = next(iter(self._reading), None) if self._open >= _CLIENTS else None
-            if self._open >= (2 * _CLIENTS if oldest is not None else _CLIENTS):
+            while len(self._places) >= _CLIENTS:
+                self._close_one()
+            # The thread of a closed connection ends at once, unless it is reading the metrics just now.
+            if not self._guard.wait_for(lambda: self._threads < _MOST_THREADS, self._seconds):
                 client.close()
                 return
-            if oldest is not None:
-                del self._reading[oldest]
-                with suppress(OSError):
-                    oldest.shutdown(socket.SHUT_RDWR)
-            self._reading[client] = None
-            self._open += 1
+            self._places[client] = _Phase.READING
+            self._threads += 1
         threading.Thread(target=self._serve, args=(client,), name="metrics-client", daemon=True).start()
+
+    def _close_one(self) -> None:
+        phase = min(self._places.values())
+        client = next(client for client, its_phase in self._places.items() if its_phase is phase)
+        del self._places[client]
+        with suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _keeps_place(self, client: socket.socket, phase: _Phase) -> bool:
+        """Note how far a connection is; False when it made room for another one."""
+        with self._guard:
+            if client not in self._places:
+                return False
+            self._places[client] = phase
+            return True
 
     def _serve(self, client: socket.socket) -> None:
         try:
@@ -152,8 +176,9 @@ class _Server:
             _log.exception("metrics: a scrape failed")
         finally:
             with self._guard:
-                self._reading.pop(client, None)
-                self._open -= 1
+                self._places.pop(client, None)
+                self._threads -= 1
+                self._guard.notify()
 
     def _converse(self, client: socket.socket) -> None:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD)
@@ -166,14 +191,15 @@ class _Server:
             if request is None:
                 return
             answer = self._refusal(request, client.getsockname()[0])
-        with self._guard:
-            if client not in self._reading:
-                return  # it made room for another connection
-            del self._reading[client]
+        if not self._keeps_place(client, _Phase.ANSWERING):
+            return
         if answer is None and request is not None:
             answer = self._scrape(request.accept)
         if answer is not None:
-            _send(client, http, answer, time.monotonic() + self._seconds)
+            deadline = time.monotonic() + self._seconds
+            _send(client, http, answer, deadline)
+            if self._keeps_place(client, _Phase.ANSWERED):
+                _await_close(client, deadline)
 
     def _refusal(self, request: _Request, local: str) -> _Answer | None:
         if _is_local(local) and not self._names_us(request.host):
@@ -239,7 +265,7 @@ def _read(client: socket.socket, http: h11.Connection, deadline: float) -> _Requ
 
 
 def _send(client: socket.socket, http: h11.Connection, answer: _Answer, deadline: float) -> None:
-    """Send an answer within one deadline, and close in good order.
+    """Send an answer within one deadline.
 
     Raises:
         OSError: when the client does not read it in time, or the connection broke.
@@ -255,7 +281,14 @@ def _send(client: socket.socket, http: h11.Connection, answer: _Answer, deadline
     client.settimeout(max(deadline - time.monotonic(), 0.001))
     client.sendall(data)
     client.shutdown(socket.SHUT_WR)
-    # To close while the client is still sending would reset the connection, and the answer with it.
+
+
+def _await_close(client: socket.socket, deadline: float) -> None:
+    """Wait for the client to close: to close while it is still sending would reset the answer, too.
+
+    Raises:
+        OSError: when it does not close in time, or the connection broke.
+    """
     for _ in range(_MOST_UNREAD):
         client.settimeout(max(deadline - time.monotonic(), 0.001))
         if not client.recv(_READ):

@@ -1,7 +1,6 @@
 """Brings what an older version of the town stored in a snapshot up to date, one schema number at a time."""
 
 import base64
-import binascii
 import math
 import re
 from collections.abc import Mapping
@@ -20,11 +19,19 @@ from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_plugins.access import Access
 from townlet_plugins.factory import StoredWorld
 
-_FIELD: Final = re.compile(r"(\w+):([<>|=]\w+)\[(\d*)\]@(\d+)")
+_FIELD: Final = re.compile(r"([a-z_]+):([<|][biuf][1248])\[(\d{0,6})\]@(\d{1,6})", re.ASCII)
+"""One field of a layout: its name, type, length and offset. The town's records had no other types."""
 
 _NUMBERS_OF_ITEMS: Final = ("inventory", "stock")
 _MOST_PENDING: Final = 2 * 16_384
 """Rows of a reset: an arrival and a hiring for each resident."""
+
+_RECORDS: Final = ("towns", "districts", "residents", "objects", "outcomes", "pending")
+"""Arrays of schema 1 that are records."""
+
+_MOST_FIELDS: Final = 100
+_MOST_DIMENSIONS: Final = 8
+"""More than any record of the town had; an invented one may cost its reader no more."""
 
 
 def from_schema_1(stored: StoredWorld) -> StoredWorld:
@@ -38,7 +45,7 @@ def from_schema_1(stored: StoredWorld) -> StoredWorld:
         SnapshotError: when the part is damaged.
     """
     part = {
-        name: _fields_of(name, value) if _is_records(value) else value
+        name: _fields_of(name, value) if name in _RECORDS else value
         for name, value in stored.part.items()
         if name not in REBUILT
     }
@@ -91,10 +98,6 @@ def _column(name: str, value: JsonValue) -> npt.NDArray[np.generic]:
             raise SnapshotError("snapshot_corrupt", f"world.{name} is damaged")
 
 
-def _is_records(value: JsonValue) -> bool:
-    return isinstance(value, Mapping) and ":" in str(value.get("dtype", ""))
-
-
 def _fields_of(name: str, value: JsonValue) -> JsonObject:
     """Split records into their fields."""
     damaged = SnapshotError("snapshot_corrupt", f"world.{name} is damaged")
@@ -103,33 +106,44 @@ def _fields_of(name: str, value: JsonValue) -> JsonObject:
             pass
         case _:
             raise damaged
-    fields = [_FIELD.fullmatch(part) for part in layout.split(",")]
-    shape = [size for size in sizes if type(size) is int and size >= 0]
+    fields = [_FIELD.fullmatch(part) for part in layout.split(",", _MOST_FIELDS)]
+    shape = [size for size in sizes[:_MOST_DIMENSIONS] if type(size) is int and size >= 0]
     count = math.prod(shape)
     try:
         raw = base64.b64decode(data, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise damaged from error
     if len(shape) != len(sizes) or len(raw) % max(1, count) or (count == 0 and raw):
         raise damaged
     split: dict[str, JsonValue] = {}
+    end = 0
     for field in fields:
         if field is None:
             raise damaged
         inner = (int(field[3]),) if field[3] else ()
         kind, at = np.dtype((np.dtype(field[2]), inner)), int(field[4])
         size = len(raw) // count if count else at + kind.itemsize
-        if at + kind.itemsize > size:
+        # Fields that overlap would make more of the bytes than there are.
+        if at < end or at + kind.itemsize > size:
             raise damaged
+        end = at + kind.itemsize
         whole = np.dtype({"names": ["it"], "formats": [kind], "offsets": [at], "itemsize": size})
-        values = np.frombuffer(raw, whole)["it"].reshape(*shape, *inner)
+        try:
+            values = np.frombuffer(raw, whole)["it"].reshape(*shape, *inner)
+        except ValueError as error:  # larger than an array can be
+            raise damaged from error
         if field[1] in _NUMBERS_OF_ITEMS:
-            narrow = values.astype(np.int16)
-            if not np.array_equal(narrow, values):
-                raise damaged
-            values = narrow
+            values = _narrow(values, damaged)
         split[field[1]] = encode_array(values)
     return split
+
+
+def _narrow(values: npt.NDArray[np.generic], damaged: SnapshotError) -> npt.NDArray[np.int16]:
+    """Store numbers of items in two bytes each."""
+    narrow = values.astype(np.int16) if values.dtype.kind in "iu" else None
+    if narrow is None or not np.array_equal(narrow, values):
+        raise damaged
+    return narrow
 
 
 def _options_of_schema_2(options: JsonObject) -> JsonObject:

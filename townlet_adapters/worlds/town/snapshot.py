@@ -6,7 +6,6 @@ not saved, but rebuilt.
 """
 
 import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
@@ -55,7 +54,7 @@ def decode_array(name: str, value: JsonValue, like: npt.NDArray[np.generic]) -> 
         raise SnapshotError("snapshot_config", message)
     try:
         raw = base64.b64decode(data if isinstance(data, str) else "", validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one, and so is what characters beyond ASCII raise
         raise SnapshotError("snapshot_corrupt", f"world.{name} is not base64") from error
     if len(raw) != like.nbytes:
         raise SnapshotError("snapshot_corrupt", f"world.{name} has {len(raw)} bytes instead of {like.nbytes}")
