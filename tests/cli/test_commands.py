@@ -10,7 +10,9 @@ import pytest
 from townlet_adapters.cli.errors import EXIT_CODES, exit_code
 from townlet_adapters.cli.main import COMMANDS, main
 from townlet_adapters.cli.main import townlet as program
+from townlet_adapters.storage.snapshots import digest_of, write_snapshot
 from townlet_core import errors as core_errors
+from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
 from townlet_core.errors import TownletError
 
 
@@ -172,7 +174,7 @@ def test_snapshots_are_inspected_and_verified(townlet, config):
     code, out, _ = townlet("snapshot", "inspect", "r", "--json")
     told = json.loads(out)
     assert code == 0
-    assert (told["tick"], told["seed"], told["schema"], told["variant"]) == (20, 7, 1, "hybrid")
+    assert (told["tick"], told["seed"], told["schema"], told["variant"]) == (20, 7, SCHEMA_VERSION, "hybrid")
     assert {"world", "loop"} <= set(told["parts"])
     assert "sim_digest" in townlet("snapshot", "inspect", "r")[1]
     code, out, _ = townlet("snapshot", "verify", "r/snapshots/snapshot-10.json.gz")
@@ -183,6 +185,20 @@ def test_snapshots_are_inspected_and_verified(townlet, config):
     assert (code, out) == (2, "")
     assert err.startswith("error: r/snapshots/snapshot-10.json.gz: damaged: ")
     assert err.endswith("(snapshot_corrupt)\n")
+
+
+def test_no_file_of_another_person_commands_the_terminal(townlet, config, tmp_path):
+    clear, line = "\x1b[2J", "\nerror: forged"
+    config.write_text(config.read_text().replace("use: town", f"use: {json.dumps('town' + clear + line)}"))
+    code, _, err = townlet("config", "check", str(config))
+    assert (code, err) == (2, "")
+    assert townlet("run", str(config))[2].count("world.use: unknown world 'town\\x1b[2J") == 1
+    identity = {"sim_digest": digest_of({}), "event_digest": "a" + clear, "name": clear + line}
+    path = write_snapshot(tmp_path, Snapshot(1, identity, {}), {})
+    code, out, _ = townlet("snapshot", "inspect", str(path))
+    assert (code, clear in out, "\nerror" in out) == (0, False, False)
+    assert "a\\x1b[2J" in out
+    assert "\\x1b[2J\\nerror: forged" in out
 
 
 @pytest.mark.parametrize("words", [("bench",), ("spool", "send", "spool", "town")], ids=" ".join)

@@ -9,6 +9,7 @@ import click
 
 from townlet_adapters.cli import errors
 from townlet_adapters.cli.allowing import reads_config, reads_plugins
+from townlet_adapters.cli.errors import printable
 from townlet_adapters.cli.options import OVERRIDES, catalogue_of, to_overrides
 from townlet_adapters.composition import check_config, load_config
 from townlet_adapters.config.footprint import Touch, footprint
@@ -116,9 +117,9 @@ class _Verdict(NamedTuple):
             return
         yield f"{self.file}: ok"
         for remark in self.remarks:
-            yield f"  {_on_one_line(remark.topic):<8}  {_on_one_line(remark.text)}"
+            yield f"  {printable(remark.topic):<8}  {printable(remark.text)}"
         for each in self.touches:
-            yield f"  {each.verb:<8}  {each.kind:<10}  {_on_one_line(each.name)}"
+            yield f"  {each.verb:<8}  {each.kind:<10}  {printable(each.name)}"
 
     def to_json(self) -> JsonObject:
         """Format it for programs."""
@@ -130,11 +131,6 @@ class _Verdict(NamedTuple):
             "remarks": remarks,
             "touches": touches,
         }
-
-
-def _on_one_line(text: str) -> str:
-    """Escape what a config could use to hide a line of the list, or to add one."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _check(file: str, overrides: tuple[Override, ...], allowed: Allowed) -> _Verdict:

@@ -7,6 +7,8 @@ from typing import TextIO
 
 from rich.console import Console
 
+from townlet_adapters.cli.errors import printable
+
 _WIDTH_OF_A_PIPE = 400
 
 
@@ -23,7 +25,7 @@ def stdout_console() -> Console:
 
 def note(message: str) -> None:
     """Print one line for a person on standard error."""
-    stderr_console().print(message, style="yellow", markup=False, soft_wrap=True)
+    stderr_console().print(printable(message), style="yellow", markup=False, soft_wrap=True)
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):

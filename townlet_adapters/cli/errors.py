@@ -57,14 +57,21 @@ def exit_code(error: TownletError) -> int:
     return next((EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES), FAILED)
 
 
+def printable(text: str) -> str:
+    """Escape what the author of a file could use to command the terminal; ends of lines are escaped, too."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 def lines_of(error: TownletError) -> Iterator[str]:
-    """Format an error, one line for each problem."""
+    """Format an error, one line for each problem; it may quote a file from another person."""
     if isinstance(error, ConfigError):
-        yield from map(str, error.problems)
+        texts = [str(problem) for problem in error.problems]
     elif isinstance(error, SnapshotError):
-        yield f"error: {error} ({error.code})"
+        texts = [f"error: {error} ({error.code})"]
     else:
-        yield f"error: {error}"
+        texts = [f"error: {error}"]
+    for text in texts:
+        yield from map(printable, text.split("\n"))
 
 
 def usage_text(error: click.ClickException) -> str:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from townlet_adapters.cli.allowing import reads_plugins
 from townlet_adapters.cli.console import stdout_console
+from townlet_adapters.cli.errors import printable
 from townlet_adapters.cli.options import catalogue_of
 from townlet_adapters.composition.migration import migrate_file
 from townlet_adapters.storage.snapshots import SnapshotFile, read_snapshot
@@ -46,7 +47,8 @@ def inspect(file: Path, *, as_json: bool) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for key, value in described.items():
-        table.add_row(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        table.add_row(key, printable(text))
     stdout_console().print(table, markup=False)
 
 
