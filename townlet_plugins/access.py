@@ -5,6 +5,7 @@ secrets and also the destination that they are sent to; without a limit, its aut
 the operator.
 """
 
+import errno
 import os
 import shlex
 from collections.abc import Iterable
@@ -112,6 +113,8 @@ class Access:
                 f"to allow this one, add --allow-path {shlex.quote(str(real.parent))}"
             )
             raise ConfigError(Problem(key, found, allowed))
+        if _is_too_long(real):
+            raise ConfigError(Problem(key, "the path is too long for the file system", "a shorter path"))
         self._inputs.setdefault(Input("file", str(real)))
         return real
 
@@ -119,6 +122,14 @@ class Access:
 def _resolved(path: Path) -> Path:
     # Path.resolve raises for a loop of links in some versions of Python; opening the file finds it, too.
     return Path(os.path.realpath(path))
+
+
+def _is_too_long(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def _credentials() -> Iterable[Path]:

@@ -118,6 +118,8 @@ def test_the_credentials_of_a_service_count_as_allowed(folder, tmp_path, monkeyp
 def test_a_path_that_is_none_is_refused(folder):
     for name in ("a\0b", "a\ud800b"):
         assert "is not a path" in refusal(Access(folder).file, name, "key")
+    for name in ("x" * 256, "x/" * 2100):
+        assert "too long for the file system" in refusal(Access(folder).file, name, "key")
     (folder / "loop").symlink_to("loop")
     assert Access(folder).file("loop", "key")
 
