@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -15,6 +16,9 @@ from townlet_adapters.running import open_simulation, run
 from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_core.errors import ConfigError
 from townlet_plugins.access import Access, Allowed, Input
+
+OLD = Path(__file__).resolve().parents[1] / "town" / "golden" / "hamlet-500-schema-1.json.gz"
+"""A snapshot that can be migrated."""
 
 HEAD = "townlet: 1\nseed: 7\n"
 
@@ -237,6 +241,7 @@ READING = [
     ("plugins", "list", "--config", "{config}"),
     ("plugins", "verify", "{config}"),
     ("spool", "send", "{folder}", "{config}"),
+    ("snapshot", "migrate", "{old}", "--config", "{config}"),
 ]
 
 
@@ -249,7 +254,8 @@ def test_every_command_that_reads_a_config_takes_the_option_that_its_refusal_nam
         HEAD + "telemetry: {sinks: [{use: file, options: {path: '${ENV:OTHER}'}}]}\n"
     )
     (folder / "spool").mkdir()
-    given = [each.format(config=folder / "a.yaml", folder=folder / "spool") for each in arguments]
+    old = shutil.copy(OLD, tmp_path / "old.json.gz")
+    given = [each.format(config=folder / "a.yaml", folder=folder / "spool", old=old) for each in arguments]
     code, out, err = townlet(*given)
     if arguments[0] != "spool":  # which finds no outboxes first
         assert code == 2

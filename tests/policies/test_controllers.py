@@ -247,7 +247,7 @@ class Plain:
     def __init__(self, player):
         self.player = player
 
-    def move(self, at, steps, occupied=(), blocked=0):
+    def move(self, at, steps, occupied=(), blocked=0, allowed=()):
         town = self.player.town
         home = town.fields[town.home_field[0]]
         home[:] = 255
@@ -260,6 +260,8 @@ class Plain:
         for name, step in STEPS.items():
             x, y = plus(at, step)
             town.mask[0, town.action(name)] = 0 <= x < home.shape[1] and 0 <= y < home.shape[0]
+        for name in allowed:
+            town.mask[0, town.action(name)] = 1
         for x, y in occupied:
             town.occupants[y, x] = 1
         decision = self.player.policy.decide(observation)
@@ -294,6 +296,17 @@ def test_a_step_goes_to_the_nearer_tile_in_every_direction(plain, ahead, far):
     steps = {at: far + 1, next_tile: far}
     assert plain.move(at, steps) == ahead
     assert plain.move(at, steps, occupied=[next_tile]) == (ahead if far else "wait")
+
+
+@pytest.mark.parametrize("ahead", ["move_south", "move_east", "move_west"])
+def test_beside_a_wall_a_resident_steps_home_all_the_same(plain, ahead):
+    at = (7, 0)
+    assert plain.move(at, {at: 1, plus(at, STEPS[ahead]): 0}) == ahead
+
+
+def test_beside_a_taken_home_a_resident_only_waits_whatever_else_it_may_do(plain):
+    at, home = (7, 2), (7, 1)
+    assert plain.move(at, {at: 1, home: 0}, occupied=[home], allowed=["leave", "talk"]) == "wait"
 
 
 @pytest.mark.parametrize("ahead", STEPS)
