@@ -182,15 +182,12 @@ def test_an_invented_layout_is_refused_before_anything_is_made_of_it(name):
     assert caught.value.code == "snapshot_corrupt"
 
 
-def test_the_largest_numbers_of_items_and_records_without_fields_in_use_are_migrated():
+def test_the_largest_numbers_of_items_are_migrated():
     stored = stored_world()
     most = {"dtype": "stock:<i8[2]@1", "shape": [1, 1], "data": base64_of(b"\0" + b"\xff\x7f" + bytes(14))}
-    none = {"dtype": "agent:<i8[]@0,value:<f8[]@8", "shape": [0], "data": ""}
-    part = from_schema_1(replace(stored, part={**stored.part, "objects": most, "pending": none})).part
-    assert part["objects"] == {
+    assert from_schema_1(replace(stored, part={**stored.part, "objects": most})).part["objects"] == {
         "stock": {"dtype": "<i2", "shape": [1, 1, 2], "data": base64_of(b"\xff\x7f\0\0")}
     }
-    assert part["pending"]["value"] == {"dtype": "<f8", "shape": [0], "data": ""}
 
 
 def test_what_the_hooks_kept_is_left_as_it_is():
