@@ -416,7 +416,8 @@ SINK_BREACHES = {
         for call, when in ANSWERS.items()
     },
     "name": (counting(lambda s: replace(s, name="")), "name is empty"),
-    "open": (broken_sink(stop=reopened), "state after stop"),
+    "open": (broken_sink(stop=reopened), r"the state after stop\(\) is 'healthy'"),
+    "two states": (broken_sink(state="healthy"), r"the property state is 'healthy', but .* is 'closed'"),
     "forgetful": (broken_sink(stop=forgetful), r"stop\(\) left 1 messages in memory"),
     "late": (broken_sink(emit=accepting_when_closed), r"emit accepted a message after stop\(\)"),
     "restless": (broken_sink(stop=restless), r"a second stop\(\) changed the counters"),

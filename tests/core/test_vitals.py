@@ -80,6 +80,28 @@ def test_a_town_in_which_nothing_happens_is_reported_every_sixty_ticks_and_is_we
     assert Town(TellingSink(), CollectingSink()).live(180) == [(59, "ok"), (119, "ok"), (179, "ok")]
 
 
+def test_a_tick_asks_a_sink_that_shows_its_state_for_nothing_else():
+    class ShowingSink(TellingSink):
+        accounts = 0
+
+        @property
+        def state(self):
+            return self.health_now.state
+
+        def health(self):
+            self.accounts += 1
+            return super().health()
+
+    sink, plain = ShowingSink(), CollectingSink()
+    town = Town(sink, plain)
+    for _ in range(59):
+        town.loop.step()
+    assert sink.accounts == 0
+    sink.turn(state="degraded")
+    town.loop.step()
+    assert (town.latest.status, sink.accounts) == ("degraded", 1)
+
+
 def test_a_report_says_when_and_how_long_ticks_took_and_which_parts_were_slow():
     clock = ManualClock()
     later = clock.now + 100

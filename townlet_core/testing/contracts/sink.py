@@ -10,7 +10,7 @@ from townlet_core.dto.seen import AgentReward, AgentsSeen, ObservationMessage, S
 from townlet_core.errors import ContractError
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.loop import LoopFailure, LoopTick
-from townlet_core.ports.telemetry import EmitResult, Message, TelemetrySinkProtocol
+from townlet_core.ports.telemetry import EmitResult, Message, ShowsState, TelemetrySinkProtocol
 from townlet_core.testing.contracts.arrays import require
 from townlet_core.testing.events import FakeStart
 
@@ -71,6 +71,12 @@ def check_sink(
         _require_law(sink.status(), offered, "after an event that is not JSON")
     stopped = sink.stop(_DEADLINE_SECONDS)
     _require_law(stopped, offered, "after stop()")
+    if isinstance(sink, ShowsState):
+        require(
+            sink.state == stopped.state,
+            f"after stop() the property state is '{sink.state}', but the state in the account is "
+            f"'{stopped.state}'; they must be equal",
+        )
     require(stopped.state == "closed", f"the state after stop() is '{stopped.state}'; it must be 'closed'")
     require(
         stopped.buffered == 0, f"stop() left {stopped.buffered} messages in memory; account for each of them"
