@@ -5,19 +5,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-import orjson
-
 from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
 from townlet_adapters.telemetry.delivery.intake import BATCH_BYTES, BATCH_EVENTS, Intake
-from townlet_adapters.telemetry.envelope import Shedding
 from townlet_adapters.telemetry.spool.base import Loss, Row
 from townlet_core.events.health import SpoolHealth
 from townlet_core.ports.transport import Batch, Transport, TransportError
 
 DEAD_LETTERED: Final = "dead_lettered"
 REFUSED: Final = "refused_by_peer"
-_LOSS_TYPE: Final = b'"type":"townlet.telemetry.loss"'
-_HEAD: Final = 1024  # bytes of a line that hold its type
 
 
 class OutboxProtocol(Protocol):
@@ -114,23 +109,12 @@ class Handover(_FromBuffer):
 
     def settle(self, batch: Batch, count: int) -> None:
         """Count lines that the destination has."""
-        intake = self._intake
-        with intake.lock:
-            if intake.phase != "closed":
-                intake.take_off(count)
-                intake.account.delivered += count
-                intake.account.bytes_delivered += sum(map(len, batch.lines[:count]))
-                intake.note_acknowledged(batch.sequences[:count])
-                intake.losses.release()
+        self._intake.deliver(batch, count, spooled=False)
 
     def put_aside(self, batch: Batch, error: TransportError) -> None:
         """Count a line that the destination refuses for good."""
-        intake, shedding = self._intake, self._intake.buffer.in_flight[0][2]
-        kept = _keep(self._dead_letters, batch, error, intake)
-        with intake.lock:
-            if intake.phase != "closed":
-                intake.take_off(1)
-                _account_for_refused(intake, batch, shedding, kept=kept)
+        kept = _keep(self._dead_letters, batch, error, self._intake)
+        self._intake.put_aside(batch, DEAD_LETTERED if kept else REFUSED, kept=kept, spooled=False)
 
 
 class Commit(_FromBuffer):
@@ -165,11 +149,8 @@ class Commit(_FromBuffer):
 
     def settle(self, batch: Batch, count: int) -> None:
         """Count lines that the outbox has."""
-        intake = self._intake
-        with intake.lock:
-            if intake.phase != "closed":
-                intake.take_off(count)
-                intake.account.spooled += count
+        with self._intake.lock:
+            self._intake.spool(count)
             self._mail.post(batch.sequences[count - 1])
 
     def put_aside(self, batch: Batch, error: TransportError) -> None:  # noqa: ARG002 - as all errands have it
@@ -296,30 +277,16 @@ class Sending:
 
     def settle(self, batch: Batch, count: int) -> None:
         """Count lines that the destination has."""
-        intake = self._intake
-        sequences = batch.sequences[:count]
-        self._outbox.acknowledge(batch.source, sequences[-1])
-        with intake.lock:
-            if intake.phase != "closed":
-                self._mail.since = intake.clock.monotonic()
-                if batch.source == intake.source:
-                    intake.account.spooled -= count
-                    intake.account.delivered += count
-                    intake.account.bytes_delivered += sum(map(len, batch.lines[:count]))
-                    intake.note_acknowledged(sequences)
-                # The committer checks at the latest when this thread finds the outbox empty.
-                intake.losses.release()
+        self._outbox.acknowledge(batch.source, batch.sequences[count - 1])
+        with self._intake.lock:
+            self._mail.since = self._intake.clock.monotonic()
+            self._intake.deliver(batch, count, spooled=True)
 
     def put_aside(self, batch: Batch, error: TransportError) -> None:
         """Count a line that the destination refuses for good."""
-        intake = self._intake
-        kept = _keep(self._dead_letters, batch, error, intake)
+        kept = _keep(self._dead_letters, batch, error, self._intake)
         self._outbox.acknowledge(batch.source, batch.sequences[0])
-        with intake.lock:
-            if intake.phase != "closed":
-                intake.account.spooled -= batch.source == intake.source
-                _account_for_refused(intake, batch, Shedding.NORMAL, kept=kept)
-                intake.wake()
+        self._intake.put_aside(batch, DEAD_LETTERED if kept else REFUSED, kept=kept, spooled=True)
 
     def note_fault(self, code: str, text: str, *, fatal: bool) -> bool:  # noqa: ARG002 - rows in the outbox stay there, fatal or not
         """Record a fault."""
@@ -356,23 +323,3 @@ def _keep(dead_letters: DeadLetters | None, batch: Batch, error: TransportError,
         intake.note_fault(fault.code, f"dead letters: {fault}")
         return False
     return True
-
-
-def _account_for_refused(intake: Intake, batch: Batch, shedding: Shedding, *, kept: bool) -> None:
-    """Count a line that is refused for good, and mark it to be declared lost; with the lock held."""
-    reason, number = (DEAD_LETTERED if kept else REFUSED), batch.sequences[0]
-    if batch.source == intake.source:
-        if kept:
-            intake.account.dead_lettered += 1
-        else:
-            intake.account.dropped[REFUSED, shedding] += 1
-        intake.cut_strands()
-    own = ((number, number),)
-    if _LOSS_TYPE in batch.lines[0][:_HEAD]:
-        # The losses in a refused record are undeclared again. A record about it could be refused, too, and so
-        # on without end, so it waits until the destination accepts something.
-        named = orjson.loads(batch.lines[0])["data"]
-        intake.losses.hold(named["reason"], named["ranges"], named["source"])
-        intake.losses.hold(reason, own, batch.source)
-    else:
-        intake.losses.note(reason, own, batch.source)

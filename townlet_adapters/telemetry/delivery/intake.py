@@ -3,13 +3,15 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from time import perf_counter
 from typing import Final, Literal, TypeAlias
 
+import orjson
+
 from townlet_adapters.telemetry.clock import Clock
+from townlet_adapters.telemetry.delivery.account import Account
 from townlet_adapters.telemetry.delivery.buffer import BUFFER_FULL, BoundedBuffer, Line, Shed
 from townlet_adapters.telemetry.delivery.losses import MOST_RANGES, Losses, parts_of, record_of_loss
-from townlet_adapters.telemetry.delivery.meters import ACK_BOUNDS, EMIT_BOUNDS, Account, Meter
+from townlet_adapters.telemetry.delivery.meters import Stopwatch
 from townlet_adapters.telemetry.envelope import (
     SEAL_BYTES,
     SOFT_EVENT_BYTES,
@@ -25,7 +27,7 @@ from townlet_core.dto.frame import StateFrame
 from townlet_core.events.base import Diagnostic
 from townlet_core.events.health import ErrorHealth
 from townlet_core.ports.telemetry import EmitResult, Message
-from townlet_core.ports.transport import INTERRUPTED
+from townlet_core.ports.transport import INTERRUPTED, Batch
 
 Phase: TypeAlias = Literal["new", "open", "closing", "closed"]
 
@@ -35,6 +37,9 @@ LINGER: Final = 0.04  # seconds that the worker collects events for one write; n
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 1 << 20
 
+_SAMPLE: Final = 63  # one emit out of 64 is timed
+_LOSS_TYPE: Final = b'"type":"townlet.telemetry.loss"'
+_HEAD: Final = 1024  # bytes of a line that hold its type
 _RANGE_BYTES: Final = 128  # a loss record has at most one range per 128 bytes of buffer, to fit a small one
 _ACCEPTED: Final = EmitResult("accepted")
 _REJECTIONS: Final[dict[Phase, str]] = {
@@ -80,10 +85,8 @@ class Intake:
         moved_at: when the buffer was last emptied in part, or started to fill.
         shed_since_move: whether a message was dropped since then.
         troubled: whether the worker's latest attempt failed.
-        acked_through: highest own number that the destination has, -1 for none.
         sender_is_dry: whether a sender found nothing in the outbox since the latest commit.
-        emit_times: durations of a sample of calls of ``emit``.
-        ack_times: times from ``emit`` to the destination for a sample of messages.
+        stopwatch: durations of a sample of messages.
     """
 
     def __init__(  # noqa: PLR0913 - one argument for each thing that another part decides
@@ -109,7 +112,6 @@ class Intake:
         self.source = source
         self.clock = clock
         self._patient = patient
-        self._note_emitted = note_emitted
         self._encoder = Encoder(source)
         self._batch_events = max(1, min(BATCH_EVENTS, buffer.capacity_events // 2))
         # A batch is at most half the buffer, so that there is room for new messages while it is written.
@@ -129,7 +131,7 @@ class Intake:
         self.deadline = 0.0
         self.is_overdue = False
         self.buffer = buffer
-        self.account = Account()
+        self.account = Account(note_emitted)
         self.losses = Losses(source)
         self.found_lost: list[Loss] = []
         self.fatal = ""
@@ -139,16 +141,18 @@ class Intake:
         self.moved_at = clock.monotonic()
         self.shed_since_move = False
         self.troubled = False
-        self.acked_through = -1
         self.sender_is_dry = True
-        self.emit_times = Meter(EMIT_BOUNDS)
-        self.ack_times = Meter(ACK_BOUNDS)
-        self._watched: tuple[int, float] | None = None
+        self.stopwatch = Stopwatch()
 
     # ---- the town's thread ---------------------------------------------------------------------
 
     def emit(self, message: Message) -> EmitResult:
         """Encode the message and hold it for the worker; see ``DeliveringSink.emit``."""
+        if self.account.numbered & _SAMPLE:
+            return self._emit(message)
+        return self.stopwatch.emit(self._emit, message, self.account.numbered)
+
+    def _emit(self, message: Message) -> EmitResult:
         if self._strands and isinstance(message, StateFrame):
             return self._emit_state(message)
         draft = self._draft_of(message)
@@ -165,15 +169,6 @@ class Intake:
             if self._aside:
                 self._admit_those_aside()
             return result
-
-    def emit_timed(self, message: Message) -> EmitResult:
-        """Do the same, and measure the duration and the message's time to its destination."""
-        before = perf_counter()
-        if self._watched is None:
-            self._watched = self.account.numbered, before
-        result = self.emit(message)
-        self.emit_times.add(perf_counter() - before)
-        return result
 
     def _emit_state(self, state: StateFrame) -> EmitResult:
         """Send a frame in strands; under one lock, because each message builds on the one before."""
@@ -256,17 +251,17 @@ class Intake:
             fits = self._fits(draft)
         if refusal or self.phase != "open":
             refusal = refusal or _REJECTIONS[self.phase]
-            self.account.rejected[refusal] += 1
+            self.account.reject(refusal)
             return EmitResult("rejected", refusal)
         sequence = self.account.numbered
         line = seal(body, sequence)
-        self._number(shedding)
+        self.account.number(shedding)
         if self.fatal:
-            self.account.dropped[self.fatal, shedding] += 1
+            self.account.drop(self.fatal, shedding)
             return EmitResult("dropped", self.fatal)
         size = len(line)
         if size > SOFT_EVENT_BYTES:
-            self.account.long += 1
+            self.account.note_long()
         if not fits and not self._make_room(shedding, size, sequence):
             return EmitResult("dropped", BUFFER_FULL)
         self.buffer.append((sequence, line, shedding, base))
@@ -276,16 +271,6 @@ class Intake:
 
     def _fits(self, draft: _Draft) -> bool:
         return self.buffer.fits(draft[1], len(draft[0]) + SEAL_BYTES)
-
-    def _number(self, shedding: Shedding) -> int:
-        """Return the next number."""
-        account = self.account
-        number = account.numbered
-        account.numbered = number + 1
-        account.by_class[shedding] += 1
-        if self._note_emitted is not None:
-            self._note_emitted(number + 1)
-        return number
 
     def _make_room(self, shedding: Shedding, size: int, sequence: int) -> bool:
         """Drop lines to make room for a line; the line itself may be dropped."""
@@ -300,11 +285,10 @@ class Intake:
 
     def _drop(self, gone: Sequence[Shed]) -> None:
         for sequence, shedding, reason in gone:
-            self.account.dropped[reason, shedding] += 1
+            self.account.drop(reason, shedding)
             self.losses.dropped(sequence)
             self.losses.note(reason, ((sequence, sequence),))
-            if self._watched is not None and self._watched[0] == sequence:
-                self._watched = None
+            self.stopwatch.note_dropped(sequence)
         if any(each.shedding is Shedding.BULK for each in gone):
             self.cut_strands()
 
@@ -354,9 +338,7 @@ class Intake:
 
     def begin_with(self, lines: Sequence[Line]) -> None:
         """Count lines that were in the outbox before the first message."""
-        self.account.numbered = self.account.spooled = len(lines)
-        for _, _, shedding, _ in lines:
-            self.account.by_class[shedding] += 1
+        self.account.begin_with(shedding for _, _, shedding, _ in lines)
 
     def await_batch(self, most: int) -> Sequence[Line]:
         """Wait for lines and take a batch of at most ``most``; empty when there will be no more."""
@@ -421,8 +403,7 @@ class Intake:
         The class of a lost row is unknown; most are facts.
         """
         if loss.rows:
-            self.account.spooled -= loss.rows
-            self.account.dropped[loss.reason, Shedding.NORMAL] += loss.rows
+            self.account.drop(loss.reason, Shedding.NORMAL, loss.rows, spooled=True)
 
     def count_lost_at_close(self, found: Sequence[Loss]) -> None:
         """Count the losses that the outbox found when it was closed; the next run declares them."""
@@ -449,11 +430,70 @@ class Intake:
             # A loss record displaces no other message; without room now, it is added later.
             if self.buffer.events and not self.buffer.fits(shedding, len(body) + SEAL_BYTES):
                 return
-            sequence = self._number(shedding)
+            sequence = self.account.number(shedding)
             self.losses.sent(sequence, part)
             self.buffer.append((sequence, seal(body, sequence), shedding, None))
 
-    def take_off(self, count: int) -> None:
+    def deliver(self, batch: Batch, count: int, *, spooled: bool) -> None:
+        """Count the first ``count`` lines of a batch, which the destination has."""
+        with self.lock:
+            if self.phase == "closed":
+                return
+            if not spooled:
+                self._take_off(count)
+            if batch.source == self.source:
+                numbers = batch.sequences[:count]
+                self.account.deliver(numbers, batch.lines[:count], spooled=spooled)
+                self.stopwatch.note_delivered(numbers)
+            # The committer checks at the latest when the sender finds the outbox empty.
+            self.losses.release()
+
+    def spool(self, count: int) -> None:
+        """Count the first ``count`` lines in flight, which the outbox has."""
+        with self.lock:
+            if self.phase != "closed":
+                self._take_off(count)
+                self.account.spool(count)
+
+    def put_aside(self, batch: Batch, reason: str, *, kept: bool, spooled: bool) -> None:
+        """Count the only line of a batch, which the destination refuses for good, and declare it lost.
+
+        Args:
+            batch: the line.
+            reason: the reason in the loss record.
+            kept: whether the line is a dead letter; otherwise it is dropped.
+            spooled: whether it comes from the outbox.
+        """
+        with self.lock:
+            if self.phase == "closed":
+                return
+            # The class of a row is not kept; most are facts.
+            shedding = Shedding.NORMAL if spooled else self.buffer.in_flight[0][2]
+            if not spooled:
+                self._take_off(1)
+            if batch.source == self.source:
+                if kept:
+                    self.account.dead_letter(spooled=spooled)
+                else:
+                    self.account.drop(reason, shedding, spooled=spooled)
+                self.cut_strands()
+            self._declare_refused(batch, reason)
+            if spooled:
+                self.wake()
+
+    def _declare_refused(self, batch: Batch, reason: str) -> None:
+        number = batch.sequences[0]
+        own = ((number, number),)
+        if _LOSS_TYPE in batch.lines[0][:_HEAD]:
+            # The losses in a refused record are undeclared again. A record about it could be refused, too,
+            # and so on without end, so it waits until the destination accepts something.
+            named = orjson.loads(batch.lines[0])["data"]
+            self.losses.hold(named["reason"], named["ranges"], named["source"])
+            self.losses.hold(reason, own, batch.source)
+        else:
+            self.losses.note(reason, own, batch.source)
+
+    def _take_off(self, count: int) -> None:
         """Remove the first ``count`` lines in flight, which have arrived; with the lock held."""
         if count:
             self.losses.settled(self.buffer.in_flight[count - 1][0])
@@ -461,15 +501,6 @@ class Intake:
         self.moved_at = self.clock.monotonic()
         self.shed_since_move = self.troubled = False
         self.room.notify_all()
-
-    def note_acknowledged(self, sequences: Sequence[int]) -> None:
-        """Record that the destination has these own numbers; with the lock held."""
-        self.acked_through = sequences[-1]
-        if self._watched is not None and self._watched[0] <= sequences[-1]:
-            watched, since = self._watched
-            if watched in sequences:
-                self.ack_times.add(perf_counter() - since)
-            self._watched = None
 
     def note_fault(self, code: str, text: str) -> bool:
         """Record a fault; returns whether the sink is still in use."""
@@ -490,5 +521,5 @@ class Intake:
     def drop_all(self, reason: str) -> None:
         """Drop all waiting messages; with the lock held."""
         for each in self.buffer.clear(reason):
-            self.account.dropped[reason, each.shedding] += 1
+            self.account.drop(reason, each.shedding)
         self.room.notify_all()

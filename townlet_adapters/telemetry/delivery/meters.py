@@ -1,18 +1,16 @@
-"""Counters of a sink: plain integers in the hot path, converted on request."""
+"""Distributions of durations: plain integers in the hot path, converted on request."""
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Final
 
-from townlet_adapters.telemetry.envelope import Shedding
 from townlet_core.events.health import Histogram
+from townlet_core.ports.telemetry import EmitResult, Message
 
 EMIT_BOUNDS: Final = (2e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e-2, 0.1, 1.0)
 FLUSH_BOUNDS: Final = (1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0)
 ACK_BOUNDS: Final = (1e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0)
-NOT_SYNCED: Final = "not_synced"
-CLASSES: Final = tuple(each.name.lower() for each in Shedding)
 
 
 class Meter:
@@ -37,51 +35,38 @@ class Meter:
         return Histogram(self._bounds, counts, self._sum, sum(counts))
 
 
-class Account:
-    """The account of one sink; only the holder of the sink's lock may change it.
+class Stopwatch:
+    """Measures calls of ``emit``, and times from ``emit`` to the destination, one message at a time.
 
     Attributes:
-        numbered: messages that got a number, which is also the next number.
-        by_class: these messages by class.
-        long: these messages of more than ``SOFT_EVENT_BYTES``.
-        delivered: messages that the destination has.
-        spooled: messages that wait in the outbox.
-        dead_lettered: messages put aside.
-        dropped: accepted messages that were lost, by reason and class.
-        rejected: messages that ``emit`` refused, by reason.
-        bytes_delivered: bytes of the delivered messages.
+        emit_times: durations of a sample of calls of ``emit``.
+        ack_times: times from ``emit`` to the destination for a sample of messages.
     """
 
     def __init__(self) -> None:
-        """Start at zero."""
-        self.numbered = 0
-        self.by_class = [0, 0, 0]
-        self.long = 0
-        self.delivered = self.spooled = self.dead_lettered = 0
-        self.dropped: Counter[tuple[str, Shedding]] = Counter()
-        self.rejected: Counter[str] = Counter()
-        self.bytes_delivered = 0
+        """Start without a measurement."""
+        self.emit_times = Meter(EMIT_BOUNDS)
+        self.ack_times = Meter(ACK_BOUNDS)
+        self._watched: tuple[int, float] | None = None
 
-    def take_back(self, count: int) -> None:
-        """Count delivered messages as dropped: they were written, and the disk may have lost them."""
-        self.delivered -= count
-        # The class of each is not kept; most messages of a file are facts.
-        self.dropped[NOT_SYNCED, Shedding.NORMAL] += count
+    def emit(self, call: Callable[[Message], EmitResult], message: Message, number: int) -> EmitResult:
+        """Call ``emit`` and measure it; watch the message, which gets this number, unless one is watched."""
+        before = perf_counter()
+        if self._watched is None:
+            self._watched = number, before
+        result = call(message)
+        self.emit_times.add(perf_counter() - before)
+        return result
 
-    def dropped_by_reason(self) -> dict[str, int]:
-        """Return the dropped messages by reason, summed over the classes."""
-        totals: Counter[str] = Counter()
-        for (reason, _), count in self.dropped.items():
-            totals[reason] += count
-        return dict(totals)
+    def note_dropped(self, number: int) -> None:
+        """End the measurement of a message that will not arrive."""
+        if self._watched is not None and self._watched[0] == number:
+            self._watched = None
 
-    def dropped_by_class(self) -> Mapping[str, Mapping[str, int]]:
-        """Return the dropped messages by reason and then by class."""
-        totals: dict[str, dict[str, int]] = {}
-        for (reason, shedding), count in self.dropped.items():
-            totals.setdefault(reason, {})[CLASSES[shedding]] = count
-        return totals
-
-    def emitted_by_class(self) -> Mapping[str, int]:
-        """Return the numbered messages by class."""
-        return dict(zip(CLASSES, self.by_class, strict=True))
+    def note_delivered(self, numbers: Sequence[int]) -> None:
+        """End the measurement of a message that is among these, or was lost before them."""
+        if self._watched is not None and self._watched[0] <= numbers[-1]:
+            watched, since = self._watched
+            if watched in numbers:
+                self.ack_times.add(perf_counter() - since)
+            self._watched = None

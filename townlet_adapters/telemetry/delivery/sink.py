@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from townlet_adapters.telemetry.clock import Clock, SystemClock
+from townlet_adapters.telemetry.delivery.account import NOT_SYNCED
 from townlet_adapters.telemetry.delivery.buffer import BoundedBuffer
 from townlet_adapters.telemetry.delivery.courier import LOCAL, Courier, Errand, Pace
 from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
 from townlet_adapters.telemetry.delivery.errands import Commit, Handover, Mail, OutboxProtocol, Sending
 from townlet_adapters.telemetry.delivery.forks import watch
 from townlet_adapters.telemetry.delivery.intake import UNDELIVERED, Intake
-from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, NOT_SYNCED, Meter
+from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, Meter
 from townlet_adapters.telemetry.spool.base import Row
 from townlet_adapters.telemetry.streams import strands_of
 from townlet_core.dto.health import SinkCounts, SinkHealth, SinkStatus
@@ -44,7 +45,6 @@ SWITCH_SECONDS: Final = 0.0002
 without pause releases it only then, and a worker must request it again after each system call: with Python's
 default of 5 ms, one commit of 500 rows would take seconds."""
 
-_SAMPLE: Final = 63  # one emit out of 64 is timed
 _CHILD_BITS: Final = 48  # bits of a random producer number after a fork
 
 _WHOLE_FRAMES: Final = StreamSettings()
@@ -143,10 +143,7 @@ class DeliveringSink:
         write within the last 100 ms. A ``StateFrame`` in channels counts as the messages that it is sent as,
         which may be zero; the result is that of the last one that was not accepted.
         """
-        intake = self._intake
-        if intake.account.numbered & _SAMPLE:
-            return intake.emit(message)
-        return intake.emit_timed(message)
+        return self._intake.emit(message)
 
     @property
     def state(self) -> SinkState:
@@ -162,14 +159,14 @@ class DeliveringSink:
             return SinkStatus(
                 name=self._name,
                 state=self._state(),
-                offered=account.numbered + account.rejected.total(),
+                offered=account.offered,
                 emitted=account.numbered,
                 delivered=account.delivered,
                 spooled=account.spooled,
                 buffered=intake.buffer.events,
                 dead_lettered=account.dead_lettered,
                 dropped=account.dropped_by_reason(),
-                rejected=dict(account.rejected),
+                rejected=account.rejected_by_reason(),
                 retries=sum(each.retries for each in self._couriers),
                 last_error=intake.last_error,
             )
@@ -198,7 +195,7 @@ class DeliveringSink:
                 retries_total=sum(each.retries for each in self._couriers),
                 last_success_age_s=None if last is None else max(0.0, now - last),
                 last_error=intake.error,
-                acked_through=intake.acked_through if intake.acked_through >= 0 else None,
+                acked_through=intake.account.acked_through,
                 flush_seconds=self._couriers[-1].flush.read()
                 if self._couriers
                 else Meter(FLUSH_BOUNDS).read(),
@@ -208,8 +205,8 @@ class DeliveringSink:
                     emitted=intake.account.emitted_by_class(),
                     dropped=intake.account.dropped_by_class(),
                     bytes_delivered=intake.account.bytes_delivered,
-                    emit_seconds=intake.emit_times.read(),
-                    ack_seconds=intake.ack_times.read(),
+                    emit_seconds=intake.stopwatch.emit_times.read(),
+                    ack_seconds=intake.stopwatch.ack_times.read(),
                     long_events=intake.account.long,
                     dead_letters_deleted=0 if self._dead_letters is None else self._dead_letters.deleted,
                 ),
