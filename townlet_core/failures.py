@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from townlet_core.errors import ContractError, PolicyError, TownletError, WorldError
 from townlet_core.isolation import describe
 
-PartName: TypeAlias = Literal["policy", "world", "observer"]
+PartName: TypeAlias = Literal["policy", "stage", "world", "observer"]
 """A part that can fail in a tick."""
 
 

@@ -44,6 +44,7 @@ from townlet_core.parts import (
 )
 from townlet_core.plugged import Plugged
 from townlet_core.ports.policy import PolicyPort
+from townlet_core.ports.stage import ActionStage
 from townlet_core.ports.world import WorldPort
 from townlet_core.seen import observation_message
 from townlet_core.summary import RunSummary
@@ -91,6 +92,7 @@ class SimulationLoop:
         run: RunIdentity,
         *,
         dispatcher: EventDispatcher | None = None,
+        stages: Sequence[ActionStage] = (),
         observers: Sequence[Observer] = (),
         digest: bool = False,
         pacer: Pacer | None = None,
@@ -105,6 +107,7 @@ class SimulationLoop:
             policy: the policy that decides.
             run: the identity of the run.
             dispatcher: passes events to listeners; by default there are none.
+            stages: pass the policy's actions on to the world, in this order; by default there are none.
             observers: called in this order, which is also the order of their facts.
             digest: whether to keep the chain of hashes over all facts.
             pacer: sets the speed; by default as fast as possible.
@@ -113,14 +116,14 @@ class SimulationLoop:
             clock: seconds, for durations only.
 
         Raises:
-            ContractError: when two observers have the same name.
+            ContractError: when two observers or two stages have the same name.
         """
         plugged = plugged or Plugged()
         self._run, self._clock = run, clock
         self._dispatcher = dispatcher or EventDispatcher()
         self._pacer, self._snapshots = pacer or Pacer(), snapshots or SnapshotSchedule()
         self._commands = CommandBus(plugged.handlers, self._coming_tick)
-        self._parts = Parts(world, policy, tuple(observers), self._commands, run.seed)
+        self._parts = Parts(world, policy, tuple(stages), tuple(observers), self._commands, run.seed)
         self._ledger = Ledger(digest=digest, events=plugged.events)
         self._ticks = TickRunner(self._parts, self._ledger, clock)
         self._account = RunAccount(run, self._ledger)
@@ -128,9 +131,8 @@ class SimulationLoop:
         self._observation: ObservationBatch | None = None
         self._stop_requested = self._stepping = False
         self._failure: str | None = None
-        names = [observer.name for observer in self._parts.observers]
-        if len(set(names)) < len(names):
-            raise ContractError(f"observer names must be unique; found: {', '.join(names)}")
+        _require_unique("observer", [observer.name for observer in self._parts.observers])
+        _require_unique("stage", [stage.name for stage in self._parts.stages])
 
     def __repr__(self) -> str:
         tick = self._observation.tick if self._observation is not None else 0
@@ -182,7 +184,7 @@ class SimulationLoop:
             ConfigError: when the policy cannot act in such a world.
             WorldError: when the world cannot begin.
             PolicyError: when the policy cannot begin.
-            ContractError: when an observer cannot begin.
+            ContractError: when a stage or an observer cannot begin.
             LoopFailedError: when the loop failed earlier.
         """
         self._refuse_if_failed()
@@ -194,6 +196,9 @@ class SimulationLoop:
             self._commands.begin(spec)
             part = "policy"
             self._parts.policy.begin(spec, self._run.seed)
+            part = "stage"
+            for stage in self._parts.stages:
+                stage.begin(spec, self._run.seed)
             part = "observer"
             for observer in self._parts.observers:
                 observer.begin(spec)
@@ -213,7 +218,7 @@ class SimulationLoop:
         Raises:
             WorldError: when the world could not finish it.
             PolicyError: when the policy could not decide.
-            ContractError: when an observer failed, or when a part calls it within a step.
+            ContractError: when a stage or an observer failed, or when a part calls it within a step.
             LoopFailedError: when one of these was raised earlier.
         """
         observation = self.begin()
@@ -320,7 +325,7 @@ class SimulationLoop:
         """
         self._refuse_if_failed()
         parts, ledger = self._parts, self._ledger
-        check_snapshot(snapshot, self._run.snapshot, parts.policy, parts.observers)
+        check_snapshot(snapshot, self._run.snapshot, parts.keepers)
         own = read_loop_part(snapshot, seed=self._run.seed, digest_wanted=ledger.digest is not None)
         digest = ledger.continuation(own)
         with blaming("the world cannot continue from a snapshot"):
@@ -329,9 +334,11 @@ class SimulationLoop:
             with blaming("a part cannot continue from a snapshot"):
                 self._commands.begin(parts.world.spec)
                 parts.policy.begin(parts.world.spec, self._run.seed)
+                for stage in parts.stages:
+                    stage.begin(parts.world.spec, self._run.seed)
                 for observer in parts.observers:
                     observer.begin(parts.world.spec)
-                import_parts(snapshot, parts.policy, parts.observers)
+                import_parts(snapshot, parts.keepers)
                 self._commands.import_state(snapshot.parts.get(COMMANDS, {}))
         except BaseException as error:
             self._failure = f"its restore failed halfway: {describe(error)}"
@@ -384,7 +391,7 @@ class SimulationLoop:
         with blaming("a part cannot export its state"):
             world = parts.world.snapshot()
             commands = self._commands.export_state()
-            return compose_snapshot(world, self._run.snapshot, part, parts.policy, parts.observers, commands)
+            return compose_snapshot(world, self._run.snapshot, part, parts.keepers, commands)
 
     def _fail(self, part: PartName, tick: int, error: BaseException) -> NoReturn:
         """End the run: keep the reason, publish it, save a snapshot if asked, raise with tick and agent."""
@@ -410,6 +417,11 @@ class SimulationLoop:
         except Exception:  # noqa: BLE001 - the original failure is more important
             _LOG.exception("the snapshot of the failed simulation could not be saved")
             return None
+
+
+def _require_unique(what: str, names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        raise ContractError(f"{what} names must be unique; found: {', '.join(names)}")
 
 
 def _living(observation: ObservationBatch) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from townlet_core.dto.action import PolicyIdentity
 from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
@@ -10,6 +10,7 @@ from townlet_core.errors import SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.observers.port import Observer
 from townlet_core.ports.policy import PolicyPort
+from townlet_core.ports.stage import ActionStage
 from townlet_core.ports.state import SupportsState
 from townlet_core.records import record_from_json, record_to_json
 
@@ -38,22 +39,26 @@ class LoopPart:
     announced: PolicyIdentity | None
 
 
+def stage_part(name: str) -> str:
+    """Return the name of a stage's part."""
+    return f"stages.{name}"
+
+
 def observer_part(name: str) -> str:
     """Return the name of an observer's part."""
     return f"observers.{name}"
 
 
-def compose_snapshot(  # noqa: PLR0913, PLR0917 - one for each part
-    world: Snapshot,
-    identity: Mapping[str, str],
-    loop: LoopPart,
-    policy: PolicyPort,
-    observers: Sequence[Observer],
-    commands: JsonObject,
+Keepers: TypeAlias = Mapping[str, SupportsState]
+"""The parts that keep state, by the name of their part of a snapshot."""
+
+
+def compose_snapshot(
+    world: Snapshot, identity: Mapping[str, str], loop: LoopPart, keepers: Keepers, commands: JsonObject
 ) -> Snapshot:
     """Put the parts together with the world's own snapshot."""
     parts: dict[str, JsonValue] = {**world.parts, LOOP: record_to_json(loop)}
-    for name, keeper in _keepers(policy, observers).items():
+    for name, keeper in keepers.items():
         parts[name] = keeper.export_state()
     if commands:
         parts[COMMANDS] = commands
@@ -65,9 +70,7 @@ def mark_failed(snapshot: Snapshot, error: str) -> Snapshot:
     return replace(snapshot, parts={**snapshot.parts, FAILURE: {"error": error}})
 
 
-def check_snapshot(
-    snapshot: Snapshot, identity: Mapping[str, str], policy: PolicyPort, observers: Sequence[Observer]
-) -> None:
+def check_snapshot(snapshot: Snapshot, identity: Mapping[str, str], keepers: Keepers) -> None:
     """Check everything that can be checked before anything is changed.
 
     Raises:
@@ -91,7 +94,7 @@ def check_snapshot(
                 "snapshot_identity",
                 f"the snapshot belongs to another simulation: its {key} is {found}, this one's is {expected}",
             )
-    missing = {WORLD, LOOP, *_keepers(policy, observers)} - snapshot.parts.keys()
+    missing = {WORLD, LOOP, *keepers} - snapshot.parts.keys()
     if missing:
         raise SnapshotError("snapshot_corrupt", f"the snapshot has no part {', '.join(sorted(missing))}")
 
@@ -122,18 +125,19 @@ def read_loop_part(snapshot: Snapshot, *, seed: int, digest_wanted: bool) -> Loo
     return part
 
 
-def import_parts(snapshot: Snapshot, policy: PolicyPort, observers: Sequence[Observer]) -> None:
+def import_parts(snapshot: Snapshot, keepers: Keepers) -> None:
     """Import the state of every part that keeps state.
 
     Raises:
         SnapshotError: when a part refuses its state.
     """
-    for name, keeper in _keepers(policy, observers).items():
+    for name, keeper in keepers.items():
         keeper.import_state(snapshot.parts[name])
 
 
-def _keepers(policy: PolicyPort, observers: Sequence[Observer]) -> dict[str, SupportsState]:
-    """Return the parts that keep state, by name."""
+def keepers_of(policy: PolicyPort, stages: Sequence[ActionStage], observers: Sequence[Observer]) -> Keepers:
+    """Return the parts that keep state, by the name of their part of a snapshot."""
     named: dict[str, object] = {POLICY: policy}
+    named.update({stage_part(stage.name): stage for stage in stages})
     named.update({observer_part(observer.name): observer for observer in observers})
     return {name: part for name, part in named.items() if isinstance(part, SupportsState)}

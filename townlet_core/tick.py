@@ -1,18 +1,20 @@
-"""One tick: the policy decides, the world executes, the observers watch, the facts are numbered."""
+"""One tick: the policy decides, stages pass its actions on, the world executes, the observers watch."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from townlet_core.commands import CommandBus
-from townlet_core.dto.action import ActionBatch
+from townlet_core.dto.action import ActionBatch, Decision
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome
 from townlet_core.events.base import Event, Fact
 from townlet_core.failures import PartName
 from townlet_core.ledger import Ledger
 from townlet_core.observers.port import Observer
+from townlet_core.parts import Keepers, keepers_of
 from townlet_core.ports.policy import PolicyPort
+from townlet_core.ports.stage import ActionStage
 from townlet_core.ports.world import WorldPort
 
 
@@ -23,6 +25,7 @@ class Parts:
     Attributes:
         world: the world to step.
         policy: the policy that decides.
+        stages: pass the policy's actions on to the world, in this order.
         observers: called in this order, which is also the order of their facts.
         commands: the requests that wait for the next tick.
         seed: the run's seed.
@@ -30,9 +33,15 @@ class Parts:
 
     world: WorldPort
     policy: PolicyPort
+    stages: tuple[ActionStage, ...]
     observers: tuple[Observer, ...]
     commands: CommandBus
     seed: int
+
+    @property
+    def keepers(self) -> Keepers:
+        """The parts that keep state, by the name of their part of a snapshot."""
+        return keepers_of(self.policy, self.stages, self.observers)
 
 
 class Done(NamedTuple):
@@ -71,16 +80,32 @@ class TickRunner:
         self.part = "policy"
         decision = parts.policy.decide(observation)
         announced = ledger.announce(parts.policy.identity, parts.world.spec.variant)
+        self.part = "stage"
+        actions, staged = self._pass_on(observation, decision)
+        ledger.meet(staged)
         self.part, decided = "world", clock()
-        outcome, answers = self._obey(observation, decision.actions)
+        outcome, answers = self._obey(observation, actions)
         ledger.meet(outcome.events)
         self.part, stepped = "observer", clock()
         watched = [event for observer in parts.observers for event in observer.observe(outcome, tick)]
         ledger.meet(watched)
         self.part, observed = "world", clock()
-        groups = (announced, answers, outcome.events, watched)
+        groups = (announced, answers, staged, outcome.events, watched)
         facts, diagnostics = ledger.write(tick, groups, outcome.summary)
         return Done(outcome, facts, diagnostics, (started, decided, stepped, observed, clock()))
+
+    def _pass_on(
+        self, observation: ObservationBatch, decision: Decision
+    ) -> tuple[ActionBatch, Sequence[Event]]:
+        """Let each stage see what the one before it left; returns the last actions, and all events."""
+        if not self._parts.stages:
+            return decision.actions, ()
+        events: list[Event] = []
+        for stage in self._parts.stages:
+            actions, added = stage.apply(observation, decision)
+            decision = replace(decision, actions=actions)
+            events += added
+        return decision.actions, events
 
     def _obey(
         self, observation: ObservationBatch, actions: ActionBatch

@@ -15,12 +15,12 @@ from townlet_core.events.health import PluginCounts
 from townlet_core.events.schema import CORE_EVENTS, EventRegistry
 from townlet_core.hooks import AffordanceHook
 from townlet_core.observers.port import Observer
-from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
+from townlet_core.ports import ActionStage, PolicyPort, TelemetrySinkProtocol, WorldPort
 from townlet_plugins.allowlist import NOBODY, Allowlist, Permit
 from townlet_plugins.factory import PartFactory
 from townlet_plugins.importer import ImportRefusedError, import_from, import_verified, serve
 from townlet_plugins.listing import OWN_DISTRIBUTION, OWN_PACKAGE, OWN_ROOT, Listing, list_entry_points
-from townlet_plugins.offers import BrokenPluginError, Offers, ask, broken
+from townlet_plugins.offers import PARTS, BrokenPluginError, Offers, ask, broken
 from townlet_plugins.verdicts import Need, Verdict, judge
 
 BUILTIN: Final = "builtin"
@@ -113,6 +113,7 @@ class Catalogue:
         policies: factories by the name for ``policy.use``.
         sinks: factories by the name for ``telemetry.sinks[].use``.
         observers: factories by the name for ``observers.extra[].use``.
+        stages: factories by the name for ``stages[].use``.
         events: every kind of event that a run may emit.
         commands: the commands that plugins add to those of a world.
         hooks: hooks that ``plugins.hooks`` may activate, by name.
@@ -125,6 +126,7 @@ class Catalogue:
     policies: Mapping[str, PartFactory[PolicyPort]]
     sinks: Mapping[str, PartFactory[TelemetrySinkProtocol]]
     observers: Mapping[str, PartFactory[Observer]]
+    stages: Mapping[str, PartFactory[ActionStage]]
     events: EventRegistry
     commands: tuple[OfferedCommand, ...]
     hooks: Mapping[str, AffordanceHook]
@@ -226,7 +228,7 @@ class _Shelf:
     """Collects what plugins offer; a plugin is added as a whole or not at all."""
 
     parts: dict[str, dict[str, PartFactory[object]]] = field(
-        default_factory=lambda: {kind: {} for kind in ("world", "policy", "sink", "observer")}
+        default_factory=lambda: {kind: {} for kind, _ in PARTS.values()}
     )
     events: EventRegistry = CORE_EVENTS
     commands: list[OfferedCommand] = field(default_factory=list)
@@ -338,6 +340,7 @@ class _Shelf:
             policies=_named(self.parts["policy"]),
             sinks=_named(self.parts["sink"]),
             observers=_named(self.parts["observer"]),
+            stages=_named(self.parts["stage"]),
             events=self.events,
             commands=tuple(self.commands),
             hooks=MappingProxyType(dict(self.hooks)),

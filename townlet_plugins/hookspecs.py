@@ -12,7 +12,7 @@ from townlet_core.dto.command_hook import OfferedCommand
 from townlet_core.dto.hook import Cancel, Effect, HookContext
 from townlet_core.events.base import Event
 from townlet_core.observers.port import Observer
-from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
+from townlet_core.ports import ActionStage, PolicyPort, TelemetrySinkProtocol, WorldPort
 from townlet_plugins.factory import PartFactory
 
 PROJECT = "townlet"
@@ -70,11 +70,23 @@ def townlet_observers() -> Sequence[PartFactory[Observer]]:
 
 
 @hookspec
-def townlet_events() -> Sequence[type[Event]]:
-    """Offer kinds of events, which worlds and observers of the same plugin emit.
+def townlet_stages() -> Sequence[PartFactory[ActionStage]]:
+    """Offer stages, which see what the policy decided and may replace actions before the world executes them.
 
-    Called once, when the catalogue is loaded and before any config is validated. A world or an observer that
-    emits a kind which no plugin offered has failed, and the run ends.
+    Called once, when the catalogue is loaded and before any config is validated. Build nothing here.
+
+    Returns:
+        One factory for each name that ``stages`` may list.
+    """
+    return ()
+
+
+@hookspec
+def townlet_events() -> Sequence[type[Event]]:
+    """Offer kinds of events, which worlds, stages and observers of the same plugin emit.
+
+    Called once, when the catalogue is loaded and before any config is validated. A part that emits a
+    kind which no plugin offered has failed, and the run ends.
 
     Returns:
         Frozen dataclasses whose ``kind`` is ``<entry point>.<name>``, in lower-case letters, digits and

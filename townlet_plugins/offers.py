@@ -29,6 +29,7 @@ PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
         "townlet_policies": ("policy", ("identity", "begin", "decide", "end")),
         "townlet_sinks": ("sink", ("start", "emit", "status", "stop")),
         "townlet_observers": ("observer", ("name", "begin", "observe", "kpis")),
+        "townlet_stages": ("stage", ("name", "begin", "apply")),
     }
 )
 """Each hook that offers factories: the kind of part, and the members of every part of that kind."""
@@ -59,7 +60,7 @@ class Offers:
     """Everything that one plugin offers.
 
     Attributes:
-        parts: factories by kind: ``world``, ``policy``, ``sink``, ``observer``.
+        parts: factories by kind: ``world``, ``policy``, ``sink``, ``observer``, ``stage``.
         events: classes of its events.
         commands: its commands.
         stages: the functions that are called while the town runs, by stage.

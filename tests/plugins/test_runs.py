@@ -122,6 +122,54 @@ def test_a_world_names_the_observer_of_its_key_figures(package, site, tmp_path):
         kept(config, tmp_path / "other", "observers.kpis.loaves=3")
 
 
+HELD = """\
+@dataclass(frozen=True, slots=True)
+class Held(Event):
+    '''An agent was made to wait.'''
+    kind: ClassVar[str] = "bakery.held"
+    agent: str
+    stage: str
+
+"""
+STAGE = """\
+from townlet_core.testing.fakes import FakeStage as Base
+
+class FakeStage(Base):
+    def apply(self, observation, decision):
+        actions, events = super().apply(observation, decision)
+        return actions, tuple(Held(each.agent_id, each.stage) for each in events)
+
+class Turns(BaseModel, extra="forbid"):
+    name: str = "turns"
+
+@hookimpl
+def townlet_stages():
+    return (Factory("turns", Turns, lambda options, context: FakeStage(options.name), "lets agents wait"),)
+"""
+
+
+def test_a_stage_of_a_plugin_stands_between_policy_and_world(package, site, tmp_path):
+    shop = SHOP.replace("return (SoldOut, Counted)", "return (SoldOut, Counted, Held)")
+    package.source = shop.replace("class Options(", HELD + "class Options(", 1) + STAGE
+    permit = pin(package.install(site))
+    config = allowing(permit, CONFIG | {"stages": ["turns", {"use": "turns", "options": {"name": "again"}}]})
+    plain = kept(allowing(permit), tmp_path / "plain", ticks=20)
+    staged = kept(config, tmp_path / "run", ticks=20)
+    assert staged.digest != plain.digest
+    assert {line["data"]["stage"] for line in lines(tmp_path / "run") if line["type"].endswith(".held")} == {
+        "turns", "again",
+    }  # fmt: skip
+    with open_run(RunRequest(config, resume=tmp_path / "run", output=Output(keep=False))) as resumed:
+        resumed.loop.run_for(5)
+    with pytest.raises(ConfigError, match=r"stages\[0\]: unknown stage 'guard'; known: turns"):
+        kept(allowing(permit, CONFIG | {"stages": ["guard"]}), tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"stages\[0\]\.options\.nam: unknown key; did you mean 'name'"):
+        kept(
+            allowing(permit, CONFIG | {"stages": [{"use": "turns", "options": {"nam": "x"}}]}),
+            tmp_path / "third",
+        )
+
+
 def test_options_for_key_figures_that_a_world_does_not_have_are_refused(shop, tmp_path):
     with pytest.raises(ConfigError, match="the world 'bakery' has no key figures of its own"):
         kept(allowing(pin(shop)), tmp_path / "run", "observers.kpis.bakers=4")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
-from townlet_adapters.config.resolve import KPIS, OBSERVERS, POLICY, WORLD, ResolvedConfig
+from townlet_adapters.config.resolve import KPIS, OBSERVERS, POLICY, STAGES, WORLD, ResolvedConfig
 from townlet_adapters.storage.folder import RunFolder
 from townlet_core.account import RunIdentity
 from townlet_core.dispatch import EventDispatcher
@@ -17,6 +17,7 @@ from townlet_core.isolation import type_name
 from townlet_core.observers.port import Observer
 from townlet_core.observers.recent import RecentFacts, RecentSettings
 from townlet_core.ports import (
+    ActionStage,
     PolicyPort,
     Remark,
     SupportsDescription,
@@ -100,6 +101,11 @@ def _close(close: Callable[[], object]) -> None:
         raise
     except BaseException:  # noqa: BLE001 - whatever a third party's part raises
         _LOG.exception("a part failed when it was closed")
+
+
+def open_stages(config: ResolvedConfig, context: BuildContext) -> tuple[ActionStage, ...]:
+    """Build the stages between policy and world, in their order."""
+    return tuple(config.build(part, (*STAGES, number), context) for number, part in enumerate(config.stages))
 
 
 def open_observers(config: ResolvedConfig, context: BuildContext) -> tuple[Observer, ...]:

@@ -2,7 +2,16 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from townlet_core.dto.stream import ChannelCadences, StreamMode, StreamSettings
 from townlet_plugins.allowlist import DIGEST, DISTRIBUTION, ENTRY_POINT, Allowlist, Permit
@@ -261,6 +270,12 @@ class ObserversSection(Section):
     """observers of plugins, in the order of their facts"""
 
 
+StageSource = Annotated[
+    Annotated[str, Tag("<name>"), Field(min_length=1)] | Annotated[Part, Tag("<part>")],
+    Discriminator(lambda value: "<name>" if isinstance(value, str) else "<part>"),
+]
+
+
 class RunConfig(Section):
     """A run: a world, the policy of its residents, and where its messages are sent."""
 
@@ -278,6 +293,9 @@ class RunConfig(Section):
 
     policy: Part = Part(use=DEFAULT_POLICY, options={})
     """the policy, which chooses the actions of the residents"""
+
+    stages: tuple[StageSource, ...] = ()
+    """stages between the policy and the world, in order: a name, or a name and its options"""
 
     telemetry: TelemetrySection = TelemetrySection()
     """where messages are sent"""

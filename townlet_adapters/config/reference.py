@@ -33,6 +33,7 @@ def config_markdown(catalogue: Catalogue) -> str:
         ("policy", catalogue.policies),
         ("sink", catalogue.sinks),
         ("observer", catalogue.observers),
+        ("stage", catalogue.stages),
     )
     for kind, factories in kinds:
         for name, factory in factories.items():

@@ -33,7 +33,7 @@ from townlet_core.hooks import AffordanceHook
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.naming import nearest
 from townlet_core.observers.port import Observer
-from townlet_core.ports import PolicyPort, TelemetrySinkProtocol, WorldPort
+from townlet_core.ports import ActionStage, PolicyPort, TelemetrySinkProtocol, WorldPort
 from townlet_core.transforms.redact import FRAME_KIND
 from townlet_plugins.access import Access
 from townlet_plugins.allowlist import Allowlist
@@ -51,11 +51,17 @@ WORLD: KeyPath = ("world",)
 POLICY: KeyPath = ("policy",)
 SINKS: KeyPath = ("telemetry", "sinks")
 OBSERVERS: KeyPath = ("observers", "extra")
+STAGES: KeyPath = ("stages",)
 KPIS: KeyPath = ("observers", "kpis")
 PLUGINS: KeyPath = ("plugins",)
 _KINDS: Mapping[KeyPath, str] = MappingProxyType(
-    {WORLD: "world", POLICY: "policy", SINKS: "sink", OBSERVERS: "observer"}
+    {WORLD: "world", POLICY: "policy", STAGES: "stage", SINKS: "sink", OBSERVERS: "observer"}
 )
+
+
+def _kind_of(path: KeyPath) -> str:
+    """Return the kind of the part at a path."""
+    return _KINDS.get(path[:1]) or _KINDS[path[:2]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ class ResolvedConfig:
         policy: the policy.
         sinks: the sinks.
         kpis: the observer that keeps the world's key figures, None when it has none.
+        stages: the stages between policy and world, in their order.
         observers: the observers of plugins, in the order of their facts.
         hooks: the active hooks, in the order in which they are called.
         catalogue: everything that the config can name.
@@ -112,6 +119,7 @@ class ResolvedConfig:
     policy: Prepared[PolicyPort]
     sinks: tuple[SinkChoice, ...]
     kpis: Prepared[Observer] | None
+    stages: tuple[Prepared[ActionStage], ...]
     observers: tuple[Prepared[Observer], ...]
     hooks: tuple[AffordanceHook, ...]
     catalogue: Catalogue = field(repr=False)
@@ -199,6 +207,10 @@ def resolve(
         sinks_tried = [
             _Attempt(partial(parts.sink, run, number)) for number in range(len(run.telemetry.sinks))
         ]
+        stages_tried = [
+            _Attempt(partial(parts.prepare, catalogue.stages, _part_of(stage), (*STAGES, number)))
+            for number, stage in enumerate(run.stages)
+        ]
         kpis = _Attempt(partial(parts.kpis, run))
         observers_tried = [
             _Attempt(partial(parts.prepare, catalogue.observers, part, (*OBSERVERS, number)))
@@ -208,10 +220,11 @@ def resolve(
             _Attempt(partial(parts.hook, name, (*PLUGINS, "hooks", at)))
             for at, name in enumerate(run.plugins.hooks)
         ]
-        _raise_together([world, policy, *sinks_tried, kpis, *observers_tried, *hooks_tried])
+        _raise_together([world, policy, *stages_tried, *sinks_tried, kpis, *observers_tried, *hooks_tried])
     chosen = tuple(each.value for each in sinks_tried)
+    stages = tuple(each.value for each in stages_tried)
     observers = tuple(each.value for each in observers_tried)
-    shown = _shown(substituted, run, world.value, policy.value, chosen, kpis.value, observers)
+    shown = _shown(substituted, run, world.value, policy.value, stages, chosen, kpis.value, observers)
     with source.blame():
         check_inputs(raw, shown, source.access)
     simulation = simulation_of(shown)
@@ -221,6 +234,7 @@ def resolve(
         policy=policy.value,
         sinks=chosen,
         kpis=kpis.value,
+        stages=stages,
         observers=observers,
         hooks=tuple(each.value for each in hooks_tried),
         catalogue=catalogue,
@@ -305,7 +319,7 @@ class _Parts:
     def prepare(
         self, factories: Mapping[str, PartFactory[ProductT]], part: Part, path: KeyPath
     ) -> Prepared[ProductT]:
-        factory = self._find(_KINDS[path[:2]], factories, part.use, (*path, "use"))
+        factory = self._find(_kind_of(path), factories, part.use, (*path, "use"))
         options = (*path, "options")
         with _located(self.substituted.document, options):
             return factory.prepare(_OptionsAt(self.substituted, options), self.access)
@@ -407,6 +421,11 @@ def _completed(document: Document) -> Document:
     return replace(document, value=value)
 
 
+def _part_of(stage: str | Part) -> Part:
+    """Return a stage as a part; one that is named without options has the defaults."""
+    return Part(use=stage, options={}) if isinstance(stage, str) else stage
+
+
 def _part_paths(value: JsonValue) -> list[KeyPath]:
     """Find the parts that are items of lists."""
     paths: list[KeyPath] = []
@@ -416,6 +435,9 @@ def _part_paths(value: JsonValue) -> list[KeyPath]:
     match value:
         case {"observers": {"extra": list(extra)}}:
             paths += [(*OBSERVERS, number) for number in range(len(extra))]
+    match value:
+        case {"stages": list(stages)}:
+            paths += [(*STAGES, number) for number in range(len(stages))]
     return paths
 
 
@@ -435,6 +457,7 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
     run: RunConfig,
     world: Prepared[WorldPort],
     policy: Prepared[PolicyPort],
+    stages: tuple[Prepared[ActionStage], ...],
     sinks: tuple[SinkChoice, ...],
     kpis: Prepared[Observer] | None,
     observers: tuple[Prepared[Observer], ...],
@@ -443,6 +466,7 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
     shown: dict[str, JsonValue] = run.model_dump(mode="json")
     shown["world"] = {"use": world.name, "options": world.options}
     shown["policy"] = {"use": policy.name, "options": policy.options}
+    shown["stages"] = [{"use": each.name, "options": each.options} for each in stages]
     shown["telemetry"] = {
         "stream": run.telemetry.stream.model_dump(mode="json"),
         "sinks": [
@@ -466,7 +490,9 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
 
 def simulation_of(shown: JsonObject) -> dict[str, JsonValue]:
     """Select the keys that determine the events in a town; a snapshot never allows plugins."""
-    simulation = {key: shown[key] for key in ("seed", "world", "policy", "observers") if key in shown}
+    simulation = {
+        key: shown[key] for key in ("seed", "world", "policy", "stages", "observers") if key in shown
+    }
     match shown.get("plugins"):
         case {"hooks": hooks}:
             simulation["plugins"] = {"hooks": hooks}

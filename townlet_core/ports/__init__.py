@@ -2,6 +2,7 @@
 
 from townlet_core.ports.description import WARNING, Remark, SupportsDescription
 from townlet_core.ports.policy import PolicyPort
+from townlet_core.ports.stage import ActionStage
 from townlet_core.ports.state import SupportsState
 from townlet_core.ports.telemetry import EmitResult, ShowsState, SupportsHealth, TelemetrySinkProtocol
 from townlet_core.ports.transport import Transport
@@ -9,6 +10,7 @@ from townlet_core.ports.world import WorldPort
 
 __all__ = [
     "WARNING",
+    "ActionStage",
     "EmitResult",
     "PolicyPort",
     "Remark",

@@ -4,6 +4,7 @@ from townlet_core.testing.contracts.commands import check_commands, command_cont
 from townlet_core.testing.contracts.hooks import check_hooks, hook_contexts, hook_of
 from townlet_core.testing.contracts.policy import check_policy
 from townlet_core.testing.contracts.sink import check_sink
+from townlet_core.testing.contracts.stage import check_stage
 from townlet_core.testing.contracts.world import check_world
 from townlet_core.testing.events import FAKE_EVENTS
 from townlet_core.testing.fakes import (
@@ -11,6 +12,7 @@ from townlet_core.testing.fakes import (
     FailingSink,
     FakeObserver,
     FakePolicy,
+    FakeStage,
     FakeWorld,
     ManualClock,
 )
@@ -21,12 +23,14 @@ __all__ = [
     "FailingSink",
     "FakeObserver",
     "FakePolicy",
+    "FakeStage",
     "FakeWorld",
     "ManualClock",
     "check_commands",
     "check_hooks",
     "check_policy",
     "check_sink",
+    "check_stage",
     "check_world",
     "command_contexts",
     "hook_contexts",

@@ -1,4 +1,4 @@
-"""The events of ``FakeWorld``."""
+"""The events of ``FakeWorld`` and ``FakeStage``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,5 +54,15 @@ class FakeDay(Event):
     totals: Mapping[str, int]
 
 
-FAKE_EVENTS: Final[tuple[type[Event], ...]] = (FakeDay, FakeFinish, FakeQuarrels, FakeStart)
-"""Every kind that ``FakeWorld`` emits."""
+@dataclass(frozen=True, slots=True)
+class FakeHeld(Event):
+    """A stage let an agent wait instead of what its policy had chosen."""
+
+    kind: ClassVar[str] = "fake.held"
+    agent_id: str
+    action: int
+    stage: str
+
+
+FAKE_EVENTS: Final[tuple[type[Event], ...]] = (FakeDay, FakeFinish, FakeHeld, FakeQuarrels, FakeStart)
+"""Every kind that ``FakeWorld`` and ``FakeStage`` emit."""

@@ -6,7 +6,7 @@ when code under test mixes up rows, columns or ticks.
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 from townlet_core import seeding
@@ -25,7 +25,7 @@ from townlet_core.events.health import SinkState
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.ports.telemetry import EmitResult, Message
 from townlet_core.records import record_from_json, record_to_json
-from townlet_core.testing.events import FakeDay, FakeFinish, FakePair, FakeQuarrels, FakeStart
+from townlet_core.testing.events import FakeDay, FakeFinish, FakeHeld, FakePair, FakeQuarrels, FakeStart
 
 FAKE_NEEDS: Final = ("drink", "warmth", "calm")
 """The needs of the agents of ``FakeWorld``."""
@@ -401,6 +401,46 @@ class FakeObserver:
             slots = len(self._counted.ticks)
             raise SnapshotError("snapshot_corrupt", f"the state of '{self.name}' is not for {slots} slots")
         self._counted = counted
+
+
+class FakeStage:
+    """Makes one agent wait in each tick, in turns; a run that does not save the turn is noticed."""
+
+    def __init__(self, name: str = "turns", *, fail_at: int | None = None) -> None:
+        """Build the stage; at tick ``fail_at`` it raises an error."""
+        self.name = name
+        self._fail_at = fail_at
+        self._turn = self._slots = 0
+
+    def begin(self, spec: WorldSpec, seed: int) -> None:
+        """Start with the seed's slot."""
+        self._slots = spec.capacity
+        self._turn = seed % self._slots
+
+    def apply(
+        self, observation: ObservationBatch, decision: Decision
+    ) -> tuple[ActionBatch, tuple[Event, ...]]:
+        """Replace one agent's action by the first action; an agent that waits already is left alone."""
+        if observation.tick == self._fail_at:
+            raise ZeroDivisionError("the fake stage fails at this tick")
+        slot, self._turn = self._turn, (self._turn + 1) % self._slots
+        chosen = decision.actions.action.tolist()
+        if not observation.alive[slot] or chosen[slot] == 0:
+            return decision.actions, ()
+        held = FakeHeld(observation.agent_ids[slot], chosen[slot], self.name)
+        chosen[slot] = 0
+        actions = replace(decision.actions, action=readonly(array("h", chosen), self._slots))
+        return actions, (held,)
+
+    def export_state(self) -> JsonValue:
+        """Return the turn."""
+        return self._turn
+
+    def import_state(self, state: JsonValue) -> None:
+        """Continue with a turn."""
+        if type(state) is not int or not 0 <= state < self._slots:
+            raise SnapshotError("snapshot_corrupt", f"the state of '{self.name}' is damaged: {state!r}")
+        self._turn = state
 
 
 class CollectingSink:
