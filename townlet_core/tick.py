@@ -97,7 +97,7 @@ class TickRunner:
     def _pass_on(
         self, observation: ObservationBatch, decision: Decision
     ) -> tuple[ActionBatch, Sequence[Event]]:
-        """Let each stage see what the one before it left; returns the last actions, and all events."""
+        """Pass a decision through the stages; returns the actions that the last one left, and all events."""
         if not self._parts.stages:
             return decision.actions, ()
         events: list[Event] = []

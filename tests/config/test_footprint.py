@@ -48,11 +48,16 @@ def trial(tmp_path, monkeypatch):
     return tmp_path
 
 
+def touched(out: str) -> list[str]:
+    """The lines about what a run reads, sends to and writes; those about its world stand before them."""
+    return [line for line in out.splitlines() if line.startswith(("  reads ", "  sends to ", "  writes "))]
+
+
 def test_check_lists_everything_that_a_run_of_a_config_touches(townlet, trial):
     code, out, err = townlet("config", "check", "trial.yaml")
     assert (code, err) == (0, "")
-    assert out.splitlines() == [
-        "trial.yaml: ok",
+    assert out.splitlines()[0] == "trial.yaml: ok"
+    assert touched(out) == [
         "  reads     variable    TOWNLET_HOST",
         "  reads     variable    TOWNLET_SPOOL",
         f"  reads     file        {trial}/things.yaml",
@@ -92,7 +97,7 @@ def test_a_config_can_neither_hide_a_line_of_the_list_nor_add_one(townlet, trial
     (trial / "sly.yaml").write_text(text)
     code, out, err = townlet("config", "check", "sly.yaml")
     assert (code, err) == (0, "")
-    assert out.splitlines()[1:-1] == [
+    assert touched(out)[:-1] == [
         r"  writes    file        a\x1b[1A\x1b[2K\n  sends to  nothing (in the run folder)"
     ]
 

@@ -70,6 +70,7 @@ CONFIGS = {
     "sinks": completed({**BASE, "telemetry": {"sinks": SINKS}}, "telemetry"),
     "plugins": {**BASE, "plugins": {"allow": [{"distribution": "a-b", "entry_point": "b", "version": "1"}]}},
     "observers": {**BASE, "observers": {"extra": [{"use": "no_such", "options": {}}]}},
+    "stages": {**BASE, "stages": [{"use": "no_such", "options": {}}]},
     "random": completed({**BASE, "policy": {"use": "random"}}, "policy"),
     "map": with_town(town=MAP),
     "grid": with_town(town={"grid": {"rows": 1, "cols": 1, "district": MAP}}),

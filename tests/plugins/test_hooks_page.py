@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import get_args
 
 from tests.house.sources import ROOT
+from tests.town.words import ITEMS, NEEDS
 from townlet_adapters.worlds.town.command_specs import COMMANDS
 from townlet_core.dto import command_hook, hook
 from townlet_core.dto.command import ArgumentType, Role
@@ -83,8 +84,7 @@ def test_the_limits_are_those_of_the_page():
 
 def test_the_example_of_the_page_keeps_its_contract(tmp_path):
     bakery = example(PAGE.split("## Stages")[0], tmp_path)
-    check_hooks(lambda: hook_of("bakery", bakery))
-    answers = {
-        (context.tod < 360, bakery.townlet_affordance_before(context) is None) for context in hook_contexts()
-    }
+    uses = hook_contexts(needs=NEEDS, items=ITEMS)
+    check_hooks(lambda: hook_of("bakery", bakery), uses)
+    answers = {(context.tod < 360, bakery.townlet_affordance_before(context) is None) for context in uses}
     assert answers == {(True, False), (False, True)}

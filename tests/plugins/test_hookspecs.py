@@ -8,7 +8,7 @@ def hooks():
 
 
 def test_every_hook_says_when_it_is_called_and_what_it_returns():
-    assert len(hooks()) == 9
+    assert len(hooks()) == 10
     for hook in hooks():
         text = inspect.getdoc(hook)
         assert "Called " in text

@@ -207,15 +207,9 @@ def resolve(
         sinks_tried = [
             _Attempt(partial(parts.sink, run, number)) for number in range(len(run.telemetry.sinks))
         ]
-        stages_tried = [
-            _Attempt(partial(parts.prepare, catalogue.stages, _part_of(stage), (*STAGES, number)))
-            for number, stage in enumerate(run.stages)
-        ]
+        stages_tried = parts.tried(catalogue.stages, run.stages, STAGES)
         kpis = _Attempt(partial(parts.kpis, run))
-        observers_tried = [
-            _Attempt(partial(parts.prepare, catalogue.observers, part, (*OBSERVERS, number)))
-            for number, part in enumerate(run.observers.extra)
-        ]
+        observers_tried = parts.tried(catalogue.observers, run.observers.extra, OBSERVERS)
         hooks_tried = [
             _Attempt(partial(parts.hook, name, (*PLUGINS, "hooks", at)))
             for at, name in enumerate(run.plugins.hooks)
@@ -324,6 +318,17 @@ class _Parts:
         with _located(self.substituted.document, options):
             return factory.prepare(_OptionsAt(self.substituted, options), self.access)
 
+    def tried(
+        self, factories: Mapping[str, PartFactory[ProductT]], sections: Sequence[str | Part], path: KeyPath
+    ) -> list[_Attempt[Prepared[ProductT]]]:
+        """Prepare the parts of a list."""
+        return [
+            _Attempt(partial(self.prepare, factories, section, (*path, number)))
+            for number, section in enumerate(sections)
+            # A name without options was completed to a part before.
+            if isinstance(section, Part)
+        ]
+
     def sink(self, run: RunConfig, number: int) -> SinkChoice:
         section, path = run.telemetry.sinks[number], (*SINKS, number)
         prepared = self.prepare(self.catalogue.sinks, section, path)
@@ -412,6 +417,10 @@ def _completed(document: Document) -> Document:
         telemetry = value.get("telemetry") or {}
         if isinstance(telemetry, Mapping) and telemetry.get("sinks") is None:
             value = {**value, "telemetry": {**telemetry, "sinks": [{"use": DEFAULT_SINK}]}}
+        stages = value.get("stages")
+        if isinstance(stages, list):
+            named = [{"use": stage} if isinstance(stage, str) else stage for stage in stages]
+            value = {**value, "stages": named}
     for path in (WORLD, POLICY, *_part_paths(value)):
         value = _with_options(value, path)
     if isinstance(value, Mapping):
@@ -419,11 +428,6 @@ def _completed(document: Document) -> Document:
         if isinstance(observers, Mapping) and observers.get("kpis") is None:
             value = {**value, "observers": {**observers, "kpis": {}}}
     return replace(document, value=value)
-
-
-def _part_of(stage: str | Part) -> Part:
-    """Return a stage as a part; one that is named without options has the defaults."""
-    return Part(use=stage, options={}) if isinstance(stage, str) else stage
 
 
 def _part_paths(value: JsonValue) -> list[KeyPath]:

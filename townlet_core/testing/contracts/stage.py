@@ -23,7 +23,7 @@ def check_stage(
     make_world: Callable[[], WorldPort] = FakeWorld,
     make_policy: Callable[[], PolicyPort] = FakePolicy,
     *,
-    ticks: int = 60,
+    ticks: int = 63,
     seed: int = 7,
 ) -> None:
     """Check that a stage keeps the contract of ``ActionStage``.
