@@ -165,6 +165,7 @@ INVENTED = {
     "overlapping fields": {"dtype": "x:<i8[]@0,y:<i8[]@7"},
     "a field behind the end": {"dtype": "x:<i8[]@0", "shape": [1], "data": base64_of(bytes(7))},
     "a thousand fields": {"dtype": ",".join(f"{'x' * n}:<i8[0]@0" for n in range(1, 1001))},
+    "no dimension": {"dtype": "x:|u1[]@0", "shape": [], "data": base64_of(bytes(1))},
     "many dimensions": {"dtype": "x:|u1[]@0", "shape": [1] * 9, "data": base64_of(bytes(1))},
     "an empty array beyond arrays": {"dtype": "x:|u1[]@0", "shape": [0, 10**30], "data": ""},
     "items that are fractions": {"dtype": "stock:<f8[]@0", "shape": [1], "data": base64_of(bytes(8))},

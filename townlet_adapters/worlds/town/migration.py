@@ -113,7 +113,7 @@ def _fields_of(name: str, value: JsonValue) -> JsonObject:
         raw = base64.b64decode(data, validate=True)
     except ValueError as error:
         raise damaged from error
-    if len(shape) != len(sizes) or len(raw) % max(1, count) or (count == 0 and raw):
+    if not shape or len(shape) != len(sizes) or len(raw) % max(1, count) or (count == 0 and raw):
         raise damaged
     split: dict[str, JsonValue] = {}
     end = 0
