@@ -4,6 +4,7 @@ import base64
 import copy
 import gzip
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,36 @@ def test_the_file_is_written_anew_and_the_old_content_kept(old, townlet):
     code, out, err = townlet("snapshot", "migrate", str(old))
     assert (code, out) == (2, "")
     assert f"{old}: has schema {SCHEMA_VERSION} already" in err
+
+
+def test_what_is_in_the_way_is_neither_followed_nor_lost(tmp_path, townlet):
+    mine, target, kept = (
+        tmp_path / name for name in ("mine.gz", "snapshot-500.json.gz", "schema-1-500.json.gz")
+    )
+    shutil.copy(OLD, mine)
+    (tmp_path / "private").write_text("secret")
+    target.symlink_to("private")
+    code, _, err = townlet("snapshot", "migrate", str(mine))
+    assert (code, kept.exists(), target.is_symlink()) == (2, False, True)
+    assert f"{target}: cannot be kept: " in err
+    target.unlink()
+    os.mkfifo(target)
+    code, _, err = townlet("snapshot", "migrate", str(mine))
+    assert (code, kept.exists()) == (2, False)
+    assert "Is a FIFO" in err
+    target.unlink()
+    target.write_bytes(b"one")
+    kept.write_bytes(b"another")
+    code, _, err = townlet("snapshot", "migrate", str(mine))
+    assert (code, target.read_bytes(), kept.read_bytes()) == (2, b"one", b"another")
+    assert err == f"error: {kept}: keeps an older file already; move it away first\n"
+
+
+def test_a_tick_of_any_size_is_refused_before_a_file_is_named_after_it(old, townlet):
+    rewritten(old, lambda document: document.update(tick=10**300))
+    code, _, err = townlet("snapshot", "migrate", str(old))
+    assert code == 2
+    assert "'tick' is not a whole number from 0 to 9223372036854775807" in err
 
 
 def test_a_snapshot_of_another_name_is_left_as_it_is(tmp_path, townlet):

@@ -1,5 +1,6 @@
 """Brings snapshots of an older schema up to date, in memory or as a file."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from townlet_adapters.files import read_regular
 from townlet_adapters.storage.atomic import write_atomically
 from townlet_adapters.storage.snapshots import MAX_FILE_BYTES, SnapshotFile, read_snapshot, write_snapshot
 from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
-from townlet_core.errors import SnapshotError
+from townlet_core.errors import OutputError, SnapshotError
 from townlet_core.jsonvalue import JsonObject
 from townlet_plugins.access import Access, Allowed
 from townlet_plugins.catalogue import Catalogue, load_catalogue
@@ -72,10 +73,21 @@ def migrate_file(path: Path, catalogue: Catalogue, allowed: Allowed) -> tuple[Pa
     migrated = _migrated(stored, catalogue, allowed)
     target = stored.path.with_name(f"snapshot-{stored.snapshot.tick}.json.gz")
     kept = None
-    if target.exists():
+    if os.path.lexists(target):
         kept = target.with_name(f"schema-{schema}-{stored.snapshot.tick}.json.gz")
-        write_atomically(kept, read_regular(target, MAX_FILE_BYTES))
+        _keep(target, kept)
     return write_snapshot(target.parent, migrated.snapshot, migrated.simulation), kept
+
+
+def _keep(target: Path, kept: Path) -> None:
+    """Copy a file that will be replaced; neither a file that a link leads to nor one that is kept already."""
+    if os.path.lexists(kept):
+        raise OutputError(f"{kept}: keeps an older file already; move it away first")
+    try:
+        data = read_regular(target, MAX_FILE_BYTES, follow_links=False)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be kept: {error.strerror}; move it away first") from error
+    write_atomically(kept, data)
 
 
 def _migrated(stored: SnapshotFile, catalogue: Catalogue, allowed: Allowed) -> SnapshotFile:

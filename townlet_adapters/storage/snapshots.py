@@ -316,8 +316,8 @@ def _text(path: Path, document: JsonObject, name: str) -> str:
 
 def _whole(path: Path, document: JsonObject, name: str) -> int:
     value = document[name]
-    if type(value) is not int or value < 0:
-        _corrupt(path, f"'{name}' is not a whole number from 0")
+    if type(value) is not int or not 0 <= value < 2**63:
+        _corrupt(path, f"'{name}' is not a whole number from 0 to {2**63 - 1}")
     return value
 
 
