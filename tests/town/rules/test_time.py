@@ -30,6 +30,18 @@ def test_the_summary_tells_the_day_and_minute_of_the_executed_tick():
     assert town.world.frame().clock == {"day": 1, "tod": 1, "phase": "night"}
 
 
+def test_an_episode_counts_the_ticks_of_a_resident_and_begins_anew_after_a_day():
+    town = Village().jump(360)
+    shown = []
+    for begun in (0, 1, 700, 1438):
+        town.resident(1).episode_tick = begun
+        town.step()
+        shown.append(town.features(1)["episode_progress"] * 1440)
+        town.step()
+        shown.append(town.features(1)["episode_progress"] * 1440)
+    assert shown == pytest.approx([1, 2, 2, 3, 701, 702, 1439, 0], abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("tod", "phase"),
     [(0, "night"), (359, "night"), (360, "day"), (1259, "day"), (1260, "night"), (1439, "night")],
