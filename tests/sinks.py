@@ -6,26 +6,29 @@ from townlet_core.dto.health import SinkCounts, SinkHealth, SinkStatus
 from townlet_core.events.health import Histogram, QueueHealth, WorkerHealth
 from townlet_core.ports.telemetry import EmitResult
 
-NOTHING_YET = Histogram((0.1, 1.0), (0, 0, 0), 0.0, 0)
-
 WELL = SinkHealth(
     state="healthy",
-    worker=WorkerHealth(alive=True, heartbeat_age_s=0.0),
-    queue=QueueHealth(events=0, bytes=0, peak_events=0, capacity_events=100, capacity_bytes=10_000),
+    worker=WorkerHealth(alive=True, heartbeat_age_s=0.25),
+    queue=QueueHealth(events=2, bytes=230, peak_events=41, capacity_events=100, capacity_bytes=10_000),
     spool=None,
     connected=True,
     consecutive_failures=0,
-    retries_total=0,
+    retries_total=3,
     last_success_age_s=None,
     last_error=None,
     acked_through=None,
-    flush_seconds=NOTHING_YET,
+    flush_seconds=Histogram((0.25, 2.0), (4, 2, 0), 1.75, 6),
     certificate_expires_s=None,
-    totals=SinkStatus("its own name", "healthy"),
+    totals=SinkStatus("its own name", "healthy", offered=57, emitted=57, delivered=55, buffered=2),
     counts=SinkCounts(
-        emitted={}, dropped={}, bytes_delivered=0, emit_seconds=NOTHING_YET, ack_seconds=NOTHING_YET
+        emitted={"critical": 4, "normal": 53},
+        dropped={},
+        bytes_delivered=6100,
+        emit_seconds=Histogram((2e-05, 0.002), (50, 6, 1), 0.0625, 57),
+        ack_seconds=Histogram((0.5, 4.0), (3, 1, 2), 21.5, 6),
     ),
 )
+"""Health of a sink that has work and no trouble; its numbers differ, so that none is taken for another."""
 
 
 class TellingSink:
