@@ -48,6 +48,15 @@ def test_what_affordances_are_for_follows_from_what_they_do(town):
     assert found.parts.tolist() == [[0, 1], [0, 0], [0, 0]]
 
 
+@pytest.mark.parametrize("charge", ["charge_inventory", "charge_stock"])
+def test_what_costs_something_of_the_inventory_or_of_the_stock_is_no_free_leisure(town, charge):
+    bench = town.constants["affordance_names"].index("relax")
+    town.constants[charge].obj[bench, 0, 1] = 1
+    found = purposes_of(town.constants)
+    assert named(town, found.leisure == FREE) == set()
+    assert named(town, found.leisure == PAID) == {"work_out"}
+
+
 def test_only_a_meal_that_cannot_be_brought_along_is_a_treat(town):
     assert named(town, purposes_of(town.constants).treats.any(axis=1)) == {"buy_meal"}
     assert TREAT == 15
