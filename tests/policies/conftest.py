@@ -167,7 +167,8 @@ def make_constants(words=SHIPPED, conditions=()):
     passable = np.array([[is_passable(*tile) for tile in row] for row in tiles], dtype=np.uint8)
     place_at = [[place_of(*tile) if is_passable(*tile) else -1 for tile in row] for row in tiles]
     places = [[(x, y) for row in tiles for x, y in row if place_at[y][x] == p] for p in range(len(PLACES))]
-    goals = [reach_of(x, y) for _, x, y in OBJECTS] + places + [[home] for home in HOMES]
+    # The last field is that of the entry, which nobody can get to.
+    goals = [reach_of(x, y) for _, x, y in OBJECTS] + places + [[home] for home in HOMES] + [[]]
     fields = np.array([field_to(goal) for goal in goals])
     object_type = [SYMBOLS.index(symbol) for symbol, _, _ in OBJECTS]
     nearest = np.full((len(TYPES), HEIGHT, WIDTH, 8), -1, dtype=np.int32)
@@ -186,7 +187,11 @@ def make_constants(words=SHIPPED, conditions=()):
         "place_kinds": KINDS,
         "passable": seal(passable, np.uint8),
         "place_at": seal(place_at, np.int32),
-        "fields": seal(fields, np.uint8),
+        "field_steps": seal(fields, np.uint8),
+        "field_window": seal(range(len(fields)), np.int32),
+        "field_origin": seal(np.zeros((len(fields), 2)), np.int32),
+        "field_district": seal(np.zeros(len(fields)), np.int32),
+        "district_size": seal((WIDTH, HEIGHT), np.int32),
         "nearest": seal(nearest, np.int32),
         "object_type": seal(object_type, np.int32),
         "object_place": seal([place_of(x, y) for _, x, y in OBJECTS], np.int32),
@@ -226,14 +231,14 @@ class SmallTown:
         slots = self.SLOTS
         served = {need.option: need.name for need in words.needs}
         self.constants = make_constants(words, conditions)
-        self.fields = self.constants["fields"].obj
+        self.fields = self.constants["field_steps"].obj
         self.spec = WorldSpec(
             world="small",
             layout_version=1,
             capacity=slots,
             action_names=ACTIONS,
             feature_names=(),
-            fields=tuple(f"f{n}" for n in range(objects + len(PLACES) + len(HOMES))),
+            fields=tuple(f"f{n}" for n in range(objects + len(PLACES) + len(HOMES) + 1)),
             needs=words.needs,
             items=tuple(ItemSpec(item, CARRY[item]) for item in words.items),
             options=tuple(OptionSpec(name, served.get(name)) for name in words.options),

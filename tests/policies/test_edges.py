@@ -118,7 +118,7 @@ def test_a_resident_can_spend_its_last_mill_on_a_use(town, decide):
 def test_an_object_is_gone_to_when_its_cooldown_ends_on_arrival(town, decide):
     shower = town.object("W")
     town.needs[0, HYGIENE] = 0.3
-    path = int(town.constants["fields"][shower, town.xy[0, 1], town.xy[0, 0]])
+    path = int(town.constants["field_steps"][shower, town.xy[0, 1], town.xy[0, 0]])
     assert path > 0
     town.cooldown[0, shower] = MORNING + path
     assert decide(town, MORNING)[0] == GET_CLEAN
@@ -130,10 +130,10 @@ def test_a_plan_that_ends_20_ticks_before_the_shift_is_in_time(town, decide):
     shower, home = town.object("W"), town.xy[0]
     town.job[0] = BARISTA
     town.needs[0, HYGIENE] = 0.3
-    path = int(town.constants["fields"][shower, home[1], home[0]])
-    goals = [(x, y) for y in range(5) for x in range(16) if town.constants["fields"][shower, y, x] == 0]
+    path = int(town.constants["field_steps"][shower, home[1], home[0]])
+    goals = [(x, y) for y in range(5) for x in range(16) if town.constants["field_steps"][shower, y, x] == 0]
     work = len(town.constants["object_type"]) + 3
-    back = min(int(town.constants["fields"][work, y, x]) for x, y in goals)
+    back = min(int(town.constants["field_steps"][work, y, x]) for x, y in goals)
     last = FIRST_SHIFT - (path + 30 + back + 20)
     assert decide(town, last)[0] == GET_CLEAN
     assert decide(town, last + 1)[0] in {IDLE, GO_TO_WORK}

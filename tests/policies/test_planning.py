@@ -107,7 +107,7 @@ def test_an_object_that_is_closed_or_without_power_is_left_out(town, goal, colum
 def test_a_cooldown_must_be_over_on_arrival(town, goal):
     town.needs[0, 1] = 0.4
     town.xy[0] = 1, 2
-    path = town.constants["fields"][town.object("W"), 2, 1]
+    path = town.constants["field_steps"][town.object("W"), 2, 1]
     assert path == 2
     town.cooldown[0, town.object("W")] = NOON + path
     assert goal(town) == "W"
@@ -150,8 +150,8 @@ def test_a_plan_must_end_in_time_for_the_shift_unless_the_need_is_critical(town,
     town.xy[0] = 2, 2
     shower = town.object("W")
     cafe = len(town.constants["object_type"]) + 3
-    back = min(town.constants["fields"][cafe, y, x] for x, y in ((3, 2), (4, 2), (3, 3)))
-    needed = town.constants["fields"][shower, 2, 2] + 30 + back + 20
+    back = min(town.constants["field_steps"][cafe, y, x] for x, y in ((3, 2), (4, 2), (3, 3)))
+    needed = town.constants["field_steps"][shower, 2, 2] + 30 + back + 20
     assert goal(town, 480 - needed) == "W"
     assert goal(town, 480 - needed + 1) is None
     town.needs[0, 1] = 0.1

@@ -59,7 +59,7 @@ def test_the_critical_level_is_an_option(town, decide):
 
 def test_work_calls_from_lead_and_path_before_the_shift_until_its_end(town, decide):
     town.job[0] = BARISTA
-    path = town.constants["fields"][len(town.constants["object_type"]) + 3, 2, 2]
+    path = town.constants["field_steps"][len(town.constants["object_type"]) + 3, 2, 2]
     leave = FIRST_SHIFT - 20 - path
     chosen = [decide(town, tick)[0] for tick in (leave - 1, leave, 639, 640)]
     assert chosen == [IDLE, GO_TO_WORK, GO_TO_WORK, IDLE]

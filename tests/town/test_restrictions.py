@@ -44,7 +44,7 @@ class Life:
         policy.begin(self.model.spec, seed)
         self.observation = self.world.reset(seed)
         self.columns = {name: np.asarray(column) for name, column in self.observation.view.columns.items()}
-        self.fields = np.asarray(self.observation.view.constants["fields"])
+        self.fields = np.asarray(self.observation.view.constants["field_steps"])
         self.living = np.flatnonzero(np.asarray(self.observation.alive))
         self.days, self.intents, self.vain, self.starved_with_means = days, 0, 0, 0
         self.failures: Counter[str] = Counter()

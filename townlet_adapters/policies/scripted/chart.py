@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.kernels.compiler import entry_kernel
-from townlet_adapters.kernels.fields import UNREACHABLE
+from townlet_adapters.kernels.fields import FIELD, GRID, Routes
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.policies.scripted.columns import (
     CARE,
@@ -115,38 +114,29 @@ def jobs_of(constants: Constants) -> tuple[Records, npt.NDArray[np.int32]]:
     return jobs, tiles
 
 
-@entry_kernel
-def measure_commutes(
-    fields: npt.NDArray[np.uint8],
-    object_xy: npt.NDArray[np.int32],
-    jobs: Records,
-    commute: npt.NDArray[np.uint8],
-) -> None:
-    """Fill ``commute`` uint8[O, J]: steps from the nearest tile of each object's reach to each workplace."""
-    _, height, width = fields.shape
-    for o in range(object_xy.shape[0]):
-        x0 = object_xy[o, 0]
-        y0 = object_xy[o, 1]
-        for job in range(jobs.shape[0]):
-            best = UNREACHABLE
-            for y in range(max(y0 - 1, 0), min(y0 + 2, height)):
-                for x in range(max(x0 - 1, 0), min(x0 + 2, width)):
-                    # The object's own field is 0 exactly on its reach.
-                    if fields[o, y, x] == 0:
-                        best = min(best, fields[jobs[job].field, y, x])
-            commute[o, job] = best
+def routes_of(constants: Constants) -> Routes:
+    """Return the fields, as the kernels read them."""
+    district, origin = np.asarray(constants["field_district"]), np.asarray(constants["field_origin"])
+    width, height = np.asarray(constants["district_size"]).tolist()
+    fields = np.zeros(len(district), dtype=FIELD)
+    fields["window"] = constants["field_window"]
+    fields["x"], fields["y"] = origin[:, 0], origin[:, 1]
+    fields["district"] = district
+    grid = np.zeros(1, dtype=GRID)
+    grid["width"], grid["height"] = width, height
+    grid["columns"] = np.asarray(constants["passable"]).shape[1] // width
+    # The last fields are those of the districts' entries.
+    grid["entries"] = len(fields) - (district.max() + 1)
+    return Routes(np.asarray(constants["field_steps"]), fields, grid)
 
 
 def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, seed: int) -> Chart:
     """Compute the facts that the rules need about a world."""
-    fields = np.asarray(constants["fields"])
     purposes = purposes_of(constants)
     jobs, tiles = jobs_of(constants)
-    commute = np.full((len(constants["object_type"]), len(jobs)), UNREACHABLE, dtype=np.uint8)
-    measure_commutes(fields, np.asarray(constants["object_xy"]), jobs, commute)
     meaning, own = wants_of(spec)
     return Chart(
-        fields=fields,
+        routes=routes_of(constants),
         nearest=np.asarray(constants["nearest"]),
         needs=needs_of(spec, purposes),
         carry=np.array([item.carry for item in spec.items], dtype=np.int64),
@@ -158,7 +148,7 @@ def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, se
         conditions=conditions_of(constants),
         object_place=np.asarray(constants["object_place"]),
         jobs=jobs,
-        commute=commute,
+        object_xy=np.asarray(constants["object_xy"]),
         tiles=tiles,
         seed=np.uint64(seed),
         commit_ticks=options.commit_ticks,

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.fields import Routes
 from townlet_adapters.kernels.records import Record, Records, record
 from townlet_core.dto.observation import ObservationBatch, View
 
@@ -123,7 +124,7 @@ class Chart(NamedTuple):
     """The constants of a run: facts derived from the view's constants (``chart.py``), and the options.
 
     Attributes:
-        fields: uint8[F, H, W], steps to the goal of each field.
+        routes: the fields.
         nearest: int32[T, H, W, 8], nearest objects of a type.
         needs: NEED[needs].
         carry: int64[items], most that one resident carries.
@@ -135,7 +136,7 @@ class Chart(NamedTuple):
         conditions: CONDITION[...].
         object_place: int32[O].
         jobs: JOB[J].
-        commute: uint8[O, J], steps from an object's reach to a workplace, 255 unreachable.
+        object_xy: int32[O, 2].
         tiles: int32[...], flat indices of the passable tiles of each place, place by place.
         seed: the run's seed, uint64.
         commit_ticks: option ``commit_ticks``.
@@ -143,7 +144,7 @@ class Chart(NamedTuple):
         threshold: option ``threshold``.
     """
 
-    fields: npt.NDArray[np.uint8]
+    routes: Routes
     nearest: npt.NDArray[np.int32]
     needs: Records
     carry: npt.NDArray[np.int64]
@@ -155,7 +156,7 @@ class Chart(NamedTuple):
     conditions: Records
     object_place: npt.NDArray[np.int32]
     jobs: Records
-    commute: npt.NDArray[np.uint8]
+    object_xy: npt.NDArray[np.int32]
     tiles: npt.NDArray[np.int32]
     seed: np.uint64
     commit_ticks: int

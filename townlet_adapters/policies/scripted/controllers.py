@@ -2,7 +2,7 @@
 
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.draws import POLICY, integer
-from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE
+from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE, steps_to, way_to
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.policies.scripted.columns import (
     HELD,
@@ -27,19 +27,21 @@ STROLL = 3
 def leads_on(c: Chart, s: Scene, field: int, x: int, y: int) -> bool:
     """Return whether a tile has a free neighbour nearer to the goal."""
     height, width = s.occupants.shape
-    here = c.fields[field, y, x]
+    here = steps_to(c.routes, field, x, y)
     for d in range(4):
         nx = x + DX[d]
         ny = y + DY[d]
         inside = 0 <= nx < width and 0 <= ny < height
-        if inside and c.fields[field, ny, nx] < here and s.occupants[ny, nx] == 0:
+        if inside and steps_to(c.routes, field, nx, ny) < here and s.occupants[ny, nx] == 0:
             return True
     return False
 
 
 @kernel
-def walk(c: Chart, s: Scene, r: Record, field: int) -> int:
+def walk(c: Chart, s: Scene, r: Record, goal: int) -> int:
     """Take a step down a field; wait at the goal, or if the goal is unreachable.
+
+    Where the goal is too far away for its field, the way leads by the entries of the districts between.
 
     The first choice is a free nearer tile. The second, while patience lasts, is the tile to the right of the
     blocked direction, if it is free and at the same distance. The last is to push into the occupied tile:
@@ -49,6 +51,7 @@ def walk(c: Chart, s: Scene, r: Record, field: int) -> int:
     blocked move. So two residents face to face that step to the same side, or one in front of tiles that stay
     occupied, would otherwise repeat it forever.
     """
+    field = way_to(c.routes, goal, r.x, r.y)
     here = steps(c, r, field)
     if here == 0 or here >= UNREACHABLE:
         return WAIT
@@ -58,7 +61,7 @@ def walk(c: Chart, s: Scene, r: Record, field: int) -> int:
             continue
         x = r.x + DX[d]
         y = r.y + DY[d]
-        if c.fields[field, y, x] < here:
+        if steps_to(c.routes, field, x, y) < here:
             if s.occupants[y, x] == 0:
                 return MOVE_NORTH + d
             if push == NOWHERE:
@@ -69,7 +72,7 @@ def walk(c: Chart, s: Scene, r: Record, field: int) -> int:
     if r.blocked < PATIENCE and allows(r, MOVE_NORTH + aside):
         x = r.x + DX[aside]
         y = r.y + DY[aside]
-        level = c.fields[field, y, x] == here and s.occupants[y, x] == 0
+        level = steps_to(c.routes, field, x, y) == here and s.occupants[y, x] == 0
         if level and leads_on(c, s, field, x, y):
             return MOVE_NORTH + aside
     return MOVE_NORTH + push
@@ -85,7 +88,7 @@ def go_home(c: Chart, s: Scene, r: Record) -> int:
             continue
         x = r.x + DX[d]
         y = r.y + DY[d]
-        if c.fields[r.home_field, y, x] == 0 and s.occupants[y, x] == 0:
+        if steps_to(c.routes, r.home_field, x, y) == 0 and s.occupants[y, x] == 0:
             return MOVE_NORTH + d
     return WAIT
 
@@ -105,7 +108,7 @@ def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
         x = r.x + DX[d]
         y = r.y + DY[d]
         nearer = abs(to_x - x) + abs(to_y - y) < here
-        if nearer and c.fields[job.field, y, x] == 0 and s.occupants[y, x] == 0:
+        if nearer and steps_to(c.routes, job.field, x, y) == 0 and s.occupants[y, x] == 0:
             return MOVE_NORTH + d
     return WAIT
 

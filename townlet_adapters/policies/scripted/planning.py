@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.draws import POLICY, unit
-from townlet_adapters.kernels.fields import UNREACHABLE
+from townlet_adapters.kernels.fields import UNREACHABLE, steps_to
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.policies.scripted.columns import (
     CARE,
@@ -49,7 +49,19 @@ NO_PLAN = (IMPOSSIBLE, NONE, NONE)
 @inlined
 def steps(c: Chart, r: Record, field: int) -> int:
     """Return the number of steps from a resident to a field's goal; 255 when it is unreachable."""
-    return int(c.fields[field, r.y, r.x])
+    return steps_to(c.routes, field, r.x, r.y)
+
+
+@kernel
+def commute(c: Chart, o: int, job: int) -> int:
+    """Return the steps from the nearest tile of an object's reach to a workplace; 255 when unreachable."""
+    best = UNREACHABLE
+    for y in range(c.object_xy[o, 1] - 1, c.object_xy[o, 1] + 2):
+        for x in range(c.object_xy[o, 0] - 1, c.object_xy[o, 0] + 2):
+            # The object's own field is 0 exactly on its reach.
+            if steps_to(c.routes, o, x, y) == 0:
+                best = min(best, steps_to(c.routes, c.jobs[job].field, x, y))
+    return best
 
 
 @kernel
@@ -117,7 +129,7 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
         return IMPOSSIBLE
     ticks = path + s.things[o].wait + c.uses[a].duration
     if limit < DAY:
-        back = int(c.commute[o, r.job])
+        back = commute(c, o, r.job)
         if back >= UNREACHABLE or ticks + back + SPARE_TICKS > limit:
             return IMPOSSIBLE
     return int(ticks + due * MONEY_WEIGHT // max(RICH_ENOUGH, r.wallet))

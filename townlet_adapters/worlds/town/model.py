@@ -293,11 +293,11 @@ def _places(plan: TownPlan) -> Records:
     rows = np.zeros(len(plan.places), PLACE)
     kinds = list(plan.vocabulary.place_kinds)
     ys, xs = np.nonzero(plan.place_at >= 0)
-    owner = plan.place_at[ys, xs]
+    order = np.argsort(plan.place_at[ys, xs], kind="stable")
+    starts = np.searchsorted(plan.place_at[ys, xs][order], np.arange(len(plan.places)))
+    for name, along in (("x", xs[order]), ("y", ys[order])):
+        rows[name] = (np.minimum.reduceat(along, starts) + np.maximum.reduceat(along, starts)) / 2
     for place, row in enumerate(rows):
-        own = owner == place
-        row.x = (xs[own].min() + xs[own].max()) / 2
-        row.y = (ys[own].min() + ys[own].max()) / 2
         row.kind = kinds.index(plan.places[place].kind)
         row.till = plan.places[place].has_till
     return rows
@@ -308,12 +308,12 @@ def _homes(plan: TownPlan) -> Records:
 
 
 def _jobs(plan: TownPlan) -> Records:
-    ranked = sorted(job.id for job in plan.jobs)
+    rank = {name: number for number, name in enumerate(sorted(job.id for job in plan.jobs))}
     rows = np.zeros(len(plan.jobs), JOB)
     for row, job in zip(rows, plan.jobs, strict=True):
         row.wage, row.late_fine, row.place, row.start = job.wage, job.late_fine, job.place, job.start
         row.length = (job.end - job.start) % codes.TICKS_PER_DAY
-        row.capacity, row.district, row.rank = job.capacity, job.district, ranked.index(job.id)
+        row.capacity, row.district, row.rank = job.capacity, job.district, rank[job.id]
     return rows
 
 
@@ -365,11 +365,12 @@ def _rows(groups: list[list[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
 
 
 def _reach(plan: TownPlan) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    groups: list[list[int]] = [[] for _ in range(plan.width * plan.height)]
-    for o, placed in enumerate(plan.objects):
-        for x, y in placed.reach:
-            groups[y * plan.width + x].append(o)
-    return _rows(groups)
+    tiles = np.array([y * plan.width + x for placed in plan.objects for x, y in placed.reach], np.int64)
+    objects = np.repeat(np.arange(len(plan.objects)), [len(placed.reach) for placed in plan.objects])
+    # Stable: the objects of a tile stay in the order of their numbers.
+    order = np.argsort(tiles, kind="stable")
+    start = np.searchsorted(tiles[order], np.arange(plan.width * plan.height + 1))
+    return start.astype(np.int64), objects[order].astype(np.int64)
 
 
 def _object_marks(plan: TownPlan, margin: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
@@ -378,9 +379,11 @@ def _object_marks(plan: TownPlan, margin: int) -> tuple[npt.NDArray[np.uint8], n
     mark = np.zeros((plan.height + 2 * margin, plan.width + 2 * margin), np.uint8)
     for placed in plan.objects:
         mark[placed.y + margin, placed.x + margin] = 1
-    windows = np.lib.stride_tricks.sliding_window_view(mark, (side, side))
-    near = windows.sum(axis=(2, 3), dtype=np.int64) / (side * side)
-    return mark, near.astype(np.float32)
+    # Sums over all rectangles from the corner: a window is the difference of four of them.
+    sums = np.zeros((mark.shape[0] + 1, mark.shape[1] + 1), np.int64)
+    sums[1:, 1:] = mark.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    count = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return mark, (count / (side * side)).astype(np.float32)
 
 
 def _price_key(plan: TownPlan) -> npt.NDArray[np.int64]:
@@ -415,11 +418,9 @@ def _tables(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Tabl
     params = _params(plan, options, starts)
     types = list(plan.vocabulary.object_types)
     objects = _objects(plan)
-    fields = navigation.distance_fields(
-        plan.objects, len(plan.places), plan.home_tiles, passable, plan.place_at
-    )
+    routes = navigation.find_routes(plan, passable)
     object_type = objects["type"].astype(np.int32)
-    nearest = navigation.nearest_objects(object_type, len(types), fields)
+    nearest = navigation.nearest_objects(object_type, len(types), routes, passable)
     object_xy = np.stack([objects["x"], objects["y"]], axis=1).astype(np.int32)
     reach_start, reach = _reach(plan)
     mark, near = _object_marks(plan, int(params[0].margin))
@@ -433,12 +434,12 @@ def _tables(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Tabl
         params=params,
         passable=passable,
         place_at=np.ascontiguousarray(plan.place_at, np.int32),
-        fields=fields,
+        routes=routes,
         nearest=nearest,
         reach_start=reach_start,
         reach=reach,
         target_block=navigation.target_block(
-            [types.index(name) for name in plan.vocabulary.targets], object_xy, nearest, fields
+            [types.index(name) for name in plan.vocabulary.targets], object_xy, nearest, routes
         ),
         object_mark=mark,
         objects_near=near,
@@ -475,6 +476,7 @@ def _spec(plan: TownPlan, options: TownOptions, features: tuple[str, ...]) -> Wo
             *(placed.id for placed in plan.objects),
             *(place.id for place in plan.places),
             *(f"home@{home.x},{home.y}" for home in plan.home_tiles),
+            *(f"entry@{x},{y}" for x, y in plan.entries),
         ),
         ticks_per_day=codes.TICKS_PER_DAY,
         commands=COMMANDS,

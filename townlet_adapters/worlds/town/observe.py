@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import inlined, kernel
-from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE
+from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE, steps_to, way_to
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town import layout
 from townlet_adapters.worlds.town.codes import (
@@ -234,16 +234,17 @@ def describe_goal(t: Tables, r: Record, nearby: np.ndarray) -> None:
     nearby[layout.GOAL_DISTANCE] = 1.0
     for d in range(4):
         nearby[layout.HINTS + d] = 0.0
-    if r.goal < 0 or r.goal >= t.fields.shape[0]:
+    if r.goal < 0 or r.goal >= t.routes.fields.shape[0]:
         return
     height, width = t.passable.shape
-    here = t.fields[r.goal, r.y, r.x]
-    if here < UNREACHABLE:
+    way = way_to(t.routes, r.goal, r.x, r.y)
+    here = steps_to(t.routes, way, r.x, r.y)
+    if way == r.goal and here < UNREACHABLE:
         nearby[layout.GOAL_DISTANCE] = min(1.0, here / (width + height))
     for d in range(4):
         x, y = r.x + DX[d], r.y + DY[d]
         inside = 0 <= x < width and 0 <= y < height
-        nearby[layout.HINTS + d] = inside and t.passable[y, x] != 0 and t.fields[r.goal, y, x] < here
+        nearby[layout.HINTS + d] = inside and t.passable[y, x] != 0 and steps_to(t.routes, way, x, y) < here
 
 
 @inlined
@@ -290,11 +291,11 @@ def describe_targets(t: Tables, r: Record, f: np.ndarray) -> None:
     path, dx, dy = UNREACHABLE, 0.0, 0.0
     if r.job >= 0:
         workplace = t.jobs[r.job].place
-        path = int(t.fields[places + workplace, r.y, r.x])
+        path = steps_to(t.routes, places + workplace, r.x, r.y)
         dx, dy = t.places[workplace].x - r.x, t.places[workplace].y - r.y
     point_at(f, column + block, dx, dy, path, scale)
     home = t.homes[r.home]
-    path = int(t.fields[places + t.places.shape[0] + r.home, r.y, r.x])
+    path = steps_to(t.routes, places + t.places.shape[0] + r.home, r.x, r.y)
     point_at(f, column + block + 3, float(home.x - r.x), float(home.y - r.y), path, scale)
 
 

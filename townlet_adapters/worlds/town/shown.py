@@ -34,7 +34,11 @@ CONSTANTS: Final = (
     ColumnSpec("place_kinds", _TEXT, ("places",)),
     ColumnSpec("passable", _FLAG, ("y", "x")),
     ColumnSpec("place_at", _INT, ("y", "x"), "place"),
-    ColumnSpec("fields", _FLAG, ("fields", "y", "x"), "steps"),
+    ColumnSpec("field_steps", _FLAG, ("windows", "window_y", "window_x"), "steps"),
+    ColumnSpec("field_window", _INT, ("fields",), "window"),
+    ColumnSpec("field_origin", _INT, ("fields", "xy"), "tiles"),
+    ColumnSpec("field_district", _INT, ("fields",), "district"),
+    ColumnSpec("district_size", _INT, ("xy",), "tiles"),
     ColumnSpec("nearest", _INT, ("types", "y", "x", "rank"), "object"),
     ColumnSpec("object_type", _INT, ("objects",), "type"),
     ColumnSpec("object_place", _INT, ("objects",), "place"),
@@ -98,14 +102,18 @@ COLUMNS: Final = (
 
 def constants_of(plan: TownPlan, spec: WorldSpec, t: Tables, object_types: Sequence[str]) -> Constants:
     """Return the arrays that never change, as ``CONSTANTS`` describes them; the tables have room for more."""
-    needs, items = len(spec.needs), len(spec.items)
+    needs, items, fields = len(spec.needs), len(spec.items), t.routes.fields
     arrays: Mapping[str, npt.NDArray[np.generic] | tuple[str, ...]] = {
         "affordance_names": tuple(each.id for each in plan.affordances.affordances),
         "object_types": tuple(object_types),
         "place_kinds": tuple(place.kind for place in plan.places),
         "passable": t.passable,
         "place_at": t.place_at,
-        "fields": t.fields,
+        "field_steps": t.routes.steps,
+        "field_window": fields["window"],
+        "field_origin": np.stack([fields["x"], fields["y"]], axis=1),
+        "field_district": fields["district"],
+        "district_size": np.array([t.routes.grid[0]["width"], t.routes.grid[0]["height"]]),
         "nearest": t.nearest,
         "object_type": t.objects["type"],
         "object_place": t.objects["place"],

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.fields import Routes
 from townlet_adapters.kernels.records import Records, outline, record
 from townlet_adapters.worlds.town.codes import MAX_ITEMS, MAX_NEEDS
 
@@ -102,7 +103,7 @@ class Tables(NamedTuple):
         params: PARAMS[1].
         passable: uint8[H, W].
         place_at: int32[H, W], -1 none.
-        fields: uint8[F, H, W], steps to objects, places, home tiles; 255 unreachable.
+        routes: the fields of objects, places, home tiles and entries, in this order.
         nearest: int32[T, H, W, 8], nearest objects of a type by path, -1 fill.
         reach_start: int64[H * W + 1], start of a tile's row in ``reach``.
         reach: int64[...], objects whose reach includes a tile.
@@ -129,7 +130,7 @@ class Tables(NamedTuple):
     params: Records
     passable: npt.NDArray[np.uint8]
     place_at: npt.NDArray[np.int32]
-    fields: npt.NDArray[np.uint8]
+    routes: Routes
     nearest: npt.NDArray[np.int32]
     reach_start: npt.NDArray[np.int64]
     reach: npt.NDArray[np.int64]

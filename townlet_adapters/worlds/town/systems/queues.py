@@ -4,6 +4,7 @@ A resident holds at most one claim; an object has at most one holder; a running 
 """
 
 from townlet_adapters.kernels.compiler import inlined, kernel
+from townlet_adapters.kernels.fields import steps_to
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
     EV_GRANT,
@@ -64,7 +65,7 @@ def hold(t: Tables, s: TownState, b: int, o: int, i: int, now: int) -> None:
     set_holder(t, s, b, o, i)
     held.affordance = r.claim_affordance
     held.granted = now
-    held.eta = t.fields[o, r.y, r.x]
+    held.eta = steps_to(t.routes, o, r.x, r.y)
     held.stall = 0
     r.claim_stage = STAGE_HELD
 

@@ -1,0 +1,169 @@
+"""Towns of many districts: fields that cover a part of the map, and ways that lead beyond it."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from townlet_adapters.kernels.fields import UNREACHABLE
+from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.policies.scripted.policy import ScriptedPolicy
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.arguments import Intervention
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.navigation import SPAN, find_routes
+from townlet_adapters.worlds.town.plan import HomeTile, Place, TownObject
+from townlet_adapters.worlds.town.townmap import walk_distances
+from townlet_adapters.worlds.town.world import TownWorld
+
+STEPS = ("hint_north", "hint_south", "hint_east", "hint_west")
+
+
+def grid(district: str, rows: int, cols: int, **options: object) -> Mapping[str, object]:
+    return {"town": {"grid": {"district": district, "rows": rows, "cols": cols}}, **options}
+
+
+class Land(NamedTuple):
+    """The part of a plan from which fields are computed: a district repeated, with an entry in each."""
+
+    width: int
+    height: int
+    grid_rows: int
+    grid_cols: int
+    entries: tuple[tuple[int, int], ...]
+    place_at: np.ndarray
+    objects: tuple[TownObject, ...] = ()
+    places: tuple[Place, ...] = ()
+    home_tiles: tuple[HomeTile, ...] = ()
+
+    @property
+    def districts(self) -> int:
+        return self.grid_rows * self.grid_cols
+
+
+@st.composite
+def lands(draw) -> tuple[Land, np.ndarray]:
+    """A random district, its entry on a free tile, laid side by side."""
+    side = st.integers(1, 5)
+    district = draw(arrays(np.uint8, st.tuples(side, side), elements=st.sampled_from([0, 1, 1])))
+    rows, cols = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    height, width = district.shape
+    x, y = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+    district[y, x] = 1
+    entries = tuple((x + c * width, y + r * height) for r in range(rows) for c in range(cols))
+    passable = np.tile(district, (rows, cols))
+    nowhere = np.full(passable.shape, -1, np.int32)
+    return Land(width * cols, height * rows, rows, cols, entries, nowhere), passable
+
+
+def covered(land: Land, district: int) -> tuple[slice, slice]:
+    """The tiles that the field of a goal in a district covers: (rows, columns)."""
+    spans = []
+    for number, count, length in (
+        (district // land.grid_cols, land.grid_rows, land.height),
+        (district % land.grid_cols, land.grid_cols, land.width),
+    ):
+        first = min(max(number - 1, 0), max(0, count - SPAN))
+        side = length // count
+        spans.append(slice(first * side, min(first + SPAN, count) * side))
+    return spans[0], spans[1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(lands())
+def test_a_field_has_the_steps_over_the_tiles_that_it_covers(drawn):
+    land, passable = drawn
+    routes = find_routes(land, passable)
+    for district, entry in enumerate(land.entries):
+        rows, columns = covered(land, district)
+        window = np.zeros_like(passable)
+        window[rows, columns] = passable[rows, columns]
+        walks = walk_distances(window > 0, entry)[rows, columns]
+        field = routes.fields[district]
+        assert (field.y, field.x) == (rows.start, columns.start)
+        assert (routes.steps[field.window] == np.where(walks < 0, UNREACHABLE, walks)).all()
+
+
+def test_in_a_town_of_up_to_three_by_three_districts_every_field_covers_the_map():
+    model = TownModel.build(grid("hamlet_24", 3, 2))
+    routes = model.tables.routes
+    assert routes.steps.shape[1:] == model.tables.passable.shape
+    assert not routes.fields["x"].any()
+    assert not routes.fields["y"].any()
+
+
+def test_within_a_district_the_steps_of_the_shipped_maps_are_those_of_the_whole_map():
+    """No way between two tiles of a district is shorter outside of the nine districts around it."""
+    model = TownModel.build(grid("town_48", 5, 5))
+    t, routes = model.tables, model.tables.routes
+    first = len(model.plan.objects) + len(model.plan.places)
+    for number in (0, 17, 100, len(model.plan.home_tiles) - 1):
+        home = model.plan.home_tiles[number]
+        walks = walk_distances(t.passable > 0, (home.x, home.y))
+        y, x = home.district // 5 * 48, home.district % 5 * 48
+        field = routes.fields[first + number]
+        there = routes.steps[field.window, y - field.y : y - field.y + 48, x - field.x : x - field.x + 48]
+        own = walks[y : y + 48, x : x + 48]
+        assert (np.where(own < 0, UNREACHABLE, own) == there).all()
+
+
+def test_equal_districts_share_their_fields():
+    small, large = (TownModel.build(grid("hamlet_24", side, side)).tables.routes for side in (3, 6))
+    assert len(large.fields) == 4 * len(small.fields)
+    assert large.steps.nbytes == small.steps.nbytes
+
+
+def send_away(world: TownWorld, tile: tuple[int, int]) -> None:
+    """Move the first resident in the next tick."""
+    world.engine.intervene(Intervention(0, codes.TELEPORT, 0, *tile))
+
+
+@pytest.mark.parametrize("district", ["town_48", "hamlet_24"])
+def test_the_hints_lead_from_every_corner_to_every_kind_of_goal(district):
+    model = TownModel.build(grid(district, 6, 5, population={"target": 1}))
+    plan, names, routes = model.plan, model.spec.feature_names, model.tables.routes
+    world = TownWorld(model)
+    world.reset(1)
+    engine, r = world.engine, world.engine.state.residents[0, 0]
+    features = engine.arrays.features[0, 0]
+    goals = (0, len(plan.objects), len(plan.objects) + len(plan.places), len(routes.fields) - 1)
+    for goal in goals:
+        field = routes.fields[goal]
+        for corner in (0, 4, 25, 29):
+            send_away(world, plan.entries[corner])
+            engine.intents.action[0, 0] = codes.WAIT
+            engine.advance()
+            engine.intents.goal[...] = goal  # the teleport ended what the resident was about
+            engine.advance()
+            far = abs(corner // 5 - field.district // 5) > 2 or abs(corner % 5 - field.district % 5) > 2
+            assert (not far) or features[names.index("goal_distance")] == 1
+            for _ in range(sum(model.tables.passable.shape)):
+                hints = [features[names.index(name)] for name in STEPS]
+                if not any(hints):
+                    break
+                engine.intents.action[0, 0] = codes.MOVE_NORTH + hints.index(1)
+                engine.advance()
+            assert routes.steps[field.window, r.y - field.y, r.x - field.x] == 0, (goal, corner)
+
+
+def test_a_scripted_resident_finds_home_from_the_other_end_of_the_town():
+    model = TownModel.build(grid("hamlet_24", 4, 4))
+    world, policy = TownWorld(model), ScriptedPolicy(ScriptedOptions())
+    policy.begin(model.spec, 1)
+    observation = world.reset(1)
+    r = world.engine.state.residents[0, 0]
+    x, y = model.plan.entries[-1]
+    send_away(world, (x, y))
+    observation = world.step(policy.decide(observation).actions).observation
+    assert (r.x, r.y) == (x, y)
+    while (
+        observation.tick < codes.TICKS_PER_DAY
+        and model.tables.place_at[r.y, r.x] != model.tables.homes[0].place
+    ):
+        observation = world.step(policy.decide(observation).actions).observation
+    assert observation.tick < codes.TICKS_PER_DAY
+    policy.end()
