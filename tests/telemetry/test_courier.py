@@ -207,7 +207,7 @@ def test_a_peer_that_refuses_everything_is_asked_ever_more_rarely_and_about_no_r
 
 def test_a_line_of_an_older_run_that_is_refused_is_declared_for_that_run(started):
     backlog = sink_over(ScriptedTransport())
-    backlog._intake.phase = "open"
+    backlog._intake.open()
     backlog.emit(fact(9))
     old = [line.replace(b"run:r:p1", b"run:q:p1") for _, line, _, _ in backlog._intake.buffer.take(9, 9999)]
     outbox = ScriptedOutbox(backlog=[Batch("urn:townlet:run:q:p1", [5], old)])

@@ -483,9 +483,9 @@ def test_the_conservation_law_holds_at_every_instant(messages, script, room, on_
     assert status.delivered == len(transport.lines)
     numbers = sequences(transport)
     assert numbers == sorted(numbers)
-    if status.state == "closed" and not sink._intake.fatal:
+    if status.state == "closed" and not sink._intake.life.fatal:
         assert status.rejected.get("not_finite", 0) == refused
-        held = sum(lost.count for lost in sink._intake.losses.undeclared(-1))
+        held = sum(lost.count for lost in sink._intake.undeclared(-1))
         assert_told(transport, status, undelivered=held + status.dropped.get("undelivered_at_stop", 0))
 
 
@@ -511,7 +511,7 @@ def test_the_law_holds_with_an_outbox_too(messages, script, commits, room, on_fu
     assert outbox.emitted == status.emitted
     assert outbox.closed
     waiting = {number for _, number, _ in outbox.rows}
-    held = sum(lost.count for lost in sink._intake.losses.undeclared(-1))
+    held = sum(lost.count for lost in sink._intake.undeclared(-1))
     left = len(waiting) + held + status.dropped.get("undelivered_at_stop", 0)
     if not waiting:
         assert_told(transport, status, undelivered=left)

@@ -264,7 +264,7 @@ def test_after_a_clean_stop_what_arrived_and_what_is_declared_are_all_numbers(sc
     assert (status.buffered, status.spooled) == (0, 0)
     assert "undelivered_at_stop" not in status.dropped
     # A refused record of a loss waits for something to be taken; all else is named.
-    held = numbers(sink._intake.losses.undeclared(-1))
+    held = numbers(sink._intake.undeclared(-1))
     known = set(sequences(transport)) | numbers_declared(transport)
     assert known | held == set(range(status.emitted))
     assert not known & held

@@ -64,26 +64,19 @@ class _FromBuffer:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        self._phase = intake.phase
+        self._phase = intake.life.phase
 
     def load(self, most: int) -> Batch | None:
         """Wait for lines in the buffer."""
         lines = self._intake.await_batch(most)
-        self._phase = self._intake.phase
+        self._phase = self._intake.life.phase
         if not lines:
             return None
         return Batch(self._intake.source, [each[0] for each in lines], [each[1] for each in lines])
 
     def note_fault(self, code: str, text: str, *, fatal: bool) -> bool:
         """Record a fault; a fatal one ends the sink."""
-        intake = self._intake
-        with intake.lock:
-            cares = intake.note_fault(code, text)
-            if cares:
-                intake.troubled = True
-                if fatal:
-                    intake.fail(code)
-            return cares
+        return self._intake.note_trouble(code, text, fatal=fatal)
 
     def rest(self, seconds: float) -> None:
         """Wait; a stop since the last load is worth one attempt at once."""
@@ -91,7 +84,7 @@ class _FromBuffer:
 
     def idle_since(self) -> float | None:
         """Return when the buffer started to fill, or was last emptied in part."""
-        return self._intake.moved_at if self._intake.buffer.events else None
+        return self._intake.waiting_since()
 
 
 class Handover(_FromBuffer):
@@ -132,7 +125,7 @@ class Commit(_FromBuffer):
         with self._intake.lock:
             batch = super().load(most)
             if batch is not None:
-                self._undeclared = self._intake.losses.undeclared(batch.sequences[-1])
+                self._undeclared = self._intake.undeclared(batch.sequences[-1])
             return batch
 
     def carry(self, batch: Batch) -> int:
@@ -175,7 +168,7 @@ class Mail:
         self._outbox = outbox
         self._users = 2
         self._sender_left = False
-        intake.sender_is_dry = False
+        intake.note_sender(dry=False)
         self.arrived = threading.Condition(intake.lock)
         self.through = through
         self.posts = 0
@@ -186,7 +179,7 @@ class Mail:
         """Report rows up to the number ``through``; with the lock held."""
         self.through = through
         if self._intake.sender_is_dry and not self._sender_left:
-            self._intake.sender_is_dry = False
+            self._intake.note_sender(dry=False)
             self.since = self._intake.clock.monotonic()
         self.ring()
 
@@ -205,8 +198,8 @@ class Mail:
     def end_sending(self, transport: Transport) -> None:
         """Close the destination; the committer need not wait for the sender any more."""
         with self._intake.lock:
-            self._intake.sender_is_dry = self._sender_left = True
-            self._intake.wake()
+            self._sender_left = True
+            self._intake.note_sender(dry=True)
         try:
             transport.close()
         finally:
@@ -239,15 +232,15 @@ class Sending:
         self._mail = mail
         self._transport = transport
         self._dead_letters = dead_letters
-        self._phase = intake.phase
+        self._phase = intake.life.phase
 
     def load(self, most: int) -> Batch | None:
         """Wait for rows in the outbox."""
         intake, mail = self._intake, self._mail
         while True:
             with intake.lock:
-                self._phase, posts, last = intake.phase, mail.posts, mail.last
-                if intake.is_late():
+                self._phase, posts, last = intake.life.phase, mail.posts, mail.last
+                if intake.life.is_late():
                     return None
             batch = self._outbox.read(min(most, BATCH_EVENTS), BATCH_BYTES)
             found = self._outbox.take_losses()
@@ -259,9 +252,8 @@ class Sending:
                 if mail.posts == posts:
                     if last:
                         return None
-                    intake.sender_is_dry = True
-                    intake.wake()
-                    while mail.posts == posts and not intake.is_late():
+                    intake.note_sender(dry=True)
+                    while mail.posts == posts and not intake.life.is_late():
                         intake.clock.wait(mail.arrived, None)
 
     def _accounted_for(self, batch: Batch | None) -> Batch | None:
@@ -304,10 +296,8 @@ class Sending:
 def _rest(intake: Intake, condition: threading.Condition, phase: str, seconds: float) -> None:
     with intake.lock:
         until = intake.clock.monotonic() + seconds
-        while intake.phase == phase and not intake.is_late():
-            if phase == "closing":
-                until = min(until, intake.deadline)
-            rest = until - intake.clock.monotonic()
+        while intake.life.phase == phase and not intake.life.is_late():
+            rest = intake.life.at_the_latest(until) - intake.clock.monotonic()
             if rest <= 0:
                 break
             intake.clock.wait(condition, rest)

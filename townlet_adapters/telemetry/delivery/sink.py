@@ -19,12 +19,14 @@ from typing import Final, Literal, TypeAlias
 
 from townlet_adapters.telemetry.clock import Clock, SystemClock
 from townlet_adapters.telemetry.delivery.account import NOT_SYNCED
+from townlet_adapters.telemetry.delivery.admission import Admission
 from townlet_adapters.telemetry.delivery.buffer import BoundedBuffer
 from townlet_adapters.telemetry.delivery.courier import LOCAL, Courier, Errand, Pace
 from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
+from townlet_adapters.telemetry.delivery.drafts import Drafter
 from townlet_adapters.telemetry.delivery.errands import Commit, Handover, Mail, OutboxProtocol, Sending
 from townlet_adapters.telemetry.delivery.forks import watch
-from townlet_adapters.telemetry.delivery.intake import UNDELIVERED, Intake
+from townlet_adapters.telemetry.delivery.intake import Intake
 from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, Meter
 from townlet_adapters.telemetry.spool.base import Row
 from townlet_adapters.telemetry.streams import strands_of
@@ -39,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 OnFull: TypeAlias = Literal["wait", "shed"]
 
+UNDELIVERED: Final = "undelivered_at_stop"
 GRACE: Final = 0.25  # seconds beyond the deadline for the workers to finish
 SWITCH_SECONDS: Final = 0.0002
 """How long a thread may keep the interpreter lock from a worker that has to commit. A town that computes
@@ -107,7 +110,7 @@ class DeliveringSink:
         self._dead_letters = dead_letters
         self._couriers: tuple[Courier, ...] = ()
         self._mail: Mail | None = None
-        self._intake = self._new_intake()
+        self._intake, self._admission = self._new_intake()
         watch(self)
 
     def start(self) -> None:
@@ -121,7 +124,7 @@ class DeliveringSink:
             ConfigError: when the transport's options cannot work.
             ContractError: when it was started before.
         """
-        if self._intake.phase != "new":
+        if self._intake.life.phase != "new":
             raise ContractError(f"sink {self._name}: start was called twice; create a new sink for a new run")
         if self._outbox is not None:
             sys.setswitchinterval(min(SWITCH_SECONDS, sys.getswitchinterval()))
@@ -131,8 +134,7 @@ class DeliveringSink:
         except BaseException:
             self._transport.close()
             raise
-        self._intake.phase = "open"
-        self._intake.moved_at = self._clock.monotonic()
+        self._intake.open()
         for courier in self._couriers:
             courier.start()
 
@@ -143,7 +145,7 @@ class DeliveringSink:
         write within the last 100 ms. A ``StateFrame`` in channels counts as the messages that it is sent as,
         which may be zero; the result is that of the last one that was not accepted.
         """
-        return self._intake.emit(message)
+        return self._admission.emit(message)
 
     @property
     def state(self) -> SinkState:
@@ -168,7 +170,7 @@ class DeliveringSink:
                 dropped=account.dropped_by_reason(),
                 rejected=account.rejected_by_reason(),
                 retries=sum(each.retries for each in self._couriers),
-                last_error=intake.last_error,
+                last_error=intake.life.last_error,
             )
 
     def health(self) -> SinkHealth:
@@ -194,7 +196,7 @@ class DeliveringSink:
                 consecutive_failures=max((each.failures for each in self._couriers), default=0),
                 retries_total=sum(each.retries for each in self._couriers),
                 last_success_age_s=None if last is None else max(0.0, now - last),
-                last_error=intake.error,
+                last_error=intake.life.error,
                 acked_through=intake.account.acked_through,
                 flush_seconds=self._couriers[-1].flush.read()
                 if self._couriers
@@ -221,19 +223,16 @@ class DeliveringSink:
         intake, patience = self._intake, max(0.0, deadline_seconds)
         began = time.monotonic()
         with intake.lock:
-            if intake.phase == "open":
-                intake.phase = "closing"
-                intake.deadline = self._clock.monotonic() + patience
+            intake.life.begin_stop(patience)
             self._ring()
-        if intake.phase == "closing" and not self._wait_for_couriers(began + patience):
+        if intake.life.phase == "closing" and not self._wait_for_couriers(began + patience):
             with intake.lock:
-                intake.is_overdue = True
+                intake.life.end_wait()
                 self._ring()
             self._transport.interrupt()
             self._wait_for_couriers(time.monotonic() + GRACE)
         with intake.lock:
-            if intake.phase != "closed":
-                intake.phase = "closed"
+            if intake.life.end():
                 intake.drop_all(UNDELIVERED)
                 self._take_back(self._transport.condition().unsynced)
             self._ring()
@@ -244,23 +243,19 @@ class DeliveringSink:
         self._source = f"{self._source.rpartition(':')[0]}:p{secrets.randbits(_CHILD_BITS)}"
         self._couriers = ()
         self._mail = None
-        self._intake = self._new_intake()
+        self._intake, self._admission = self._new_intake()
         self._transport.abandon()
         if self._outbox is not None:
             self._outbox.abandon()
 
     # ---- within --------------------------------------------------------------------------------
 
-    def _new_intake(self) -> Intake:
+    def _new_intake(self) -> tuple[Intake, Admission]:
+        drafter = Drafter(self._source, self._clock, strands_of(self._stream))
+        buffer = BoundedBuffer(self._limits.buffer_events, self._limits.buffer_bytes)
         note_emitted = None if self._outbox is None else self._outbox.note_emitted
-        return Intake(
-            self._source,
-            BoundedBuffer(self._limits.buffer_events, self._limits.buffer_bytes),
-            strands_of(self._stream),
-            self._clock,
-            patient=self._limits.on_full == "wait",
-            note_emitted=note_emitted,
-        )
+        intake = Intake(self._source, buffer, drafter, self._clock, note_emitted)
+        return intake, Admission(intake, drafter, patient=self._limits.on_full == "wait")
 
     def _hire(self) -> tuple[Courier, ...]:
         """Open the outbox, if there is one, and create the workers; the last one delivers."""
@@ -301,8 +296,7 @@ class DeliveringSink:
 
     def _ring(self) -> None:
         """Make all waiting threads check the phase; with the lock held."""
-        self._intake.work.notify_all()
-        self._intake.room.notify_all()
+        self._intake.wake_all()
         if self._mail is not None:
             self._mail.ring()
 
@@ -311,9 +305,9 @@ class DeliveringSink:
 
     def _state(self) -> SinkState:
         intake, now = self._intake, self._clock.monotonic()
-        if intake.phase == "closed":
+        if intake.life.phase == "closed":
             return "closed"
-        if intake.fatal:
+        if intake.life.fatal:
             return "failed"
         ailing = False
         for each in self._couriers:
