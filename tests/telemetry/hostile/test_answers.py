@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import struct
+from dataclasses import dataclass
 from http.client import HTTPSConnection
 from typing import ClassVar
 
@@ -246,11 +247,11 @@ def test_a_collector_that_asks_for_ever_and_never_acknowledges_is_left(make_rig)
 # ---- by honest collectors
 
 
+@dataclass(frozen=True, slots=True)
 class Poison(Event):
     """What no collector takes: its kind is spelled as none is."""
 
     kind: ClassVar[str] = "trial.Poison"
-    __slots__ = ()
 
 
 def test_an_event_that_the_collector_never_takes_is_put_aside_alone_and_declared(rig, caplog):
