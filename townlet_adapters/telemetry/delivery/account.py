@@ -4,7 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from townlet_adapters.telemetry.delivery.meters import Stopwatch
 from townlet_adapters.telemetry.envelope import Shedding
+from townlet_core.dto.health import SinkCounts, SinkStatus
+from townlet_core.events.health import SinkState
 
 NOT_SYNCED: Final = "not_synced"
 CLASSES: Final = tuple(each.name.lower() for each in Shedding)
@@ -93,14 +96,36 @@ class Account:
 
     # ---- sums ----------------------------------------------------------------------------------
 
-    @property
-    def offered(self) -> int:
-        """Messages passed to ``emit``, and the sink's own records."""
-        return self.numbered + self._rejected.total()
+    def status(
+        self, name: str, state: SinkState, *, buffered: int, retries: int, last_error: str | None
+    ) -> SinkStatus:
+        """Return the account as of now; the arguments are what others count."""
+        return SinkStatus(
+            name=name,
+            state=state,
+            offered=self.numbered + self._rejected.total(),
+            emitted=self.numbered,
+            delivered=self.delivered,
+            spooled=self.spooled,
+            buffered=buffered,
+            dead_lettered=self.dead_lettered,
+            dropped=self.dropped_by_reason(),
+            rejected=dict(self._rejected),
+            retries=retries,
+            last_error=last_error,
+        )
 
-    def rejected_by_reason(self) -> dict[str, int]:
-        """Return the rejected messages by reason."""
-        return dict(self._rejected)
+    def counts(self, stopwatch: Stopwatch, dead_letters_deleted: int) -> SinkCounts:
+        """Return the counters beside the account; likewise."""
+        return SinkCounts(
+            emitted=dict(zip(CLASSES, self._by_class, strict=True)),
+            dropped=self.dropped_by_class(),
+            bytes_delivered=self.bytes_delivered,
+            emit_seconds=stopwatch.emit_times.read(),
+            ack_seconds=stopwatch.ack_times.read(),
+            long_events=self.long,
+            dead_letters_deleted=dead_letters_deleted,
+        )
 
     def dropped_by_reason(self) -> dict[str, int]:
         """Return the dropped messages by reason, summed over the classes."""
@@ -115,7 +140,3 @@ class Account:
         for (reason, shedding), count in self._dropped.items():
             totals.setdefault(reason, {})[CLASSES[shedding]] = count
         return totals
-
-    def emitted_by_class(self) -> Mapping[str, int]:
-        """Return the numbered messages by class."""
-        return dict(zip(CLASSES, self._by_class, strict=True))

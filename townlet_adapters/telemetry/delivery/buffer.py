@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from townlet_adapters.telemetry.envelope import Shedding
+from townlet_core.events.health import QueueHealth
 
 SUPERSEDED: Final = "superseded"
 BASE_LOST: Final = "base_lost"
@@ -64,6 +65,16 @@ class BoundedBuffer:
     def in_flight(self) -> Sequence[Line]:
         """The lines taken and not settled yet."""
         return self._flight
+
+    def health(self) -> QueueHealth:
+        """Return what waits, and the limits."""
+        return QueueHealth(
+            events=self.events,
+            bytes=self.size,
+            peak_events=self.peak_events,
+            capacity_events=self.capacity_events,
+            capacity_bytes=self.capacity_bytes,
+        )
 
     def fits(self, shedding: Shedding, size: int) -> bool:
         """Return whether a line of ``size`` bytes has room now."""

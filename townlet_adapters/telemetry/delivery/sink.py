@@ -30,10 +30,10 @@ from townlet_adapters.telemetry.delivery.intake import Intake
 from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, Meter
 from townlet_adapters.telemetry.spool.base import Row
 from townlet_adapters.telemetry.streams import strands_of
-from townlet_core.dto.health import SinkCounts, SinkHealth, SinkStatus
+from townlet_core.dto.health import SinkHealth, SinkStatus
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import ContractError
-from townlet_core.events.health import QueueHealth, SinkState, WorkerHealth
+from townlet_core.events.health import SinkState, WorkerHealth
 from townlet_core.ports.telemetry import EmitResult, Message
 from townlet_core.ports.transport import Transport
 
@@ -157,18 +157,10 @@ class DeliveringSink:
         """Return the counters as of one instant."""
         intake = self._intake
         with intake.lock:
-            account = intake.account
-            return SinkStatus(
-                name=self._name,
-                state=self._state(),
-                offered=account.offered,
-                emitted=account.numbered,
-                delivered=account.delivered,
-                spooled=account.spooled,
+            return intake.account.status(
+                self._name,
+                self._state(),
                 buffered=intake.buffer.events,
-                dead_lettered=account.dead_lettered,
-                dropped=account.dropped_by_reason(),
-                rejected=account.rejected_by_reason(),
                 retries=sum(each.retries for each in self._couriers),
                 last_error=intake.life.last_error,
             )
@@ -180,17 +172,10 @@ class DeliveringSink:
         expires = condition.certificate_expires
         with intake.lock:
             last = max((each.last_success for each in self._couriers[-1:] if each.last_success), default=None)
-            buffer = intake.buffer
             return SinkHealth(
                 state=self._state(),
                 worker=self._worker_health(now),
-                queue=QueueHealth(
-                    events=buffer.events,
-                    bytes=buffer.size,
-                    peak_events=buffer.peak_events,
-                    capacity_events=buffer.capacity_events,
-                    capacity_bytes=buffer.capacity_bytes,
-                ),
+                queue=intake.buffer.health(),
                 spool=None if self._outbox is None else self._outbox.stats(),
                 connected=condition.connected,
                 consecutive_failures=max((each.failures for each in self._couriers), default=0),
@@ -203,14 +188,8 @@ class DeliveringSink:
                 else Meter(FLUSH_BOUNDS).read(),
                 certificate_expires_s=None if expires is None else expires - self._clock.wall(),
                 totals=self.status(),
-                counts=SinkCounts(
-                    emitted=intake.account.emitted_by_class(),
-                    dropped=intake.account.dropped_by_class(),
-                    bytes_delivered=intake.account.bytes_delivered,
-                    emit_seconds=intake.stopwatch.emit_times.read(),
-                    ack_seconds=intake.stopwatch.ack_times.read(),
-                    long_events=intake.account.long,
-                    dead_letters_deleted=0 if self._dead_letters is None else self._dead_letters.deleted,
+                counts=intake.account.counts(
+                    intake.stopwatch, 0 if self._dead_letters is None else self._dead_letters.deleted
                 ),
             )
 
