@@ -23,7 +23,7 @@ from tests.telemetry.delivering import (
     sink_over,
 )
 from townlet_adapters.telemetry.clock import SystemClock
-from townlet_adapters.telemetry.delivery.intake import LINGER, PATIENCE
+from townlet_adapters.telemetry.delivery.pulse import LINGER, PATIENCE
 from townlet_adapters.telemetry.envelope import MAX_EVENT_BYTES, SOFT_EVENT_BYTES
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
 from townlet_core.dto.frame import StateFrame, TownFrame
@@ -37,7 +37,7 @@ from townlet_core.ports.transport import TransportError
 def await_idle_worker(sink):
     while True:
         with sink._intake.lock:
-            if sink._intake._asleep == "idle":
+            if sink._intake._pulse.asleep == "idle":
                 return
 
 
@@ -166,7 +166,7 @@ def test_a_worker_that_gathers_writes_at_once_when_a_batch_is_full_and_not_one_l
     sink.emit(fact())
     clock.await_waiter(sink._intake.work)
     sink.emit(fact())
-    assert sink._intake._asleep == "gathering"
+    assert sink._intake._pulse.asleep == "gathering"
     sink.emit(fact())
     wait_until(lambda: sink.status().delivered == 3)
 

@@ -21,11 +21,6 @@ class Account:
 
     Attributes:
         numbered: messages that got a number, which is also the next number.
-        long: these messages of more than ``SOFT_EVENT_BYTES``.
-        delivered: messages that the destination has.
-        spooled: messages that wait in the outbox.
-        dead_lettered: messages put aside.
-        bytes_delivered: bytes of the delivered messages.
         acked_through: highest own number that the destination has, None without one.
     """
 
@@ -36,9 +31,9 @@ class Account:
         self._dropped: Counter[tuple[str, Shedding]] = Counter()
         self._rejected: Counter[str] = Counter()
         self.numbered = 0
-        self.long = 0
-        self.delivered = self.spooled = self.dead_lettered = 0
-        self.bytes_delivered = 0
+        self._long = 0
+        self._delivered = self._spooled = self._dead_lettered = 0
+        self._bytes_delivered = 0
         self.acked_through: int | None = None
 
     # ---- verbs ---------------------------------------------------------------------------------
@@ -48,7 +43,7 @@ class Account:
         for shedding in classes:
             self._by_class[shedding] += 1
             self.numbered += 1
-            self.spooled += 1
+            self._spooled += 1
 
     def number(self, shedding: Shedding) -> int:
         """Accept a message, and return its number."""
@@ -65,32 +60,32 @@ class Account:
 
     def note_long(self) -> None:
         """Count an accepted message as long."""
-        self.long += 1
+        self._long += 1
 
     def spool(self, count: int) -> None:
         """Count messages that the outbox has now."""
-        self.spooled += count
+        self._spooled += count
 
     def deliver(self, sequences: Sequence[int], lines: Sequence[bytes], *, spooled: bool) -> None:
         """Count messages that the destination has now."""
-        self.spooled -= len(lines) * spooled
-        self.delivered += len(lines)
-        self.bytes_delivered += sum(map(len, lines))
+        self._spooled -= len(lines) * spooled
+        self._delivered += len(lines)
+        self._bytes_delivered += sum(map(len, lines))
         self.acked_through = sequences[-1]
 
     def dead_letter(self, *, spooled: bool) -> None:
         """Count a message that was put aside."""
-        self.spooled -= spooled
-        self.dead_lettered += 1
+        self._spooled -= spooled
+        self._dead_lettered += 1
 
     def drop(self, reason: str, shedding: Shedding, count: int = 1, *, spooled: bool = False) -> None:
         """Count messages that were accepted and are lost."""
-        self.spooled -= count * spooled
+        self._spooled -= count * spooled
         self._dropped[reason, shedding] += count
 
     def take_back(self, count: int) -> None:
         """Count delivered messages as dropped: they were written, and the disk may have lost them."""
-        self.delivered -= count
+        self._delivered -= count
         # The class of each is not kept; most messages of a file are facts.
         self._dropped[NOT_SYNCED, Shedding.NORMAL] += count
 
@@ -105,10 +100,10 @@ class Account:
             state=state,
             offered=self.numbered + self._rejected.total(),
             emitted=self.numbered,
-            delivered=self.delivered,
-            spooled=self.spooled,
+            delivered=self._delivered,
+            spooled=self._spooled,
             buffered=buffered,
-            dead_lettered=self.dead_lettered,
+            dead_lettered=self._dead_lettered,
             dropped=self.dropped_by_reason(),
             rejected=dict(self._rejected),
             retries=retries,
@@ -120,10 +115,10 @@ class Account:
         return SinkCounts(
             emitted=dict(zip(CLASSES, self._by_class, strict=True)),
             dropped=self.dropped_by_class(),
-            bytes_delivered=self.bytes_delivered,
+            bytes_delivered=self._bytes_delivered,
             emit_seconds=stopwatch.emit_times.read(),
             ack_seconds=stopwatch.ack_times.read(),
-            long_events=self.long,
+            long_events=self._long,
             dead_letters_deleted=dead_letters_deleted,
         )
 

@@ -13,12 +13,11 @@ from townlet_adapters.telemetry.delivery.drafts import Drafter
 from townlet_adapters.telemetry.delivery.life import Life
 from townlet_adapters.telemetry.delivery.losses import MOST_RANGES, Losses, parts_of
 from townlet_adapters.telemetry.delivery.meters import Stopwatch
+from townlet_adapters.telemetry.delivery.pulse import Pulse
 from townlet_adapters.telemetry.envelope import SEAL_BYTES, Shedding, seal
 from townlet_adapters.telemetry.spool.base import OUTBOX_REMOVED, Loss
 from townlet_core.ports.transport import Batch
 
-PATIENCE: Final = 0.1  # seconds without progress of the worker until a wait for room ends
-LINGER: Final = 0.04  # seconds that the worker collects events for one write; none waits longer than 50 ms
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 1 << 20
 
@@ -80,9 +79,7 @@ class Intake:
         self._drafter = drafter
         self._losses = Losses(source)  # numbers that no record declares yet
         self._found_lost: list[Loss] = []  # damage found by the outbox that is not counted yet
-        self._asleep: str = "no"  # or "idle", or "gathering"; a literal type would hide that it changes
-        self._taken_at = self._woken_at = 0.0
-        self._moved_at = clock.monotonic()  # when the buffer was last emptied in part, or started to fill
+        self._pulse = Pulse(clock)
         self._troubled = False  # whether the worker's latest attempt failed
         self.shed_since_move = False
         self.sender_is_dry = True
@@ -92,7 +89,7 @@ class Intake:
     def open(self) -> None:
         """Accept messages from now on."""
         self.life.open()
-        self._moved_at = self.clock.monotonic()
+        self._pulse.move()
 
     def wake_all(self) -> None:
         """Make the town and the worker check the phase; with the lock held."""
@@ -126,7 +123,8 @@ class Intake:
     def hold(self, line: Line) -> None:
         """Keep a line that fits for the worker; with the lock held."""
         self.buffer.append(line)
-        if self._asleep != "no" and (self._asleep == "idle" or self._batch_is_full()):
+        asleep = self._pulse.asleep
+        if asleep != "no" and (asleep == "idle" or self._batch_is_full()):
             self.wake()
 
     def make_room(self, shedding: Shedding, size: int, sequence: int) -> bool:
@@ -136,7 +134,7 @@ class Intake:
             gone.append(Shed(sequence, shedding, BUFFER_FULL))
         self.shed_since_move = True
         self._drop(gone)
-        if not fits and self._asleep == "idle":
+        if not fits and self._pulse.asleep == "idle":
             self.wake()
         return fits
 
@@ -153,9 +151,9 @@ class Intake:
         """Wait until a line fits, for as long as the worker makes progress; releases the lock meanwhile."""
         life, buffer = self.life, self.buffer
         while life.phase == "open" and not life.fatal and not buffer.fits(shedding, size):
-            if self._asleep != "no":
+            if self._pulse.asleep != "no":
                 self.wake()
-            patience = self._moved_at + PATIENCE - self.clock.monotonic()
+            patience = self._pulse.patience()
             if patience <= 0:
                 return
             self.clock.wait(self.room, patience)
@@ -165,10 +163,7 @@ class Intake:
 
     def wake(self) -> None:
         """Wake the worker; with the lock held."""
-        if self._asleep != "no":
-            # A worker that slept without work is not stuck: its time counts from now.
-            self._asleep = "no"
-            self._moved_at = self._woken_at = self.clock.monotonic()
+        self._pulse.wake()
         self.work.notify()
 
     # ---- the worker's thread -------------------------------------------------------------------
@@ -196,7 +191,7 @@ class Intake:
                 self._declare_losses()
                 if self.buffer.events:
                     break
-            self._taken_at = self.clock.monotonic()
+            self._pulse.take()
             return self.buffer.take(self._batch_events, self._batch_bytes)[:most]
 
     def is_over(self) -> bool:
@@ -207,7 +202,7 @@ class Intake:
 
     def waiting_since(self) -> float | None:
         """Return when the buffer started to fill, or was last emptied in part; None when it is empty."""
-        return self._moved_at if self.buffer.events else None
+        return self._pulse.moved_at if self.buffer.events else None
 
     def undeclared(self, through: int) -> tuple[Loss, ...]:
         """Return the losses that no record up to the number ``through`` declares; with the lock held."""
@@ -225,21 +220,18 @@ class Intake:
 
     def _await_work(self) -> None:
         while not self._has_work() and not self.is_over():
-            self._asleep = "idle"
+            self._pulse.fall_asleep("idle")
             self.clock.wait(self.work, None)
         if not (self.buffer.in_flight or self._batch_is_full()):
             while (rest := self._time_to_gather()) > 0:
-                self._asleep = "gathering"
+                self._pulse.fall_asleep("gathering")
                 self.clock.wait(self.work, rest)
-                if self._asleep == "no":
+                if self._pulse.asleep == "no":
                     break
-        self._asleep = "no"
+        self._pulse.end_sleep()
 
     def _time_to_gather(self) -> float:
-        if self.life.phase != "open":
-            return 0.0
-        # All waiting lines came after the latest batch was taken, or after the worker fell asleep.
-        return max(self._taken_at, self._woken_at) + LINGER - self.clock.monotonic()
+        return self._pulse.time_to_gather() if self.life.phase == "open" else 0.0
 
     def _account_for_found(self) -> None:
         """Count the losses of the outbox; done by the committer, so that all own rows are counted before."""
@@ -350,6 +342,6 @@ class Intake:
         if count:
             self._losses.settled(self.buffer.in_flight[count - 1][0])
             self.buffer.settle(count)
-        self._moved_at = self.clock.monotonic()
+        self._pulse.move()
         self.shed_since_move = self._troubled = False
         self.room.notify_all()
