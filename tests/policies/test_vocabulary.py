@@ -106,6 +106,15 @@ def test_needs_that_share_an_option_are_cared_for_the_lowest_first():
     assert decide(town) == ("rest", town.object("B"))
 
 
+def test_of_equally_low_needs_that_share_an_option_the_first_is_cared_for_also_under_way():
+    needs = (HUNGER, NeedSpec("hygiene", "rest"), NeedSpec("energy", "rest", night=0.6))
+    town = SmallTown(words=Vocabulary(needs, options=("rest", "get_fed", "idle")))
+    town.needs[0] = 0.9, 0.3, 0.3
+    assert decide(town) == ("rest", town.object("W"))
+    town.option[0], town.commit_remaining[0], town.goal[0] = 0, 9, -1
+    assert decide(town) == ("rest", town.object("W"))
+
+
 def test_any_need_with_a_level_for_the_night_is_cared_for_below_it():
     town = SmallTown(words=Vocabulary((HUNGER, NeedSpec("hygiene", "get_clean", night=0.7), ENERGY)))
     town.needs[0] = 0.9, 0.65, 0.9
