@@ -22,6 +22,7 @@ from townlet_core.events.base import Fact
 from townlet_core.handlers import CommandHandlers
 from townlet_core.jsonvalue import canonical_json
 from townlet_core.loop import RunIdentity, SimulationLoop
+from townlet_core.plugged import Plugged
 from townlet_core.testing import CollectingSink
 
 ROWS = [
@@ -165,7 +166,7 @@ def hamlet(sink=None) -> SimulationLoop:
         RunIdentity(seed=5),
         dispatcher=EventDispatcher([SinkRoute("sink", sink)] if sink else []),
         digest=True,
-        handlers=handlers,
+        plugged=Plugged(handlers=handlers),
     )
     loop.begin()
     return loop

@@ -37,6 +37,7 @@ from townlet_core.errors import ArgumentError, ConfigError, Problem, WorldError
 from townlet_core.hooks import HookRunner
 
 _NO_ORDERS: Records = np.zeros(0, INTERVENTION)
+_NO_ANSWERS: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
 
 class TownBatch:
@@ -97,7 +98,7 @@ class TownBatch:
         self.journal = allocate_journal(model, towns, journal_rows(model.sizes) if journal else 0)
         self._scratch = allocate_scratch(model)
         self._orders: list[Intervention] = []
-        self.answers = _NO_ORDERS["answer"]
+        self.answers = _NO_ANSWERS
         self._calls: HookCalls | None = None
         if model.hooked:
             asked = _askable(model, towns, hooks)
@@ -182,7 +183,7 @@ class TownBatch:
         )
         if self._calls is not None:
             self._ask_and_finish(self._calls, orders, unfinished=unfinished)
-        self.answers = orders["answer"]
+        self.answers = _NO_ANSWERS if orders is _NO_ORDERS else orders["answer"]
         if self.journal.rows.shape[1] or orders.shape[0]:
             self._check_journal()
         return self.arrays
@@ -284,7 +285,9 @@ class TownBatch:
 
     def _check_journal(self) -> None:
         capacity = self.journal.rows.shape[1]
-        worst = int(self.journal.written.max())
+        written = self.journal.written
+        # A batch of one is stepped by itself, and a reduction costs as much as a small rule.
+        worst = written.item(0) if self.towns == 1 else int(written.max())
         if capacity and worst > capacity:
             tick = int(self.state.towns["tick"][0]) - 1
             raise WorldError(

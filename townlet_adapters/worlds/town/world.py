@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import compress
 
 import numpy as np
+import numpy.typing as npt
 
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.batch import TownBatch
@@ -59,6 +60,10 @@ class TownWorld:
         self._reward, self._terminated, self._truncated = (
             memoryview(array[0]).toreadonly() for array in (out.reward, out.terminated, out.truncated)
         )
+        self._wants = tuple(array[0] for array in self.engine.intents)
+        # A policy may give the same batch in every tick: its memory is wrapped once.
+        self._given: ActionBatch | None = None
+        self._wanted: tuple[npt.NDArray[np.integer] | int, ...] = ()
         self._agent_ids: tuple[str, ...] = ()
         self._tick = 0
         self._pending: tuple[Event, ...] | None = None
@@ -86,16 +91,10 @@ class TownWorld:
             raise WorldError("the town was not started: call reset or restore first", tick=self._tick)
         engine = self.engine
         engine.require_rest()
-        wants = engine.intents
-        wants.action[0] = actions.action
-        wants.target[0] = actions.target
-        context = actions.context
-        if context is None:
-            wants.option[0], wants.goal[0], wants.commit[0] = -1, -1, 0
-        else:
-            wants.option[0] = context.option
-            wants.goal[0] = context.goal
-            wants.commit[0] = context.commit_remaining
+        if actions is not self._given:
+            self._given, self._wanted = actions, _wrapped(actions)
+        for row, wanted in zip(self._wants, self._wanted, strict=True):
+            row[...] = wanted
         executed = self._tick
         orders, places = self._take(commands) if commands else ((), range(0))
         engine.advance()
@@ -197,6 +196,20 @@ class TownWorld:
             failures=_counted(codes.REASONS, failures),
             figures=dict(zip(_FIGURE_NAMES, figures, strict=True)),
         )
+
+
+def _wrapped(actions: ActionBatch) -> tuple[npt.NDArray[np.integer] | int, ...]:
+    """Return what a batch holds in the order of ``Intents``, without a copy."""
+    context = actions.context
+    if context is None:
+        return np.asarray(actions.action), np.asarray(actions.target), -1, -1, 0
+    return (
+        np.asarray(actions.action),
+        np.asarray(actions.target),
+        np.asarray(context.option),
+        np.asarray(context.goal),
+        np.asarray(context.commit_remaining),
+    )
 
 
 def _counted(names: Sequence[str], counts: list[int]) -> dict[str, int]:
