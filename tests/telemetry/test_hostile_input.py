@@ -20,7 +20,7 @@ class Anything(Event):
     value: object
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kinded:
     kind: str
 
@@ -54,6 +54,10 @@ HOSTILE = {
     "a NaN behind nulls": ([None, {"y": float("nan")}], "not_finite"),
     "an infinity": (float("-inf"), "not_finite"),
     "a large integer": (2**53, "integer_range"),
+    "a large negative integer": (-(2**53), "integer_range"),
+    "a large integer in a list": ([2**53], "integer_range"),
+    "a large second integer": ([1, 2**53], "integer_range"),
+    "an integer beyond 64 bits": (2**64, "integer_range"),
     "an object": (object(), "not_json"),
     "100,000 ids": ({f"agent_{n}": n for n in range(100_000)}, "too_large"),
 }
