@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -199,6 +200,21 @@ def test_no_file_of_another_person_commands_the_terminal(townlet, config, tmp_pa
     assert (code, clear in out, "\nerror" in out) == (0, False, False)
     assert "a\\x1b[2J" in out
     assert "\\x1b[2J\\nerror: forged" in out
+
+
+def test_no_log_line_commands_the_terminal():
+    code = (
+        "import logging; from townlet_adapters.cli.console import configure_logs; configure_logs();"
+        "logging.getLogger('town').warning('%s waits\\nhere', 'a\\x1b]0;title\\x07')"
+    )
+    master, terminal = os.openpty()
+    subprocess.run([sys.executable, "-c", code], check=True, stderr=terminal)
+    os.close(terminal)
+    with os.fdopen(master, "rb") as screen:
+        shown = screen.read1(4096)
+    assert b"a\\x1b]0;title\\x07 waits" in shown
+    assert b"\x1b]0;" not in shown
+    assert b"here" in shown
 
 
 @pytest.mark.parametrize("words", [("bench",), ("spool", "send", "spool", "town")], ids=" ".join)

@@ -2,8 +2,9 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from functools import cache
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 
@@ -26,6 +27,12 @@ def stdout_console() -> Console:
 def note(message: str) -> None:
     """Print one line for a person on standard error."""
     stderr_console().print(printable(message), style="yellow", markup=False, soft_wrap=True)
+
+
+def _escape(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape a message for a terminal; JSON does so by itself."""
+    entry["event"] = "\n".join(map(printable, str(entry["event"]).split("\n")))
+    return entry
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
@@ -55,7 +62,7 @@ def configure_logs(*, quiet: bool = False) -> None:
     ]
     console = stderr_console()
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=console.is_terminal and not console.no_color)]
+        [_escape, structlog.dev.ConsoleRenderer(colors=console.is_terminal and not console.no_color)]
         if sys.stderr.isatty()
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
