@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from enum import IntEnum
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from typing import Final, NamedTuple
@@ -89,20 +88,12 @@ class _Answer(NamedTuple):
     allow: str | None = None
 
 
-class _Phase(IntEnum):
-    """How far a connection is; of two, the one with the lower number loses less when it is closed."""
-
-    ANSWERED = 0
-    READING = 1
-    ANSWERING = 2
-
-
 class _Server:
     """Accepts on one thread and answers each connection on another one.
 
-    Where all places are taken, a connection makes room for the new one: one that has its answer, else one
-    with an unfinished request, else one that does not read its answer, and of several the oldest. So clients
-    that send slowly or nothing, that do not read, or that do not leave cannot keep a scraper out.
+    Where all places are taken, the oldest connection makes room for the new one. So each has time until as
+    many newer ones have come, and clients that send slowly or nothing, that do not read, or that do not
+    leave cannot keep a scraper out.
     """
 
     def __init__(
@@ -111,7 +102,7 @@ class _Server:
         self._listening, self._registry, self._name = listening, registry, name
         self._seconds = seconds
         self._guard = threading.Condition()
-        self._places: dict[socket.socket, _Phase] = {}  # oldest first
+        self._places: dict[socket.socket, None] = {}  # oldest first
         self._threads = 0
         self._wake, self._stopped = socket.socketpair()
         self._thread = threading.Thread(target=self._accept, name="metrics", daemon=True)
@@ -142,29 +133,17 @@ class _Server:
     def _admit(self, client: socket.socket) -> None:
         with self._guard:
             while len(self._places) >= _CLIENTS:
-                self._close_one()
+                oldest = next(iter(self._places))
+                del self._places[oldest]
+                with suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
             # The thread of a closed connection ends at once, unless it is reading the metrics just now.
             if not self._guard.wait_for(lambda: self._threads < _MOST_THREADS, self._seconds):
                 client.close()
                 return
-            self._places[client] = _Phase.READING
+            self._places[client] = None
             self._threads += 1
         threading.Thread(target=self._serve, args=(client,), name="metrics-client", daemon=True).start()
-
-    def _close_one(self) -> None:
-        phase = min(self._places.values())
-        client = next(client for client, its_phase in self._places.items() if its_phase is phase)
-        del self._places[client]
-        with suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)
-
-    def _keeps_place(self, client: socket.socket, phase: _Phase) -> bool:
-        """Note how far a connection is; False when it made room for another one."""
-        with self._guard:
-            if client not in self._places:
-                return False
-            self._places[client] = phase
-            return True
 
     def _serve(self, client: socket.socket) -> None:
         try:
@@ -191,15 +170,15 @@ class _Server:
             if request is None:
                 return
             answer = self._refusal(request, client.getsockname()[0])
-        if not self._keeps_place(client, _Phase.ANSWERING):
-            return
+        with self._guard:
+            if client not in self._places:
+                return  # it made room for another connection
         if answer is None and request is not None:
             answer = self._scrape(request.accept)
         if answer is not None:
             deadline = time.monotonic() + self._seconds
             _send(client, http, answer, deadline)
-            if self._keeps_place(client, _Phase.ANSWERED):
-                _await_close(client, deadline)
+            _await_close(client, deadline)
 
     def _refusal(self, request: _Request, local: str) -> _Answer | None:
         if _is_local(local) and not self._names_us(request.host):
