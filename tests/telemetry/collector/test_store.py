@@ -153,7 +153,7 @@ FOREIGN = {
     "damaged": line(0) + line(1).replace(b'"tick":0', b'"tick":!') + line(2),
     "other-spelling": line(0).replace(b":", b": "),
     "zeros-inside": line(0) + bytes(50) + line(1),
-    "unknown-major": line(0).replace(b"restock:1", b"restock:2"),
+    "unknown-major": line(0).replace(b"economy.restock:", b"economy.restock:99"),
     "endless": LINE_START + b"x" * (3 << 20),
 }
 
