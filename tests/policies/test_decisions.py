@@ -53,7 +53,6 @@ def stir(town: SmallTown, rng: random.Random) -> None:
         town.object_powered[o] = rng.random() < 0.9
         town.object_wait[o] = rng.choice((0, 0, 10, 90))
         town.object_stock[o] = rng.choice((0, 1, 8)), rng.choice((0, 1, 8))
-        town.cooldown[:, o] = 0
 
 
 def digest_of(decided: Iterable[ActionBatch]) -> str:

@@ -120,9 +120,9 @@ def test_an_object_is_gone_to_when_its_cooldown_ends_on_arrival(town, decide):
     town.needs[0, HYGIENE] = 0.3
     path = int(town.constants["field_steps"][shower, town.xy[0, 1], town.xy[0, 0]])
     assert path > 0
-    town.cooldown[0, shower] = MORNING + path
+    town.cool_down(0, shower, MORNING + path)
     assert decide(town, MORNING)[0] == GET_CLEAN
-    town.cooldown[0, shower] = MORNING + path + 1
+    town.cool_down(0, shower, MORNING + path + 1)
     assert decide(town, MORNING)[0] == IDLE
 
 

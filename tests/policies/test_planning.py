@@ -109,9 +109,9 @@ def test_a_cooldown_must_be_over_on_arrival(town, goal):
     town.xy[0] = 1, 2
     path = town.constants["field_steps"][town.object("W"), 2, 1]
     assert path == 2
-    town.cooldown[0, town.object("W")] = NOON + path
+    town.cool_down(0, town.object("W"), NOON + path)
     assert goal(town) == "W"
-    town.cooldown[0, town.object("W")] = NOON + path + 1
+    town.cool_down(0, town.object("W"), NOON + path + 1)
     assert goal(town) is None
 
 

@@ -12,7 +12,7 @@ from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.events import affordance, queue
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.rows import KINDS
-from townlet_adapters.worlds.town.state import TownState
+from townlet_adapters.worlds.town.state import TownState, waiting_for
 from townlet_core.events.base import Event
 
 MOST_ORDERS = 8
@@ -139,9 +139,15 @@ def check_claims(model: TownModel, s: TownState) -> None:
     require(s.reserved.sum((1, 2)) == held.sum(1), "nothing else is reserved", s)
     length = o["queue_length"]
     require((length >= 0) & (length <= alive.shape[1]), "a queue has room for everybody", s)
-    waits = np.arange(s.queue.shape[2]) < length[:, :, None]
-    b, thing, place = np.nonzero(waits)
-    who = s.queue[b, thing, place]
+    queues = [
+        (town, thing, waiting_for(s, town, thing)) for town, thing in np.argwhere(o["first"] >= 0).tolist()
+    ]
+    walked = np.zeros_like(length)
+    for town, thing, line in queues:
+        walked[town, thing] = len(line)
+    require(walked == length, "a queue is as long as it says", s)
+    waiting = [(town, thing, slot) for town, thing, line in queues for slot in line]
+    b, thing, who = np.array(waiting, int).reshape(-1, 3).T
     right = (claim[b, who] == thing) & (stage[b, who] == codes.STAGE_QUEUED) & alive[b, who]
     fits = np.ones(len(alive), bool)
     fits[b[~right]] = False
@@ -221,7 +227,9 @@ def check_needs_and_goods(model: TownModel, s: TownState) -> None:
         ~midnight[:, None, None] | (stock == model.tables.objects["capacity"]), "midnight fills stocks", s
     )
     latest = s.towns["tick"] - 1 + model.tables.params[0].cooldown_ticks
-    require((s.cooldown >= 0) & (s.cooldown <= latest[:, None, None]), "cool-downs end in time", s)
+    until = s.cooldown_until
+    require((until >= 0) & (until <= latest[:, None, None]), "cool-downs end in time", s)
+    require(until[..., 1:] <= until[..., :-1], "the longest cool-down comes first", s)
     for name in COUNTS:
         require(r[name] >= 0, f"{name} is a count", s)
 

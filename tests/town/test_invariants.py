@@ -201,6 +201,12 @@ def spoil(array, where, value) -> None:
     array[where] = value
 
 
+def stand_in_line(objects) -> None:
+    """Let the first slot wait for an object that it did not queue for."""
+    spoil(objects, "first", 0)
+    spoil(objects, "queue_length", 1)
+
+
 def free_object(s) -> int:
     return int(np.flatnonzero((s.objects["holder"][0] < 0) & (s.objects["queue_length"][0] == 0))[0])
 
@@ -231,12 +237,13 @@ DAMAGE = {
     "a claim has an object and a stage": lambda s: spoil(s.residents[EVERYBODY], "claim_stage", 1),
     "every holder holds": lambda s: spoil(s.objects[:, free_object(s)], "holder", 0),
     "nothing else is reserved": lambda s: spoil(s.reserved, (0, 0, 0), 1),
-    "who stands in a queue has queued": lambda s: spoil(s.objects[:, free_object(s)], "queue_length", 1),
+    "a queue is as long as it says": lambda s: spoil(s.objects[:, free_object(s)], "queue_length", 1),
+    "who stands in a queue has queued": lambda s: stand_in_line(s.objects[:, free_object(s)]),
     "what runs has a holder": lambda s: spoil(s.objects[:, free_object(s)], "running", 1),
     "needs lie in [0, 1]": lambda s: spoil(s.residents[EVERYBODY], "need", np.nan),
     "inventories keep their limits": lambda s: spoil(s.residents[EVERYBODY], "inventory", 7),
     "stock lies in [0, capacity]": lambda s: spoil(s.objects, "stock", -1),
-    "cool-downs end in time": lambda s: spoil(s.cooldown, ..., 10_000),
+    "cool-downs end in time": lambda s: spoil(s.cooldown_until, ..., 10_000),
     "jobs know how many hold them": lambda s: spoil(s.job_holders, ..., 0),
     "wages are paid within the shift": lambda s: spoil(s.residents[EVERYBODY], "paid_ticks", 181),
     "districts know their pending reviews": lambda s: spoil(s.districts, "reviews", 1),

@@ -56,7 +56,7 @@ class Watched(Town):
         super().__init__(ROWS, at=[(2, 2), (7, 2)], jobs=JOBS, manifest=manifest, affordances=affordances)
         self._columns = allocate_view(self.model.spec, self.model.tables, self.model.limits)
         self._totals = np.zeros(6, np.int64)
-        view = view_of(self.model.constants, self._columns.columns, self.state.cooldown[0])
+        view = view_of(self.model.constants, self._columns.columns, self.state)
         self.columns = {name: np.asarray(column) for name, column in view.columns.items()}
         self.constants = view.constants
 

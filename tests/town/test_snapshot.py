@@ -185,8 +185,8 @@ def test_a_snapshot_without_a_world_is_refused():
     ],
 )
 def test_a_damaged_array_is_refused(change, code):
-    message = refused(with_world(lambda part: part["queue"].update(change)), code)
-    assert "queue" in message
+    message = refused(with_world(lambda part: part["cooldown_until"].update(change)), code)
+    assert "cooldown_until" in message
 
 
 def test_records_with_other_fields_belong_to_another_version():
@@ -257,7 +257,7 @@ FORGERIES = {
             ("wallet", -1), ("wallet", 5000), ("rent_owed", -1), ("need", 1.5), ("need", -0.1),
             ("need", float("nan")), ("attendance", float("nan")), ("samples", 2.0), ("inventory", 5),
             ("inventory", -1), ("outcomes", -1), ("samples_seen", -1), ("stamps_seen", -1), ("alive", False),
-            ("review_since", 3),
+            ("review_since", 3), ("behind", 4), ("behind", -2), ("behind", 0), ("behind", 2),
         )
     },
     **{
@@ -267,7 +267,8 @@ FORGERIES = {
             ("affordance", -2), ("affordance", -1), ("affordance", 0), ("queue_length", 5),
             ("queue_length", -1), ("queue_length", 1), ("queue_length", 3), ("running", False),
             ("remaining", 0), ("remaining", 31), ("remaining", -5), ("alternative", 1), ("alternative", -1),
-            ("stock", 1), ("stock", -1),
+            ("stock", 1), ("stock", -1), ("first", 4), ("first", -2), ("first", -1), ("first", 0),
+            ("first", 2),
         )
     },
     "fridge overfull": put(OBJECTS, "stock", 13),
@@ -293,10 +294,9 @@ def _town(field: str, value: int) -> Callable[[TownState], None]:
 
 
 FORGERIES |= {
-    "queue of a slot that is none": _set("queue", (0, 1, 0), 4),
-    "queue of slot -1": _set("queue", (0, 1, 0), -1),
-    "queue of somebody else": _set("queue", (0, 1, 0), 0),
-    "queue with somebody twice": _set("queue", (0, 1, 0), 2),
+    "cool-down of an object that is none": _set("cooldown_object", (0, 0, 0), 99),
+    "cool-down since before the town": _set("cooldown_until", (0, 0, 0), -1),
+    "cool-downs in another order": _set("cooldown_until", (0, 0, 1), 9_999),
     "price below zero": _set("price", (0, 0, 0), -1),
     "money from nowhere": _set("tills", (0, 1), 5),
     "till of a home": _set("tills", (0, 0), 5),

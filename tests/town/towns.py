@@ -19,6 +19,7 @@ from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.arguments import Intervention
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.options import TownOptions
+from townlet_adapters.worlds.town.state import waiting_for
 from townlet_adapters.worlds.town.world import TownWorld
 from townlet_core.dto.action import ActionBatch, PolicyContext
 from townlet_core.dto.outcome import TickSummary
@@ -256,7 +257,17 @@ class Town:
 
     def queue(self, name: str) -> list[int]:
         """Slots that wait for an object, the next one first."""
-        return self.state.queue[0, self.number_of(name), : self.thing(name).queue_length].tolist()
+        return waiting_for(self.state, 0, self.number_of(name))
+
+    def cooldown(self, slot: int, o: int = 0) -> int:
+        """First tick at which a resident may use an object again, 0 when it never used it lately."""
+        found = (self.state.cooldown_object[0, slot] == o) & (self.state.cooldown_until[0, slot] > 0)
+        return int(self.state.cooldown_until[0, slot, found].sum())
+
+    def cool_down(self, slot: int, o: int, until: int) -> None:
+        """Let one object cool down for a resident, and no other."""
+        self.state.cooldown_object[0, slot, 0] = o
+        self.state.cooldown_until[0, slot, 0] = until
 
     def mask(self, slot: int) -> set[str]:
         """Names of the actions that a resident may choose now."""

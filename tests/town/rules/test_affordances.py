@@ -327,10 +327,10 @@ def test_a_refund_is_exact_after_the_till_was_swept_and_the_price_changed():
 def test_a_failure_lifts_the_cool_down_of_the_pair():
     town = Town(BATH, [(1, 1)])
     town.step({0: SHOWER})
-    town.state.cooldown[0, 0, 0] = 500
+    town.cool_down(0, 0, 500)
     town.step({0: "leave"})
     assert SHOWER in town.mask(0)
-    assert town.state.cooldown[0, 0, 0] == 0
+    assert town.cooldown(0, 0) == 0
 
 
 def test_a_use_does_not_mind_a_utility_that_its_object_does_not_need():
@@ -526,7 +526,7 @@ def test_of_several_faults_the_first_in_the_order_of_the_rules_is_told(first):
     if "closed" in there:
         town.close("stove_1")
     if "cooldown" in there:
-        town.state.cooldown[0, 0, 0] = 1
+        town.cool_down(0, 0, 1)
     if "utility_off" in there:
         town.switch("power", on=False)
     if "precondition_failed" in there:
@@ -572,7 +572,7 @@ def test_a_holder_that_cannot_start_loses_its_claim_to_the_next(fault):
     assert (town.holder("bed_1"), town.stage(1)) == (1, "held")
     holder = town.resident(1)
     if fault == "cooldown":
-        town.state.cooldown[0, 1, 0] = 50
+        town.cool_down(1, 0, 50)
     elif fault == "precondition_failed":
         town.set_need(1, "hunger", 1.0)
     elif fault == "inventory_full":
@@ -582,7 +582,7 @@ def test_a_holder_that_cannot_start_loses_its_claim_to_the_next(fault):
     town.step({1: "use:it"})
     assert (town.result(1), town.stage(1)) == (fault, "none")
     assert town.kinds() == ["affordance.fail", "queue.grant"]
-    assert (town.holder("bed_1"), town.queue("bed_1"), town.state.cooldown[0, 1, 0]) == (2, [], 0)
+    assert (town.holder("bed_1"), town.queue("bed_1"), town.cooldown(1, 0)) == (2, [], 0)
 
 
 # The world's choice of object.
@@ -606,7 +606,7 @@ def test_the_world_chooses_the_lowest_of_the_free_objects_in_reach():
 def test_the_world_passes_over_what_cannot_be_used():
     town = bench_town(1)
     town.close("bench_1")
-    town.state.cooldown[0, 0, 1] = 9
+    town.cool_down(0, 1, 9)
     town.step({0: "use:sit"})
     assert town.heard("affordance.start")[0].object_id == "bench_3"
 

@@ -151,8 +151,8 @@ def test_a_finished_use_makes_the_pair_cool_down(ticks):
     town = hall(2, 3, cooldown_ticks=ticks)
     town.run(3, {0: IT})
     assert town.when("affordance.finish") == [2]
-    assert town.state.cooldown[0, 0, 0] == 2 + ticks
-    assert (town.state.cooldown[0].sum()) == 2 + ticks  # nobody else, no other object
+    assert town.cooldown(0, 0) == 2 + ticks
+    assert town.state.cooldown_until.sum() == 2 + ticks  # nobody else, no other object
     for _ in range(ticks + 2):
         assert (IT in town.mask(0)) == (town.tick >= 2 + ticks)
         town.step()
@@ -160,7 +160,7 @@ def test_a_finished_use_makes_the_pair_cool_down(ticks):
 
 def test_a_cool_down_is_over_when_its_tick_is_reached():
     town = hall(1)
-    town.state.cooldown[0, 0, 0] = 7  # in the middle of a tick, as far as the mask knows
+    town.cool_down(0, 0, 7)  # in the middle of a tick, as far as the mask knows
     town.step({0: IT})
     assert town.result(0) == "cooldown"
     town.run(6, {0: IT})
@@ -186,9 +186,9 @@ def test_one_who_leaves_the_queue_is_gone_and_the_others_move_up():
 def test_leaving_a_queue_leaves_the_cool_down_alone():
     town = hall(2)
     line_up(town, 0, 1)
-    town.state.cooldown[0, 1, 0] = 99
+    town.cool_down(1, 0, 99)
     town.step({1: "leave"})
-    assert town.state.cooldown[0, 1, 0] == 99
+    assert town.cooldown(1, 0) == 99
 
 
 def test_one_who_gives_up_a_hold_hands_the_object_to_the_next():
@@ -196,11 +196,11 @@ def test_one_who_gives_up_a_hold_hands_the_object_to_the_next():
     line_up(town, 0, 1, 2)
     town.step({0: "leave"})
     assert town.kinds() == ["affordance.fail", "queue.grant"]
-    town.state.cooldown[0, 1, 0] = 99
+    town.cool_down(1, 0, 99)
     leave, grant = town.step({1: "leave"})
     assert (leave.reason, leave.waited, grant.agent_id, grant.waited) == ("left", 3, agent(2), 2)
     assert (town.holder("shower_1"), town.queue("shower_1")) == (2, [])
-    assert town.state.cooldown[0, 1, 0] == 0
+    assert town.cooldown(1, 0) == 0
     check_claims(town)
 
 

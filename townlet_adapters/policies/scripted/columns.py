@@ -186,7 +186,8 @@ class Columns(NamedTuple):
     duty_place: npt.NDArray[np.int32]
     refusal: npt.NDArray[np.uint8]
     resident_value: npt.NDArray[np.float64]
-    cooldown: npt.NDArray[np.int64]
+    cooldown_object: npt.NDArray[np.int64]
+    cooldown_until: npt.NDArray[np.int64]
     option: npt.NDArray[np.int8]
     goal: npt.NDArray[np.int32]
     commit_remaining: npt.NDArray[np.int16]
@@ -215,7 +216,8 @@ class Scene(NamedTuple):
         living: number of living residents.
         things: THING[O].
         prices: int64[O, I], mills for a unit of each price item, -1 without a price.
-        cooldown: int64[N, O].
+        cooldown_object: int64[N, C], objects that cool down for a resident.
+        cooldown_until: int64[N, C], ticks, the latest first.
         occupants: uint8[H, W], residents on each tile.
         refusal: uint8[N, A], 0 allowed to the resident.
         object_refusal: uint8[O, A], 0 offered by the object.
@@ -227,7 +229,8 @@ class Scene(NamedTuple):
     living: int
     things: Records
     prices: npt.NDArray[np.int64]
-    cooldown: npt.NDArray[np.int64]
+    cooldown_object: npt.NDArray[np.int64]
+    cooldown_until: npt.NDArray[np.int64]
     occupants: npt.NDArray[np.uint8]
     refusal: npt.NDArray[np.uint8]
     object_refusal: npt.NDArray[np.uint8]

@@ -106,6 +106,17 @@ def fits(c: Chart, r: Record, a: int) -> bool:
     return True
 
 
+@inlined
+def is_cooling_down(s: Scene, r: Record, o: int, tick: int) -> bool:
+    """Return whether a resident may not use an object yet at a tick."""
+    for k in range(s.cooldown_until.shape[1]):
+        if s.cooldown_until[r.slot, k] <= tick:
+            return False
+        if s.cooldown_object[r.slot, k] == o:
+            return True
+    return False
+
+
 @kernel
 def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
     """Return the cost of a use for a resident, in ticks; ``IMPOSSIBLE`` when it is not possible.
@@ -119,7 +130,7 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
         limit: ticks until the plan must be finished, with the way to the shift; more than a day for no limit.
     """
     path = steps(c, r, o)
-    if path >= UNREACHABLE or not s.things[o].usable or s.cooldown[r.slot, o] > s.tick + path:
+    if path >= UNREACHABLE or not s.things[o].usable or is_cooling_down(s, r, o, s.tick + path):
         return IMPOSSIBLE
     # In reach the mask is more accurate: it includes the affordance's preconditions.
     if path == 0 and r.claim_stage == NO_CLAIM and not allows(r, c.uses[a].action):

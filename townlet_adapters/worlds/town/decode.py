@@ -10,7 +10,7 @@ from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.events import affordance, queue
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.rows import KINDS, TOGETHER, Names, Row, RowKind, agent_id, display_name
-from townlet_adapters.worlds.town.state import Journal, TownState
+from townlet_adapters.worlds.town.state import Journal, TownState, waiting_for
 from townlet_core.dto.frame import FRAME_DECIMALS, TownFrame
 from townlet_core.events.base import Event
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -179,7 +179,7 @@ class Decoder:
         entries: dict[str, JsonObject] = {}
         for o, row in enumerate(_columns(state.objects[b], _FRAME_COLUMNS_OF_OBJECTS)):
             length, holder = row[0], row[1]
-            queue = [agents[i] for i in state.queue[b, o, :length].tolist()] if length else []
+            queue = [agents[i] for i in waiting_for(state, b, o)] if length else []
             numbers = (row, queue, agents[holder] if holder >= 0 else "")
             last = self._objects[o]
             if last is None or last[0] != numbers:

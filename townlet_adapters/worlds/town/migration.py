@@ -3,14 +3,17 @@
 import base64
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.worlds.town.codes import EV_ARRIVE
+from townlet_adapters.documents import read_document
+from townlet_adapters.worlds.town.codes import EV_ARRIVE, NOBODY
+from townlet_adapters.worlds.town.model import most_cooldowns
+from townlet_adapters.worlds.town.shipped import shipped_file
 from townlet_adapters.worlds.town.snapshot import PENDING, REBUILT, decode_array, encode_array
 from townlet_adapters.worlds.town.state import EVENT
 from townlet_adapters.worlds.town.vocabulary import Vocabulary, VocabularyText, read_vocabulary
@@ -38,8 +41,9 @@ def from_schema_1(stored: StoredWorld) -> StoredWorld:
     """Bring a town of schema 1 to schema 2.
 
     Records were saved as one block of bytes, and are saved field by field now. Four arrays that follow from
-    the others are no longer saved. A row of the journal has more columns now. The options had every number of
-    what is the vocabulary now.
+    the others are no longer saved. A queue is a chain of residents now, and a cool-down an entry in a short
+    list of a resident. A row of the journal has more columns now. The options had every number of what is
+    the vocabulary now.
 
     Raises:
         SnapshotError: when the part is damaged.
@@ -50,8 +54,81 @@ def from_schema_1(stored: StoredWorld) -> StoredWorld:
         if name not in REBUILT
     }
     part[PENDING] = _pending_of_schema_2(part)
+    options = _options_of_schema_2(stored.options)
+    _chain_queues(part)
+    _list_cooldowns(part, _durations(options))
     identity = {**stored.identity, "vocabulary_digest": _shipped().digest}
-    return StoredWorld(_options_of_schema_2(stored.options), part, identity)
+    return StoredWorld(options, part, identity)
+
+
+def _chain_queues(part: dict[str, JsonValue]) -> None:
+    """Give each resident the slot behind it, and each object the first one, instead of an array of slots."""
+    queue = _whole("queue", part.pop("queue", None), 3)[0]
+    residents, objects = _records(part, "residents"), _records(part, "objects")
+    length = _whole("objects.queue_length", objects.get("queue_length"), 2)[0]
+    if len(length) != len(queue) or not ((length >= 0) & (length <= queue.shape[1])).all():
+        raise SnapshotError("snapshot_corrupt", "world.objects.queue_length is damaged")
+    alive = decode_array("residents.alive", residents.get("alive"), np.zeros((1, queue.shape[1]), np.bool_))[
+        0
+    ]
+    behind = np.where(alive, NOBODY, 0)
+    first = np.full(len(queue), NOBODY, np.int64)
+    for o in np.flatnonzero(length).tolist():
+        slots = queue[o, : length[o]]
+        if not ((slots >= 0) & (slots < len(behind))).all():
+            raise SnapshotError("snapshot_corrupt", "world.queue is damaged")
+        first[o] = slots[0]
+        behind[slots[:-1]] = slots[1:]
+    part["residents"] = {**residents, "behind": encode_array(behind[None].astype(np.int64))}
+    part["objects"] = {**objects, "first": encode_array(first[None])}
+
+
+def _list_cooldowns(part: dict[str, JsonValue], durations: Sequence[int]) -> None:
+    """List the objects that cool down for each resident, instead of a tick for every object."""
+    until = _whole("cooldown", part.pop("cooldown", None), 3)[0]
+    tick = _whole("towns.tick", _records(part, "towns").get("tick"), 1)[0]
+    most = most_cooldowns(until.shape[1], durations)
+    # What is over means nothing any more.
+    until = np.where(until > tick, until, 0)
+    order = np.argsort(-until, axis=1, kind="stable")[:, :most]
+    ticks = np.take_along_axis(until, order, axis=1)
+    for name, values in (("object", np.where(ticks > 0, order, 0)), ("until", ticks)):
+        listed = np.zeros((1, len(until), most), np.int64)
+        listed[0, :, : values.shape[1]] = values
+        part[f"cooldown_{name}"] = encode_array(listed)
+
+
+def _durations(options: JsonObject) -> list[int]:
+    """Return the durations of all affordances of a town of schema 2."""
+    section = options.get("affordances")
+    given = section if isinstance(section, Mapping) else {}
+    added = given.get("add")
+    entries = list(added) if isinstance(added, Sequence) and not isinstance(added, str) else []
+    if given.get("extend", "core") is not None:
+        shipped = read_document(shipped_file("manifest")).value
+        entries += shipped if isinstance(shipped, Sequence) and not isinstance(shipped, str) else []
+    found = [entry["duration"] for entry in entries if isinstance(entry, Mapping) and "duration" in entry]
+    durations = [duration for duration in found if isinstance(duration, int) and duration > 0]
+    if not durations:
+        raise SnapshotError("snapshot_corrupt", "the options have no affordance with a duration")
+    return durations
+
+
+def _records(part: Mapping[str, JsonValue], name: str) -> JsonObject:
+    value = part.get(name)
+    if not isinstance(value, Mapping):
+        raise SnapshotError("snapshot_corrupt", f"world.{name} is damaged")
+    return value
+
+
+def _whole(name: str, value: JsonValue, dimensions: int) -> npt.NDArray[np.int64]:
+    """Decode whole numbers of a batch of one, whatever the lengths of the other dimensions."""
+    match value:
+        case {"shape": [1, *sizes]} if len(sizes) == dimensions - 1:
+            lengths = [size for size in sizes if type(size) is int and 0 <= size <= _MOST_PENDING]
+            if len(lengths) == len(sizes):
+                return decode_array(name, value, np.broadcast_to(np.int64(0), (1, *lengths))).astype(np.int64)
+    raise SnapshotError("snapshot_corrupt", f"world.{name} is damaged")
 
 
 def _shipped() -> Vocabulary:

@@ -1,7 +1,7 @@
 """A town that is ready to be stepped: its plan compiled to tables, its names, its spec."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from townlet_adapters.worlds.town import codes, layout, navigation
 from townlet_adapters.worlds.town.affordances import Affordance, Condition, Name
 from townlet_adapters.worlds.town.command_specs import COMMANDS
 from townlet_adapters.worlds.town.limits import Limits, compile_limits
-from townlet_adapters.worlds.town.options import TownOptions
+from townlet_adapters.worlds.town.options import MAX_COOLDOWN_TICKS, TownOptions
 from townlet_adapters.worlds.town.plan import TownPlan, load_town
 from townlet_adapters.worlds.town.rows import Sizes
 from townlet_adapters.worlds.town.shown import COLUMNS, CONSTANTS, constants_of
@@ -109,6 +109,13 @@ class TownModel:
         return self.options.affordances.outcome_history
 
     @property
+    def cooldowns(self) -> int:
+        """The most objects that cool down for one resident at the same time."""
+        return most_cooldowns(
+            len(self.plan.objects), (each.duration for each in self.plan.affordances.affordances)
+        )
+
+    @property
     def hooked(self) -> bool:
         """Whether the manifest names hooks."""
         return bool(self.hook_identity)
@@ -155,6 +162,11 @@ class TownModel:
             names=plan.names,
             hook_identity=_hook_identity(plan, hooks.digests if hooks is not None else {}),
         )
+
+
+def most_cooldowns(objects: int, durations: Iterable[int]) -> int:
+    """Return how many objects cool down for one resident at most: it has finished one use after the other."""
+    return max(1, min(objects, math.ceil(MAX_COOLDOWN_TICKS / min(durations))))
 
 
 def _validated(options: TownOptions | Mapping[str, JsonValue]) -> TownOptions:
@@ -423,6 +435,7 @@ def _tables(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Tabl
     nearest = navigation.nearest_objects(object_type, len(types), routes, passable)
     object_xy = np.stack([objects["x"], objects["y"]], axis=1).astype(np.int32)
     reach_start, reach = _reach(plan)
+    jobs = _jobs(plan)
     mark, near = _object_marks(plan, int(params[0].margin))
     affordances, charges, priced, conditions = _affordances(plan)
     enabled = [a for a, spec in enumerate(plan.affordances.affordances) if spec.enabled]
@@ -446,7 +459,8 @@ def _tables(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Tabl
         objects=objects,
         places=_places(plan),
         homes=_homes(plan),
-        jobs=_jobs(plan),
+        jobs=jobs,
+        job_start=np.searchsorted(jobs["district"], np.arange(plan.districts + 1)).astype(np.int64),
         profiles=_profiles(plan, options),
         affordances=affordances,
         charges=charges,

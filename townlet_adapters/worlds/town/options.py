@@ -4,7 +4,7 @@ Each model covers one text. ``plan.load_town`` makes the checks that need vocabu
 together.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -17,6 +17,7 @@ MAX_SIDE = 256
 MAX_GRID_SIDE = 32
 MAX_RESIDENTS = 16_384
 MAX_TIE_SLOTS = 8
+MAX_COOLDOWN_TICKS: Final = 600
 
 
 class LegendEntry(Section):
@@ -266,7 +267,7 @@ class AffordancesOptions(Section):
 class QueuesOptions(Section):
     """Queues, holds and hand-overs."""
 
-    cooldown_ticks: Annotated[int, Field(ge=0, le=600)] = 60
+    cooldown_ticks: Annotated[int, Field(ge=0, le=MAX_COOLDOWN_TICKS)] = 60
     """ticks after a finished use before the resident may use the same object again"""
     ghost_step_after: Annotated[int, Field(ge=0, le=100)] = 3
     """moves blocked before a resident may share a tile; ticks a holder may stall its queue; 0 for never"""

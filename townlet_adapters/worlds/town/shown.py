@@ -96,7 +96,8 @@ COLUMNS: Final = (
     ColumnSpec("object_price", _LONG, ("objects", "goods"), "mills"),
     ColumnSpec("object_refusal", _FLAG, ("objects", "affordances"), "reason"),
     ColumnSpec("object_value", _REAL, ("objects", "object_values")),
-    ColumnSpec("cooldown", _LONG, ("slots", "objects"), "tick"),
+    ColumnSpec("cooldown_object", _LONG, ("slots", "cooldowns"), "object"),
+    ColumnSpec("cooldown_until", _LONG, ("slots", "cooldowns"), "tick"),
 )
 
 

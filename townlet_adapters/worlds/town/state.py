@@ -33,12 +33,14 @@ RESIDENT = record(
     ("name_round", "i8"),
     ("embedding", "i8"),
     ("episode_tick", "i8"),
-    # The claim (DOMAIN section 9): object, affordance, stage, since when, ticks out of reach.
+    # The claim (DOMAIN section 9): object, affordance, stage, ticks out of reach, since when, and the slot
+    # that waits behind this one in the queue.
     ("claim_object", "i8"),
     ("claim_affordance", "i8"),
     ("claim_stage", "i8"),
     ("drop", "i8"),
     ("joined", "i8"),
+    ("behind", "i8"),
     # The last intent and its result; the mask of the last observation, one bit per action.
     ("mask", "u8"),
     ("outcomes", "i8"),
@@ -91,10 +93,11 @@ OBJECT = record(
     ("alternative", "i8"),
     ("stall", "i8"),
     ("queue_length", "i8"),
+    ("first", "i8"),
     ("running", "?"),
     ("closed", "?"),
 )
-"""One object: its holder, the rest of the running use, and its charge."""
+"""One object: its holder, the rest of the running use, its charge; ``first`` is the slot that waits first."""
 
 TOWN = record(
     ("seed", "u8"),
@@ -125,8 +128,10 @@ class TownState(NamedTuple):
         residents: RESIDENT[B, N].
         objects: OBJECT[B, O].
         roster: int64[B, N], living slots in the order of their serials.
-        queue: int64[B, O, N], slots waiting, the next one first.
-        cooldown: int64[B, N, O], first tick at which the pair may start a new use.
+        names_taken: int64[B, rounds, names + 1], living residents of each name, and of all names of a round.
+        profile_count: int64[B, profiles], living residents.
+        cooldown_object: int64[B, N, C], what cools down for a resident, the latest to be usable first.
+        cooldown_until: int64[B, N, C], first tick at which the pair may start a new use; 0 for no object.
         outcomes: OUTCOME[B, N, R], ring of the last outcomes.
         occupant: int16[B, Hp, Wp], a slot on the tile, -1 none.
         reserved: uint8[B, Hp, Wp], 1 on objects with a holder.
@@ -141,8 +146,10 @@ class TownState(NamedTuple):
     residents: Records
     objects: Records
     roster: npt.NDArray[np.int64]
-    queue: npt.NDArray[np.int64]
-    cooldown: npt.NDArray[np.int64]
+    names_taken: npt.NDArray[np.int64]
+    profile_count: npt.NDArray[np.int64]
+    cooldown_object: npt.NDArray[np.int64]
+    cooldown_until: npt.NDArray[np.int64]
     outcomes: Records
     occupant: npt.NDArray[np.int16]
     reserved: npt.NDArray[np.uint8]
@@ -153,6 +160,20 @@ class TownState(NamedTuple):
 
     def __repr__(self) -> str:
         return outline(self)
+
+
+def waiting_for(state: TownState, b: int, o: int) -> list[int]:
+    """Return the slots in an object's queue, the next one first.
+
+    A chain that comes back to itself, as in a damaged state, ends where every slot was listed.
+    """
+    behind = state.residents["behind"][b]
+    slots: list[int] = []
+    i = int(state.objects["first"][b, o])
+    while i >= 0 and len(slots) <= len(behind):
+        slots.append(i)
+        i = int(behind[i])
+    return slots
 
 
 EVENT = record(

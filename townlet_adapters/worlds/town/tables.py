@@ -114,6 +114,7 @@ class Tables(NamedTuple):
         places: PLACE[P].
         homes: HOME[homes].
         jobs: JOB[J].
+        job_start: int64[D + 1], start of a district's rows in ``jobs``.
         profiles: PROFILE[profiles].
         affordances: AFFORDANCE[A].
         charges: CHARGE[A, L].
@@ -141,6 +142,7 @@ class Tables(NamedTuple):
     places: Records
     homes: Records
     jobs: Records
+    job_start: npt.NDArray[np.int64]
     profiles: Records
     affordances: Records
     charges: Records

@@ -152,6 +152,7 @@ def found_town(
         placed = s.objects[b, o]
         placed.holder = NOBODY
         placed.affordance = NOBODY
+        placed.first = NOBODY
         placed.last_handover = -t.params[0].handover_spacing
         for item in range(t.params[0].items):
             placed.stock[item] = t.objects[o].capacity[item]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.state import TownState
+from townlet_adapters.worlds.town.state import TownState, waiting_for
 from townlet_core.errors import SnapshotError
 
 _NO_LIMIT: Final = np.iinfo(np.int64).max
@@ -73,11 +73,12 @@ def _resident_limits(model: TownModel, saved: TownState) -> Mapping[str, tuple[i
         "district": (0, saved.districts.shape[1] - 1),
         "profile": (0, len(t.profiles) - 1),
         "name": (0, len(model.names) - 1),
-        "name_round": (0, slots - 1),
+        "name_round": (0, slots // len(model.names)),
         "embedding": (0, int(t.params[0].embedding_slots) - 1),
         "episode_tick": (0, codes.TICKS_PER_DAY - 1),
         "claim_object": (-1, len(t.objects) - 1),
         "claim_affordance": (-1, len(t.affordances) - 1),
+        "behind": (-1, slots - 1),
         "claim_stage": (0, len(codes.STAGES) - 1),
         "job": (-1, len(t.jobs) - 1),
         "shift_state": (0, len(codes.SHIFT_STATES) - 1),
@@ -99,7 +100,10 @@ def _ranges(model: TownModel, saved: TownState) -> Iterator[Finding]:
     yield "objects.queue_length", _within(objects["queue_length"], 0, slots)
     stock = objects["stock"]
     yield "objects.stock", bool(((stock >= 0) & (stock <= t.objects["capacity"])).all())
-    yield "queue", _within(saved.queue, 0, slots - 1)
+    yield "objects.first", _within(objects["first"], -1, slots - 1)
+    yield "cooldown_object", _within(saved.cooldown_object, 0, max(0, len(t.objects) - 1))
+    until = saved.cooldown_until
+    yield "cooldown_until", bool((until >= 0).all() and (until[..., 1:] <= until[..., :-1]).all())
     yield "price", _within(saved.price, 0, _NO_LIMIT)
     yield "districts.utility", _within(saved.districts["utility"], 0, 1)
 
@@ -151,12 +155,14 @@ def _claims(model: TownModel, saved: TownState) -> Iterator[Finding]:
     t, residents, objects = model.tables, saved.residents[0], saved.objects[0]
     stage = residents["claim_stage"]
     queued = 0
-    for o in np.flatnonzero(objects["queue_length"]).tolist():
-        entries = saved.queue[0, o, : objects["queue_length"][o]]
+    for o in np.flatnonzero((objects["queue_length"] > 0) | (objects["first"] >= 0)).tolist():
+        entries = waiting_for(saved, 0, o)
         queued += len(entries)
         waiting = (stage[entries] == codes.STAGE_QUEUED) & (residents["claim_object"][entries] == o)
-        yield "queue", len(np.unique(entries)) == len(entries) and bool(waiting.all())
-    yield "queue", queued == int((stage == codes.STAGE_QUEUED).sum())
+        yield "objects.queue_length", len(entries) == objects["queue_length"][o] and bool(waiting.all())
+    yield "residents.behind", queued == int((stage == codes.STAGE_QUEUED).sum())
+    outside = residents["alive"] & (stage != codes.STAGE_QUEUED)
+    yield "residents.behind", bool((residents["behind"][outside] == codes.NOBODY).all())
     used = np.flatnonzero(objects["holder"] >= 0)
     holders, held = residents[objects["holder"][used]], objects[used]
     yield "objects.holder", len(used) == int((stage >= codes.STAGE_HELD).sum())

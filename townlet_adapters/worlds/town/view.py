@@ -18,7 +18,7 @@ from townlet_core.dto.spec import WorldSpec
 
 
 class ViewColumns(NamedTuple):
-    """The writable columns behind a view; ``COLUMNS`` describes them, and ``cooldown`` as well."""
+    """The writable columns behind a view; ``COLUMNS`` describes them, and those of the state as well."""
 
     xy: npt.NDArray[np.int32]
     needs: npt.NDArray[np.float64]
@@ -113,13 +113,14 @@ def allocate_view(spec: WorldSpec, tables: Tables, limits: Limits) -> Shown:
 def view_of(
     constants: Constants,
     columns: ViewColumns,
-    cooldown: npt.NDArray[np.int64],
+    state: TownState,
 ) -> View:
     """Wrap the columns, read-only, once for the life of the buffers.
 
-    ``cooldown`` (int64[N, O]) is the state's own array: it is large in a large town, and already laid out.
+    Cool-downs are shown in the state's own arrays, which are laid out as described.
     """
-    arrays = {**columns._asdict(), "cooldown": cooldown}
+    own = {"cooldown_object": state.cooldown_object[0], "cooldown_until": state.cooldown_until[0]}
+    arrays = {**columns._asdict(), **own}
     return View(
         constants=MappingProxyType(constants),
         columns=MappingProxyType({name: memoryview(array).toreadonly() for name, array in arrays.items()}),

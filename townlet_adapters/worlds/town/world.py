@@ -50,7 +50,7 @@ class TownWorld:
         self._decoder = Decoder(model)
         self._needs = tuple(model.vocabulary.needs)
         self._shown = allocate_view(model.spec, model.tables, model.limits)
-        self._view = view_of(model.constants, self._shown.columns, self.engine.state.cooldown[0])
+        self._view = view_of(model.constants, self._shown.columns, self.engine.state)
         self._totals = np.zeros(1 + len(FIGURES), np.int64)
         out = self.engine.arrays
         self._map, self._features, self._mask, self._alive, self._serial = (

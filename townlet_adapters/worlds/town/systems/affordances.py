@@ -99,7 +99,7 @@ def check(t: Tables, s: TownState, b: int, i: int, o: int, a: int, now: int) -> 
     """Return the first reason against a use, in the order of DOMAIN section 6.3; OK without any."""
     if s.objects[b, o].closed:
         return CLOSED
-    if s.cooldown[b, i, o] > now:
+    if queues.is_cooling_down(s, b, i, o, now):
         return COOLDOWN
     if not queues.is_working(t, s, b, o):
         return UTILITY_OFF

@@ -278,9 +278,9 @@ def employ(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
 def vacancy(t: Tables, s: TownState, b: int, district: int) -> int:
     """The vacant job of a district with the fewest holders, ties by id; -1 when all are taken."""
     best = -1
-    for job in range(t.jobs.shape[0]):
+    for job in range(t.job_start[district], t.job_start[district + 1]):
         holders = s.job_holders[b, job]
-        if t.jobs[job].district != district or holders >= t.jobs[job].capacity:
+        if holders >= t.jobs[job].capacity:
             continue
         fewer = best < 0 or holders < s.job_holders[b, best]
         tie = best >= 0 and holders == s.job_holders[b, best] and t.jobs[job].rank < t.jobs[best].rank

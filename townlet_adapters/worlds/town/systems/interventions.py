@@ -46,7 +46,7 @@ def close_object(t: Tables, s: TownState, j: Journal, b: int, o: int, closed: bo
     if not closed:
         return
     while target.queue_length > 0:
-        queues.leave(t, s, j, b, s.queue[b, o, 0], CLOSED, now)
+        queues.leave(t, s, j, b, s.objects[b, o].first, CLOSED, now)
     if target.holder >= 0 and not target.running:
         queues.leave(t, s, j, b, target.holder, CLOSED, now)
 

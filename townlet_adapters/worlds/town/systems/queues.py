@@ -70,13 +70,53 @@ def hold(t: Tables, s: TownState, b: int, o: int, i: int, now: int) -> None:
     r.claim_stage = STAGE_HELD
 
 
+@inlined
+def is_cooling_down(s: TownState, b: int, i: int, o: int, now: int) -> bool:
+    """Return whether a resident may not start a use of an object yet."""
+    for k in range(s.cooldown_until.shape[2]):
+        if s.cooldown_until[b, i, k] <= now:
+            return False
+        if s.cooldown_object[b, i, k] == o:
+            return True
+    return False
+
+
+@kernel
+def lift_cooldown(s: TownState, b: int, i: int, o: int) -> None:
+    """End the cool-down of a pair, if there is one."""
+    until, which = s.cooldown_until[b, i], s.cooldown_object[b, i]
+    kept = 0
+    for k in range(until.shape[0]):
+        if which[k] != o or until[k] == 0:
+            until[kept], which[kept] = until[k], which[k]
+            kept += 1
+    for k in range(kept, until.shape[0]):
+        until[k], which[k] = 0, 0
+
+
+@kernel
+def cool_down(s: TownState, b: int, i: int, o: int, tick: int) -> None:
+    """Let a pair that does not cool down do so until a tick; one that was over long ago is forgotten."""
+    until, which = s.cooldown_until[b, i], s.cooldown_object[b, i]
+    k = until.shape[0] - 1
+    while k > 0 and until[k - 1] < tick:
+        until[k], which[k] = until[k - 1], which[k - 1]
+        k -= 1
+    until[k], which[k] = tick, o
+
+
 @kernel
 def take_from_queue(s: TownState, b: int, o: int, index: int) -> int:
     """Remove the entry at an index and return its slot."""
     queued = s.objects[b, o]
-    i = s.queue[b, o, index]
-    for k in range(index, queued.queue_length - 1):
-        s.queue[b, o, k] = s.queue[b, o, k + 1]
+    before, i = NOBODY, queued.first
+    for _ in range(index):
+        before, i = i, s.residents[b, i].behind
+    if before < 0:
+        queued.first = s.residents[b, i].behind
+    else:
+        s.residents[b, before].behind = s.residents[b, i].behind
+    s.residents[b, i].behind = NOBODY
     queued.queue_length -= 1
     return i
 
@@ -86,7 +126,13 @@ def append_to_queue(s: TownState, b: int, o: int, i: int, now: int) -> None:
     """Put a resident at the tail; its claim already has object and affordance."""
     r = s.residents[b, i]
     queued = s.objects[b, o]
-    s.queue[b, o, queued.queue_length] = i
+    if queued.queue_length == 0:
+        queued.first = i
+    else:
+        last = queued.first
+        while s.residents[b, last].behind >= 0:
+            last = s.residents[b, last].behind
+        s.residents[b, last].behind = i
     queued.queue_length += 1
     r.claim_stage = STAGE_QUEUED
     r.joined = now
@@ -95,9 +141,9 @@ def append_to_queue(s: TownState, b: int, o: int, i: int, now: int) -> None:
 @inlined
 def index_in_queue(s: TownState, b: int, o: int, i: int) -> int:
     """Return a resident's place in a queue; it must be in it."""
-    index = 0
-    while s.queue[b, o, index] != i:
-        index += 1
+    index, waiting = 0, s.objects[b, o].first
+    while waiting != i:
+        index, waiting = index + 1, s.residents[b, waiting].behind
     return index
 
 
@@ -118,8 +164,10 @@ def assign(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> Non
         return
     weight = t.params[0].age_weight
     best, best_score = 0, 0.0
+    i = free.first
     for index in range(free.queue_length):
-        waited = now - s.residents[b, s.queue[b, o, index]].joined
+        waited = now - s.residents[b, i].joined
+        i = s.residents[b, i].behind
         score = index - weight * waited
         if index == 0 or score < best_score:
             best, best_score = index, score
@@ -143,13 +191,14 @@ def best_handover(t: Tables, s: TownState, b: int, o: int, finisher: int, now: i
     if now - queued.last_handover < t.params[0].handover_spacing:
         return -1
     best, best_score = -1, 0.0
+    i = queued.first
     for index in range(queued.queue_length):
-        i = s.queue[b, o, index]
         score = regard(s, b, finisher, i) - POSITION_WEIGHT * index
         if score > best_score:
             best, best_score = index, score
         if now - s.residents[b, i].joined > t.params[0].handover_max_age:
             break
+        i = s.residents[b, i].behind
     return best
 
 
@@ -168,15 +217,19 @@ def release(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int, succe
     freed.running = False
     freed.stall = 0
     clear_claim(r)
-    s.cooldown[b, i, o] = now + t.params[0].cooldown_ticks if success else 0
+    lift_cooldown(s, b, i, o)
+    if success:
+        cool_down(s, b, i, o, now + t.params[0].cooldown_ticks)
     if success and not freed.closed:
         index = best_handover(t, s, b, o, i, now)
         if index >= 0:
-            chosen = s.residents[b, s.queue[b, o, index]].serial
             freed.last_handover = now
             journal.write(j, b, EV_HANDOVER, r.serial, o, -1, 0, index, 0, 0)
             if journal.is_kept(j, b):
-                journal.last(j, b).other = chosen
+                chosen = freed.first
+                for _ in range(index):
+                    chosen = s.residents[b, chosen].behind
+                journal.last(j, b).other = s.residents[b, chosen].serial
             grant_from_queue(t, s, j, b, o, index, now)
             return
     assign(t, s, j, b, o, now)
@@ -216,7 +269,7 @@ def make_way(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> N
     if limit == 0 or held.stall < limit:
         return
     i = held.holder
-    first = s.residents[b, s.queue[b, o, 0]].serial
+    first = s.residents[b, held.first].serial
     serial = s.residents[b, i].serial
     conflicts.conflict(j, b, serial, first, o, GHOST_STEP, held.queue_length)
     set_holder(t, s, b, o, NOBODY)
@@ -240,8 +293,10 @@ def grow_impatient(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int
     held = s.objects[b, o]
     holder = s.residents[b, held.holder].serial
     patience = t.params[0].patience_ticks
-    for index in range(held.queue_length):
-        waiter = s.residents[b, s.queue[b, o, index]]
+    i = held.first
+    while i >= 0:
+        waiter = s.residents[b, i]
+        i = waiter.behind
         waited = now - waiter.joined
         if waited > 0 and waited % patience == 0 and waited <= IMPATIENT_TIMES * patience:
             conflicts.conflict(j, b, waiter.serial, holder, o, IMPATIENCE, held.queue_length)
@@ -259,15 +314,14 @@ def drop_the_far(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) 
     """End the claim of a resident that is queued or holds from afar for ``drop_ticks`` in a row."""
     claimed = s.objects[b, o]
     limit = t.params[0].drop_ticks
-    index = 0
-    while index < claimed.queue_length:
-        i = s.queue[b, o, index]
+    following = claimed.first
+    while following >= 0:
+        i = following
         r = s.residents[b, i]
+        following = r.behind
         r.drop = r.drop + 1 if is_far(t, r, o) else 0
         if r.drop >= limit:
             leave(t, s, j, b, i, TOO_FAR, now)
-        else:
-            index += 1
     if claimed.holder >= 0 and not claimed.running:
         r = s.residents[b, claimed.holder]
         r.drop = r.drop + 1 if is_far(t, r, o) else 0
@@ -313,6 +367,8 @@ def expected_wait(t: Tables, s: TownState, b: int, o: int) -> int:
         wait += busy.remaining
     elif busy.holder >= 0:
         wait += t.affordances[busy.affordance].duration
-    for index in range(busy.queue_length):
-        wait += t.affordances[s.residents[b, s.queue[b, o, index]].claim_affordance].duration
+    i = busy.first
+    for _ in range(busy.queue_length):
+        wait += t.affordances[s.residents[b, i].claim_affordance].duration
+        i = s.residents[b, i].behind
     return wait

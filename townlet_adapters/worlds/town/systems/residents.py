@@ -13,39 +13,20 @@ NAME_DRAW = 0
 
 
 @kernel
-def is_name_taken(s: TownState, b: int, name: int, name_round: int) -> bool:
-    """Return whether a living resident has the name in this round (round 1 has the suffix ``-2``)."""
-    for k in range(s.towns[b].population):
-        other = s.residents[b, s.roster[b, k]]
-        if other.name == name and other.name_round == name_round:
-            return True
-    return False
-
-
-@kernel
 def choose_name(t: Tables, s: TownState, b: int, r: Record) -> None:
-    """Draw a name and advance to the first that no living resident has."""
+    """Draw a name and advance to the first that no living resident has; round 1 has the suffix ``-2``."""
     names = t.params[0].names
     first = draws.integer(0, names - 1, s.towns[b].seed, draws.NAMES, r.birth, r.serial, NAME_DRAW)
     name_round = 0
-    while True:
-        for step in range(names):
-            name = (first + step) % names
-            if not is_name_taken(s, b, name, name_round):
-                r.name = name
-                r.name_round = name_round
-                return
+    while s.names_taken[b, name_round, names] == names:
         name_round += 1
-
-
-@kernel
-def count_profile(s: TownState, b: int, profile: int) -> int:
-    """Count the living of one profile."""
-    count = 0
-    for k in range(s.towns[b].population):
-        if s.residents[b, s.roster[b, k]].profile == profile:
-            count += 1
-    return count
+    name = first
+    while s.names_taken[b, name_round, name] > 0:
+        name = (name + 1) % names
+    r.name = name
+    r.name_round = name_round
+    s.names_taken[b, name_round, name] += 1
+    s.names_taken[b, name_round, names] += 1
 
 
 @kernel
@@ -56,11 +37,11 @@ def choose_profile(t: Tables, s: TownState, b: int, r: Record) -> int:
     coming = s.towns[b].population + 1
     total = 0.0
     for p in range(t.profiles.shape[0]):
-        total += max(0.0, t.profiles[p].weight * coming - count_profile(s, b, p))
+        total += max(0.0, t.profiles[p].weight * coming - s.profile_count[b, p])
     goal = draws.unit(s.towns[b].seed, draws.LIFECYCLE, r.birth, r.serial, PROFILE_DRAW) * total
     reached = 0.0
     for p in range(t.profiles.shape[0]):
-        reached += max(0.0, t.profiles[p].weight * coming - count_profile(s, b, p))
+        reached += max(0.0, t.profiles[p].weight * coming - s.profile_count[b, p])
         if reached > goal:
             return p
     return t.profiles.shape[0] - 1
@@ -90,9 +71,11 @@ def create(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, home
     r.ctx_reset = True
     r.embedding = town.embeddings % t.params[0].embedding_slots
     employment.clear_shift(r)
+    r.behind = NOBODY
     queues.clear_claim(r)
     choose_name(t, s, b, r)
     r.profile = choose_profile(t, s, b, r)
+    s.profile_count[b, r.profile] += 1
     flat = movement.nearest_free(t, s, w, b, t.homes[home].x, t.homes[home].y)
     width = t.passable.shape[1]
     movement.put(s, t.params[0].margin, b, i, flat % width, flat // width)
