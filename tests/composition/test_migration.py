@@ -9,12 +9,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from townlet_adapters.composition.build import open_run
 from townlet_adapters.composition.request import Output, RunRequest
 from townlet_adapters.storage.snapshots import digest_of, read_snapshot
 from townlet_adapters.worlds.town.migration import from_schema_1
+from townlet_adapters.worlds.town.snapshot import decode_array, encode_array
 from townlet_core.dto.snapshot import SCHEMA_VERSION
 from townlet_core.errors import SnapshotError
 from townlet_core.jsonvalue import canonical_json
@@ -217,9 +219,63 @@ def test_an_invented_layout_is_refused_before_anything_is_made_of_it(name):
 def test_the_largest_numbers_of_items_are_migrated():
     stored = stored_world()
     most = {"dtype": "stock:<i8[2]@1", "shape": [1, 1], "data": base64_of(b"\0" + b"\xff\x7f" + bytes(14))}
-    assert from_schema_1(replace(stored, part={**stored.part, "objects": most})).part["objects"] == {
+    assert from_schema_1(replace(stored, part={**stored.part, "outcomes": most})).part["outcomes"] == {
         "stock": {"dtype": "<i2", "shape": [1, 1, 2], "data": base64_of(b"\xff\x7f\0\0")}
     }
+
+
+def waiting(*queue: int, length: int | None = None) -> StoredWorld:
+    """The stored town, in which these slots wait for object 2."""
+    stored = stored_world()
+    slots = np.zeros((1, 8, 4), np.int64)
+    slots[0, 2, : len(queue)] = queue
+    objects = stored.part["objects"]
+    assert "queue_length:<i8[]@96" in objects["dtype"]
+    rows = np.frombuffer(base64.b64decode(objects["data"]), np.int64).reshape(8, -1).copy()
+    rows[2, 96 // 8] = len(queue) if length is None else length
+    changed = {"objects": {**objects, "data": base64_of(rows.tobytes())}, "queue": encode_array(slots)}
+    return replace(stored, part={**stored.part, **changed})
+
+
+def test_a_queue_becomes_a_chain():
+    part = from_schema_1(waiting(2, 0, 1)).part
+    behind = decode_array("behind", part["residents"]["behind"], np.zeros((1, 4), np.int64))
+    first = decode_array("first", part["objects"]["first"], np.zeros((1, 8), np.int64))
+    assert behind.tolist() == [[1, -1, 0, 0]]  # the dead slot 3 is all zero
+    assert first.tolist() == [[-1, -1, 2, -1, -1, -1, -1, -1]]
+    assert "queue" not in part
+
+
+@pytest.mark.parametrize("queue", [(4,), (-1,), (0, 10**9)])
+def test_a_queue_of_slots_that_do_not_exist_is_refused(queue):
+    with pytest.raises(SnapshotError, match=r"world\.queue is damaged"):
+        from_schema_1(waiting(*queue))
+
+
+@pytest.mark.parametrize("length", [-1, 5])
+def test_a_queue_of_another_length_is_refused(length):
+    with pytest.raises(SnapshotError, match=r"world\.objects\.queue_length is damaged"):
+        from_schema_1(waiting(0, length=length))
+
+
+def test_cool_downs_become_a_list_with_the_latest_first():
+    stored, until = stored_world(), np.zeros((1, 4, 8), np.int64)
+    until[0, 1, [0, 3, 6]] = 510, 555, 530
+    part = from_schema_1(replace(stored, part={**stored.part, "cooldown": encode_array(until)})).part
+    listed = np.zeros((1, 4, 8), np.int64)
+    assert decode_array("o", part["cooldown_object"], listed)[0, 1].tolist() == [3, 6, 0, 0, 0, 0, 0, 0]
+    assert decode_array("u", part["cooldown_until"], listed)[0, 1].tolist() == [555, 530, 510, 0, 0, 0, 0, 0]
+    assert not decode_array("u", part["cooldown_until"], listed)[0, [0, 2, 3]].any()
+    assert "cooldown" not in part
+
+
+@pytest.mark.parametrize("name", ["queue", "cooldown"])
+@pytest.mark.parametrize("change", [None, {"shape": [1, 8]}, {"shape": [2, 8, 4]}, {"shape": [1, 8, -4]}])
+def test_an_array_of_another_shape_is_refused(name, change):
+    stored = stored_world()
+    value = None if change is None else {**stored.part[name], **change}
+    with pytest.raises(SnapshotError, match=rf"world\.{name} is damaged"):
+        from_schema_1(replace(stored, part={**stored.part, name: value}))
 
 
 def test_what_the_hooks_kept_is_left_as_it_is():

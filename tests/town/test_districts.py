@@ -1,5 +1,8 @@
 """Towns of many districts: fields that cover a part of the map, and ways that lead beyond it."""
 
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,21 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.town.towns import town_map
 from townlet_adapters.kernels.fields import UNREACHABLE
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.arguments import Intervention
+from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.model import TownModel
 from townlet_adapters.worlds.town.navigation import SPAN, find_routes
 from townlet_adapters.worlds.town.plan import HomeTile, Place, TownObject
 from townlet_adapters.worlds.town.townmap import walk_distances
 from townlet_adapters.worlds.town.world import TownWorld
+from townlet_core.errors import ConfigError
 
 STEPS = ("hint_north", "hint_south", "hint_east", "hint_west")
 
 
-def grid(district: str, rows: int, cols: int, **options: object) -> Mapping[str, object]:
+def grid(district: object, rows: int, cols: int, **options: object) -> Mapping[str, object]:
     return {"town": {"grid": {"district": district, "rows": rows, "cols": cols}}, **options}
 
 
@@ -167,3 +173,78 @@ def test_a_scripted_resident_finds_home_from_the_other_end_of_the_town():
         observation = world.step(policy.decide(observation).actions).observation
     assert observation.tick < codes.TICKS_PER_DAY
     policy.end()
+
+
+def test_thousands_are_founded_with_names_of_their_own_and_profiles_in_proportion():
+    model = TownModel.build(grid("town_48", 8, 8, population={"target": 4096}))
+    batch = TownBatch(model, 1)
+    batch.reset(3)
+    residents = batch.state.residents[0]
+    living = residents[residents["alive"]]
+    assert len(living) == 4096
+    called = Counter(zip(living["name"].tolist(), living["name_round"].tolist(), strict=True))
+    assert max(called.values()) == 1
+    assert set(living["name_round"].tolist()) == set(range(4096 // 64))
+    counts = np.bincount(living["profile"])
+    # Each newcomer gets one of the profiles that are below their shares.
+    assert (abs(counts - 4096 * model.tables.profiles["weight"]) < 1).all()
+
+
+def test_names_are_given_in_turn_from_the_one_that_was_drawn():
+    """As when every name was compared with those of all others: rounds fill up one after the other."""
+    batch = TownBatch(TownModel.build(grid("hamlet_24", 4, 4, population={"target": 100})), 1)
+    batch.reset(5)
+    residents = batch.state.residents[0]
+    taken: set[tuple[int, int]] = set()
+    for r in residents[residents["alive"]]:
+        assert (int(r["name_round"]), int(r["name"])) not in taken
+        assert r["name_round"] == len(taken) // 64
+        taken.add((int(r["name_round"]), int(r["name"])))
+
+
+def test_what_is_counted_follows_from_the_residents_after_a_restore():
+    world = TownWorld(TownModel.build(grid("hamlet_24", 3, 3, population={"target": 70})))
+    world.reset(2)
+    counted = world.engine.state.names_taken.copy(), world.engine.state.profile_count.copy()
+    heir = TownWorld(TownModel.build(grid("hamlet_24", 3, 3, population={"target": 70})))
+    heir.restore(world.snapshot())
+    assert counted[0][0, :, -1].tolist() == [64, 6]
+    assert (heir.engine.state.names_taken == counted[0]).all()
+    assert (heir.engine.state.profile_count == counted[1]).all()
+
+
+def test_a_grid_with_more_tiles_than_a_town_may_have_is_refused():
+    with pytest.raises(ConfigError) as caught:
+        TownModel.build(grid(town_map(["E" + "r" * 255, "h" + "r" * 255] + ["r" * 256] * 254), 9, 8))
+    (problem,) = caught.value.problems
+    assert problem.key == "town.grid"
+    assert problem.found == "9 x 8 districts of 256 x 256 tiles are 4718592"
+
+
+LARGEST = """
+import resource
+from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.policies.scripted.policy import ScriptedPolicy
+from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.world import TownWorld
+
+model = TownModel.build({"town": {"grid": {"district": "town_48", "rows": 32, "cols": 32}}})
+world, policy = TownWorld(model), ScriptedPolicy(ScriptedOptions())
+policy.begin(model.spec, 1)
+observation = world.reset(1)
+for _ in range(3):
+    observation = world.step(policy.decide(observation).actions).observation
+print(sum(observation.alive), model.plan.districts, len(model.plan.objects), len(model.spec.fields))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_the_largest_grid_of_the_default_town_lives_in_two_gigabytes():
+    """In a process of its own, whose memory is that of this town alone."""
+    done = subprocess.run([sys.executable, "-c", LARGEST], check=True, capture_output=True, text=True)
+    counts, kilobytes = done.stdout.splitlines()
+    residents, districts, objects, fields = map(int, counts.split())
+    assert (residents, districts, objects) == (8192, 1024, 20_480)
+    assert fields == len(TownModel.build().spec.fields) * 1024
+    assert int(kilobytes) < 2_000_000

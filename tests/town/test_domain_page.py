@@ -235,6 +235,7 @@ def test_limits_of_a_map_are_those_of_the_page():
     assert {name: int(number.replace(" ", "")) for name, number in named("limit", "value").items()} == {
         "side of a map": options.MAX_SIDE,
         "side of a grid, in districts": options.MAX_GRID_SIDE,
+        "tiles of a town": options.MAX_TILES,
         "residents": options.MAX_RESIDENTS,
         "longest path": townmap.LONGEST_PATH,
         "least reach": townmap.LEAST_REACH,

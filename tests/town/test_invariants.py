@@ -201,10 +201,11 @@ def spoil(array, where, value) -> None:
     array[where] = value
 
 
-def stand_in_line(objects) -> None:
-    """Let the first slot wait for an object that it did not queue for."""
-    spoil(objects, "first", 0)
-    spoil(objects, "queue_length", 1)
+def stand_in_line(s) -> None:
+    """Let somebody wait for an object who did not queue for it."""
+    idle = np.flatnonzero(s.residents["alive"][0] & (s.residents["claim_stage"][0] == codes.NO_STAGE))
+    spoil(s.objects[:, free_object(s)], "first", idle[0])
+    spoil(s.objects[:, free_object(s)], "queue_length", 1)
 
 
 def free_object(s) -> int:
@@ -238,7 +239,7 @@ DAMAGE = {
     "every holder holds": lambda s: spoil(s.objects[:, free_object(s)], "holder", 0),
     "nothing else is reserved": lambda s: spoil(s.reserved, (0, 0, 0), 1),
     "a queue is as long as it says": lambda s: spoil(s.objects[:, free_object(s)], "queue_length", 1),
-    "who stands in a queue has queued": lambda s: stand_in_line(s.objects[:, free_object(s)]),
+    "who stands in a queue has queued": stand_in_line,
     "what runs has a holder": lambda s: spoil(s.objects[:, free_object(s)], "running", 1),
     "needs lie in [0, 1]": lambda s: spoil(s.residents[EVERYBODY], "need", np.nan),
     "inventories keep their limits": lambda s: spoil(s.residents[EVERYBODY], "inventory", 7),

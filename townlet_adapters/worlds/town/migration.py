@@ -62,7 +62,7 @@ def from_schema_1(stored: StoredWorld) -> StoredWorld:
 
 
 def _chain_queues(part: dict[str, JsonValue]) -> None:
-    """Give each resident the slot behind it, and each object the first one, instead of an array of slots."""
+    """Write the slot behind each resident, and the first one of each object, in place of all slots."""
     queue = _whole("queue", part.pop("queue", None), 3)[0]
     residents, objects = _records(part, "residents"), _records(part, "objects")
     length = _whole("objects.queue_length", objects.get("queue_length"), 2)[0]
@@ -86,10 +86,7 @@ def _chain_queues(part: dict[str, JsonValue]) -> None:
 def _list_cooldowns(part: dict[str, JsonValue], durations: Sequence[int]) -> None:
     """List the objects that cool down for each resident, instead of a tick for every object."""
     until = _whole("cooldown", part.pop("cooldown", None), 3)[0]
-    tick = _whole("towns.tick", _records(part, "towns").get("tick"), 1)[0]
     most = most_cooldowns(until.shape[1], durations)
-    # What is over means nothing any more.
-    until = np.where(until > tick, until, 0)
     order = np.argsort(-until, axis=1, kind="stable")[:, :most]
     ticks = np.take_along_axis(until, order, axis=1)
     for name, values in (("object", np.where(ticks > 0, order, 0)), ("until", ticks)):

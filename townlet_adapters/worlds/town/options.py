@@ -15,6 +15,7 @@ from townlet_adapters.worlds.town.vocabulary import VocabularyText
 
 MAX_SIDE = 256
 MAX_GRID_SIDE = 32
+MAX_TILES = 4_194_304
 MAX_RESIDENTS = 16_384
 MAX_TIE_SLOTS = 8
 MAX_COOLDOWN_TICKS: Final = 600

@@ -16,7 +16,7 @@ from townlet_adapters.documents import KeyPath, spell_key
 from townlet_adapters.worlds.town.affordances import Manifest
 from townlet_adapters.worlds.town.codes import TICKS_PER_DAY
 from townlet_adapters.worlds.town.names import load_names
-from townlet_adapters.worlds.town.options import GridTown, MapText, TownOptions
+from townlet_adapters.worlds.town.options import MAX_TILES, GridTown, MapText, TownOptions
 from townlet_adapters.worlds.town.prices import LEAST_PAY, MOST_PAY, base_prices, cost_of_a_day, is_balanced
 from townlet_adapters.worlds.town.sources import FoundMap, find_manifest, find_map, stop_on
 from townlet_adapters.worlds.town.townmap import NO_PLACE, District, Spot, read_district
@@ -192,7 +192,7 @@ def load_town(
     vocabulary = read_vocabulary(options.vocabulary, access)
     found = find_map(options, access)
     rows, cols = found.rows, found.cols
-    district = read_district(found.text, found.places, vocabulary)
+    district = _read_district(found, vocabulary)
     manifest = find_manifest(options, access, vocabulary, hooks)
     prices = base_prices(options.economy, vocabulary)
     names = load_names()
@@ -235,6 +235,18 @@ def load_town(
         map=found.text,
         stamped=found.stamped,
     )
+
+
+def _read_district(found: FoundMap, vocabulary: Vocabulary) -> District:
+    """Read the map, and refuse a grid of it that would not fit into the memory of an ordinary machine."""
+    district = read_district(found.text, found.places, vocabulary)
+    height, width = district.tiles.shape
+    tiles = found.rows * height * found.cols * width
+    if tiles > MAX_TILES:
+        what = f"{found.rows} x {found.cols} districts of {width} x {height} tiles are {tiles}"
+        allowed = f"allowed: at most {MAX_TILES} tiles in all; use fewer or smaller districts"
+        raise ConfigError(Problem("town.grid", what, allowed))
+    return district
 
 
 def _town_digest(found: FoundMap) -> str:

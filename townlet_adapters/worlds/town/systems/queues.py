@@ -96,7 +96,7 @@ def lift_cooldown(s: TownState, b: int, i: int, o: int) -> None:
 
 @kernel
 def cool_down(s: TownState, b: int, i: int, o: int, tick: int) -> None:
-    """Let a pair that does not cool down do so until a tick; one that was over long ago is forgotten."""
+    """Add a cool-down for a pair that has none; the one that ends first makes room for it."""
     until, which = s.cooldown_until[b, i], s.cooldown_object[b, i]
     k = until.shape[0] - 1
     while k > 0 and until[k - 1] < tick:
