@@ -262,10 +262,9 @@ def test_cool_downs_become_a_list_with_the_latest_first():
     stored, until = stored_world(), np.zeros((1, 4, 8), np.int64)
     until[0, 1, [0, 3, 6]] = 510, 555, 530
     part = from_schema_1(replace(stored, part={**stored.part, "cooldown": encode_array(until)})).part
-    listed = np.zeros((1, 4, 8), np.int64)
-    assert decode_array("o", part["cooldown_object"], listed)[0, 1].tolist() == [3, 6, 0, 0, 0, 0, 0, 0]
-    assert decode_array("u", part["cooldown_until"], listed)[0, 1].tolist() == [555, 530, 510, 0, 0, 0, 0, 0]
-    assert not decode_array("u", part["cooldown_until"], listed)[0, [0, 2, 3]].any()
+    listed = decode_array("cooldowns", part["cooldowns"], np.zeros((1, 4, 8, 2), np.int64))[0]
+    assert listed[1].tolist() == [[3, 555], [6, 530], [0, 510], *[[0, 0]] * 5]
+    assert not listed[[0, 2, 3]].any()
     assert "cooldown" not in part
 
 

@@ -79,7 +79,7 @@ OPTIONS = ("get_fed", "get_clean", "rest", "go_to_work", "shop", "socialise", "a
 COLUMNS = (
     "xy", "needs", "wallet", "inventory", "job", "home_field", "extroversion", "departure_lead",
     "claim_object", "claim_affordance", "claim_stage", "blocked", "ctx_reset",
-    "cooldown_object", "cooldown_until",
+    "cooldowns",
     "home_place", "duty_place", "refusal", "resident_value", "object_refusal", "object_value",
     "option", "goal", "commit_remaining", "occupants",
     "object_open", "object_powered", "object_holder", "object_queue", "object_wait",
@@ -264,8 +264,7 @@ class SmallTown:
         self.claim_stage = np.zeros(slots, dtype=np.int8)
         self.blocked = np.zeros(slots, dtype=np.int32)
         self.ctx_reset = np.zeros(slots, dtype=np.uint8)
-        self.cooldown_object = np.zeros((slots, 3), dtype=np.int64)
-        self.cooldown_until = np.zeros((slots, 3), dtype=np.int64)
+        self.cooldowns = np.zeros((slots, 3, 2), dtype=np.int64)
         self.option = np.full(slots, -1, dtype=np.int8)
         self.goal = np.full(slots, -1, dtype=np.int32)
         self.commit_remaining = np.zeros(slots, dtype=np.int16)
@@ -298,8 +297,8 @@ class SmallTown:
 
     def cool_down(self, i, o, until):
         """Let one object cool down for a resident, beside two others that it has used before and later."""
-        self.cooldown_object[i] = (o + 1) % len(OBJECTS), o, (o + 2) % len(OBJECTS)
-        self.cooldown_until[i] = until + 1, until, until - 1
+        others = (o + 1) % len(OBJECTS), (o + 2) % len(OBJECTS)
+        self.cooldowns[i] = (others[0], until + 1), (o, until), (others[1], until - 1)
 
     def claim(self, i, symbol, affordance, stage):
         self.claim_object[i] = self.object(symbol)

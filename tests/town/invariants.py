@@ -227,7 +227,7 @@ def check_needs_and_goods(model: TownModel, s: TownState) -> None:
         ~midnight[:, None, None] | (stock == model.tables.objects["capacity"]), "midnight fills stocks", s
     )
     latest = s.towns["tick"] - 1 + model.tables.params[0].cooldown_ticks
-    until = s.cooldown_until
+    until = s.cooldowns[..., 1]
     require((until >= 0) & (until <= latest[:, None, None]), "cool-downs end in time", s)
     require(until[..., 1:] <= until[..., :-1], "the longest cool-down comes first", s)
     for name in COUNTS:

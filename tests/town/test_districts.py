@@ -20,7 +20,7 @@ from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.arguments import Intervention
 from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.navigation import SPAN, find_routes
+from townlet_adapters.worlds.town.navigation import SPAN, find_fields
 from townlet_adapters.worlds.town.plan import HomeTile, Place, TownObject
 from townlet_adapters.worlds.town.townmap import walk_distances
 from townlet_adapters.worlds.town.world import TownWorld
@@ -83,44 +83,44 @@ def covered(land: Land, district: int) -> tuple[slice, slice]:
 @given(lands())
 def test_a_field_has_the_steps_over_the_tiles_that_it_covers(drawn):
     land, passable = drawn
-    routes = find_routes(land, passable)
+    steps, fields = find_fields(land, passable)
     for district, entry in enumerate(land.entries):
         rows, columns = covered(land, district)
         window = np.zeros_like(passable)
         window[rows, columns] = passable[rows, columns]
         walks = walk_distances(window > 0, entry)[rows, columns]
-        field = routes.fields[district]
+        field = fields[district]
         assert (field.y, field.x) == (rows.start, columns.start)
-        assert (routes.steps[field.window] == np.where(walks < 0, UNREACHABLE, walks)).all()
+        assert (steps[field.window] == np.where(walks < 0, UNREACHABLE, walks)).all()
 
 
 def test_in_a_town_of_up_to_three_by_three_districts_every_field_covers_the_map():
     model = TownModel.build(grid("hamlet_24", 3, 2))
-    routes = model.tables.routes
-    assert routes.steps.shape[1:] == model.tables.passable.shape
-    assert not routes.fields["x"].any()
-    assert not routes.fields["y"].any()
+    t = model.tables
+    assert t.field_steps.shape[1:] == t.passable.shape
+    assert not t.fields["x"].any()
+    assert not t.fields["y"].any()
 
 
 def test_within_a_district_the_steps_of_the_shipped_maps_are_those_of_the_whole_map():
     """No way between two tiles of a district is shorter outside of the nine districts around it."""
     model = TownModel.build(grid("town_48", 5, 5))
-    t, routes = model.tables, model.tables.routes
+    t = model.tables
     first = len(model.plan.objects) + len(model.plan.places)
     for number in (0, 17, 100, len(model.plan.home_tiles) - 1):
         home = model.plan.home_tiles[number]
         walks = walk_distances(t.passable > 0, (home.x, home.y))
         y, x = home.district // 5 * 48, home.district % 5 * 48
-        field = routes.fields[first + number]
-        there = routes.steps[field.window, y - field.y : y - field.y + 48, x - field.x : x - field.x + 48]
+        field = t.fields[first + number]
+        there = t.field_steps[field.window, y - field.y : y - field.y + 48, x - field.x : x - field.x + 48]
         own = walks[y : y + 48, x : x + 48]
         assert (np.where(own < 0, UNREACHABLE, own) == there).all()
 
 
 def test_equal_districts_share_their_fields():
-    small, large = (TownModel.build(grid("hamlet_24", side, side)).tables.routes for side in (3, 6))
+    small, large = (TownModel.build(grid("hamlet_24", side, side)).tables for side in (3, 6))
     assert len(large.fields) == 4 * len(small.fields)
-    assert large.steps.nbytes == small.steps.nbytes
+    assert large.field_steps.nbytes == small.field_steps.nbytes
 
 
 def send_away(world: TownWorld, tile: tuple[int, int]) -> None:
@@ -131,14 +131,14 @@ def send_away(world: TownWorld, tile: tuple[int, int]) -> None:
 @pytest.mark.parametrize("district", ["town_48", "hamlet_24"])
 def test_the_hints_lead_from_every_corner_to_every_kind_of_goal(district):
     model = TownModel.build(grid(district, 6, 5, population={"target": 1}))
-    plan, names, routes = model.plan, model.spec.feature_names, model.tables.routes
+    plan, names, t = model.plan, model.spec.feature_names, model.tables
     world = TownWorld(model)
     world.reset(1)
     engine, r = world.engine, world.engine.state.residents[0, 0]
     features = engine.arrays.features[0, 0]
-    goals = (0, len(plan.objects), len(plan.objects) + len(plan.places), len(routes.fields) - 1)
+    goals = (0, len(plan.objects), len(plan.objects) + len(plan.places), len(t.fields) - 1)
     for goal in goals:
-        field = routes.fields[goal]
+        field = t.fields[goal]
         for corner in (0, 4, 25, 29):
             send_away(world, plan.entries[corner])
             engine.intents.action[0, 0] = codes.WAIT
@@ -153,7 +153,7 @@ def test_the_hints_lead_from_every_corner_to_every_kind_of_goal(district):
                     break
                 engine.intents.action[0, 0] = codes.MOVE_NORTH + hints.index(1)
                 engine.advance()
-            assert routes.steps[field.window, r.y - field.y, r.x - field.x] == 0, (goal, corner)
+            assert t.field_steps[field.window, r.y - field.y, r.x - field.x] == 0, (goal, corner)
 
 
 def test_a_scripted_resident_finds_home_from_the_other_end_of_the_town():
@@ -205,12 +205,10 @@ def test_names_are_given_in_turn_from_the_one_that_was_drawn():
 def test_what_is_counted_follows_from_the_residents_after_a_restore():
     world = TownWorld(TownModel.build(grid("hamlet_24", 3, 3, population={"target": 70})))
     world.reset(2)
-    counted = world.engine.state.names_taken.copy(), world.engine.state.profile_count.copy()
     heir = TownWorld(TownModel.build(grid("hamlet_24", 3, 3, population={"target": 70})))
     heir.restore(world.snapshot())
-    assert counted[0][0, :, -1].tolist() == [64, 6]
-    assert (heir.engine.state.names_taken == counted[0]).all()
-    assert (heir.engine.state.profile_count == counted[1]).all()
+    assert heir.engine.state.census[0, :, -1].tolist() == [70, 64, 6]
+    assert (heir.engine.state.census == world.engine.state.census).all()
 
 
 def test_a_grid_with_more_tiles_than_a_town_may_have_is_refused():

@@ -244,7 +244,7 @@ DAMAGE = {
     "needs lie in [0, 1]": lambda s: spoil(s.residents[EVERYBODY], "need", np.nan),
     "inventories keep their limits": lambda s: spoil(s.residents[EVERYBODY], "inventory", 7),
     "stock lies in [0, capacity]": lambda s: spoil(s.objects, "stock", -1),
-    "cool-downs end in time": lambda s: spoil(s.cooldown_until, ..., 10_000),
+    "cool-downs end in time": lambda s: spoil(s.cooldowns, (..., 1), 10_000),
     "jobs know how many hold them": lambda s: spoil(s.job_holders, ..., 0),
     "wages are paid within the shift": lambda s: spoil(s.residents[EVERYBODY], "paid_ticks", 181),
     "districts know their pending reviews": lambda s: spoil(s.districts, "reviews", 1),

@@ -384,7 +384,7 @@ def test_the_hints_lead_down_the_field_on_every_tile():
             town.stand(0, (x, y))
             town.resident(0).goal = goal
             town.look()
-            f, field = town.features(0), t.routes.steps[t.routes.fields[goal].window].astype(int)
+            f, field = town.features(0), t.field_steps[t.fields[goal].window].astype(int)
             for way, dx, dy in (("north", 0, -1), ("south", 0, 1), ("east", 1, 0), ("west", -1, 0)):
                 inside = 0 <= x + dx < WIDTH and 0 <= y + dy < HEIGHT
                 leads = inside and t.passable[y + dy, x + dx] and field[y + dy, x + dx] < field[y, x]

@@ -185,8 +185,8 @@ def test_a_snapshot_without_a_world_is_refused():
     ],
 )
 def test_a_damaged_array_is_refused(change, code):
-    message = refused(with_world(lambda part: part["cooldown_until"].update(change)), code)
-    assert "cooldown_until" in message
+    message = refused(with_world(lambda part: part["cooldowns"].update(change)), code)
+    assert "cooldowns" in message
 
 
 def test_records_with_other_fields_belong_to_another_version():
@@ -294,9 +294,9 @@ def _town(field: str, value: int) -> Callable[[TownState], None]:
 
 
 FORGERIES |= {
-    "cool-down of an object that is none": _set("cooldown_object", (0, 0, 0), 99),
-    "cool-down since before the town": _set("cooldown_until", (0, 0, 0), -1),
-    "cool-downs in another order": _set("cooldown_until", (0, 0, 1), 9_999),
+    "cool-down of an object that is none": _set("cooldowns", (0, 0, 0, 0), 99),
+    "cool-down since before the town": _set("cooldowns", (0, 0, 0, 1), -1),
+    "cool-downs in another order": _set("cooldowns", (0, 0, 1, 1), 9_999),
     "price below zero": _set("price", (0, 0, 0), -1),
     "money from nowhere": _set("tills", (0, 1), 5),
     "till of a home": _set("tills", (0, 0), 5),

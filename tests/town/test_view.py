@@ -20,4 +20,4 @@ def test_the_page_describes_every_array_as_the_spec_does():
 
 
 def test_every_column_is_filled_but_the_one_that_is_the_states_own():
-    assert [*ViewColumns._fields, "cooldown_object", "cooldown_until"] == [each.name for each in COLUMNS]
+    assert [*ViewColumns._fields, "cooldowns"] == [each.name for each in COLUMNS]

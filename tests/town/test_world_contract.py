@@ -97,7 +97,7 @@ def test_an_observation_cannot_be_written_to():
     ):
         assert view.readonly
     assert observation.view is not None
-    assert observation.view.columns["cooldown_until"].readonly
+    assert observation.view.columns["cooldowns"].readonly
     assert observation.view.columns["xy"].readonly
 
 

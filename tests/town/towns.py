@@ -261,13 +261,11 @@ class Town:
 
     def cooldown(self, slot: int, o: int = 0) -> int:
         """First tick at which a resident may use an object again, 0 when it never used it lately."""
-        found = (self.state.cooldown_object[0, slot] == o) & (self.state.cooldown_until[0, slot] > 0)
-        return int(self.state.cooldown_until[0, slot, found].sum())
+        return sum(until for listed, until in self.state.cooldowns[0, slot].tolist() if listed == o)
 
     def cool_down(self, slot: int, o: int, until: int) -> None:
         """Let one object cool down for a resident, and no other."""
-        self.state.cooldown_object[0, slot, 0] = o
-        self.state.cooldown_until[0, slot, 0] = until
+        self.state.cooldowns[0, slot, 0] = o, until
 
     def mask(self, slot: int) -> set[str]:
         """Names of the actions that a resident may choose now."""

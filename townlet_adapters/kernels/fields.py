@@ -5,13 +5,13 @@ proportion to its map. Fields with goals at the same tiles of their windows shar
 repeats one district.
 """
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import inlined, kernel
-from townlet_adapters.kernels.records import Records, outline, record
+from townlet_adapters.kernels.records import Records, record
 
 UNREACHABLE = 255
 """Value of a tile from which the goal cannot be reached within 254 steps."""
@@ -20,68 +20,57 @@ DX = np.array([0, 0, 1, -1], dtype=np.int64)
 DY = np.array([-1, 1, 0, 0], dtype=np.int64)
 """Steps in the order in which directions are tried: north, south, east, west."""
 
-FIELD = record(("window", "i8"), ("x", "i8"), ("y", "i8"), ("district", "i8"))
-"""One field: its window's distances, the window's north-western tile, the district of the goal."""
+FIELD = record(
+    ("window", "i8"), ("x", "i8"), ("y", "i8"), ("district", "i8"),
+    # The same for all fields of a town: a further array would have to be passed in every call.
+    ("width", "i8"), ("height", "i8"), ("columns", "i8"), ("entries", "i8"),
+)  # fmt: skip
+"""One field: its window's distances, the window's north-western tile, the district of the goal.
 
-GRID = record(("width", "i8"), ("height", "i8"), ("columns", "i8"), ("entries", "i8"))
-"""The districts: width and height of each in tiles, how many are side by side, the field of the first one's
-entry; those of the others follow, row by row."""
+Then width and height of a district in tiles, how many districts are side by side, and the field of the first
+one's entry, which those of the others follow, row by row."""
 
 
-class Routes(NamedTuple):
-    """The fields of a town.
-
-    Attributes:
-        steps: uint8[windows, h, w], steps to a goal; 255 unreachable.
-        fields: FIELD[F].
-        grid: GRID[1].
-    """
-
-    steps: npt.NDArray[np.uint8]
-    fields: Records
-    grid: Records
-
-    def __repr__(self) -> str:
-        return outline(self)
+Steps: TypeAlias = npt.NDArray[np.uint8]
+"""Steps to a goal, uint8[windows, h, w]; 255 unreachable."""
 
 
 @inlined
-def steps_to(routes: Routes, f: int, x: int, y: int) -> int:
+def steps_to(steps: Steps, fields: Records, f: int, x: int, y: int) -> int:
     """Return the number of steps from a tile to the goal of a field; 255 when that is unreachable."""
-    field = routes.fields[f]
-    _, height, width = routes.steps.shape
+    field = fields[f]
+    _, height, width = steps.shape
     column = x - field.x
     row = y - field.y
     if 0 <= column < width and 0 <= row < height:
-        return int(routes.steps[field.window, row, column])
+        return int(steps[field.window, row, column])
     return UNREACHABLE
 
 
 @kernel
-def detour(routes: Routes, f: int, x: int, y: int) -> int:
+def detour(steps: Steps, fields: Records, f: int, x: int, y: int) -> int:
     """Return the field of an entry that leads towards a goal that is too far away for its own field.
 
     It is the entry of the neighbouring district that is nearer to the goal's district; that of the own one
     where the neighbour's is unreachable, or where the goal is in the own district.
     """
-    grid = routes.grid[0]
-    row = y // grid.height
-    column = x // grid.width
-    own = grid.entries + row * grid.columns + column
-    goal = routes.fields[f].district
-    row += min(max(goal // grid.columns - row, -1), 1)
-    column += min(max(goal % grid.columns - column, -1), 1)
-    nearer = grid.entries + row * grid.columns + column
-    return int(nearer if nearer != own and steps_to(routes, nearer, x, y) < UNREACHABLE else own)
+    field = fields[f]
+    row = y // field.height
+    column = x // field.width
+    own = field.entries + row * field.columns + column
+    row += min(max(field.district // field.columns - row, -1), 1)
+    column += min(max(field.district % field.columns - column, -1), 1)
+    nearer = field.entries + row * field.columns + column
+    return int(nearer if nearer != own and steps_to(steps, fields, nearer, x, y) < UNREACHABLE else own)
 
 
 @inlined
-def way_to(routes: Routes, f: int, x: int, y: int) -> int:
+def way_to(steps: Steps, fields: Records, f: int, x: int, y: int) -> int:
     """Return the field to walk down from a tile in order to get to the goal of a field.
 
     It is the field itself wherever it reaches.
     """
-    return f if steps_to(routes, f, x, y) < UNREACHABLE else detour(routes, f, x, y)
+    return f if steps_to(steps, fields, f, x, y) < UNREACHABLE else detour(steps, fields, f, x, y)
 
 
 @kernel

@@ -17,11 +17,7 @@ def record(*fields: tuple[str, str] | tuple[str, str, tuple[int, ...]]) -> np.dt
     return cast("np.dtype[np.record]", np.dtype((np.record, plain)))
 
 
-def outline(arrays: Sequence[npt.NDArray[np.generic] | tuple[npt.NDArray[np.generic], ...]]) -> str:
-    """Return a named tuple of arrays as one line: its name, and how many arrays and bytes it has.
-
-    A tuple within it is one with its arrays.
-    """
-    plain = [array for each in arrays for array in (each if isinstance(each, tuple) else (each,))]
-    size = sum(array.nbytes for array in plain)
-    return f"{type(arrays).__name__}({len(plain)} arrays, {size:,} bytes)"
+def outline(arrays: Sequence[npt.NDArray[np.generic]]) -> str:
+    """Return a named tuple of arrays as one line: its name, and how many arrays and bytes it has."""
+    size = sum(array.nbytes for array in arrays)
+    return f"{type(arrays).__name__}({len(arrays)} arrays, {size:,} bytes)"

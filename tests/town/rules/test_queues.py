@@ -152,7 +152,7 @@ def test_a_finished_use_makes_the_pair_cool_down(ticks):
     town.run(3, {0: IT})
     assert town.when("affordance.finish") == [2]
     assert town.cooldown(0, 0) == 2 + ticks
-    assert town.state.cooldown_until.sum() == 2 + ticks  # nobody else, no other object
+    assert town.state.cooldowns[..., 1].sum() == 2 + ticks  # nobody else, no other object
     for _ in range(ticks + 2):
         assert (IT in town.mask(0)) == (town.tick >= 2 + ticks)
         town.step()

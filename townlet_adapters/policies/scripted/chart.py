@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.kernels.fields import FIELD, GRID, Routes
+from townlet_adapters.kernels.fields import FIELD
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.policies.scripted.columns import (
     CARE,
@@ -114,20 +114,18 @@ def jobs_of(constants: Constants) -> tuple[Records, npt.NDArray[np.int32]]:
     return jobs, tiles
 
 
-def routes_of(constants: Constants) -> Routes:
+def fields_of(constants: Constants) -> Records:
     """Return the fields, as the kernels read them."""
     district, origin = np.asarray(constants["field_district"]), np.asarray(constants["field_origin"])
-    width, height = np.asarray(constants["district_size"]).tolist()
     fields = np.zeros(len(district), dtype=FIELD)
     fields["window"] = constants["field_window"]
     fields["x"], fields["y"] = origin[:, 0], origin[:, 1]
     fields["district"] = district
-    grid = np.zeros(1, dtype=GRID)
-    grid["width"], grid["height"] = width, height
-    grid["columns"] = np.asarray(constants["passable"]).shape[1] // width
+    fields["width"], fields["height"] = constants["district_size"]
+    fields["columns"] = np.asarray(constants["passable"]).shape[1] // fields["width"]
     # The last fields are those of the districts' entries.
-    grid["entries"] = len(fields) - (district.max() + 1)
-    return Routes(np.asarray(constants["field_steps"]), fields, grid)
+    fields["entries"] = len(fields) - (district.max() + 1)
+    return fields
 
 
 def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, seed: int) -> Chart:
@@ -136,7 +134,8 @@ def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, se
     jobs, tiles = jobs_of(constants)
     meaning, own = wants_of(spec)
     return Chart(
-        routes=routes_of(constants),
+        field_steps=np.asarray(constants["field_steps"]),
+        fields=fields_of(constants),
         nearest=np.asarray(constants["nearest"]),
         needs=needs_of(spec, purposes),
         carry=np.array([item.carry for item in spec.items], dtype=np.int64),
@@ -148,7 +147,6 @@ def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, se
         conditions=conditions_of(constants),
         object_place=np.asarray(constants["object_place"]),
         jobs=jobs,
-        object_xy=np.asarray(constants["object_xy"]),
         tiles=tiles,
         seed=np.uint64(seed),
         commit_ticks=options.commit_ticks,

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import kernel
-from townlet_adapters.kernels.fields import Routes
 from townlet_adapters.kernels.records import Record, Records, record
 from townlet_core.dto.observation import ObservationBatch, View
 
@@ -116,15 +115,19 @@ RESIDENT = record(
 Integers are 64 bits wide throughout: a kernel is compiled once for each combination of its arguments' types.
 """
 
-THING = record(("wait", "i8"), ("holder", "i8"), ("stock", "i8", (MAX_ITEMS,)), ("usable", "?"))
-"""One object; ``usable`` means that it is open and has its utilities."""
+THING = record(
+    ("x", "i8"), ("y", "i8"),
+    ("wait", "i8"), ("holder", "i8"), ("stock", "i8", (MAX_ITEMS,)), ("usable", "?"),
+)  # fmt: skip
+"""One object; (x, y) is its tile, for the whole run. ``usable``: it is open and has its utilities."""
 
 
 class Chart(NamedTuple):
     """The constants of a run: facts derived from the view's constants (``chart.py``), and the options.
 
     Attributes:
-        routes: the fields.
+        field_steps: uint8[windows, h, w], the steps of all fields.
+        fields: FIELD[F].
         nearest: int32[T, H, W, 8], nearest objects of a type.
         needs: NEED[needs].
         carry: int64[items], most that one resident carries.
@@ -136,7 +139,6 @@ class Chart(NamedTuple):
         conditions: CONDITION[...].
         object_place: int32[O].
         jobs: JOB[J].
-        object_xy: int32[O, 2].
         tiles: int32[...], flat indices of the passable tiles of each place, place by place.
         seed: the run's seed, uint64.
         commit_ticks: option ``commit_ticks``.
@@ -144,7 +146,8 @@ class Chart(NamedTuple):
         threshold: option ``threshold``.
     """
 
-    routes: Routes
+    field_steps: npt.NDArray[np.uint8]
+    fields: Records
     nearest: npt.NDArray[np.int32]
     needs: Records
     carry: npt.NDArray[np.int64]
@@ -156,7 +159,6 @@ class Chart(NamedTuple):
     conditions: Records
     object_place: npt.NDArray[np.int32]
     jobs: Records
-    object_xy: npt.NDArray[np.int32]
     tiles: npt.NDArray[np.int32]
     seed: np.uint64
     commit_ticks: int
@@ -186,8 +188,7 @@ class Columns(NamedTuple):
     duty_place: npt.NDArray[np.int32]
     refusal: npt.NDArray[np.uint8]
     resident_value: npt.NDArray[np.float64]
-    cooldown_object: npt.NDArray[np.int64]
-    cooldown_until: npt.NDArray[np.int64]
+    cooldowns: npt.NDArray[np.int64]
     option: npt.NDArray[np.int8]
     goal: npt.NDArray[np.int32]
     commit_remaining: npt.NDArray[np.int16]
@@ -216,8 +217,7 @@ class Scene(NamedTuple):
         living: number of living residents.
         things: THING[O].
         prices: int64[O, I], mills for a unit of each price item, -1 without a price.
-        cooldown_object: int64[N, C], objects that cool down for a resident.
-        cooldown_until: int64[N, C], ticks, the latest first.
+        cooldowns: int64[N, C, 2], (object, tick) of what cools down for a resident, the latest tick first.
         occupants: uint8[H, W], residents on each tile.
         refusal: uint8[N, A], 0 allowed to the resident.
         object_refusal: uint8[O, A], 0 offered by the object.
@@ -229,8 +229,7 @@ class Scene(NamedTuple):
     living: int
     things: Records
     prices: npt.NDArray[np.int64]
-    cooldown_object: npt.NDArray[np.int64]
-    cooldown_until: npt.NDArray[np.int64]
+    cooldowns: npt.NDArray[np.int64]
     occupants: npt.NDArray[np.uint8]
     refusal: npt.NDArray[np.uint8]
     object_refusal: npt.NDArray[np.uint8]

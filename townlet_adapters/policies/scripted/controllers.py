@@ -27,12 +27,12 @@ STROLL = 3
 def leads_on(c: Chart, s: Scene, field: int, x: int, y: int) -> bool:
     """Return whether a tile has a free neighbour nearer to the goal."""
     height, width = s.occupants.shape
-    here = steps_to(c.routes, field, x, y)
+    here = steps_to(c.field_steps, c.fields, field, x, y)
     for d in range(4):
         nx = x + DX[d]
         ny = y + DY[d]
         inside = 0 <= nx < width and 0 <= ny < height
-        if inside and steps_to(c.routes, field, nx, ny) < here and s.occupants[ny, nx] == 0:
+        if inside and steps_to(c.field_steps, c.fields, field, nx, ny) < here and s.occupants[ny, nx] == 0:
             return True
     return False
 
@@ -51,7 +51,7 @@ def walk(c: Chart, s: Scene, r: Record, goal: int) -> int:
     blocked move. So two residents face to face that step to the same side, or one in front of tiles that stay
     occupied, would otherwise repeat it forever.
     """
-    field = way_to(c.routes, goal, r.x, r.y)
+    field = way_to(c.field_steps, c.fields, goal, r.x, r.y)
     here = steps(c, r, field)
     if here == 0 or here >= UNREACHABLE:
         return WAIT
@@ -61,7 +61,7 @@ def walk(c: Chart, s: Scene, r: Record, goal: int) -> int:
             continue
         x = r.x + DX[d]
         y = r.y + DY[d]
-        if steps_to(c.routes, field, x, y) < here:
+        if steps_to(c.field_steps, c.fields, field, x, y) < here:
             if s.occupants[y, x] == 0:
                 return MOVE_NORTH + d
             if push == NOWHERE:
@@ -72,7 +72,7 @@ def walk(c: Chart, s: Scene, r: Record, goal: int) -> int:
     if r.blocked < PATIENCE and allows(r, MOVE_NORTH + aside):
         x = r.x + DX[aside]
         y = r.y + DY[aside]
-        level = steps_to(c.routes, field, x, y) == here and s.occupants[y, x] == 0
+        level = steps_to(c.field_steps, c.fields, field, x, y) == here and s.occupants[y, x] == 0
         if level and leads_on(c, s, field, x, y):
             return MOVE_NORTH + aside
     return MOVE_NORTH + push
@@ -88,7 +88,7 @@ def go_home(c: Chart, s: Scene, r: Record) -> int:
             continue
         x = r.x + DX[d]
         y = r.y + DY[d]
-        if steps_to(c.routes, r.home_field, x, y) == 0 and s.occupants[y, x] == 0:
+        if steps_to(c.field_steps, c.fields, r.home_field, x, y) == 0 and s.occupants[y, x] == 0:
             return MOVE_NORTH + d
     return WAIT
 
@@ -108,7 +108,7 @@ def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
         x = r.x + DX[d]
         y = r.y + DY[d]
         nearer = abs(to_x - x) + abs(to_y - y) < here
-        if nearer and steps_to(c.routes, job.field, x, y) == 0 and s.occupants[y, x] == 0:
+        if nearer and steps_to(c.field_steps, c.fields, job.field, x, y) == 0 and s.occupants[y, x] == 0:
             return MOVE_NORTH + d
     return WAIT
 

@@ -49,18 +49,18 @@ NO_PLAN = (IMPOSSIBLE, NONE, NONE)
 @inlined
 def steps(c: Chart, r: Record, field: int) -> int:
     """Return the number of steps from a resident to a field's goal; 255 when it is unreachable."""
-    return steps_to(c.routes, field, r.x, r.y)
+    return steps_to(c.field_steps, c.fields, field, r.x, r.y)
 
 
 @kernel
-def commute(c: Chart, o: int, job: int) -> int:
+def commute(c: Chart, s: Scene, o: int, job: int) -> int:
     """Return the steps from the nearest tile of an object's reach to a workplace; 255 when unreachable."""
     best = UNREACHABLE
-    for y in range(c.object_xy[o, 1] - 1, c.object_xy[o, 1] + 2):
-        for x in range(c.object_xy[o, 0] - 1, c.object_xy[o, 0] + 2):
+    for y in range(s.things[o].y - 1, s.things[o].y + 2):
+        for x in range(s.things[o].x - 1, s.things[o].x + 2):
             # The object's own field is 0 exactly on its reach.
-            if steps_to(c.routes, o, x, y) == 0:
-                best = min(best, steps_to(c.routes, c.jobs[job].field, x, y))
+            if steps_to(c.field_steps, c.fields, o, x, y) == 0:
+                best = min(best, steps_to(c.field_steps, c.fields, c.jobs[job].field, x, y))
     return best
 
 
@@ -109,10 +109,10 @@ def fits(c: Chart, r: Record, a: int) -> bool:
 @inlined
 def is_cooling_down(s: Scene, r: Record, o: int, tick: int) -> bool:
     """Return whether a resident may not use an object yet at a tick."""
-    for k in range(s.cooldown_until.shape[1]):
-        if s.cooldown_until[r.slot, k] <= tick:
+    for k in range(s.cooldowns.shape[1]):
+        if s.cooldowns[r.slot, k, 1] <= tick:
             return False
-        if s.cooldown_object[r.slot, k] == o:
+        if s.cooldowns[r.slot, k, 0] == o:
             return True
     return False
 
@@ -140,7 +140,7 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
         return IMPOSSIBLE
     ticks = path + s.things[o].wait + c.uses[a].duration
     if limit < DAY:
-        back = commute(c, o, r.job)
+        back = commute(c, s, o, r.job)
         if back >= UNREACHABLE or ticks + back + SPARE_TICKS > limit:
             return IMPOSSIBLE
     return int(ticks + due * MONEY_WEIGHT // max(RICH_ENOUGH, r.wallet))

@@ -160,6 +160,7 @@ class _Run:
         else:
             chart = chart_of(view.constants, self._spec, self._options, self._seed)
         things: Records = np.zeros(len(view.columns["object_open"]), dtype=THING)
+        things["x"], things["y"] = np.asarray(view.constants["object_xy"]).T
         return _Memory(view, observation, chart, look(observation, view), things)
 
 

@@ -89,10 +89,10 @@ def _list_cooldowns(part: dict[str, JsonValue], durations: Sequence[int]) -> Non
     most = most_cooldowns(until.shape[1], durations)
     order = np.argsort(-until, axis=1, kind="stable")[:, :most]
     ticks = np.take_along_axis(until, order, axis=1)
-    for name, values in (("object", np.where(ticks > 0, order, 0)), ("until", ticks)):
-        listed = np.zeros((1, len(until), most), np.int64)
-        listed[0, :, : values.shape[1]] = values
-        part[f"cooldown_{name}"] = encode_array(listed)
+    listed = np.zeros((1, len(until), most, 2), np.int64)
+    listed[0, :, : order.shape[1], 0] = np.where(ticks > 0, order, 0)
+    listed[0, :, : order.shape[1], 1] = ticks
+    part["cooldowns"] = encode_array(listed)
 
 
 def _durations(options: JsonObject) -> list[int]:

@@ -430,12 +430,11 @@ def _tables(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Tabl
     params = _params(plan, options, starts)
     types = list(plan.vocabulary.object_types)
     objects = _objects(plan)
-    routes = navigation.find_routes(plan, passable)
+    steps, fields = navigation.find_fields(plan, passable)
     object_type = objects["type"].astype(np.int32)
-    nearest = navigation.nearest_objects(object_type, len(types), routes, passable)
+    nearest = navigation.nearest_objects(object_type, len(types), steps, fields, passable)
     object_xy = np.stack([objects["x"], objects["y"]], axis=1).astype(np.int32)
     reach_start, reach = _reach(plan)
-    jobs = _jobs(plan)
     mark, near = _object_marks(plan, int(params[0].margin))
     affordances, charges, priced, conditions = _affordances(plan)
     enabled = [a for a, spec in enumerate(plan.affordances.affordances) if spec.enabled]
@@ -447,20 +446,20 @@ def _tables(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Tabl
         params=params,
         passable=passable,
         place_at=np.ascontiguousarray(plan.place_at, np.int32),
-        routes=routes,
+        field_steps=steps,
+        fields=fields,
         nearest=nearest,
         reach_start=reach_start,
         reach=reach,
         target_block=navigation.target_block(
-            [types.index(name) for name in plan.vocabulary.targets], object_xy, nearest, routes
+            [types.index(name) for name in plan.vocabulary.targets], object_xy, nearest, steps, fields
         ),
         object_mark=mark,
         objects_near=near,
         objects=objects,
         places=_places(plan),
         homes=_homes(plan),
-        jobs=jobs,
-        job_start=np.searchsorted(jobs["district"], np.arange(plan.districts + 1)).astype(np.int64),
+        jobs=_jobs(plan),
         profiles=_profiles(plan, options),
         affordances=affordances,
         charges=charges,

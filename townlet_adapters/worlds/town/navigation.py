@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import entry_kernel
-from townlet_adapters.kernels.fields import FIELD, GRID, UNREACHABLE, Routes, flood, steps_to
+from townlet_adapters.kernels.fields import FIELD, UNREACHABLE, Steps, flood, steps_to
+from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town.plan import TownPlan
 
 NEAREST = 8
@@ -57,12 +58,12 @@ def _goals_of(plan: TownPlan, passable: npt.NDArray[np.uint8]) -> Iterator[tuple
         yield district, np.array([y * width + x], np.int64)
 
 
-def find_routes(plan: TownPlan, passable: npt.NDArray[np.uint8]) -> Routes:
+def find_fields(plan: TownPlan, passable: npt.NDArray[np.uint8]) -> tuple[Steps, Records]:
     """Compute the fields of every object's reach, every place, every home tile and every district's entry."""
     rows, columns = plan.grid_rows, plan.grid_cols
     side_y, side_x = plan.height // rows, plan.width // columns
     height, width = min(SPAN, rows) * side_y, min(SPAN, columns) * side_x
-    fields: list[tuple[int, int, int, int]] = []
+    placed: list[tuple[int, int, int, int]] = []
     known: dict[bytes, int] = {}
     flooded: list[npt.NDArray[np.int64]] = []
     for district, tiles in _goals_of(plan, passable):
@@ -72,7 +73,7 @@ def find_routes(plan: TownPlan, passable: npt.NDArray[np.uint8]) -> Routes:
         window = known.setdefault(inside.tobytes(), len(flooded))
         if window == len(flooded):
             flooded.append(inside)
-        fields.append((window, x, y, district))
+        placed.append((window, x, y, district))
     start = np.zeros(len(flooded) + 1, np.int64)
     np.cumsum([len(tiles) for tiles in flooded], out=start[1:])
     steps = np.full((len(flooded), height, width), UNREACHABLE, np.uint8)
@@ -80,28 +81,29 @@ def find_routes(plan: TownPlan, passable: npt.NDArray[np.uint8]) -> Routes:
     corner = np.ascontiguousarray(passable[:height, :width])
     goals = np.concatenate(flooded).astype(np.int32)
     flood_all(corner, start, goals, np.zeros(corner.size, np.int32), steps)
-    entries = len(fields) - plan.districts
-    grid = np.array([(side_x, side_y, columns, entries)], GRID)
-    return Routes(steps, np.array(fields, FIELD), grid)
+    grid = (side_x, side_y, columns, len(placed) - plan.districts)
+    return steps, np.array([(*each, *grid) for each in placed], FIELD)
 
 
 @entry_kernel
-def rank_objects(object_type: npt.NDArray[np.int32], routes: Routes, nearest: npt.NDArray[np.int32]) -> None:
+def rank_objects(
+    object_type: npt.NDArray[np.int32], steps: Steps, fields: Records, nearest: npt.NDArray[np.int32]
+) -> None:
     """Fill int32[T, H, W, 8] with the nearest objects of each type by (path, number)."""
-    _, height, width = routes.steps.shape
+    _, height, width = steps.shape
     depth = nearest.shape[3]
     for o in range(object_type.shape[0]):
         kind = object_type[o]
-        field = routes.fields[o]
+        field = fields[o]
         for y in range(field.y, field.y + height):
             for x in range(field.x, field.x + width):
-                distance = steps_to(routes, o, x, y)
+                distance = steps_to(steps, fields, o, x, y)
                 if distance == UNREACHABLE:
                     continue
                 hole = depth
                 while hole > 0:
                     other = nearest[kind, y, x, hole - 1]
-                    if other >= 0 and steps_to(routes, other, x, y) <= distance:
+                    if other >= 0 and steps_to(steps, fields, other, x, y) <= distance:
                         break
                     hole -= 1
                 for k in range(depth - 1, hole, -1):
@@ -111,16 +113,24 @@ def rank_objects(object_type: npt.NDArray[np.int32], routes: Routes, nearest: np
 
 
 def nearest_objects(
-    object_type: npt.NDArray[np.int32], types: int, routes: Routes, passable: npt.NDArray[np.uint8]
+    object_type: npt.NDArray[np.int32],
+    types: int,
+    steps: Steps,
+    fields: Records,
+    passable: npt.NDArray[np.uint8],
 ) -> npt.NDArray[np.int32]:
     """Rank the objects of every type by path from every tile."""
     nearest = np.full((types, *passable.shape, NEAREST), -1, np.int32)
-    rank_objects(object_type, routes, nearest)
+    rank_objects(object_type, steps, fields, nearest)
     return nearest
 
 
 def target_block(
-    types: Sequence[int], object_xy: npt.NDArray[np.int32], nearest: npt.NDArray[np.int32], routes: Routes
+    types: Sequence[int],
+    object_xy: npt.NDArray[np.int32],
+    nearest: npt.NDArray[np.int32],
+    steps: Steps,
+    fields: Records,
 ) -> npt.NDArray[np.float32]:
     """Compute the targets of these types of object for every tile (DOMAIN section 16.3)."""
     _, height, width, _ = nearest.shape
@@ -132,24 +142,29 @@ def target_block(
             if not (first >= 0).any():
                 block[rows, :, k] = (0.0, 0.0, 1.0)
                 continue
-            pointers = _pointers(object_xy, first, routes, top, width + height)
+            pointers = _pointers(object_xy, first, steps, fields, top, width + height)
             for column, values in enumerate(pointers):
                 block[rows, :, k, column] = values
     return block.reshape(height, width, -1)
 
 
 def _pointers(
-    object_xy: npt.NDArray[np.int32], first: npt.NDArray[np.int32], routes: Routes, top: int, scale: int
+    object_xy: npt.NDArray[np.int32],
+    first: npt.NDArray[np.int32],
+    steps: Steps,
+    fields: Records,
+    top: int,
+    scale: int,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the unit vector to the nearest object and the path to it, for some rows of the map."""
     known = first >= 0
     chosen = np.where(known, first, 0)
     ys, xs = np.mgrid[top : top + first.shape[0], 0 : first.shape[1]]
-    field = routes.fields[chosen]
+    field = fields[chosen]
     # Where nothing is known, the field of object 0 may not reach: any tile of its window will do.
     inside_y = np.where(known, ys - field["y"], 0)
     inside_x = np.where(known, xs - field["x"], 0)
-    path = routes.steps[field["window"], inside_y, inside_x].astype(np.float64)
+    path = steps[field["window"], inside_y, inside_x].astype(np.float64)
     dx = (object_xy[chosen, 0] - xs).astype(np.float64)
     dy = (object_xy[chosen, 1] - ys).astype(np.float64)
     length = np.maximum(np.hypot(dx, dy), math.ulp(1.0))

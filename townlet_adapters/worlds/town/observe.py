@@ -234,17 +234,19 @@ def describe_goal(t: Tables, r: Record, nearby: np.ndarray) -> None:
     nearby[layout.GOAL_DISTANCE] = 1.0
     for d in range(4):
         nearby[layout.HINTS + d] = 0.0
-    if r.goal < 0 or r.goal >= t.routes.fields.shape[0]:
+    if r.goal < 0 or r.goal >= t.fields.shape[0]:
         return
     height, width = t.passable.shape
-    way = way_to(t.routes, r.goal, r.x, r.y)
-    here = steps_to(t.routes, way, r.x, r.y)
+    way = way_to(t.field_steps, t.fields, r.goal, r.x, r.y)
+    here = steps_to(t.field_steps, t.fields, way, r.x, r.y)
     if way == r.goal and here < UNREACHABLE:
         nearby[layout.GOAL_DISTANCE] = min(1.0, here / (width + height))
     for d in range(4):
         x, y = r.x + DX[d], r.y + DY[d]
         inside = 0 <= x < width and 0 <= y < height
-        nearby[layout.HINTS + d] = inside and t.passable[y, x] != 0 and steps_to(t.routes, way, x, y) < here
+        nearby[layout.HINTS + d] = (
+            inside and t.passable[y, x] != 0 and steps_to(t.field_steps, t.fields, way, x, y) < here
+        )
 
 
 @inlined
@@ -291,11 +293,11 @@ def describe_targets(t: Tables, r: Record, f: np.ndarray) -> None:
     path, dx, dy = UNREACHABLE, 0.0, 0.0
     if r.job >= 0:
         workplace = t.jobs[r.job].place
-        path = steps_to(t.routes, places + workplace, r.x, r.y)
+        path = steps_to(t.field_steps, t.fields, places + workplace, r.x, r.y)
         dx, dy = t.places[workplace].x - r.x, t.places[workplace].y - r.y
     point_at(f, column + block, dx, dy, path, scale)
     home = t.homes[r.home]
-    path = steps_to(t.routes, places + t.places.shape[0] + r.home, r.x, r.y)
+    path = steps_to(t.field_steps, t.fields, places + t.places.shape[0] + r.home, r.x, r.y)
     point_at(f, column + block + 3, float(home.x - r.x), float(home.y - r.y), path, scale)
 
 

@@ -96,25 +96,24 @@ COLUMNS: Final = (
     ColumnSpec("object_price", _LONG, ("objects", "goods"), "mills"),
     ColumnSpec("object_refusal", _FLAG, ("objects", "affordances"), "reason"),
     ColumnSpec("object_value", _REAL, ("objects", "object_values")),
-    ColumnSpec("cooldown_object", _LONG, ("slots", "cooldowns"), "object"),
-    ColumnSpec("cooldown_until", _LONG, ("slots", "cooldowns"), "tick"),
+    ColumnSpec("cooldowns", _LONG, ("slots", "cooldowns", "object_tick")),
 )
 
 
 def constants_of(plan: TownPlan, spec: WorldSpec, t: Tables, object_types: Sequence[str]) -> Constants:
     """Return the arrays that never change, as ``CONSTANTS`` describes them; the tables have room for more."""
-    needs, items, fields = len(spec.needs), len(spec.items), t.routes.fields
+    needs, items, fields = len(spec.needs), len(spec.items), t.fields
     arrays: Mapping[str, npt.NDArray[np.generic] | tuple[str, ...]] = {
         "affordance_names": tuple(each.id for each in plan.affordances.affordances),
         "object_types": tuple(object_types),
         "place_kinds": tuple(place.kind for place in plan.places),
         "passable": t.passable,
         "place_at": t.place_at,
-        "field_steps": t.routes.steps,
+        "field_steps": t.field_steps,
         "field_window": fields["window"],
         "field_origin": np.stack([fields["x"], fields["y"]], axis=1),
         "field_district": fields["district"],
-        "district_size": np.array([t.routes.grid[0]["width"], t.routes.grid[0]["height"]]),
+        "district_size": np.array([fields[0]["width"], fields[0]["height"]]),
         "nearest": t.nearest,
         "object_type": t.objects["type"],
         "object_place": t.objects["place"],

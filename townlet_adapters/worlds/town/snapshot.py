@@ -28,7 +28,7 @@ _HOOKS = "hooks"
 PENDING: Final = "pending"
 """Events of the reset that no step has returned yet."""
 
-REBUILT: Final = ("roster", "names_taken", "profile_count", "occupant", "reserved", "job_holders")
+REBUILT: Final = ("roster", "census", "occupant", "reserved", "job_holders")
 """Arrays of the state that follow from the others."""
 
 
@@ -175,9 +175,9 @@ def _rebuild(model: TownModel, state: TownState) -> None:
     state.roster[0, : len(slots)] = slots[np.argsort(residents["serial"][slots])]
     jobs = residents["job"][slots]
     state.job_holders[0] = np.bincount(jobs[jobs >= 0], minlength=len(t.jobs))
-    state.profile_count[0] = np.bincount(residents["profile"][slots], minlength=len(t.profiles))
-    np.add.at(state.names_taken[0], (residents["name_round"][slots], residents["name"][slots]), 1)
-    state.names_taken[0, :, -1] = state.names_taken[0, :, :-1].sum(axis=1)
+    np.add.at(state.census[0, 0], residents["profile"][slots], 1)
+    np.add.at(state.census[0, 1:], (residents["name_round"][slots], residents["name"][slots]), 1)
+    state.census[0, :, -1] = state.census[0, :, :-1].sum(axis=1)
     state.occupant[...] = NOBODY
     # Of two residents on one tile, the grid holds the lower slot: it is written last.
     for slot in slots[::-1].tolist():

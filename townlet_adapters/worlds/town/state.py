@@ -128,10 +128,10 @@ class TownState(NamedTuple):
         residents: RESIDENT[B, N].
         objects: OBJECT[B, O].
         roster: int64[B, N], living slots in the order of their serials.
-        names_taken: int64[B, rounds, names + 1], living residents of each name, and of all names of a round.
-        profile_count: int64[B, profiles], living residents.
-        cooldown_object: int64[B, N, C], what cools down for a resident, the latest to be usable first.
-        cooldown_until: int64[B, N, C], first tick at which the pair may start a new use; 0 for no object.
+        census: int64[B, 1 + rounds, ...], living residents of each profile, then of each name, round by
+            round; the last number of a row is their sum.
+        cooldowns: int64[B, N, C, 2], what cools down for a resident, the latest to be usable first: object,
+            and the first tick at which the pair may start a new use, 0 for no object.
         outcomes: OUTCOME[B, N, R], ring of the last outcomes.
         occupant: int16[B, Hp, Wp], a slot on the tile, -1 none.
         reserved: uint8[B, Hp, Wp], 1 on objects with a holder.
@@ -146,10 +146,8 @@ class TownState(NamedTuple):
     residents: Records
     objects: Records
     roster: npt.NDArray[np.int64]
-    names_taken: npt.NDArray[np.int64]
-    profile_count: npt.NDArray[np.int64]
-    cooldown_object: npt.NDArray[np.int64]
-    cooldown_until: npt.NDArray[np.int64]
+    census: npt.NDArray[np.int64]
+    cooldowns: npt.NDArray[np.int64]
     outcomes: Records
     occupant: npt.NDArray[np.int16]
     reserved: npt.NDArray[np.uint8]

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.kernels.fields import Routes
 from townlet_adapters.kernels.records import Records, outline, record
 from townlet_adapters.worlds.town.codes import MAX_ITEMS, MAX_NEEDS
 
@@ -103,7 +102,8 @@ class Tables(NamedTuple):
         params: PARAMS[1].
         passable: uint8[H, W].
         place_at: int32[H, W], -1 none.
-        routes: the fields of objects, places, home tiles and entries, in this order.
+        field_steps: uint8[windows, h, w], the steps of all fields.
+        fields: FIELD[F], to objects, places, home tiles and entries, in this order.
         nearest: int32[T, H, W, 8], nearest objects of a type by path, -1 fill.
         reach_start: int64[H * W + 1], start of a tile's row in ``reach``.
         reach: int64[...], objects whose reach includes a tile.
@@ -114,7 +114,6 @@ class Tables(NamedTuple):
         places: PLACE[P].
         homes: HOME[homes].
         jobs: JOB[J].
-        job_start: int64[D + 1], start of a district's rows in ``jobs``.
         profiles: PROFILE[profiles].
         affordances: AFFORDANCE[A].
         charges: CHARGE[A, L].
@@ -131,7 +130,8 @@ class Tables(NamedTuple):
     params: Records
     passable: npt.NDArray[np.uint8]
     place_at: npt.NDArray[np.int32]
-    routes: Routes
+    field_steps: npt.NDArray[np.uint8]
+    fields: Records
     nearest: npt.NDArray[np.int32]
     reach_start: npt.NDArray[np.int64]
     reach: npt.NDArray[np.int64]
@@ -142,7 +142,6 @@ class Tables(NamedTuple):
     places: Records
     homes: Records
     jobs: Records
-    job_start: npt.NDArray[np.int64]
     profiles: Records
     affordances: Records
     charges: Records

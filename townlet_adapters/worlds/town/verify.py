@@ -101,9 +101,9 @@ def _ranges(model: TownModel, saved: TownState) -> Iterator[Finding]:
     stock = objects["stock"]
     yield "objects.stock", bool(((stock >= 0) & (stock <= t.objects["capacity"])).all())
     yield "objects.first", _within(objects["first"], -1, slots - 1)
-    yield "cooldown_object", _within(saved.cooldown_object, 0, max(0, len(t.objects) - 1))
-    until = saved.cooldown_until
-    yield "cooldown_until", bool((until >= 0).all() and (until[..., 1:] <= until[..., :-1]).all())
+    yield "cooldowns", _within(saved.cooldowns[..., 0], 0, max(0, len(t.objects) - 1))
+    until = saved.cooldowns[..., 1]
+    yield "cooldowns", bool((until >= 0).all() and (until[..., 1:] <= until[..., :-1]).all())
     yield "price", _within(saved.price, 0, _NO_LIMIT)
     yield "districts.utility", _within(saved.districts["utility"], 0, 1)
 

@@ -18,7 +18,7 @@ from townlet_core.dto.spec import WorldSpec
 
 
 class ViewColumns(NamedTuple):
-    """The writable columns behind a view; ``COLUMNS`` describes them, and those of the state as well."""
+    """The writable columns behind a view; ``COLUMNS`` describes them, and ``cooldowns`` as well."""
 
     xy: npt.NDArray[np.int32]
     needs: npt.NDArray[np.float64]
@@ -117,10 +117,9 @@ def view_of(
 ) -> View:
     """Wrap the columns, read-only, once for the life of the buffers.
 
-    Cool-downs are shown in the state's own arrays, which are laid out as described.
+    Cool-downs are shown in the state's own array, which is laid out as described.
     """
-    own = {"cooldown_object": state.cooldown_object[0], "cooldown_until": state.cooldown_until[0]}
-    arrays = {**columns._asdict(), **own}
+    arrays = {**columns._asdict(), "cooldowns": state.cooldowns[0]}
     return View(
         constants=MappingProxyType(constants),
         columns=MappingProxyType({name: memoryview(array).toreadonly() for name, array in arrays.items()}),

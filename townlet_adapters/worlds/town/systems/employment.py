@@ -278,7 +278,8 @@ def employ(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
 def vacancy(t: Tables, s: TownState, b: int, district: int) -> int:
     """The vacant job of a district with the fewest holders, ties by id; -1 when all are taken."""
     best = -1
-    for job in range(t.job_start[district], t.job_start[district + 1]):
+    jobs = t.jobs.shape[0] // s.districts.shape[1]  # those of a district are together, and all are alike
+    for job in range(district * jobs, (district + 1) * jobs):
         holders = s.job_holders[b, job]
         if holders >= t.jobs[job].capacity:
             continue

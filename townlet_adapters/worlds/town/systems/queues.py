@@ -65,7 +65,7 @@ def hold(t: Tables, s: TownState, b: int, o: int, i: int, now: int) -> None:
     set_holder(t, s, b, o, i)
     held.affordance = r.claim_affordance
     held.granted = now
-    held.eta = steps_to(t.routes, o, r.x, r.y)
+    held.eta = steps_to(t.field_steps, t.fields, o, r.x, r.y)
     held.stall = 0
     r.claim_stage = STAGE_HELD
 
@@ -73,10 +73,10 @@ def hold(t: Tables, s: TownState, b: int, o: int, i: int, now: int) -> None:
 @inlined
 def is_cooling_down(s: TownState, b: int, i: int, o: int, now: int) -> bool:
     """Return whether a resident may not start a use of an object yet."""
-    for k in range(s.cooldown_until.shape[2]):
-        if s.cooldown_until[b, i, k] <= now:
+    for k in range(s.cooldowns.shape[2]):
+        if s.cooldowns[b, i, k, 1] <= now:
             return False
-        if s.cooldown_object[b, i, k] == o:
+        if s.cooldowns[b, i, k, 0] == o:
             return True
     return False
 
@@ -84,25 +84,25 @@ def is_cooling_down(s: TownState, b: int, i: int, o: int, now: int) -> bool:
 @kernel
 def lift_cooldown(s: TownState, b: int, i: int, o: int) -> None:
     """End the cool-down of a pair, if there is one."""
-    until, which = s.cooldown_until[b, i], s.cooldown_object[b, i]
+    listed = s.cooldowns[b, i]
     kept = 0
-    for k in range(until.shape[0]):
-        if which[k] != o or until[k] == 0:
-            until[kept], which[kept] = until[k], which[k]
+    for k in range(listed.shape[0]):
+        if listed[k, 0] != o or listed[k, 1] == 0:
+            listed[kept, 0], listed[kept, 1] = listed[k, 0], listed[k, 1]
             kept += 1
-    for k in range(kept, until.shape[0]):
-        until[k], which[k] = 0, 0
+    for k in range(kept, listed.shape[0]):
+        listed[k, 0], listed[k, 1] = 0, 0
 
 
 @kernel
 def cool_down(s: TownState, b: int, i: int, o: int, tick: int) -> None:
     """Add a cool-down for a pair that has none; the one that ends first makes room for it."""
-    until, which = s.cooldown_until[b, i], s.cooldown_object[b, i]
-    k = until.shape[0] - 1
-    while k > 0 and until[k - 1] < tick:
-        until[k], which[k] = until[k - 1], which[k - 1]
+    listed = s.cooldowns[b, i]
+    k = listed.shape[0] - 1
+    while k > 0 and listed[k - 1, 1] < tick:
+        listed[k, 0], listed[k, 1] = listed[k - 1, 0], listed[k - 1, 1]
         k -= 1
-    until[k], which[k] = tick, o
+    listed[k, 0], listed[k, 1] = o, tick
 
 
 @kernel

@@ -13,20 +13,26 @@ NAME_DRAW = 0
 
 
 @kernel
+def count(s: TownState, b: int, row: int, column: int) -> None:
+    """Add one living resident to the census."""
+    s.census[b, row, column] += 1
+    s.census[b, row, s.census.shape[2] - 1] += 1
+
+
+@kernel
 def choose_name(t: Tables, s: TownState, b: int, r: Record) -> None:
     """Draw a name and advance to the first that no living resident has; round 1 has the suffix ``-2``."""
     names = t.params[0].names
     first = draws.integer(0, names - 1, s.towns[b].seed, draws.NAMES, r.birth, r.serial, NAME_DRAW)
     name_round = 0
-    while s.names_taken[b, name_round, names] == names:
+    while s.census[b, 1 + name_round, s.census.shape[2] - 1] == names:
         name_round += 1
     name = first
-    while s.names_taken[b, name_round, name] > 0:
+    while s.census[b, 1 + name_round, name] > 0:
         name = (name + 1) % names
     r.name = name
     r.name_round = name_round
-    s.names_taken[b, name_round, name] += 1
-    s.names_taken[b, name_round, names] += 1
+    count(s, b, 1 + name_round, name)
 
 
 @kernel
@@ -37,11 +43,11 @@ def choose_profile(t: Tables, s: TownState, b: int, r: Record) -> int:
     coming = s.towns[b].population + 1
     total = 0.0
     for p in range(t.profiles.shape[0]):
-        total += max(0.0, t.profiles[p].weight * coming - s.profile_count[b, p])
+        total += max(0.0, t.profiles[p].weight * coming - s.census[b, 0, p])
     goal = draws.unit(s.towns[b].seed, draws.LIFECYCLE, r.birth, r.serial, PROFILE_DRAW) * total
     reached = 0.0
     for p in range(t.profiles.shape[0]):
-        reached += max(0.0, t.profiles[p].weight * coming - s.profile_count[b, p])
+        reached += max(0.0, t.profiles[p].weight * coming - s.census[b, 0, p])
         if reached > goal:
             return p
     return t.profiles.shape[0] - 1
@@ -75,7 +81,7 @@ def create(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, home
     queues.clear_claim(r)
     choose_name(t, s, b, r)
     r.profile = choose_profile(t, s, b, r)
-    s.profile_count[b, r.profile] += 1
+    count(s, b, 0, r.profile)
     flat = movement.nearest_free(t, s, w, b, t.homes[home].x, t.homes[home].y)
     width = t.passable.shape[1]
     movement.put(s, t.params[0].margin, b, i, flat % width, flat // width)
