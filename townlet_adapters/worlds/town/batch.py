@@ -303,5 +303,5 @@ def _askable(model: TownModel, towns: int, hooks: HookRunner | None) -> HookRunn
     if towns > 1:
         found = f"{model.hook_identity}, in a batch of {towns} towns"
         allowed = "hooks work in single towns only: remove them from the manifest, or use batches of one"
-        raise ConfigError(Problem("affordances.manifest", f"the hooks {found}", allowed))
+        raise ConfigError(Problem("affordances", f"the hooks {found}", allowed))
     return hooks
