@@ -31,8 +31,9 @@ def test_a_bar_shows_as_many_figures_as_fit(width, shown):
 def test_compiling_prints_a_line_for_each_quarter_where_there_is_no_terminal():
     console = Console(file=io.StringIO(), width=80)
     bar = CompilationBar(console)
-    for share in range(101):
+    for share in range(0, 101, 3):
         bar(share / 100)
+    bar(1.0)
     assert console.file.getvalue().splitlines() == ["compiling: 25%", "compiling: 50%", "compiling: 75%"]
 
 

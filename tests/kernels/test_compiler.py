@@ -30,8 +30,10 @@ def ask():
 
 known = compiled_before()
 print(ask(), known, sum(ask.stats.cache_hits.values()))
+{then}
 note_compiled()
 """
+OTHERS_REMOVE_IT = "import os, shutil; shutil.rmtree(os.environ['NUMBA_CACHE_DIR'])"
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def family(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "__init__.py").touch()
     (folder / "rules.py").write_text(RULE.format(answer=1))
-    (folder / "ask.py").write_text(WAY_IN.format(folder=str(tmp_path)))
+    (folder / "ask.py").write_text(WAY_IN.format(folder=str(tmp_path), then=""))
     return folder
 
 
@@ -99,6 +101,16 @@ def test_old_generations_go_and_those_of_other_families_stay(family, tmp_path):
     assert len(kept) == 5
     assert [name for name in kept if len(name) == len("family-a")] == ["family-c", "family-d", "family-e"]
     assert "other-a" in kept
+
+
+@pytest.mark.skipif(INTERPRETED, reason="nothing is compiled, so nothing is kept")
+def test_a_generation_that_another_process_removed_meanwhile_is_compiled_again(family, tmp_path):
+    cache = tmp_path / "cache"
+    way_in = WAY_IN.format(folder=str(tmp_path), then=OTHERS_REMOVE_IT)
+    (family / "ask.py").write_text(way_in)
+    assert ask(family, cache) == (["1", "False", "0"], "")
+    (family / "ask.py").write_text(way_in.replace(OTHERS_REMOVE_IT, "pass"))
+    assert ask(family, cache) == (["1", "False", "0"], "")
 
 
 @pytest.mark.skipif(INTERPRETED, reason="nothing is compiled, so nothing is kept")

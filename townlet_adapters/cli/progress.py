@@ -96,7 +96,7 @@ class CompilationBar:
         self._console = console
         self._progress: Progress | None = None
         self._task = TaskID(0)
-        self._printed = 0.0
+        self._printed = 0
 
     def __call__(self, share: float) -> None:
         """Show a share from 0, where it begins, to 1, where it ends."""
@@ -112,12 +112,14 @@ class CompilationBar:
             self._progress.stop()
 
     def _print(self, share: float) -> None:
-        if share - self._printed >= _PRINTED_SHARE and share < 1:
-            self._printed = share
-            self._console.print(f"compiling: {share:.0%}", style="yellow", markup=False)
+        # The quarter that was reached, not the share: how many kernels there are is no news for a person.
+        reached = int(share * _PRINTED_PARTS)
+        if self._printed < reached < _PRINTED_PARTS:
+            self._printed = reached
+            self._console.print(f"compiling: {reached / _PRINTED_PARTS:.0%}", style="yellow", markup=False)
 
 
-_PRINTED_SHARE: Final = 0.25
+_PRINTED_PARTS: Final = 4
 
 
 def _bar(console: Console) -> Progress:

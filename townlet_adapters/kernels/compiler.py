@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeAlias, TypeVar, cast
 
@@ -184,7 +185,10 @@ def note_compiled() -> None:
     for home in _HOMES:
         kept = _generation(home)
         if kept is not None:
-            _marker(home, kept).touch()
+            # Processes with other versions of the sources keep theirs here, too, and may have removed this
+            # generation as the oldest one: then nothing is kept, and the next start compiles again.
+            with suppress(FileNotFoundError):
+                _marker(home, kept).touch()
 
 
 def _marker(home: Path, kept: Path) -> Path:
