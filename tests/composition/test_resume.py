@@ -247,7 +247,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
         from pathlib import Path
         from tests.composition.test_composition import kept
         from townlet_adapters.composition import open_run
-        with open_run(kept(Path(sys.argv[1]), "runner.snapshot_every=20")) as opened:
+        # At full speed, ninety ticks take less time than the file's worker waits for more events.
+        with open_run(kept(Path(sys.argv[1]), "runner.snapshot_every=20", "runner.speed=100x")) as opened:
             for tick, _ in enumerate(opened.loop.iterate(100000)):
                 if tick == 90:
                     print("under way", flush=True)

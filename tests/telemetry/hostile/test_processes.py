@@ -86,6 +86,13 @@ def has_events(rig):
     return lambda: any(b"townlet.loop.tick" in path.read_bytes() for path in rig.events.glob("*.ndjson"))
 
 
+def has_ticks(rig, most):
+    """Whether the collector has this many ticks."""
+    return lambda: (
+        sum(path.read_bytes().count(b"townlet.loop.tick") for path in rig.events.glob("*.ndjson")) >= most
+    )
+
+
 def has_outbox(rig):
     return lambda: any(path.stat().st_size > 60_000 for path in rig.outbox().glob("*.rows"))
 
@@ -169,7 +176,8 @@ def test_a_closed_standard_output_costs_the_network_sink_nothing(rig, town):
     run = town(rig, {"use": "stdout"})
     run.process.stdout.readline()
     run.process.stdout.close()
-    run.wait_until(has_events(rig))
+    # Whoever writes notices the closed end, and the town must have written since then.
+    run.wait_until(has_ticks(rig, 200))
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(60) == 130
     err = run.process.stderr.read()
