@@ -171,8 +171,8 @@ def test_a_worker_that_gathers_writes_at_once_when_a_batch_is_full_and_not_one_l
     wait_until(lambda: sink.status().delivered == 3)
 
 
-@pytest.mark.parametrize("limit", ["events", "bytes"])
-def test_a_worker_whose_next_batch_is_full_does_not_gather(started, limit):
+def writing_its_first_batch(started, limit):
+    """Return a sink of three facts a batch that hangs in the write of one fact."""
     clock, transport = ManualClock(), ScriptedTransport()
     sink = started(transport, clock, **limits_of_three(started)[limit])
     transport.hang()
@@ -181,6 +181,12 @@ def test_a_worker_whose_next_batch_is_full_does_not_gather(started, limit):
     clock.await_waiter(sink._intake.work)
     clock.advance(LINGER)
     transport.await_write()
+    return clock, transport, sink
+
+
+@pytest.mark.parametrize("limit", ["events", "bytes"])
+def test_a_worker_whose_next_batch_is_full_does_not_gather(started, limit):
+    _clock, transport, sink = writing_its_first_batch(started, limit)
     for _ in range(3):
         sink.emit(fact())
     transport.release()
@@ -189,14 +195,7 @@ def test_a_worker_whose_next_batch_is_full_does_not_gather(started, limit):
 
 @pytest.mark.parametrize("limit", ["events", "bytes"])
 def test_a_worker_whose_next_batch_is_not_full_gathers(started, limit):
-    clock, transport = ManualClock(), ScriptedTransport()
-    sink = started(transport, clock, **limits_of_three(started)[limit])
-    transport.hang()
-    await_idle_worker(sink)
-    sink.emit(fact())
-    clock.await_waiter(sink._intake.work)
-    clock.advance(LINGER)
-    transport.await_write()
+    clock, transport, sink = writing_its_first_batch(started, limit)
     for _ in range(2):
         sink.emit(fact())
     transport.release()

@@ -38,7 +38,6 @@ class Decoder:
     def __init__(self, model: TownModel) -> None:
         """Prepare the names of a model."""
         self._model = model
-        self._effects = tuple(dict(effects) for effects in model.effects)
         vocabulary = model.vocabulary
         self._needs, self._items = tuple(vocabulary.needs), tuple(vocabulary.items)
         self._options = vocabulary.option_names

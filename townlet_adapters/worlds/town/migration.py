@@ -54,10 +54,11 @@ def from_schema_1(stored: StoredWorld) -> StoredWorld:
         if name not in REBUILT
     }
     part[PENDING] = _pending_of_schema_2(part)
-    options = _options_of_schema_2(stored.options)
+    shipped = _shipped()
+    options = _options_of_schema_2(stored.options, shipped)
     _chain_queues(part)
     _list_cooldowns(part, _durations(options))
-    identity = {**stored.identity, "vocabulary_digest": _shipped().digest}
+    identity = {**stored.identity, "vocabulary_digest": shipped.digest}
     return StoredWorld(options, part, identity)
 
 
@@ -156,20 +157,11 @@ def _pending_of_schema_2(part: JsonObject) -> JsonObject:
     arrived = rows["kind"] == EV_ARRIVE
     slots = rows["a"][arrived]
     for column, field in zip("defgh", ("wallet", "name", "name_round", "profile", "district"), strict=True):
-        values = _column(f"residents.{field}", residents.get(field))
+        values = _whole(f"residents.{field}", residents.get(field), 2)[0]
         if not ((slots >= 0) & (slots < len(values))).all():
             raise SnapshotError("snapshot_corrupt", f"world.{PENDING} names a slot that does not exist")
         rows[column][arrived] = values[slots]
     return {name: encode_array(rows[name]) for name in rows.dtype.names or ()}
-
-
-def _column(name: str, value: JsonValue) -> npt.NDArray[np.generic]:
-    """Decode one whole number of each resident of a batch of one."""
-    match value:
-        case {"shape": [1, int(slots)]}:
-            return decode_array(name, value, np.zeros((1, slots), np.int64))[0]
-        case _:
-            raise SnapshotError("snapshot_corrupt", f"world.{name} is damaged")
 
 
 def _fields_of(name: str, value: JsonValue) -> JsonObject:
@@ -220,7 +212,7 @@ def _narrow(values: npt.NDArray[np.generic], damaged: SnapshotError) -> npt.NDAr
     return narrow
 
 
-def _options_of_schema_2(options: JsonObject) -> JsonObject:
+def _options_of_schema_2(options: JsonObject, shipped: Vocabulary) -> JsonObject:
     changed = dict(options)
     section = options.get("affordances")
     if isinstance(section, Mapping) and "manifest" in section:
@@ -228,7 +220,6 @@ def _options_of_schema_2(options: JsonObject) -> JsonObject:
         manifest = section["manifest"]
         whole = {"extend": manifest} if isinstance(manifest, str) else {"extend": None, "add": manifest}
         changed["affordances"] = {**whole, **rest}
-    shipped = _shipped()
     decay = {name: need.decay for name, need in shipped.needs.items()}
     weights = {name: profile.weight for name, profile in shipped.profiles.items()}
     changed["needs"] = _without(options.get("needs"), "decay", decay)
