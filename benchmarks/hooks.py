@@ -14,12 +14,12 @@ import numpy as np
 
 from townlet_adapters.documents import read_document
 from townlet_adapters.kernels.sampling import sample_valid_batch
-from townlet_adapters.worlds.town.batch import TownBatch
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.seam.batch import TownBatch
 from townlet_core.dto.hook import STAGES, HookContext, NeedEffect
-from townlet_core.hooks import AffordanceHook, HookRunner
+from townlet_core.hook_runner import AffordanceHook, HookRunner
 
 ROUNDS: Final = 20
 TICKS: Final = 2000

@@ -126,7 +126,7 @@ class Account:
             self.rent_missed += fact.event.owed_days > 0
 
     def _see_tick(self, fact: Fact) -> None:
-        """Follow who would leave town by hunger or neglect, if residents could (DOMAIN section 14.1)."""
+        """Follow who would leave town by hunger or neglect, if residents could (domain.md, section 14.1)."""
         if isinstance(fact.event, LoopTick):
             self.invalid += fact.event.failures.get("invalid", 0)
         observation = self.loop.observation

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from townlet import open_simulation
 from townlet_adapters.storage.snapshots import read_snapshot
-from townlet_adapters.worlds.town.batch import TownBatch
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.seam.batch import TownBatch
 from townlet_core.loop import SimulationLoop
 
 TOWNLET = Path(sys.executable).with_name("townlet")

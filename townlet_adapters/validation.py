@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonObject, JsonValue
-from townlet_core.naming import nearest
+from townlet_core.suggestions import nearest
 from townlet_plugins.factory import OptionsModel
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
+from townlet_core.command_handlers import CommandHandlers, Specs, context_of, may
 from townlet_core.dto.command import (
     Command,
     CommandResult,
@@ -24,10 +25,9 @@ from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import ContractError, SnapshotError
 from townlet_core.events.base import Event
 from townlet_core.events.console import CommandFault, ConsoleResult
-from townlet_core.handlers import CommandHandlers, Specs, context_of, may
 from townlet_core.jsonvalue import JsonObject, JsonValue
-from townlet_core.naming import nearest
 from townlet_core.records import record_from_json, record_to_json
+from townlet_core.suggestions import nearest
 
 MOST_REMEMBERED: Final = 512
 """Admins' commands whose ``cmd_id`` and result are kept: the latest accepted ones."""

@@ -131,7 +131,7 @@ class WorldError(TownletError):
 
     Attributes:
         tick: the tick that was being executed.
-        phase: number of the phase (DOMAIN section 1), or None when unknown.
+        phase: number of the phase (domain.md, section 1), or None when unknown.
         agent_id: the resident that was being processed, or None.
     """
 

@@ -12,7 +12,7 @@ from townlet_core.events.loop import LoopTick
 from townlet_core.events.policy import PolicyMetadata
 from townlet_core.events.schema import EventRegistry, is_diagnostic
 from townlet_core.isolation import type_name
-from townlet_core.parts import LoopPart
+from townlet_core.snapshot_parts import LoopPart
 
 
 class Ledger:

@@ -33,7 +33,12 @@ from townlet_core.kpis import collect_kpis, rounded
 from townlet_core.ledger import Ledger
 from townlet_core.observers.port import Observer
 from townlet_core.pacing import Pacer
-from townlet_core.parts import (
+from townlet_core.plugged import Plugged
+from townlet_core.ports.policy import PolicyPort
+from townlet_core.ports.stage import ActionStage
+from townlet_core.ports.world import WorldPort
+from townlet_core.seen import observation_message
+from townlet_core.snapshot_parts import (
     COMMANDS,
     LoopPart,
     check_snapshot,
@@ -42,11 +47,6 @@ from townlet_core.parts import (
     mark_failed,
     read_loop_part,
 )
-from townlet_core.plugged import Plugged
-from townlet_core.ports.policy import PolicyPort
-from townlet_core.ports.stage import ActionStage
-from townlet_core.ports.world import WorldPort
-from townlet_core.seen import observation_message
 from townlet_core.summary import RunSummary
 from townlet_core.tick import Done, Parts, TickRunner
 from townlet_core.vitals import Vitals

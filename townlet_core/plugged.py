@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from townlet_core.command_handlers import CommandHandlers
 from townlet_core.events.health import NO_PLUGINS, HookCounts, PluginCounts
 from townlet_core.events.schema import EventRegistry
-from townlet_core.handlers import CommandHandlers
 from townlet_core.vitals import Hooks, no_hooks
 
 

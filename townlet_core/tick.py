@@ -12,10 +12,10 @@ from townlet_core.events.base import Event, Fact
 from townlet_core.failures import PartName
 from townlet_core.ledger import Ledger
 from townlet_core.observers.port import Observer
-from townlet_core.parts import Keepers, keepers_of
 from townlet_core.ports.policy import PolicyPort
 from townlet_core.ports.stage import ActionStage
 from townlet_core.ports.world import WorldPort
+from townlet_core.snapshot_parts import Keepers, keepers_of
 
 
 @dataclass(frozen=True, slots=True)

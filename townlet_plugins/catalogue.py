@@ -13,7 +13,7 @@ from townlet_core.errors import PluginError
 from townlet_core.events.base import Event
 from townlet_core.events.health import PluginCounts
 from townlet_core.events.schema import CORE_EVENTS, EventRegistry
-from townlet_core.hooks import AffordanceHook
+from townlet_core.hook_runner import AffordanceHook
 from townlet_core.observers.port import Observer
 from townlet_core.ports import ActionStage, PolicyPort, TelemetrySinkProtocol, WorldPort
 from townlet_plugins.allowlist import NOBODY, Allowlist, Permit

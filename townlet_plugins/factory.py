@@ -7,7 +7,7 @@ from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import ContractError, NoRunFolderError
-from townlet_core.hooks import HookRunner
+from townlet_core.hook_runner import HookRunner
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.ports import TelemetrySinkProtocol, Transport
 from townlet_plugins.access import Access

@@ -15,7 +15,7 @@ from townlet_core.dto.command_hook import OfferedCommand
 from townlet_core.dto.hook import HookStage
 from townlet_core.errors import PluginError, TownletError
 from townlet_core.events.base import Event
-from townlet_core.hooks import HookFunction
+from townlet_core.hook_runner import HookFunction
 from townlet_core.isolation import type_name
 from townlet_core.jsonvalue import canonical_json
 from townlet_plugins import hookspecs

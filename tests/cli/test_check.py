@@ -9,7 +9,7 @@ import yaml
 from tests.house.sources import ROOT
 from townlet_adapters.composition import load_config
 from townlet_adapters.composition.parts import remarks_of
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 from townlet_core.errors import PluginError
 
 LIBRARY = str(ROOT / "examples/library/town.yaml")

@@ -15,7 +15,7 @@ from townlet_adapters.config.model import RunConfig
 from townlet_adapters.config.source import parse_override
 from townlet_adapters.running import open_simulation
 from townlet_adapters.storage.snapshots import list_snapshots
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 from townlet_core.errors import ConfigError, ContractError, OutputError, SnapshotError
 
 CONFIG = {

@@ -15,8 +15,8 @@ import pytest
 from townlet_adapters.composition.build import open_run
 from townlet_adapters.composition.request import Output, RunRequest
 from townlet_adapters.storage.snapshots import digest_of, read_snapshot
-from townlet_adapters.worlds.town.migration import from_schema_1
-from townlet_adapters.worlds.town.snapshot import decode_array, encode_array
+from townlet_adapters.worlds.town.seam.migration import from_schema_1
+from townlet_adapters.worlds.town.seam.snapshot import decode_array, encode_array
 from townlet_core.dto.snapshot import SCHEMA_VERSION
 from townlet_core.errors import SnapshotError
 from townlet_core.jsonvalue import canonical_json

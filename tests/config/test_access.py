@@ -13,7 +13,7 @@ from townlet_adapters.composition import load_config, open_outboxes
 from townlet_adapters.config.footprint import check_inputs
 from townlet_adapters.documents import Document
 from townlet_adapters.running import open_simulation, run
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 from townlet_core.errors import ConfigError
 from townlet_plugins.access import Access, Allowed, Input
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from townlet_adapters.config.footprint import Touch, footprint
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 from townlet_plugins.access import Input
 from townlet_plugins.catalogue import PluginRow
 

@@ -7,10 +7,10 @@ import pytest
 from townlet_adapters.config.resolve import SinkRequest, allowlist_of, resolve, with_policy
 from townlet_adapters.config.source import parse_override, with_overrides
 from townlet_adapters.documents import parse_document
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 from townlet_core.dto.stream import ChannelCadences
 from townlet_core.errors import ConfigError, PluginError, UnknownNameError
-from townlet_core.hooks import AffordanceHook
+from townlet_core.hook_runner import AffordanceHook
 from townlet_plugins.access import Access
 from townlet_plugins.allowlist import Allowlist, Permit
 from townlet_plugins.catalogue import load_catalogue

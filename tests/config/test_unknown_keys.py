@@ -11,7 +11,7 @@ from townlet_adapters.config.reference import config_markdown
 from townlet_adapters.config.resolve import resolve
 from townlet_adapters.config.source import with_overrides
 from townlet_adapters.documents import Document, read_document, spell_key
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 from townlet_core.errors import ConfigError
 from townlet_plugins.access import Access
 from townlet_plugins.catalogue import load_catalogue

@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from townlet_core import seeding
+from townlet_core.command_handlers import CommandHandlers
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.command import Argument, Command, CommandSpec
 from townlet_core.dto.command_hook import CommandDone, CommandRefused, OfferedCommand
@@ -15,7 +16,6 @@ from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.health import HookCounts
 from townlet_core.events.loop import LoopHealth
 from townlet_core.events.plugin import PluginRejected
-from townlet_core.handlers import CommandHandlers
 from townlet_core.loop import RunIdentity, SimulationLoop
 from townlet_core.plugged import Plugged
 from townlet_core.testing import CollectingSink, FakePolicy, FakeWorld, ManualClock

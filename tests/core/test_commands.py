@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from townlet_core.command_handlers import CommandHandlers
 from townlet_core.commands import MOST_REMEMBERED, MOST_WAITING, CommandBus
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.command import Argument, Command, CommandSpec
@@ -15,7 +16,6 @@ from townlet_core.dto.command_hook import CommandDone, CommandRefused, OfferedCo
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import ContractError, SnapshotError
 from townlet_core.events.base import Fact
-from townlet_core.handlers import CommandHandlers
 from townlet_core.jsonvalue import canonical_json
 from townlet_core.loop import RunIdentity, SimulationLoop
 from townlet_core.plugged import Plugged

@@ -9,7 +9,7 @@ import pytest
 
 from townlet_core.dto.hook import Cancel, HookContext, MoneyEffect, NeedEffect
 from townlet_core.errors import ContractError
-from townlet_core.hooks import AffordanceHook
+from townlet_core.hook_runner import AffordanceHook
 from townlet_core.testing import check_hooks, hook_contexts, hook_of
 
 

@@ -16,7 +16,7 @@ from townlet_core.dto.hook import (
     StockEffect,
 )
 from townlet_core.errors import ContractError, SnapshotError
-from townlet_core.hooks import AffordanceHook, HookRunner
+from townlet_core.hook_runner import AffordanceHook, HookRunner
 from townlet_core.testing import ManualClock, hook_contexts
 
 CONTEXT = replace(hook_contexts(1)[0], needs={"hunger": 0.5}, inventory={"meal": 1}, stock={"meal": 3})

@@ -25,7 +25,7 @@ from townlet_core.events.loop import LoopFailure, LoopTick
 from townlet_core.events.schema import EventRegistry, event_data
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.transforms.base import Withheld
-from townlet_core.transforms.layout import layout_of
+from townlet_core.transforms.event_fields import layout_of
 from townlet_core.transforms.redact import Redact, RedactSettings, blank
 from townlet_core.transforms.rename import (
     DISPLAY_NAME,

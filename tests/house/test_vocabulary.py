@@ -14,8 +14,8 @@ import pytest
 
 from tests.house.sources import ROOT, modules, tree
 from townlet_adapters.documents import read_document
-from townlet_adapters.worlds.town.shipped import shipped_file
-from townlet_adapters.worlds.town.vocabulary import BEHAVIOURS
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.vocabulary import BEHAVIOURS
 
 FREE_OF_THE_TOWN: Final = (
     "townlet_core",

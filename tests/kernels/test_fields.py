@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE
-from townlet_adapters.worlds.town.navigation import flood_all
-from townlet_adapters.worlds.town.townmap import walk_distances
+from townlet_adapters.worlds.town.compiled.navigation import flood_all
+from townlet_adapters.worlds.town.inputs.townmap import walk_distances
 
 GRIDS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
     lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 1))

@@ -40,7 +40,7 @@ def test_it_runs_with_its_own_policy_and_of_the_town_imports_only_the_events(env
     assert run.returncode == 0, run.stderr
     assert run.stderr.splitlines()[-1] == "[]"
     town = environment.run("python", "-c", PROGRAM, "run", "--ticks", 1, "--quiet", "--no-out")
-    assert "townlet_adapters.worlds.town.world" in town.stderr.splitlines()[-1]
+    assert "townlet_adapters.worlds.town.seam.world" in town.stderr.splitlines()[-1]
 
 
 def test_its_events_are_facts_with_a_schema_a_page_and_a_place_in_the_digest(environment, market, tmp_path):

@@ -9,7 +9,7 @@ from typing import get_args
 
 from tests.house.sources import ROOT
 from tests.town.words import ITEMS, NEEDS
-from townlet_adapters.worlds.town.command_specs import COMMANDS
+from townlet_adapters.worlds.town.compiled.command_specs import COMMANDS
 from townlet_core.dto import command_hook, hook
 from townlet_core.dto.command import ArgumentType, Role
 from townlet_core.dto.command_hook import CommandContext, CommandDone, CommandRefused, ResidentSeen

@@ -13,7 +13,7 @@ from townlet_adapters.composition import Output, RunRequest, open_run
 from townlet_adapters.config.source import parse_override
 from townlet_adapters.documents import read_document
 from townlet_adapters.running import open_simulation
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 from townlet_core.dto.command import Command
 from townlet_core.errors import ConfigError, PluginError, SnapshotError
 from townlet_core.events.health import PluginCounts

@@ -9,8 +9,8 @@ import pytest
 from tests.policies.conftest import OBJECTS, SmallTown, is_passable
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dto.action import ActionBatch
 from townlet_core.dto.command import Command
 

@@ -12,8 +12,8 @@ from tests.policies.conftest import SmallTown
 from tests.policies.test_rules import SOCIALISE
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.errors import ConfigError, PolicyError
 
 

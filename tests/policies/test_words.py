@@ -10,7 +10,7 @@ import pytest
 import townlet_adapters.policies
 from tests.town.words import ITEMS, NEEDS, OBJECT_TYPES, PLACE_KINDS, PRICES, PROFILES, SHIPPED
 from townlet_adapters.documents import read_document
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 
 FOLDER = Path(townlet_adapters.policies.__file__).parent
 MODULES = sorted(FOLDER.rglob("*.py"))

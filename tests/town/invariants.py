@@ -1,4 +1,4 @@
-"""What holds in every town after every tick (DOMAIN section 25), as checks over the state's arrays.
+"""What holds in every town after every tick (domain.md, section 25), as checks over the state's arrays.
 
 All towns of a batch are checked at once, so that a check costs no more than the tick it follows.
 """
@@ -8,11 +8,11 @@ from collections import Counter
 import numpy as np
 
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.batch import TownBatch
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.compiled.rows import KINDS
+from townlet_adapters.worlds.town.compiled.state import TownState, waiting_for
 from townlet_adapters.worlds.town.events import affordance, queue
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.rows import KINDS
-from townlet_adapters.worlds.town.state import TownState, waiting_for
+from townlet_adapters.worlds.town.seam.batch import TownBatch
 from townlet_core.events.base import Event
 
 MOST_ORDERS = 8

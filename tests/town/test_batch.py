@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from townlet_adapters.kernels.sampling import sample_valid_batch
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.arguments import Intervention
-from townlet_adapters.worlds.town.batch import TownBatch
-from townlet_adapters.worlds.town.buffers import allocate_arrays
-from townlet_adapters.worlds.town.decode import Decoder
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.seam.arguments import Intervention
+from townlet_adapters.worlds.town.seam.batch import TownBatch
+from townlet_adapters.worlds.town.seam.buffers import allocate_arrays
+from townlet_adapters.worlds.town.seam.decode import Decoder
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dto.action import ActionBatch
 from townlet_core.errors import ArgumentError, WorldError
 

@@ -1,4 +1,4 @@
-"""Rows of numbers become events and frames with names (docs/domain.md, sections 20 and 21)."""
+"""Rows of numbers become events and frames with names (domain.md, sections 20 and 21)."""
 
 import functools
 from dataclasses import fields
@@ -10,10 +10,10 @@ from tests.town.towns import Town
 from tests.town.village import BESIDE, CAFE, OFFICE, STREET, Village, found
 from tests.town.words import INGREDIENTS, NEEDS
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.decode import Decoder
+from townlet_adapters.worlds.town.compiled.rows import KINDS, agent_id
 from townlet_adapters.worlds.town.events import affordance, economy, employment, lifecycle, queue
-from townlet_adapters.worlds.town.names import load_names
-from townlet_adapters.worlds.town.rows import KINDS, agent_id
+from townlet_adapters.worlds.town.inputs.resident_names import load_names
+from townlet_adapters.worlds.town.seam.decode import Decoder
 from townlet_core.dto.hook import STAGES
 from townlet_core.events.base import Event
 from townlet_core.events.schema import event_data

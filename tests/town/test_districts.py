@@ -17,13 +17,13 @@ from townlet_adapters.kernels.fields import UNREACHABLE
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.arguments import Intervention
-from townlet_adapters.worlds.town.batch import TownBatch
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.navigation import SPAN, find_fields
-from townlet_adapters.worlds.town.plan import HomeTile, Place, TownObject
-from townlet_adapters.worlds.town.townmap import walk_distances
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.compiled.navigation import SPAN, find_fields
+from townlet_adapters.worlds.town.inputs.plan import HomeTile, Place, TownObject
+from townlet_adapters.worlds.town.inputs.townmap import walk_distances
+from townlet_adapters.worlds.town.seam.arguments import Intervention
+from townlet_adapters.worlds.town.seam.batch import TownBatch
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.errors import ConfigError
 
 STEPS = ("hint_north", "hint_south", "hint_east", "hint_west")
@@ -223,8 +223,8 @@ LARGEST = """
 import resource
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.seam.world import TownWorld
 
 model = TownModel.build({"town": {"grid": {"district": "town_48", "rows": 32, "cols": 32}}})
 world, policy = TownWorld(model), ScriptedPolicy(ScriptedOptions())

@@ -27,12 +27,15 @@ from tests.town.words import OPTIONS as BEHAVIOURS
 from townlet_adapters.policies.scripted import columns as scripted
 from townlet_adapters.policies.scripted import controllers, planning, rules
 from townlet_adapters.policies.scripted.options import ScriptedOptions
-from townlet_adapters.worlds.town import codes, layout, model, navigation, options, prices, townmap
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.names import load_names
-from townlet_adapters.worlds.town.options import TownOptions
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.compiled import model, navigation
+from townlet_adapters.worlds.town.compiled import observation_layout as layout
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs import prices, texts, townmap
+from townlet_adapters.worlds.town.inputs.resident_names import load_names
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.inputs.tiles import TILES
 from townlet_adapters.worlds.town.systems import conflicts, employment, queues
-from townlet_adapters.worlds.town.tiles import TILES
 from townlet_core import seeding
 from townlet_core.commands import MOST_REMEMBERED, MOST_WAITING
 from townlet_core.dto.command import ERROR_CODES
@@ -233,10 +236,10 @@ def test_what_eight_residents_need_is_that_of_the_page():
 
 def test_limits_of_a_map_are_those_of_the_page():
     assert {name: int(number.replace(" ", "")) for name, number in named("limit", "value").items()} == {
-        "side of a map": options.MAX_SIDE,
-        "side of a grid, in districts": options.MAX_GRID_SIDE,
-        "tiles of a town": options.MAX_TILES,
-        "residents": options.MAX_RESIDENTS,
+        "side of a map": texts.MAX_SIDE,
+        "side of a grid, in districts": texts.MAX_GRID_SIDE,
+        "tiles of a town": texts.MAX_TILES,
+        "residents": texts.MAX_RESIDENTS,
         "longest path": townmap.LONGEST_PATH,
         "least reach": townmap.LEAST_REACH,
         "nearest objects a planner sees": navigation.NEAREST,

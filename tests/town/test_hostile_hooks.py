@@ -15,16 +15,16 @@ import pytest
 from townlet_adapters.documents import read_document
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.shipped import shipped_file
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.hook import Cancel, HookContext, MoneyEffect, NeedEffect
 from townlet_core.events.base import Diagnostic
 from townlet_core.events.health import HookCounts
 from townlet_core.events.plugin import PluginRejected
-from townlet_core.hooks import AffordanceHook, HookFunction, HookRunner
+from townlet_core.hook_runner import AffordanceHook, HookFunction, HookRunner
 from townlet_core.loop import RunIdentity, SimulationLoop
 from townlet_core.testing import CollectingSink, ManualClock
 

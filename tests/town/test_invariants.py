@@ -1,4 +1,4 @@
-"""Whatever residents want and whatever is done to a town, the rules of DOMAIN section 25 hold."""
+"""Whatever residents want and whatever is done to a town, the rules of domain.md, section 25 hold."""
 
 import re
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from tests.town.towns import build_model
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.arguments import Intervention
-from townlet_adapters.worlds.town.batch import TownBatch
-from townlet_adapters.worlds.town.decode import Decoder
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.rows import journal_rows
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.compiled.rows import journal_rows
+from townlet_adapters.worlds.town.seam.arguments import Intervention
+from townlet_adapters.worlds.town.seam.batch import TownBatch
+from townlet_adapters.worlds.town.seam.decode import Decoder
+from townlet_adapters.worlds.town.seam.world import TownWorld
 
 ROWS = (
     "E............",

@@ -10,8 +10,8 @@ import pytest
 from benchmarks.kpis import COLLAPSE_TICKS, COLLAPSED, EVERYWHERE, HAMLET, TOWN, judge, measure, report
 from tests.town.words import HUNGER
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.batch import TownBatch
-from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.seam.batch import TownBatch
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "domain.md"
 SEEDS = (1, 2, 3, 4, 5)

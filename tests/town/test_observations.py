@@ -1,4 +1,4 @@
-"""What residents see: every column, channel and mask bit of docs/domain.md, section 16."""
+"""What residents see: every column, channel and mask bit of domain.md, section 16."""
 
 import functools
 import json
@@ -13,9 +13,10 @@ import pytest
 from tests.town.towns import Town
 from tests.town.village import BESIDE, CAFE, HEIGHT, HOMES, OFFICE, STREET, WIDTH, Village
 from tests.town.words import BASE, OPTIONS
-from townlet_adapters.worlds.town import codes, layout
-from townlet_adapters.worlds.town.batch import TownBatch
-from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.compiled import observation_layout as layout
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.seam.batch import TownBatch
 from townlet_core.dto.action import PolicyContext
 
 GOLDEN = Path(__file__).parent / "golden" / f"layout-{layout.LAYOUT_VERSION}.json"

@@ -8,8 +8,8 @@ import pytest
 from tests.town.towns import Town, affordance
 from tests.town.words import PROFILES
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.limits import DISABLED, PRECONDITION
-from townlet_adapters.worlds.town.view import allocate_view, fill_view, view_of
+from townlet_adapters.worlds.town.compiled.limits import DISABLED, PRECONDITION
+from townlet_adapters.worlds.town.seam.view import allocate_view, fill_view, view_of
 
 ROWS = [
     "#########",

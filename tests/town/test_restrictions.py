@@ -9,9 +9,9 @@ import pytest
 from townlet_adapters.documents import read_document
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.shipped import shipped_file
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
+from townlet_adapters.worlds.town.seam.world import TownWorld
 
 DAY = 1440
 CORE = read_document(shipped_file("manifest")).value

@@ -12,9 +12,9 @@ import pytest
 
 from tests.town.towns import Town
 from tests.town.village import BESIDE, OFFICE, STREET, Village
-from townlet_adapters.worlds.town.snapshot import REBUILT, encode_array, load_town, save_town
-from townlet_adapters.worlds.town.state import EVENT, TownState
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.state import EVENT, TownState
+from townlet_adapters.worlds.town.seam.snapshot import REBUILT, encode_array, load_town, save_town
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dto.action import ActionBatch
 from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
 from townlet_core.errors import SnapshotError

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.shown import COLUMNS
-from townlet_adapters.worlds.town.view import ViewColumns
+from townlet_adapters.worlds.town.compiled.columns import COLUMNS
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.seam.view import ViewColumns
 
 PAGE = Path("docs/reference/view.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([\w, ]+) \| \S.* \|$", re.MULTILINE)

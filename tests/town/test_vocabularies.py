@@ -13,9 +13,9 @@ from tests.town.towns import agent
 from townlet_adapters.documents import Document
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dto.action import ActionBatch
 from townlet_core.dto.command import Command
 from townlet_core.errors import SnapshotError

@@ -9,9 +9,9 @@ from tests.town.village import Village
 from townlet_adapters.policies.random import RandomPolicy
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dto.action import ActionBatch
 from townlet_core.dto.command import Command
 from townlet_core.errors import WorldError

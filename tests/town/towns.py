@@ -16,15 +16,15 @@ from tests.town.words import ITEMS, NEEDS, PROFILES
 from townlet_adapters.documents import Document
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.arguments import Intervention
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.state import waiting_for
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.compiled.state import waiting_for
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.seam.arguments import Intervention
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dto.action import ActionBatch, PolicyContext
 from townlet_core.dto.outcome import TickSummary
 from townlet_core.events.base import Event
-from townlet_core.hooks import HookRunner
+from townlet_core.hook_runner import HookRunner
 
 LEGEND = {
     ".": {"tile": "floor"},

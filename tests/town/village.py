@@ -10,9 +10,9 @@ from typing import Self, TypeVar
 import numpy as np
 
 from tests.town.towns import Town
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dto.action import ActionBatch
 from townlet_core.events.base import Event
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from townlet_adapters.worlds.town.affordances import Names
-from townlet_adapters.worlds.town.layout import NEARBY, STATUS, TOWN
-from townlet_adapters.worlds.town.vocabulary import VocabularyText, read_vocabulary
+from townlet_adapters.worlds.town.compiled.observation_layout import NEARBY, STATUS, TOWN
+from townlet_adapters.worlds.town.inputs.manifest import Names
+from townlet_adapters.worlds.town.inputs.vocabulary import VocabularyText, read_vocabulary
 from townlet_plugins.access import Access
 
 SHIPPED = read_vocabulary(VocabularyText(extend="town"), Access(Path()))

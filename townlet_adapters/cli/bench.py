@@ -17,8 +17,8 @@ from townlet_adapters.cli.options import require_finite
 from townlet_adapters.kernels.compiler import INTERPRETED
 from townlet_adapters.kernels.sampling import sample_valid_batch
 from townlet_adapters.running import open_simulation
-from townlet_adapters.worlds.town.batch import TownBatch
-from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.seam.batch import TownBatch
 from townlet_core.jsonvalue import JsonValue
 from townlet_core.records import record_to_json
 

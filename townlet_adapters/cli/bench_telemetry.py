@@ -24,10 +24,10 @@ from townlet_adapters.telemetry.network import http_sink, tcp_sink
 from townlet_adapters.telemetry.options import FileOptions, HttpOptions, TcpOptions
 from townlet_adapters.telemetry.plugin import build_file_sink
 from townlet_adapters.telemetry.streams import frame_data
-from townlet_adapters.worlds.town.model import TownModel
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
 from townlet_adapters.worlds.town.observers.kpis import KpiObserver
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.stream import StreamSettings

@@ -37,11 +37,11 @@ from townlet_adapters.composition.sinks import (
 from townlet_adapters.composition.snapshots import save_snapshot_file, snapshot_schedule
 from townlet_adapters.config.resolve import ResolvedConfig
 from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
+from townlet_core.command_handlers import CommandHandlers
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
 from townlet_core.errors import NoRunFolderError
 from townlet_core.events.plugin import PluginRefused
-from townlet_core.handlers import CommandHandlers
 from townlet_core.loop import SimulationLoop
 from townlet_core.observers.recent import RecentFacts
 from townlet_core.pacing import Pacer

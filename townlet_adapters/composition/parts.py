@@ -12,7 +12,7 @@ from townlet_core.account import RunIdentity
 from townlet_core.dispatch import EventDispatcher
 from townlet_core.dto.action import PolicyIdentity
 from townlet_core.errors import TownletError
-from townlet_core.hooks import HookRunner
+from townlet_core.hook_runner import HookRunner
 from townlet_core.isolation import type_name
 from townlet_core.observers.port import Observer
 from townlet_core.observers.recent import RecentFacts, RecentSettings

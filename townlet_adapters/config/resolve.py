@@ -29,11 +29,11 @@ from townlet_adapters.documents import Document, KeyPath, read_key
 from townlet_adapters.validation import validate
 from townlet_core.dto.seen import OBSERVATION_BATCH
 from townlet_core.errors import ConfigError, PluginError, Problem, UnknownNameError
-from townlet_core.hooks import AffordanceHook
+from townlet_core.hook_runner import AffordanceHook
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
-from townlet_core.naming import nearest
 from townlet_core.observers.port import Observer
 from townlet_core.ports import ActionStage, PolicyPort, TelemetrySinkProtocol, WorldPort
+from townlet_core.suggestions import nearest
 from townlet_core.transforms.redact import FRAME_KIND
 from townlet_plugins.access import Access
 from townlet_plugins.allowlist import Allowlist

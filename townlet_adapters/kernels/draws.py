@@ -1,4 +1,4 @@
-"""Counter-based draws in compiled form (DOMAIN section 2); ``townlet_core.seeding`` has them in plain Python.
+"""Counter-based draws in compiled form (domain.md, section 2); ``townlet_core.seeding`` has them in Python.
 
 All arithmetic is modulo 2**64. A draw is a pure function of (seed, stream, tick, entity, index). There is no
 generator, so an additional consumer changes no other draw.

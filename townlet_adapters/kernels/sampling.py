@@ -1,4 +1,4 @@
-"""Uniform choice among the actions that a mask allows, for one town or many (DOMAIN section 2, index 16)."""
+"""Uniform choice among the actions that a mask allows, for any number of towns (domain.md, section 2)."""
 
 import numpy as np
 import numpy.typing as npt

@@ -25,8 +25,8 @@ from townlet_plugins.factory import (
 )
 
 if TYPE_CHECKING:
+    from townlet_adapters.worlds.town.inputs.texts import TownOptions
     from townlet_adapters.worlds.town.observers.settings import KpiSettings
-    from townlet_adapters.worlds.town.options import TownOptions
 
 ProductT = TypeVar("ProductT")
 
@@ -90,20 +90,20 @@ class _LateTown(_Late[WorldPort]):
 
     def starter(self) -> Mapping[str, bytes]:
         """Return the shipped town as files to edit, the run config first."""
-        from townlet_adapters.worlds.town.shipped import starter_files  # noqa: PLC0415 - see the module's docstring
+        from townlet_adapters.worlds.town.inputs.shipped import starter_files  # noqa: PLC0415 - see the module's docstring
 
         return starter_files()
 
     def migrate(self, schema: int, stored: StoredWorld) -> StoredWorld:
         """Bring a stored town to the next schema of snapshots; raises ``SnapshotError``."""
-        from townlet_adapters.worlds.town.migration import from_schema_1  # noqa: PLC0415 - imports numba
+        from townlet_adapters.worlds.town.seam.migration import from_schema_1  # noqa: PLC0415 - imports numba
 
         return from_schema_1(stored) if schema == 1 else stored
 
 
 def _town() -> "Factory[TownOptions, WorldPort]":
-    from townlet_adapters.worlds.town.embed import embed_files  # noqa: PLC0415 - see the module's docstring
-    from townlet_adapters.worlds.town.options import TownOptions  # noqa: PLC0415 - as above
+    from townlet_adapters.worlds.town.inputs.embed import embed_files  # noqa: PLC0415 - see the module's docstring
+    from townlet_adapters.worlds.town.inputs.texts import TownOptions  # noqa: PLC0415 - as above
 
     return Factory(TOWN.name, TownOptions, build_town, TOWN.summary, embed=embed_files)
 
@@ -120,8 +120,8 @@ def build_town(options: "TownOptions", context: BuildContext) -> WorldPort:
     Raises:
         ConfigError: when map, manifest and options do not fit together.
     """
-    from townlet_adapters.worlds.town.model import TownModel  # noqa: PLC0415 - imports numba
-    from townlet_adapters.worlds.town.world import TownWorld  # noqa: PLC0415 - imports numba
+    from townlet_adapters.worlds.town.compiled.model import TownModel  # noqa: PLC0415 - imports numba
+    from townlet_adapters.worlds.town.seam.world import TownWorld  # noqa: PLC0415 - imports numba
 
     return TownWorld(TownModel.build(options, context.access, context.hooks), context.hooks)
 

@@ -1,6 +1,6 @@
 """Commands to a running simulation: their specs, the roles that may give them, and their results.
 
-DOMAIN section 19 has the rules.
+domain.md, section 19 has the rules.
 """
 
 from collections.abc import Callable, Mapping

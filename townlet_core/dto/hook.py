@@ -1,4 +1,4 @@
-"""The context that an affordance hook receives, and the answers that it may return (DOMAIN section 8.5)."""
+"""The context that an affordance hook receives, and its possible answers (domain.md, section 8.5)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -15,7 +15,7 @@ from townlet_core.dto.frame import StateFrame
 from townlet_core.dto.seen import OBSERVATION_BATCH, ObservationMessage
 from townlet_core.ports.telemetry import Message
 from townlet_core.records import Hint, union_members
-from townlet_core.transforms.layout import NUMBERS, layout_of, sections_of, with_values
+from townlet_core.transforms.event_fields import NUMBERS, layout_of, sections_of, with_values
 
 REDACTED: Final = "redacted"
 """The replacement of a text."""

@@ -12,7 +12,7 @@ from townlet_core.events.schema import EventRegistry
 from townlet_core.ports.telemetry import Message
 from townlet_core.records import Hint
 from townlet_core.transforms.base import Withheld
-from townlet_core.transforms.layout import NUMBERS, Field, layout_of, sections_of, with_values
+from townlet_core.transforms.event_fields import NUMBERS, Field, layout_of, sections_of, with_values
 from townlet_core.transforms.validate import UNKNOWN_KIND
 
 RESIDENT_FIELDS: Final = frozenset(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.town.words import CONDITION_NAMES, OBJECT_TYPES, SHIPPED, names_at
 from townlet_adapters.documents import parse_document
 from townlet_adapters.validation import validate
-from townlet_adapters.worlds.town.affordances import (
+from townlet_adapters.worlds.town.codes import OPERATORS
+from townlet_adapters.worlds.town.inputs.manifest import (
     Constant,
     Entry,
     Manifest,
@@ -18,10 +19,9 @@ from townlet_adapters.worlds.town.affordances import (
     parse_condition,
     read_manifest,
 )
-from townlet_adapters.worlds.town.codes import OPERATORS
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.plan import load_town
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.plan import load_town
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
 from townlet_core.errors import ConfigError
 
 FRIDGE = names_at("fridge")

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from tests.town.words import SHIPPED
 from townlet_adapters.documents import parse_document
 from townlet_adapters.validation import validate
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import GridTown, MapText, TownOptions
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.texts import GridTown, MapText, TownOptions
 from townlet_core.errors import ArgumentError, ConfigError
 
 

@@ -8,10 +8,10 @@ import pytest
 from tests.town.words import SHIPPED
 from townlet_adapters.documents import Document, read_document
 from townlet_adapters.validation import validate
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.plan import TownPlan, load_town
-from townlet_adapters.worlds.town.prices import base_prices, cost_of_a_day
-from townlet_adapters.worlds.town.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.plan import TownPlan, load_town
+from townlet_adapters.worlds.town.inputs.prices import base_prices, cost_of_a_day
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
 from townlet_core.errors import ConfigError
 from townlet_core.jsonvalue import JsonValue
 from townlet_plugins.access import Access

@@ -9,10 +9,10 @@ import pytest
 from tests.town.words import SHIPPED
 from townlet_adapters.documents import parse_document
 from townlet_adapters.validation import validate
-from townlet_adapters.worlds.town.options import MapText, TownOptions
-from townlet_adapters.worlds.town.plan import TownPlan, load_town
-from townlet_adapters.worlds.town.tiles import FIRST_IMPASSABLE_TILE
-from townlet_adapters.worlds.town.townmap import District, read_district, walk_distances
+from townlet_adapters.worlds.town.inputs.plan import TownPlan, load_town
+from townlet_adapters.worlds.town.inputs.texts import MapText, TownOptions
+from townlet_adapters.worlds.town.inputs.tiles import FIRST_IMPASSABLE_TILE
+from townlet_adapters.worlds.town.inputs.townmap import District, read_district, walk_distances
 from townlet_core.errors import ConfigError
 
 SMALL = """\

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from tests.town.towns import Town, affordance, agent, build_model
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.seam.world import TownWorld
+from townlet_core.command_handlers import CommandHandlers
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.action import ActionBatch
 from townlet_core.dto.command import Command, CommandSpec
 from townlet_core.dto.command_hook import CommandDone, OfferedCommand
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.events.base import Fact
-from townlet_core.handlers import CommandHandlers
 from townlet_core.jsonvalue import canonical_json
 from townlet_core.loop import RunIdentity, SimulationLoop
 from townlet_core.plugged import Plugged

@@ -1,12 +1,12 @@
-"""Money in double entry (docs/domain.md, sections 3 and 11)."""
+"""Money in double entry (domain.md, sections 3 and 11)."""
 
 import numpy as np
 import pytest
 
 from tests.town.village import BESIDE, OFFICE, ROWS, STREET, Village, found
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.batch import TownBatch
 from townlet_adapters.worlds.town.events import economy
+from townlet_adapters.worlds.town.seam.batch import TownBatch
 
 
 def flows(town: Village) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Shifts, fines, reviews and hiring (docs/domain.md, section 10)."""
+"""Shifts, fines, reviews and hiring (domain.md, section 10)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 from tests.town.village import JOBS, OFFICE, STREET, Village, found, of
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.events import employment
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.plan import load_town
+from townlet_adapters.worlds.town.inputs.plan import load_town
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
 from townlet_core import seeding
 
 LENGTH = 180

@@ -13,10 +13,10 @@ from tests.house.sources import ROOT
 from tests.town.invariants import check_invariants
 from tests.town.towns import Town, affordance, agent, build_model
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.batch import TownBatch
-from townlet_adapters.worlds.town.model import TownModel
-from townlet_adapters.worlds.town.options import TownOptions
-from townlet_adapters.worlds.town.world import TownWorld
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.texts import TownOptions
+from townlet_adapters.worlds.town.seam.batch import TownBatch
+from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dto.hook import (
     Cancel,
     HookContext,
@@ -27,7 +27,7 @@ from townlet_core.dto.hook import (
 )
 from townlet_core.errors import ConfigError, SnapshotError, WorldError
 from townlet_core.events.schema import event_data
-from townlet_core.hooks import AffordanceHook, HookRunner
+from townlet_core.hook_runner import AffordanceHook, HookRunner
 from townlet_core.jsonvalue import canonical_json
 from townlet_core.testing import ManualClock, check_world
 

@@ -6,8 +6,8 @@ import pytest
 from tests.town.towns import Town, affordance, agent, build_model
 from tests.town.words import NEEDS
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.arguments import Intervention
-from townlet_adapters.worlds.town.batch import TownBatch
+from townlet_adapters.worlds.town.seam.arguments import Intervention
+from townlet_adapters.worlds.town.seam.batch import TownBatch
 
 ROWS = [
     "E.....#",

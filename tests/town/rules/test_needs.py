@@ -1,4 +1,4 @@
-"""Needs fall, and uses restore them (docs/domain.md, section 5.2)."""
+"""Needs fall, and uses restore them (domain.md, section 5.2)."""
 
 import pytest
 

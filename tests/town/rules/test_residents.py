@@ -1,4 +1,4 @@
-"""How residents come into being (docs/domain.md, sections 5 and 10.4)."""
+"""How residents come into being (domain.md, sections 5 and 10.4)."""
 
 from collections import Counter, deque
 
@@ -9,7 +9,7 @@ from tests.town.towns import Town
 from tests.town.village import Village, found, of
 from tests.town.words import PROFILES
 from townlet_adapters.worlds.town.events.lifecycle import LifecycleArrive
-from townlet_adapters.worlds.town.names import load_names
+from townlet_adapters.worlds.town.inputs.resident_names import load_names
 from townlet_core import seeding
 from townlet_core.errors import ConfigError
 

@@ -1,4 +1,4 @@
-"""Ticks, days, phases and the fair order (docs/domain.md, section 1)."""
+"""Ticks, days, phases and the fair order (domain.md, section 1)."""
 
 import math
 

@@ -1,1 +1,1 @@
-"""The scripted policy: options with controllers, chosen by fixed rules (DOMAIN sections 17.1 to 17.3)."""
+"""The scripted policy: options with controllers, chosen by fixed rules (domain.md, sections 17.1 to 17.3)."""

@@ -1,4 +1,4 @@
-"""Controllers: how a resident carries out its option, one action per tick (DOMAIN section 17.1)."""
+"""Controllers: how a resident carries out its option, one action per tick (domain.md, section 17.1)."""
 
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.draws import POLICY, integer

@@ -1,4 +1,4 @@
-"""One decision for every resident: keep the option or choose a new one, then act (DOMAIN section 17.1)."""
+"""One decision for every resident: keep the option or choose one, then act (domain.md, section 17.1)."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Plans: the object that a resident goes to for what it wants (DOMAIN section 17.2)."""
+"""Plans: the object that a resident goes to for what it wants (domain.md, section 17.2)."""
 
 from typing import TypeAlias
 

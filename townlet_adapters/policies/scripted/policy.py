@@ -34,7 +34,7 @@ VERBS = ("wait", "move_north", "move_south", "move_east", "move_west", "leave")
 
 
 class ScriptedPolicy:
-    """Residents that follow DOMAIN sections 17.1 to 17.3.
+    """Residents that follow domain.md, sections 17.1 to 17.3.
 
     Keeps nothing between ticks: option, goal and commitment are in the context that the world returns.
     """

@@ -1,4 +1,4 @@
-"""The choice of an option: the first rule that matches (DOMAIN section 17.3).
+"""The choice of an option: the first rule that matches (domain.md, section 17.3).
 
 Rule 3 (step aside from an avoided resident) and the invitations of rule 7 need relations between residents,
 which do not exist yet: their conditions never hold.

@@ -7,22 +7,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from townlet_adapters.worlds.town.arguments import Intervention
-    from townlet_adapters.worlds.town.batch import TownBatch
-    from townlet_adapters.worlds.town.model import TownModel
-    from townlet_adapters.worlds.town.observe import TownArrays
-    from townlet_adapters.worlds.town.options import TownOptions
-    from townlet_adapters.worlds.town.world import TownWorld
+    from townlet_adapters.worlds.town.compiled.model import TownModel
+    from townlet_adapters.worlds.town.inputs.texts import TownOptions
+    from townlet_adapters.worlds.town.seam.arguments import Intervention
+    from townlet_adapters.worlds.town.seam.batch import TownBatch
+    from townlet_adapters.worlds.town.seam.world import TownWorld
+    from townlet_adapters.worlds.town.systems.observe import TownArrays
 
 __all__ = ["Intervention", "TownArrays", "TownBatch", "TownModel", "TownOptions", "TownWorld"]
 
 _HOMES = {
-    "Intervention": "arguments",
-    "TownArrays": "observe",
-    "TownBatch": "batch",
-    "TownModel": "model",
-    "TownOptions": "options",
-    "TownWorld": "world",
+    "Intervention": "seam.arguments",
+    "TownArrays": "systems.observe",
+    "TownBatch": "seam.batch",
+    "TownModel": "compiled.model",
+    "TownOptions": "inputs.texts",
+    "TownWorld": "seam.world",
 }
 
 

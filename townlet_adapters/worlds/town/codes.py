@@ -12,13 +12,13 @@ UTILITIES: Final = ("power", "water")
 
 TICKS_PER_DAY: Final = 1440
 
-# Fixed verbs (DOMAIN section 6.1); ``use:`` actions follow in manifest order.
+# Fixed verbs (domain.md, section 6.1); ``use:`` actions follow in manifest order.
 WAIT, MOVE_NORTH, MOVE_SOUTH, MOVE_EAST, MOVE_WEST, LEAVE, TALK, FIRST_USE = 0, 1, 2, 3, 4, 5, 6, 7
 VERBS: Final = ("wait", "move_north", "move_south", "move_east", "move_west", "leave", "talk")
 MAX_AFFORDANCES: Final = 56
 """The action mask of a resident is one 64-bit word."""
 
-# Results of an intent (DOMAIN section 6.3), then the reasons for which a running use fails (section 8.4).
+# Results of an intent (domain.md, section 6.3), then the reasons for which a running use fails (section 8.4).
 OK, QUEUED, WAITING, RUNNING = 0, 1, 2, 3
 INVALID, BAD_TARGET, BLOCKED, NO_CLAIM, TOO_FAR, BUSY = 4, 5, 6, 7, 8, 9
 CLOSED, COOLDOWN, UTILITY_OFF, PRECONDITION_FAILED, INVENTORY_FULL = 10, 11, 12, 13, 14
@@ -36,7 +36,7 @@ LAST_SUCCESS: Final = RUNNING
 ASKING: Final = -1
 """No result yet: a hook must be called before the intent can be resolved."""
 
-# Stages of affordance hooks (DOMAIN section 8.5), in the order in which one entity can reach them.
+# Stages of affordance hooks (domain.md, section 8.5), in the order in which one entity can reach them.
 BEFORE, AFTER, FAILED = 1, 2, 3
 HOOK_STAGES: Final[tuple[Literal["", "before", "after", "failed"], ...]] = ("", "before", "after", "failed")
 
@@ -44,15 +44,15 @@ HOOK_STAGES: Final[tuple[Literal["", "before", "after", "failed"], ...]] = ("", 
 NO_STAGE, STAGE_QUEUED, STAGE_HELD, STAGE_RUNNING = 0, 1, 2, 3
 STAGES: Final = ("none", "queued", "held", "running")
 
-# States of a shift (DOMAIN section 10.2).
+# States of a shift (domain.md, section 10.2).
 PRE_SHIFT, AWAIT_START, GRACE, ON_TIME, LATE, ABSENT, POST_SHIFT = 0, 1, 2, 3, 4, 5, 6
 SHIFT_STATES: Final = ("pre_shift", "await_start", "grace", "on_time", "late", "absent", "post_shift")
 
-# Kinds of conflict (DOMAIN section 9.3).
+# Kinds of conflict (domain.md, section 9.3).
 GHOST_STEP, JOSTLE, IMPATIENCE = 0, 1, 2
 CONFLICTS: Final = ("ghost_step", "jostle", "waiting")
 
-# Kinds of money flow (DOMAIN section 3).
+# Kinds of money flow (domain.md, section 3).
 FLOW_GRANT, FLOW_PURCHASE, FLOW_REFUND, FLOW_WAGE, FLOW_FINE, FLOW_RENT, FLOW_BONUS, FLOW_SWEEP = range(8)
 FLOWS: Final = ("grant", "purchase", "refund", "wage", "fine", "rent", "bonus", "sweep")
 FLOW_HOOK: Final = 8
@@ -81,8 +81,8 @@ MOVES: Final = ("teleport", "displaced")
 TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT = 0, 1, 2, 3
 NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE = 0, 1, 2, 3
 
-# Names that preconditions may read (DOMAIN section 8.1). Those of the vocabulary follow their base: a need by
-# its own name, an item as ``inventory.<item>`` or ``stock.<item>``.
+# Names that preconditions may read (domain.md, section 8.1). Names of the vocabulary follow their base: a
+# need by its own name, an item as ``inventory.<item>`` or ``stock.<item>``.
 (
     NAME_WALLET, NAME_PRICE, NAME_LATENESS_COUNTER, NAME_ATTENDANCE_RATIO, NAME_RENT_OWED,
     NAME_TOD, NAME_DAY, NAME_QUEUE_LENGTH,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from townlet_core import seeding
+from townlet_core.command_handlers import CommandHandlers
 from townlet_core.dto.command import CommandSpec
 from townlet_core.dto.command_hook import (
     CommandContext,
@@ -15,7 +16,6 @@ from townlet_core.dto.command_hook import (
     ResidentSeen,
 )
 from townlet_core.errors import ContractError
-from townlet_core.handlers import CommandHandlers
 from townlet_core.isolation import DEFAULT_BUDGET
 from townlet_core.jsonvalue import JsonValue, canonical_json
 from townlet_core.records import record_to_json

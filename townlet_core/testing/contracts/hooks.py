@@ -8,7 +8,7 @@ from typing import Final, cast
 from townlet_core import seeding
 from townlet_core.dto.hook import STAGES, Cancel, HookContext, HookStage
 from townlet_core.errors import ContractError
-from townlet_core.hooks import AffordanceHook, HookFunction, HookRunner
+from townlet_core.hook_runner import AffordanceHook, HookFunction, HookRunner
 from townlet_core.isolation import DEFAULT_BUDGET
 from townlet_core.testing.contracts.arrays import require
 from townlet_core.testing.fakes import FAKE_NEEDS

@@ -1,4 +1,4 @@
-"""Uses of objects: checks, charge, progress, completion, failure (DOMAIN sections 6.2 and 8)."""
+"""Uses of objects: checks, charge, progress, completion, failure (domain.md, sections 6.2 and 8)."""
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
@@ -30,9 +30,9 @@ from townlet_adapters.worlds.town.codes import (
     UTILITY_OFF,
     WAITING,
 )
-from townlet_adapters.worlds.town.state import Journal, TownState
-from townlet_adapters.worlds.town.systems import economy, hooks, journal, preconditions, queues
-from townlet_adapters.worlds.town.tables import Tables
+from townlet_adapters.worlds.town.compiled.state import Journal, TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
+from townlet_adapters.worlds.town.systems import economy, hook_requests, journal, preconditions, queues
 
 
 @inlined
@@ -96,7 +96,7 @@ def fits(t: Tables, s: TownState, b: int, i: int, a: int) -> bool:
 
 @inlined
 def check(t: Tables, s: TownState, b: int, i: int, o: int, a: int, now: int) -> int:
-    """Return the first reason against a use, in the order of DOMAIN section 6.3; OK without any."""
+    """Return the first reason against a use, in the order of domain.md, section 6.3; OK without any."""
     if s.objects[b, o].closed:
         return CLOSED
     if queues.is_cooling_down(s, b, i, o, now):
@@ -142,7 +142,7 @@ def refuse(
     t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, o: int, a: int, reason: int
 ) -> int:
     """Record a use that could not start; returns the reason."""
-    if hooks.ask(t, c, FAILED, i, o, a, reason, 0):
+    if hook_requests.ask(t, c, FAILED, i, o, a, reason, 0):
         return ASKING
     journal.write(j, b, EV_FAIL, s.residents[b, i].serial, o, a, reason, 0, 0, 0)
     return reason
@@ -157,7 +157,7 @@ def start_held(t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, n
         return WAITING
     reason = check(t, s, b, i, o, a, now)
     if reason == OK:
-        reason = hooks.consent(t, c, i, o, a)
+        reason = hook_requests.consent(t, c, i, o, a)
     if reason != OK and reason != ASKING:
         reason = refuse(t, s, j, c, b, i, o, a, reason)
     if reason == ASKING:
@@ -235,7 +235,7 @@ def begin_claim(
     taken = s.objects[b, o].holder >= 0 or s.objects[b, o].queue_length > 0
     reason = check(t, s, b, i, o, a, now)
     if reason == OK and not taken:
-        reason = hooks.consent(t, c, i, o, a)
+        reason = hook_requests.consent(t, c, i, o, a)
     if reason == ASKING:
         return ASKING
     if reason != OK:
@@ -253,7 +253,7 @@ def begin_claim(
 
 @inlined
 def use(t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, a: int, target: int, now: int) -> int:
-    """Resolve ``use:<id>`` and return its result (DOMAIN section 6.2)."""
+    """Resolve ``use:<id>`` and return its result (domain.md, section 6.2)."""
     r = s.residents[b, i]
     if target != NOBODY and not offers(t, target, a):
         return BAD_TARGET
@@ -304,7 +304,7 @@ def fail(t: Tables, s: TownState, j: Journal, c: Record, b: int, o: int, reason:
     i, a = used.holder, used.affordance
     if c.asked == 0:
         refund(t, s, b, o)
-        if hooks.ask(t, c, FAILED, i, o, a, reason, used.paid):
+        if hook_requests.ask(t, c, FAILED, i, o, a, reason, used.paid):
             return False
     progress = t.affordances[a].duration - used.remaining
     journal.write(j, b, EV_FAIL, s.residents[b, i].serial, o, a, reason, progress, used.paid, 0)
@@ -315,7 +315,7 @@ def fail(t: Tables, s: TownState, j: Journal, c: Record, b: int, o: int, reason:
 
 @kernel
 def apply_effects(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> None:
-    """Needs, stock, inventory, money, in this order (DOMAIN section 8.3)."""
+    """Needs, stock, inventory, money, in this order (domain.md, section 8.3)."""
     effects = t.affordances[a]
     r = s.residents[b, i]
     used = s.objects[b, o]
@@ -343,12 +343,12 @@ def progress_uses(t: Tables, s: TownState, j: Journal, c: Record, b: int, now: i
             if used.remaining > 0:
                 continue
             apply_effects(t, s, b, i, o, a)
-            if hooks.ask(t, c, AFTER, i, o, a, OK, used.paid):
+            if hook_requests.ask(t, c, AFTER, i, o, a, OK, used.paid):
                 c.entity = o
                 return True
         else:
-            hooks.apply_granted(t, s, c, b, i, o)
-            hooks.pass_on(c)
+            hook_requests.apply_granted(t, s, c, b, i, o)
+            hook_requests.pass_on(c)
         journal.write(j, b, EV_FINISH, s.residents[b, i].serial, o, a, OK, 0, 0, 0)
         remember(s, b, i, o, a, OK, now, t.affordances[a].duration)
         queues.release(t, s, j, b, o, now, True)
@@ -363,7 +363,7 @@ def fail_where_utility_is_off(t: Tables, s: TownState, j: Journal, c: Record, b:
             if not fail(t, s, j, c, b, o, UTILITY_LOST, now):
                 c.entity = o
                 return True
-            hooks.pass_on(c)
+            hook_requests.pass_on(c)
     return False
 
 

@@ -1,8 +1,8 @@
-"""Conflicts between residents (DOMAIN section 9.3); ties that remember them do not exist yet."""
+"""Conflicts between residents (domain.md, section 9.3); ties that remember them do not exist yet."""
 
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.worlds.town.codes import EV_CONFLICT, GHOST_STEP, JOSTLE
-from townlet_adapters.worlds.town.state import Journal
+from townlet_adapters.worlds.town.compiled.state import Journal
 from townlet_adapters.worlds.town.systems import journal
 
 GHOST_STEP_BOOST = 1.5

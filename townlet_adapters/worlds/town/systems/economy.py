@@ -1,4 +1,4 @@
-"""Money in double entry (DOMAIN sections 3 and 11): every flow leaves one account and enters another."""
+"""Money in double entry (domain.md, sections 3 and 11): every flow leaves one account and enters another."""
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.worlds.town.codes import (
@@ -16,9 +16,9 @@ from townlet_adapters.worlds.town.codes import (
     FLOW_WAGE,
     NOBODY,
 )
-from townlet_adapters.worlds.town.state import Journal, TownState
+from townlet_adapters.worlds.town.compiled.state import Journal, TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import journal
-from townlet_adapters.worlds.town.tables import Tables
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""Shifts, wages, fines, reviews, hiring (DOMAIN section 10)."""
+"""Shifts, wages, fines, reviews, hiring (domain.md, section 10)."""
 
 from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import inlined, kernel
@@ -30,9 +30,9 @@ from townlet_adapters.worlds.town.codes import (
     REVIEW_WITHDRAWN,
     TICKS_PER_DAY,
 )
-from townlet_adapters.worlds.town.state import Journal, TownState
+from townlet_adapters.worlds.town.compiled.state import Journal, TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import economy, journal
-from townlet_adapters.worlds.town.tables import Tables
 
 POST_SHIFT_TICKS = 240
 BOARD_CHANCE = 0.5
@@ -46,25 +46,25 @@ def is_at_work(t: Tables, r: Record) -> bool:
 
 
 @inlined
-def off_shift_state(t: Tables, x: int, length: int) -> int:
-    """State outside the shift, ``x`` ticks after its last start."""
-    if TICKS_PER_DAY - x <= t.params[0].await_ticks:
+def off_shift_state(t: Tables, elapsed: int, length: int) -> int:
+    """State outside the shift, ``elapsed`` ticks after its last start."""
+    if TICKS_PER_DAY - elapsed <= t.params[0].await_ticks:
         return AWAIT_START
-    if x - length < POST_SHIFT_TICKS:
+    if elapsed - length < POST_SHIFT_TICKS:
         return POST_SHIFT
     return PRE_SHIFT
 
 
 @inlined
-def on_shift_state(t: Tables, r: Record, x: int, present: bool, now: int) -> int:
+def on_shift_state(t: Tables, r: Record, elapsed: int, present: bool, now: int) -> int:
     """State within the shift; ``r.first_x`` already includes this tick."""
     grace = t.params[0].grace_ticks
     if present:
         return ON_TIME if r.first_x <= grace and not r.absent_stamped else LATE
     if r.first_x < 0:
-        if x <= grace:
+        if elapsed <= grace:
             return GRACE
-        return LATE if x <= t.params[0].absent_cutoff else ABSENT
+        return LATE if elapsed <= t.params[0].absent_cutoff else ABSENT
     return LATE if now - r.last_present <= t.params[0].absence_slack else ABSENT
 
 
@@ -92,11 +92,11 @@ def active_stamps(r: Record, now: int) -> int:
 
 
 @kernel
-def first_presence(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, state: int) -> None:
+def first_presence(t: Tables, s: TownState, j: Journal, b: int, i: int, elapsed: int, state: int) -> None:
     """Record an arrival; for a late one, also the colleagues who were already at work."""
     r = s.residents[b, i]
-    journal.write(j, b, EV_ARRIVED, r.serial, -1, -1, state, r.job, x, 0)
-    if x > t.params[0].grace_ticks:
+    journal.write(j, b, EV_ARRIVED, r.serial, -1, -1, state, r.job, elapsed, 0)
+    if elapsed > t.params[0].grace_ticks:
         record_colleagues(t, s, j, b, i, EV_HELPED)
 
 
@@ -112,7 +112,7 @@ def late_start(t: Tables, s: TownState, j: Journal, b: int, i: int) -> None:
 
 
 @kernel
-def stamp_absence(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, now: int) -> None:
+def stamp_absence(t: Tables, s: TownState, j: Journal, b: int, i: int, elapsed: int, now: int) -> None:
     """The first absent tick of a shift, once per shift."""
     r = s.residents[b, i]
     job = t.jobs[r.job]
@@ -122,7 +122,7 @@ def stamp_absence(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, n
     taken = economy.fine(t, s, b, i, job.place, t.params[0].absence_fine)
     journal.write(j, b, EV_ABSENT, r.serial, -1, -1, 0, r.job, taken, active_stamps(r, now))
     if r.first_x >= 0:
-        journal.write(j, b, EV_DEPARTED, r.serial, -1, -1, 0, r.job, job.length - x, 0)
+        journal.write(j, b, EV_DEPARTED, r.serial, -1, -1, 0, r.job, job.length - elapsed, 0)
     record_colleagues(t, s, j, b, i, EV_COVERED)
 
 
@@ -182,10 +182,10 @@ def work(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
     """One tick of one job holder."""
     r = s.residents[b, i]
     job = t.jobs[r.job]
-    x = (now - job.start) % TICKS_PER_DAY
-    if x >= job.length:
+    elapsed = (now - job.start) % TICKS_PER_DAY
+    if elapsed >= job.length:
         r.skip_shift = False
-        r.shift_state = off_shift_state(t, x, job.length)
+        r.shift_state = off_shift_state(t, elapsed, job.length)
         return
     if r.skip_shift:
         r.shift_state = PRE_SHIFT
@@ -193,19 +193,19 @@ def work(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
     present = is_at_work(t, r)
     attended = r.first_x >= 0
     if present and not attended:
-        r.first_x = x
-    state = on_shift_state(t, r, x, present, now)
+        r.first_x = elapsed
+    state = on_shift_state(t, r, elapsed, present, now)
     r.shift_state = state
     if present and not attended:
-        first_presence(t, s, j, b, i, x, state)
+        first_presence(t, s, j, b, i, elapsed, state)
     if state == LATE and not attended and not r.late_started:
         late_start(t, s, j, b, i)
     pay_shift_tick(t, s, b, i, present, state)
     if state == ABSENT and not r.absent_stamped:
-        stamp_absence(t, s, j, b, i, x, now)
+        stamp_absence(t, s, j, b, i, elapsed, now)
     if present:
         r.last_present = now
-    if x == job.length - 1:
+    if elapsed == job.length - 1:
         end_shift(t, s, j, b, i)
 
 
@@ -231,13 +231,13 @@ def record_review(s: TownState, j: Journal, b: int, i: int, status: int) -> None
 def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
     """Too many absences lead to a review; a review that is not withdrawn costs the job (section 10.4)."""
     r = s.residents[b, i]
-    p = t.params[0]
+    params = t.params[0]
     district = s.districts[b, r.district]
-    too_many = active_stamps(r, now) >= p.max_absent_shifts
+    too_many = active_stamps(r, now) >= params.max_absent_shifts
     if r.review_since < 0:
         if not too_many:
             r.review_refused = False
-        elif district.reviews < p.review_queue_limit:
+        elif district.reviews < params.review_queue_limit:
             r.review_since = now
             r.review_refused = False
             district.reviews += 1
@@ -250,8 +250,8 @@ def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> Non
         district.reviews -= 1
         r.review_since = NOBODY
         record_review(s, j, b, i, REVIEW_WITHDRAWN)
-    elif now - r.review_since >= p.review_ticks and (
-        p.daily_loss_cap == 0 or district.losses_today < p.daily_loss_cap
+    elif now - r.review_since >= params.review_ticks and (
+        params.daily_loss_cap == 0 or district.losses_today < params.daily_loss_cap
     ):
         journal.write(j, b, EV_JOB_LOSS, r.serial, -1, -1, 0, r.job, 0, 0)
         district.reviews -= 1
@@ -298,8 +298,8 @@ def hire(t: Tables, s: TownState, j: Journal, b: int, i: int, job: int, reason: 
     s.job_holders[b, job] += 1
     r.shift_state = PRE_SHIFT
     clear_shift(r)
-    x = (instant - t.jobs[job].start) % TICKS_PER_DAY
-    r.skip_shift = 0 < x < t.jobs[job].length
+    elapsed = (instant - t.jobs[job].start) % TICKS_PER_DAY
+    r.skip_shift = 0 < elapsed < t.jobs[job].length
     journal.write(j, b, EV_HIRED, r.serial, -1, -1, reason, job, 0, 0)
 
 

@@ -1,4 +1,4 @@
-"""Intents of residents, executed one after the other in a fair order (DOMAIN sections 1 and 6)."""
+"""Intents of residents, executed one after the other in a fair order (domain.md, sections 1 and 6)."""
 
 import numpy as np
 
@@ -18,9 +18,9 @@ from townlet_adapters.worlds.town.codes import (
     OK,
     WAIT,
 )
-from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
-from townlet_adapters.worlds.town.systems import affordances, hooks, movement
-from townlet_adapters.worlds.town.tables import Tables
+from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
+from townlet_adapters.worlds.town.systems import affordances, hook_requests, movement
 
 _ONE = np.uint64(1)
 
@@ -120,7 +120,7 @@ def resolve(
             if result == ASKING:
                 c.entity = k
                 return True
-            hooks.pass_on(c)
+            hook_requests.pass_on(c)
         note(r, action, target, result)
         j.actions[b, counted] += 1
         if result > LAST_SUCCESS:

@@ -13,9 +13,9 @@ from townlet_adapters.worlds.town.codes import (
     SWITCH_UTILITY,
     TELEPORT,
 )
-from townlet_adapters.worlds.town.state import Journal, TownState
-from townlet_adapters.worlds.town.systems import affordances, hooks, movement, queues
-from townlet_adapters.worlds.town.tables import Tables
+from townlet_adapters.worlds.town.compiled.state import Journal, TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
+from townlet_adapters.worlds.town.systems import affordances, hook_requests, movement, queues
 
 INTERVENTION = record(
     ("town", "i8"),
@@ -89,5 +89,5 @@ def intervene_all(t: Tables, s: TownState, j: Journal, c: Record, b: int, orders
             if not intervene(t, s, j, c, b, orders[k], now):
                 c.entity = k
                 return True
-            hooks.pass_on(c)
+            hook_requests.pass_on(c)
     return False

@@ -3,7 +3,7 @@
 from townlet_adapters.kernels.compiler import inlined
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import NOBODY
-from townlet_adapters.worlds.town.state import Journal
+from townlet_adapters.worlds.town.compiled.state import Journal
 
 
 @inlined

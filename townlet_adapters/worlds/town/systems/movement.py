@@ -1,11 +1,11 @@
-"""Positions of residents: walking, ghost steps, displacement (DOMAIN section 7)."""
+"""Positions of residents: walking, ghost steps, displacement (domain.md, section 7)."""
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.fields import DX, DY
 from townlet_adapters.worlds.town.codes import BLOCKED, EV_MOVED, JOSTLE, MOVED_DISPLACED, MOVED_TELEPORT, OK
-from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
+from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import conflicts, journal
-from townlet_adapters.worlds.town.tables import Tables
 
 
 @inlined

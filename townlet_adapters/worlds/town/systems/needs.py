@@ -1,8 +1,8 @@
-"""Decay of needs (DOMAIN section 5.2)."""
+"""Decay of needs (domain.md, section 5.2)."""
 
 from townlet_adapters.kernels.compiler import inlined
-from townlet_adapters.worlds.town.state import TownState
-from townlet_adapters.worlds.town.tables import Tables
+from townlet_adapters.worlds.town.compiled.state import TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""Evaluates a manifest's preconditions (DOMAIN section 8.1)."""
+"""Evaluates a manifest's preconditions (domain.md, section 8.1)."""
 
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
@@ -34,8 +34,8 @@ from townlet_adapters.worlds.town.codes import (
     TICKS_PER_DAY,
     WATER,
 )
-from townlet_adapters.worlds.town.state import TownState
-from townlet_adapters.worlds.town.tables import Tables
+from townlet_adapters.worlds.town.compiled.state import TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
 
 
 @inlined
@@ -120,8 +120,8 @@ def compare(left: float, op: int, right: float) -> bool:
 def hold_true(t: Tables, s: TownState, b: int, i: int, o: int, a: int, due: int, now: int) -> bool:
     """Return whether all preconditions of an affordance hold; ``due`` is its price in mills."""
     first = t.affordances[a].first_condition
-    for c in range(first, first + t.affordances[a].conditions):
-        condition = t.conditions[c]
+    for k in range(first, first + t.affordances[a].conditions):
+        condition = t.conditions[k]
         left = condition.left_value
         if condition.left >= 0:
             left = read_name(t, s, b, i, o, due, now, condition.left)

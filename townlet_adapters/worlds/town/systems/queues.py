@@ -1,4 +1,4 @@
-"""Claims on objects: holding, waiting, fairness, time-outs (DOMAIN section 9).
+"""Claims on objects: holding, waiting, fairness, time-outs (domain.md, section 9).
 
 A resident holds at most one claim; an object has at most one holder; a running use implies holding.
 """
@@ -22,9 +22,9 @@ from townlet_adapters.worlds.town.codes import (
     TOO_FAR,
     WATER,
 )
-from townlet_adapters.worlds.town.state import Journal, TownState
+from townlet_adapters.worlds.town.compiled.state import Journal, TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import conflicts, journal
-from townlet_adapters.worlds.town.tables import Tables
 
 IMPATIENT_TIMES = 3
 POSITION_WEIGHT = 0.05
@@ -360,7 +360,7 @@ def grant_free_objects(t: Tables, s: TownState, j: Journal, b: int, now: int) ->
 
 @kernel
 def expected_wait(t: Tables, s: TownState, b: int, o: int) -> int:
-    """Return the ticks until a resident that joins now would be served (DOMAIN section 6.2)."""
+    """Return the ticks until a resident that joins now would be served (domain.md, section 6.2)."""
     busy = s.objects[b, o]
     wait = 0
     if busy.running:

@@ -15,10 +15,10 @@ from townlet_adapters.worlds.town.codes import (
     ON_TIME,
     TICKS_PER_DAY,
 )
-from townlet_adapters.worlds.town.limits import ALLOWED, PRECONDITION, Limits
-from townlet_adapters.worlds.town.state import TownState
+from townlet_adapters.worlds.town.compiled.limits import ALLOWED, PRECONDITION, Limits
+from townlet_adapters.worlds.town.compiled.state import TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems.preconditions import compare, read_name, read_resident
-from townlet_adapters.worlds.town.tables import Tables
 
 
 @inlined
@@ -45,8 +45,8 @@ def refuse_resident(t: Tables, limits: Limits, r: Record, now: int, refusal: npt
     for k in range(limits.by_resident.shape[0]):
         limit = limits.by_resident[k]
         result = ALLOWED
-        for c in range(limit.first, limit.end):
-            condition = limits.conditions[c]
+        for number in range(limit.first, limit.end):
+            condition = limits.conditions[number]
             right = condition.right_value
             if condition.right >= 0:
                 right = read_own(t, r, now, condition.right)
@@ -65,8 +65,8 @@ def refuse_at_object(
         if t.affordances[limit.affordance].type != t.objects[o].type:
             continue
         result = ALLOWED
-        for c in range(limit.first, limit.end):
-            condition = limits.conditions[c]
+        for number in range(limit.first, limit.end):
+            condition = limits.conditions[number]
             right = condition.right_value
             if condition.right >= 0:
                 right = read_objects(t, s, b, o, condition.right)

@@ -1,12 +1,12 @@
-"""Creation of residents (DOMAIN sections 5 and 10.4)."""
+"""Creation of residents (domain.md, sections 5 and 10.4)."""
 
 from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import EV_ARRIVE, HIRED_START, NOBODY
-from townlet_adapters.worlds.town.state import Journal, Scratch, TownState
+from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import economy, employment, journal, movement, queues
-from townlet_adapters.worlds.town.tables import Tables
 
 PROFILE_DRAW = 0
 NAME_DRAW = 0

@@ -1,0 +1,250 @@
+"""The state of a town that changes between ticks, as arrays of records with a leading town axis.
+
+Records rather than one array per field: a resident is one pointer in a kernel, its fields are adjacent in
+memory, and a kernel takes a handful of arrays instead of a hundred (ADR 0007). Whole numbers have 64 bits:
+numba compiles a kernel once for each type of argument. Numbers of items are the exception: no kernel takes
+one as an argument, and with room for 16 items a batch of towns would be a tenth larger.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.kernels.records import Records, outline, record
+from townlet_adapters.worlds.town import codes
+
+RESIDENT = record(
+    ("serial", "i8"),
+    ("birth", "i8"),
+    ("wallet", "i8"),
+    ("rent_owed", "i8"),
+    ("need", "f8", (codes.MAX_NEEDS,)),
+    ("inventory", "i2", (codes.MAX_ITEMS,)),
+    # Position and home; ``mate`` is the slot that shares its tile after a ghost step.
+    ("x", "i8"),
+    ("y", "i8"),
+    ("mate", "i8"),
+    ("blocked", "i8"),
+    ("home", "i8"),
+    ("district", "i8"),
+    ("profile", "i8"),
+    ("name", "i8"),
+    ("name_round", "i8"),
+    ("embedding", "i8"),
+    ("episode_tick", "i8"),
+    # The claim (domain.md, section 9): object, affordance, stage, ticks out of reach, since when, and the
+    # slot that waits behind this one in the queue.
+    ("claim_object", "i8"),
+    ("claim_affordance", "i8"),
+    ("claim_stage", "i8"),
+    ("drop", "i8"),
+    ("joined", "i8"),
+    ("behind", "i8"),
+    # The last intent and its result; the mask of the last observation, one bit per action.
+    ("mask", "u8"),
+    ("outcomes", "i8"),
+    ("last_duration", "i8"),
+    ("last_action", "i8"),
+    ("last_target", "i8"),
+    ("last_result", "i8"),
+    # The policy's context, returned in the next observation.
+    ("option", "i8"),
+    ("goal", "i8"),
+    ("commit", "i8"),
+    # The job and the shift (domain.md, section 10); ``first_x`` is the time of the first presence, -1 before.
+    ("job", "i8"),
+    ("shift_state", "i8"),
+    ("first_x", "i8"),
+    ("on_time_ticks", "i8"),
+    ("paid_ticks", "i8"),
+    ("late_ticks_today", "i8"),
+    ("last_present", "i8"),
+    ("withheld", "i8"),
+    ("lateness_counter", "i8"),
+    ("review_since", "i8"),
+    ("lost_job_day", "i8"),
+    ("attendance", "f8"),
+    ("samples_seen", "i8"),
+    ("samples", "f8", (codes.MAX_ATTENDANCE_WINDOW,)),
+    ("stamps_seen", "i8"),
+    ("stamps", "i8", (codes.MAX_STAMPS,)),
+    ("alive", "?"),
+    ("ghost", "?"),
+    ("moved", "?"),
+    ("ctx_reset", "?"),
+    ("skip_shift", "?"),
+    ("absent_stamped", "?"),
+    ("late_started", "?"),
+    ("review_refused", "?"),
+)
+"""One slot. A dead slot is all zero, as are needs and items beyond those of the vocabulary."""
+
+OBJECT = record(
+    ("paid", "i8"),
+    ("started", "i8"),
+    ("granted", "i8"),
+    ("eta", "i8"),
+    ("last_handover", "i8"),
+    ("stock", "i2", (codes.MAX_ITEMS,)),
+    ("holder", "i8"),
+    ("affordance", "i8"),
+    ("remaining", "i8"),
+    ("alternative", "i8"),
+    ("stall", "i8"),
+    ("queue_length", "i8"),
+    ("first", "i8"),
+    ("running", "?"),
+    ("closed", "?"),
+)
+"""One object: its holder, the rest of the running use, its charge; ``first`` is the slot that waits first."""
+
+TOWN = record(
+    ("seed", "u8"),
+    ("tick", "i8"),
+    ("next_serial", "i8"),
+    ("treasury", "i8"),
+    ("population", "i8"),
+    ("embeddings", "i8"),
+)
+"""The town itself; ``tick`` is the number of finished ticks."""
+
+DISTRICT = record(("losses_today", "i8"), ("reviews", "i8"), ("utility", "u1", (2,)))
+"""One district: job losses of the day, pending reviews, (power, water) on or off."""
+
+OUTCOME = record(("tick", "i8"), ("affordance", "i8"), ("object", "i8"), ("reason", "i8"), ("duration", "i8"))
+"""One entry of a resident's outcome history."""
+
+
+class TownState(NamedTuple):
+    """The whole state of B towns with N slots, O objects, P places, J jobs, D districts, A actions.
+
+    Sizes Hp, Wp are the map's with a margin of half the observation window on every side, so that a
+    window can be copied without checks for the map's edge.
+
+    Attributes:
+        towns: TOWN[B].
+        districts: DISTRICT[B, D].
+        residents: RESIDENT[B, N].
+        objects: OBJECT[B, O].
+        roster: int64[B, N], living slots in the order of their serials.
+        census: int64[B, 1 + rounds, ...], living residents of each profile, then of each name, round by
+            round; the last number of a row is their sum.
+        cooldowns: int64[B, N, C, 2], what cools down for a resident, the latest to be usable first: object,
+            and the first tick at which the pair may start a new use, 0 for no object.
+        outcomes: OUTCOME[B, N, R], ring of the last outcomes.
+        occupant: int16[B, Hp, Wp], a slot on the tile, -1 none.
+        reserved: uint8[B, Hp, Wp], 1 on objects with a holder.
+        tills: int64[B, P], mills.
+        price: int64[B, D, K], mills by price key.
+        flows: int64[B, kinds], mills moved today.
+        job_holders: int64[B, J].
+    """
+
+    towns: Records
+    districts: Records
+    residents: Records
+    objects: Records
+    roster: npt.NDArray[np.int64]
+    census: npt.NDArray[np.int64]
+    cooldowns: npt.NDArray[np.int64]
+    outcomes: Records
+    occupant: npt.NDArray[np.int16]
+    reserved: npt.NDArray[np.uint8]
+    tills: npt.NDArray[np.int64]
+    price: npt.NDArray[np.int64]
+    flows: npt.NDArray[np.int64]
+    job_holders: npt.NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        return outline(self)
+
+
+def waiting_for(state: TownState, b: int, o: int) -> list[int]:
+    """Return the slots in an object's queue, the next one first.
+
+    A chain that comes back to itself, as in a damaged state, ends where every slot was listed.
+    """
+    behind = state.residents["behind"][b]
+    slots: list[int] = []
+    i = int(state.objects["first"][b, o])
+    while i >= 0 and len(slots) <= len(behind):
+        slots.append(i)
+        i = int(behind[i])
+    return slots
+
+
+EVENT = record(
+    ("agent", "i8"),
+    ("other", "i8"),
+    ("kind", "i8"),
+    ("reason", "i8"),
+    ("object", "i8"),
+    ("affordance", "i8"),
+    *((name, "i8") for name in "abcdefgh"),
+    *((name, "f8") for name in "xyz"),
+)
+"""One row of the journal; ``rows.py`` has the meaning of the columns of each kind."""
+
+
+class Journal(NamedTuple):
+    """The records of one tick; cleared when the next tick opens.
+
+    Attributes:
+        rows: EVENT[B, capacity]; capacity 0 switches the journal off.
+        written: int32[B], rows written; more than the capacity is an internal error.
+        actions: int32[B, A], executed intents.
+        failures: int32[B, reasons], failed intents.
+    """
+
+    rows: Records
+    written: npt.NDArray[np.int32]
+    actions: npt.NDArray[np.int32]
+    failures: npt.NDArray[np.int32]
+
+    def __repr__(self) -> str:
+        return outline(self)
+
+
+CURSOR = record(
+    ("phase", "i8"),
+    ("entity", "i8"),
+    ("count", "i8"),
+    # The request: which stage of which use; ``paid`` in mills.
+    ("stage", "i8"),
+    ("slot", "i8"),
+    ("object", "i8"),
+    ("affordance", "i8"),
+    ("reason", "i8"),
+    ("paid", "i8"),
+    # The answer: the last stage at which the entity's hooks were called, and their answer.
+    ("asked", "i8"),
+    ("money", "i8"),
+    ("need", "f8", (codes.MAX_NEEDS,)),
+    ("stock", "i2", (codes.MAX_ITEMS,)),
+    ("inventory", "i2", (codes.MAX_ITEMS,)),
+    ("cancelled", "?"),
+)
+"""The position within a tick while a hook is called (``systems/hook_requests.py``)."""
+
+
+class Scratch(NamedTuple):
+    """Working memory for one town within a phase; keeps nothing from tick to tick.
+
+    Attributes:
+        order: int64[N].
+        keys: uint64[N].
+        visited: int64[H * W + 1]; each tile holds the number of the last search that visited it, and the
+            last element the number of the current search.
+        frontier: int64[H * W].
+        cursor: CURSOR[1].
+    """
+
+    order: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint64]
+    visited: npt.NDArray[np.int64]
+    frontier: npt.NDArray[np.int64]
+    cursor: Records
+
+    def __repr__(self) -> str:
+        return outline(self)

@@ -1,0 +1,196 @@
+"""What Python code passes to a batch of towns, checked before the kernels, which trust their arguments."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from operator import index
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.systems.observe import TownArrays
+from townlet_core.errors import ArgumentError
+
+SEED_RANGE = 2**64
+
+_LAST_TARGET = np.iinfo(np.int32).max
+_INTEGER_KINDS = "iu"
+
+# The method of an array does the same behind two more Python calls, which a batch of one town would feel.
+_greatest = np.maximum.reduce
+_least = np.minimum.reduce
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """Something done to a town from outside, in phase 1 of the coming tick.
+
+    Attributes:
+        town: number of the town in the batch.
+        what: ``codes.TELEPORT`` (``who`` a slot, ``a``, ``b`` the tile's x, y), ``codes.SWITCH_UTILITY``
+            (``who`` a district, ``a`` 0 power or 1 water, ``b`` 0 off or 1 on), ``codes.SET_NEED``
+            (``who`` a slot, ``a`` the need, ``x`` its new level, kept within [0, 1]) or
+            ``codes.CLOSE_OBJECT`` (``who`` an object, ``a`` 1 closed or 0 open).
+        who: see ``what``.
+        a: whole number, see ``what``; so are ``b`` to ``f``.
+        b: whole number.
+        c: whole number.
+        d: whole number.
+        e: whole number.
+        f: whole number.
+        x: real number, see ``what``; so are ``y`` and ``z``.
+        y: real number.
+        z: real number.
+    """
+
+    town: int
+    what: int
+    who: int
+    a: int = 0
+    b: int = 0
+    c: int = 0
+    d: int = 0
+    e: int = 0
+    f: int = 0
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+
+
+def check_model(model: object) -> None:
+    """Refuse anything but a model.
+
+    Raises:
+        ArgumentError: when ``model`` is something else, such as options or a config.
+    """
+    if not isinstance(model, TownModel):
+        raise ArgumentError(f"model is {_name(model)}; expected a TownModel, as TownModel.build(...) returns")
+
+
+def town_count(towns: int) -> int:
+    """Return the number of towns as an ``int``.
+
+    Raises:
+        ArgumentError: when it is not a whole number of at least 1.
+    """
+    try:
+        count = index(towns)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise ArgumentError(f"towns is {towns!r}; expected a whole number of at least 1")
+    return count
+
+
+def seeds_of(seed: int | Iterable[int], towns: int) -> list[int]:
+    """Return one seed for each town: those given, or a seed and the numbers that follow it.
+
+    Raises:
+        ArgumentError: when there are more or fewer seeds than towns, or one is not in [0, 2**64).
+    """
+    if isinstance(seed, Iterable):
+        seeds = [_seed(each) for each in seed]
+        if len(seeds) != towns:
+            raise ArgumentError(f"{len(seeds)} seeds for {towns} towns; expected one, or one for each town")
+        return seeds
+    first = _seed(seed)
+    return [(first + b) % SEED_RANGE for b in range(towns)]
+
+
+def _seed(seed: object) -> int:
+    try:
+        number = index(seed)  # type: ignore[arg-type]  # whether it is one is the question
+    except TypeError:
+        number = -1
+    if not 0 <= number < SEED_RANGE:
+        raise ArgumentError(f"seed is {seed!r}; expected a whole number from 0 to 2**64 - 1")
+    return number
+
+
+def check_actions(actions: npt.NDArray[np.integer], towns: int, slots: int, count: int) -> None:
+    """Refuse actions that are not one whole number in [0, ``count``) for each slot of each town.
+
+    Raises:
+        ArgumentError: with the type, shape or number found and what is expected.
+    """
+    _check_numbers("actions", actions, towns, slots)
+    # As an unsigned number a negative one is greater than any action: one pass sees both bounds.
+    if _greatest(actions.view(f"u{actions.itemsize}"), None) >= count:
+        raise _out_of_range("actions", actions, 0, count - 1)
+
+
+def check_targets(targets: npt.NDArray[np.integer], towns: int, slots: int) -> None:
+    """Refuse targets that are not -1 or a number that an ``int32`` holds, for each slot of each town.
+
+    Raises:
+        ArgumentError: with the type, shape or number found and what is expected.
+    """
+    _check_numbers("targets", targets, towns, slots)
+    if _least(targets, None) < -1 or _greatest(targets, None) > _LAST_TARGET:
+        raise _out_of_range("targets", targets, -1, _LAST_TARGET)
+
+
+def _check_numbers(name: str, given: object, towns: int, slots: int) -> None:
+    if not (
+        isinstance(given, np.ndarray) and given.dtype.kind in _INTEGER_KINDS and given.shape == (towns, slots)
+    ):
+        raise ArgumentError(
+            f"{name} is {_name(given)}; expected an array of integers of shape [{towns}, {slots}], "
+            "a number for each slot of each town"
+        )
+
+
+def _out_of_range(name: str, given: npt.NDArray[np.integer], first: int, last: int) -> ArgumentError:
+    town, slot = (int(at[0]) for at in np.nonzero((given < first) | (given > last)))
+    return ArgumentError(f"{name}[{town}, {slot}] is {given[town, slot]}; expected {first} to {last}")
+
+
+def _name(given: object) -> str:
+    """Return the type of an argument; for an array its dtype and shape."""
+    if isinstance(given, np.ndarray):
+        return f"{given.dtype}{list(given.shape)}"
+    return f"of type {type(given).__name__}"
+
+
+def check_arrays(given: object, fitting: TownArrays) -> None:
+    """Refuse arrays of the caller that a kernel cannot write.
+
+    Raises:
+        ArgumentError: when one has another shape or dtype, is not contiguous or not writable.
+    """
+    if not isinstance(given, TownArrays):
+        raise ArgumentError(f"arrays is {_name(given)}; expected TownArrays, as allocate_arrays returns")
+    pairs: zip[tuple[str, object, npt.NDArray[np.generic]]]
+    pairs = zip(TownArrays._fields, given, fitting, strict=True)
+    for name, array, want in pairs:
+        if not isinstance(array, np.ndarray) or array.shape != want.shape or array.dtype != want.dtype:
+            raise ArgumentError(f"arrays.{name} is {_name(array)}; expected {_name(want)}")
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            raise ArgumentError(f"arrays.{name} is read-only or not C-contiguous; a batch writes into it")
+
+
+def check_intervention(order: Intervention, model: TownModel, towns: int) -> None:
+    """Refuse an intervention in something that does not exist; where a teleport leads is the town's matter.
+
+    Raises:
+        ArgumentError: with the field at fault and its range.
+    """
+    slots, tables = model.spec.capacity, model.tables
+    kinds = {
+        codes.TELEPORT: {"who": slots},
+        codes.SWITCH_UTILITY: {"who": tables.start_price.shape[0], "a": len(codes.UTILITIES), "b": 2},
+        codes.SET_NEED: {"who": slots, "a": len(model.vocabulary.needs)},
+        codes.CLOSE_OBJECT: {"who": tables.objects.shape[0], "a": 2},
+    }
+    if order.what not in kinds:
+        known = ", ".join(map(str, sorted(kinds)))
+        raise ArgumentError(f"what is {order.what!r} in an intervention; known: {known}")
+    for name, count in {"town": towns, **kinds[order.what]}.items():
+        found = getattr(order, name)
+        if not 0 <= found < count:
+            raise ArgumentError(f"{name} is {found} in {order}; expected 0 to {count - 1}")
+    for name in ("x", "y", "z"):
+        if math.isnan(getattr(order, name)):
+            raise ArgumentError(f"{name} is nan in {order}; expected a number")

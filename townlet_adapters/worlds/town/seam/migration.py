@@ -1,0 +1,238 @@
+"""Brings what an older version of the town stored in a snapshot up to date, one schema number at a time."""
+
+import base64
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.documents import read_document
+from townlet_adapters.worlds.town.codes import EV_ARRIVE, NOBODY
+from townlet_adapters.worlds.town.compiled.model import most_cooldowns
+from townlet_adapters.worlds.town.compiled.state import EVENT
+from townlet_adapters.worlds.town.inputs.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.vocabulary import Vocabulary, VocabularyText, read_vocabulary
+from townlet_adapters.worlds.town.seam.snapshot import PENDING, REBUILT, decode_array, encode_array
+from townlet_core.errors import SnapshotError
+from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_plugins.access import Access
+from townlet_plugins.factory import StoredWorld
+
+_FIELD: Final = re.compile(r"([a-z_]+):([<|][biuf][1248])\[(\d{0,6})\]@(\d{1,6})", re.ASCII)
+"""One field of a layout: its name, type, length and offset. The town's records had no other types."""
+
+_NUMBERS_OF_ITEMS: Final = ("inventory", "stock")
+_MOST_PENDING: Final = 2 * 16_384
+"""Rows of a reset: an arrival and a hiring for each resident."""
+
+_RECORDS: Final = ("towns", "districts", "residents", "objects", "outcomes", "pending")
+"""Arrays of schema 1 that are records."""
+
+_MOST_FIELDS: Final = 100
+_MOST_DIMENSIONS: Final = 8
+"""More than any record of the town had; an invented one may cost its reader no more."""
+
+
+def from_schema_1(stored: StoredWorld) -> StoredWorld:
+    """Bring a town of schema 1 to schema 2.
+
+    Records were saved as one block of bytes, and are saved field by field now. Four arrays that follow from
+    the others are no longer saved. A queue is a chain of residents now, and a cool-down an entry in a short
+    list of a resident. A row of the journal has more columns now. The options had every number of what is
+    the vocabulary now.
+
+    Raises:
+        SnapshotError: when the part is damaged.
+    """
+    part = {
+        name: _fields_of(name, value) if name in _RECORDS else value
+        for name, value in stored.part.items()
+        if name not in REBUILT
+    }
+    part[PENDING] = _pending_of_schema_2(part)
+    shipped = _shipped()
+    options = _options_of_schema_2(stored.options, shipped)
+    _chain_queues(part)
+    _list_cooldowns(part, _durations(options))
+    identity = {**stored.identity, "vocabulary_digest": shipped.digest}
+    return StoredWorld(options, part, identity)
+
+
+def _chain_queues(part: dict[str, JsonValue]) -> None:
+    """Write the slot behind each resident, and the first one of each object, in place of all slots."""
+    queue = _whole("queue", part.pop("queue", None), 3)[0]
+    residents, objects = _records(part, "residents"), _records(part, "objects")
+    length = _whole("objects.queue_length", objects.get("queue_length"), 2)[0]
+    if len(length) != len(queue) or not ((length >= 0) & (length <= queue.shape[1])).all():
+        raise SnapshotError("snapshot_corrupt", "world.objects.queue_length is damaged")
+    alive = decode_array("residents.alive", residents.get("alive"), np.zeros((1, queue.shape[1]), np.bool_))[
+        0
+    ]
+    behind = np.where(alive, NOBODY, 0)
+    first = np.full(len(queue), NOBODY, np.int64)
+    for o in np.flatnonzero(length).tolist():
+        slots = queue[o, : length[o]]
+        if not ((slots >= 0) & (slots < len(behind))).all():
+            raise SnapshotError("snapshot_corrupt", "world.queue is damaged")
+        first[o] = slots[0]
+        behind[slots[:-1]] = slots[1:]
+    part["residents"] = {**residents, "behind": encode_array(behind[None].astype(np.int64))}
+    part["objects"] = {**objects, "first": encode_array(first[None])}
+
+
+def _list_cooldowns(part: dict[str, JsonValue], durations: Sequence[int]) -> None:
+    """List the objects that cool down for each resident, instead of a tick for every object."""
+    until = _whole("cooldown", part.pop("cooldown", None), 3)[0]
+    most = most_cooldowns(until.shape[1], durations)
+    order = np.argsort(-until, axis=1, kind="stable")[:, :most]
+    ticks = np.take_along_axis(until, order, axis=1)
+    listed = np.zeros((1, len(until), most, 2), np.int64)
+    listed[0, :, : order.shape[1], 0] = np.where(ticks > 0, order, 0)
+    listed[0, :, : order.shape[1], 1] = ticks
+    part["cooldowns"] = encode_array(listed)
+
+
+def _durations(options: JsonObject) -> list[int]:
+    """Return the durations of all affordances of a town of schema 2."""
+    section = options.get("affordances")
+    given = section if isinstance(section, Mapping) else {}
+    added = given.get("add")
+    entries = list(added) if isinstance(added, Sequence) and not isinstance(added, str) else []
+    if given.get("extend", "core") is not None:
+        shipped = read_document(shipped_file("manifest")).value
+        entries += shipped if isinstance(shipped, Sequence) and not isinstance(shipped, str) else []
+    found = [entry["duration"] for entry in entries if isinstance(entry, Mapping) and "duration" in entry]
+    durations = [duration for duration in found if isinstance(duration, int) and duration > 0]
+    if not durations:
+        raise SnapshotError("snapshot_corrupt", "the options have no affordance with a duration")
+    return durations
+
+
+def _records(part: Mapping[str, JsonValue], name: str) -> JsonObject:
+    value = part.get(name)
+    if not isinstance(value, Mapping):
+        raise SnapshotError("snapshot_corrupt", f"world.{name} is damaged")
+    return value
+
+
+def _whole(name: str, value: JsonValue, dimensions: int) -> npt.NDArray[np.int64]:
+    """Decode whole numbers of a batch of one, whatever the lengths of the other dimensions."""
+    match value:
+        case {"shape": [1, *sizes]} if len(sizes) == dimensions - 1:
+            lengths = [size for size in sizes if type(size) is int and 0 <= size <= _MOST_PENDING]
+            if len(lengths) == len(sizes):
+                return decode_array(name, value, np.broadcast_to(np.int64(0), (1, *lengths))).astype(np.int64)
+    raise SnapshotError("snapshot_corrupt", f"world.{name} is damaged")
+
+
+def _shipped() -> Vocabulary:
+    """Return the vocabulary that every town of schema 1 had."""
+    return read_vocabulary(VocabularyText(extend="town"), Access(Path()))
+
+
+def _pending_of_schema_2(part: JsonObject) -> JsonObject:
+    """Return the events of the reset in today's columns; an arrival takes its values from the resident.
+
+    Raises:
+        SnapshotError: when a column is damaged.
+    """
+    old, residents = part.get(PENDING), part.get("residents")
+    if not isinstance(old, Mapping) or not isinstance(residents, Mapping):
+        raise SnapshotError("snapshot_corrupt", f"world.{PENDING} is damaged")
+    first = old.get("kind")
+    shape = first.get("shape") if isinstance(first, Mapping) else None
+    match shape:
+        case [int(count)] if count <= _MOST_PENDING:
+            rows = np.zeros(count, EVENT)
+        case _:
+            raise SnapshotError("snapshot_corrupt", f"world.{PENDING} has an invalid length")
+    for name in rows.dtype.names or ():
+        before = "value" if name == "x" else name
+        if before in old:
+            rows[name] = decode_array(f"{PENDING}.{before}", old[before], rows[name])
+    arrived = rows["kind"] == EV_ARRIVE
+    slots = rows["a"][arrived]
+    for column, field in zip("defgh", ("wallet", "name", "name_round", "profile", "district"), strict=True):
+        values = _whole(f"residents.{field}", residents.get(field), 2)[0]
+        if not ((slots >= 0) & (slots < len(values))).all():
+            raise SnapshotError("snapshot_corrupt", f"world.{PENDING} names a slot that does not exist")
+        rows[column][arrived] = values[slots]
+    return {name: encode_array(rows[name]) for name in rows.dtype.names or ()}
+
+
+def _fields_of(name: str, value: JsonValue) -> JsonObject:
+    """Split records into their fields."""
+    damaged = SnapshotError("snapshot_corrupt", f"world.{name} is damaged")
+    match value:
+        case {"dtype": str(layout), "shape": [*sizes], "data": str(data)}:
+            pass
+        case _:
+            raise damaged
+    fields = [_FIELD.fullmatch(part) for part in layout.split(",", _MOST_FIELDS)]
+    shape = [size for size in sizes[:_MOST_DIMENSIONS] if type(size) is int and size >= 0]
+    count = math.prod(shape)
+    try:
+        raw = base64.b64decode(data, validate=True)
+    except ValueError as error:
+        raise damaged from error
+    if not shape or len(shape) != len(sizes) or len(raw) % max(1, count) or (count == 0 and raw):
+        raise damaged
+    split: dict[str, JsonValue] = {}
+    end = 0
+    for field in fields:
+        if field is None:
+            raise damaged
+        inner = (int(field[3]),) if field[3] else ()
+        kind, at = np.dtype((np.dtype(field[2]), inner)), int(field[4])
+        size = len(raw) // count if count else at + kind.itemsize
+        # Fields that overlap would make more of the bytes than there are.
+        if at < end or at + kind.itemsize > size:
+            raise damaged
+        end = at + kind.itemsize
+        whole = np.dtype({"names": ["it"], "formats": [kind], "offsets": [at], "itemsize": size})
+        try:
+            values = np.frombuffer(raw, whole)["it"].reshape(*shape, *inner)
+        except ValueError as error:  # larger than an array can be
+            raise damaged from error
+        if field[1] in _NUMBERS_OF_ITEMS:
+            values = _narrow(values, damaged)
+        split[field[1]] = encode_array(values)
+    return split
+
+
+def _narrow(values: npt.NDArray[np.generic], damaged: SnapshotError) -> npt.NDArray[np.int16]:
+    """Store numbers of items in two bytes each."""
+    narrow = values.astype(np.int16) if values.dtype.kind in "iu" else None
+    if narrow is None or not np.array_equal(narrow, values):
+        raise damaged
+    return narrow
+
+
+def _options_of_schema_2(options: JsonObject, shipped: Vocabulary) -> JsonObject:
+    changed = dict(options)
+    section = options.get("affordances")
+    if isinstance(section, Mapping) and "manifest" in section:
+        rest = {key: value for key, value in section.items() if key != "manifest"}
+        manifest = section["manifest"]
+        whole = {"extend": manifest} if isinstance(manifest, str) else {"extend": None, "add": manifest}
+        changed["affordances"] = {**whole, **rest}
+    decay = {name: need.decay for name, need in shipped.needs.items()}
+    weights = {name: profile.weight for name, profile in shipped.profiles.items()}
+    changed["needs"] = _without(options.get("needs"), "decay", decay)
+    changed["personalities"] = _without(options.get("personalities"), "weights", weights)
+    return changed
+
+
+def _without(section: JsonValue, key: str, defaults: Mapping[str, float]) -> JsonValue:
+    """Leave the numbers out of a section that are those of the shipped vocabulary."""
+    numbers = section.get(key) if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping) or not isinstance(numbers, Mapping):
+        return section
+    return {
+        **section,
+        key: {name: number for name, number in numbers.items() if defaults.get(name) != number},
+    }

@@ -1,0 +1,215 @@
+"""Checks that a saved state is possible in a town.
+
+Kernels use its numbers as indices without checks and assume that redundant values agree. So a state from
+outside is checked completely before it replaces the current one.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.kernels.records import Records
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.compiled.state import TownState, waiting_for
+from townlet_core.errors import SnapshotError
+
+_NO_LIMIT: Final = np.iinfo(np.int64).max
+_RESET_EVENTS: Final = (codes.EV_ARRIVE, codes.EV_HIRED)
+
+Finding = tuple[str, bool]
+"""The checked property, and whether it holds."""
+
+
+def verify_state(model: TownModel, saved: TownState, pending: Records, tick: int) -> None:
+    """Check a batch of one and the pending events of its reset.
+
+    Args:
+        model: the town that the state is for.
+        saved: arrays of the right types and shapes.
+        pending: EVENT[rows].
+        tick: number of finished ticks in the snapshot.
+
+    Raises:
+        SnapshotError: when a number is out of range or two numbers contradict each other.
+    """
+    for checks in (
+        _ranges(model, saved),
+        _residents(model, saved),
+        _tiles(model, saved),
+        _claims(model, saved),
+        _books(model, saved, tick),
+        _pending(model, saved, pending),
+    ):
+        for what, holds in checks:
+            if not holds:
+                raise SnapshotError("snapshot_corrupt", f"the town's state is damaged: {what} is invalid")
+
+
+def _within(values: npt.NDArray[np.generic], low: float, high: float) -> bool:
+    """Return whether all values are in [low, high]; NaN is not."""
+    plain = values.astype(np.float64)
+    return bool(((plain >= low) & (plain <= high)).all())
+
+
+def _living(saved: TownState) -> Records:
+    residents = saved.residents[0]
+    return residents[residents["alive"]]
+
+
+def _resident_limits(model: TownModel, saved: TownState) -> Mapping[str, tuple[int, int]]:
+    """Return the lowest and highest value of every field that is or bounds an index."""
+    t = model.tables
+    height, width = t.passable.shape
+    slots = saved.residents.shape[1]
+    return {
+        "serial": (0, int(saved.towns["next_serial"][0]) - 1),
+        "x": (0, width - 1),
+        "y": (0, height - 1),
+        "mate": (-1, slots - 1),
+        "home": (0, len(t.homes) - 1),
+        "district": (0, saved.districts.shape[1] - 1),
+        "profile": (0, len(t.profiles) - 1),
+        "name": (0, len(model.names) - 1),
+        "name_round": (0, slots // len(model.names)),
+        "embedding": (0, int(t.params[0].embedding_slots) - 1),
+        "episode_tick": (0, codes.TICKS_PER_DAY - 1),
+        "claim_object": (-1, len(t.objects) - 1),
+        "claim_affordance": (-1, len(t.affordances) - 1),
+        "behind": (-1, slots - 1),
+        "claim_stage": (0, len(codes.STAGES) - 1),
+        "job": (-1, len(t.jobs) - 1),
+        "shift_state": (0, len(codes.SHIFT_STATES) - 1),
+        **dict.fromkeys(("wallet", "rent_owed", "outcomes", "samples_seen", "stamps_seen"), (0, _NO_LIMIT)),
+        **dict.fromkeys(("need", "attendance", "samples"), (0, 1)),
+    }
+
+
+def _ranges(model: TownModel, saved: TownState) -> Iterator[Finding]:
+    t, slots = model.tables, saved.residents.shape[1]
+    living, objects = _living(saved), saved.objects[0]
+    for name, (low, high) in _resident_limits(model, saved).items():
+        yield f"residents.{name}", _within(living[name], low, high)
+    carried = living["inventory"]
+    yield "residents.inventory", bool(((carried >= 0) & (carried <= t.params[0].carry)).all())
+    yield "residents.need", not living["need"][:, int(t.params[0].needs) :].any()
+    yield "objects.holder", _within(objects["holder"], -1, slots - 1)
+    yield "objects.affordance", _within(objects["affordance"], -1, len(t.affordances) - 1)
+    yield "objects.queue_length", _within(objects["queue_length"], 0, slots)
+    stock = objects["stock"]
+    yield "objects.stock", bool(((stock >= 0) & (stock <= t.objects["capacity"])).all())
+    yield "objects.first", _within(objects["first"], -1, slots - 1)
+    yield "cooldowns", _within(saved.cooldowns[..., 0], 0, max(0, len(t.objects) - 1))
+    until = saved.cooldowns[..., 1]
+    yield "cooldowns", bool((until >= 0).all() and (until[..., 1:] <= until[..., :-1]).all())
+    yield "price", _within(saved.price, 0, _NO_LIMIT)
+    yield "districts.utility", _within(saved.districts["utility"], 0, 1)
+
+
+def _residents(model: TownModel, saved: TownState) -> Iterator[Finding]:
+    residents = saved.residents[0]
+    alive = residents["alive"]
+    slots = np.flatnonzero(alive)
+    serials = residents["serial"][slots]
+    population = int(saved.towns["population"][0])
+    yield "a dead slot", not residents[~alive].tobytes().strip(b"\0")
+    yield "towns.population", population == len(slots)
+    yield "residents.serial", len(np.unique(serials)) == len(slots)
+    living, homes = residents[slots], model.tables.homes
+    yield "residents.district", bool((living["district"] == homes["district"][living["home"]]).all())
+    jobs = living["job"]
+    held = np.bincount(jobs[jobs >= 0], minlength=len(model.tables.jobs))
+    yield "residents.job", bool((held <= model.tables.jobs["capacity"]).all())
+    listed = living["district"][living["review_since"] >= 0]
+    reviews = np.bincount(listed, minlength=saved.districts.shape[1])
+    yield "districts.reviews", bool((saved.districts["reviews"][0] == reviews).all())
+
+
+def _tiles(model: TownModel, saved: TownState) -> Iterator[Finding]:
+    t, residents = model.tables, saved.residents[0]
+    slots = np.flatnonzero(residents["alive"])
+    living = residents[slots]
+    x, y, mate = living["x"], living["y"], living["mate"]
+    yield "where residents stand", bool((t.passable[y, x] > 0).all())
+    pairs = mate >= 0
+    tiles = len(np.unique(y * t.passable.shape[1] + x))
+    yield "where residents stand", 2 * tiles == 2 * len(slots) - int(pairs.sum())
+    other = residents[mate[pairs]]
+    yield (
+        "residents.mate",
+        bool(
+            (
+                other["alive"]
+                & (other["mate"] == slots[pairs])
+                & (other["x"] == x[pairs])
+                & (other["y"] == y[pairs])
+                & (mate[pairs] != slots[pairs])
+            ).all()
+        ),
+    )
+
+
+def _claims(model: TownModel, saved: TownState) -> Iterator[Finding]:
+    t, residents, objects = model.tables, saved.residents[0], saved.objects[0]
+    stage = residents["claim_stage"]
+    queued = 0
+    for o in np.flatnonzero((objects["queue_length"] > 0) | (objects["first"] >= 0)).tolist():
+        entries = waiting_for(saved, 0, o)
+        queued += len(entries)
+        waiting = (stage[entries] == codes.STAGE_QUEUED) & (residents["claim_object"][entries] == o)
+        yield "objects.queue_length", len(entries) == objects["queue_length"][o] and bool(waiting.all())
+    yield "residents.behind", queued == int((stage == codes.STAGE_QUEUED).sum())
+    outside = residents["alive"] & (stage != codes.STAGE_QUEUED)
+    yield "residents.behind", bool((residents["behind"][outside] == codes.NOBODY).all())
+    used = np.flatnonzero(objects["holder"] >= 0)
+    holders, held = residents[objects["holder"][used]], objects[used]
+    yield "objects.holder", len(used) == int((stage >= codes.STAGE_HELD).sum())
+    yield "objects.holder", bool((holders["claim_object"] == used).all())
+    yield "objects.running", bool((~objects["running"] | (objects["holder"] >= 0)).all())
+    runs = holders["claim_stage"] == codes.STAGE_RUNNING
+    yield "objects.running", bool((held["running"] == runs).all())
+    yield "objects.affordance", bool((held["affordance"] == holders["claim_affordance"]).all())
+    claiming = residents[stage != codes.NO_STAGE]
+    things, acts = claiming["claim_object"], claiming["claim_affordance"]
+    yield "residents.claim_object", _within(things, 0, _NO_LIMIT) and _within(acts, 0, _NO_LIMIT)
+    yield "residents.claim_affordance", bool((t.affordances["type"][acts] == t.objects["type"][things]).all())
+    idle = residents[residents["alive"] & (stage == codes.NO_STAGE)]
+    yield "residents.claim_object", bool((idle["claim_object"] == codes.NOBODY).all())
+    running = held[runs]
+    kind = t.affordances[running["affordance"]]
+    yield (
+        "objects.remaining",
+        bool(((running["remaining"] >= 1) & (running["remaining"] <= kind["duration"])).all()),
+    )
+    chosen = running["alternative"]
+    yield "objects.alternative", bool(((chosen >= 0) & (chosen < kind["alternatives"])).all())
+
+
+def _books(model: TownModel, saved: TownState, tick: int) -> Iterator[Finding]:
+    town = saved.towns[0]
+    yield "towns.tick", int(town.tick) == tick >= 0
+    yield "towns.embeddings", int(town.embeddings) >= 0
+    money = _living(saved)["wallet"].sum() + saved.tills.sum() + town.treasury
+    yield "the sum of all accounts", int(money) == 0
+    without_till = saved.tills[0][~model.tables.places["till"]]
+    yield "tills", not without_till.any()
+
+
+def _pending(model: TownModel, saved: TownState, pending: Records) -> Iterator[Finding]:
+    """Check the events of a reset: arrivals and hirings."""
+    t = model.tables
+    yield "pending", len(pending) == 0 or int(saved.towns["tick"][0]) == 0
+    yield "pending.kind", bool(np.isin(pending["kind"], _RESET_EVENTS).all())
+    yield "pending.agent", _within(pending["agent"], 0, int(saved.towns["next_serial"][0]) - 1)
+    hired = pending[pending["kind"] == codes.EV_HIRED]
+    yield "pending.job", _within(hired["a"], 0, len(t.jobs) - 1)
+    yield "pending.reason", _within(hired["reason"], 0, len(codes.HIRINGS) - 1)
+    arrived = pending[pending["kind"] == codes.EV_ARRIVE]
+    yield "pending.slot", _within(arrived["a"], 0, saved.residents.shape[1] - 1)
+    yield "pending.slot", bool(saved.residents["alive"][0][arrived["a"]].all())
+    yield "pending.tile", _within(arrived["b"], 0, t.passable.size - 1)
+    yield "pending.job", _within(arrived["c"], -1, len(t.jobs) - 1)
+    yield "pending.name", _within(arrived["e"], 0, len(model.names) - 1)
+    yield "pending.profile", _within(arrived["g"], 0, len(t.profiles) - 1)

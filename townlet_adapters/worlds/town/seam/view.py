@@ -1,0 +1,212 @@
+"""Fills the columns that a scripted policy plans on: one copy per tick, for one town."""
+
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.kernels.compiler import entry_kernel, inlined
+from townlet_adapters.worlds.town.codes import STAGE_QUEUED
+from townlet_adapters.worlds.town.compiled.columns import COLUMNS, DTYPES
+from townlet_adapters.worlds.town.compiled.limits import DISABLED, Limits
+from townlet_adapters.worlds.town.compiled.state import TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
+from townlet_adapters.worlds.town.systems import queues, refusals
+from townlet_core.dto.observation import Constants, View
+from townlet_core.dto.spec import WorldSpec
+
+
+class ViewColumns(NamedTuple):
+    """The writable columns behind a view; ``COLUMNS`` describes them, and ``cooldowns`` as well."""
+
+    xy: npt.NDArray[np.int32]
+    needs: npt.NDArray[np.float64]
+    wallet: npt.NDArray[np.int64]
+    inventory: npt.NDArray[np.int32]
+    job: npt.NDArray[np.int32]
+    home_field: npt.NDArray[np.int32]
+    extroversion: npt.NDArray[np.float64]
+    departure_lead: npt.NDArray[np.int32]
+    claim_object: npt.NDArray[np.int32]
+    claim_affordance: npt.NDArray[np.int32]
+    claim_stage: npt.NDArray[np.int8]
+    blocked: npt.NDArray[np.int32]
+    ctx_reset: npt.NDArray[np.uint8]
+    option: npt.NDArray[np.int8]
+    goal: npt.NDArray[np.int32]
+    commit_remaining: npt.NDArray[np.int16]
+    home_place: npt.NDArray[np.int32]
+    duty_place: npt.NDArray[np.int32]
+    refusal: npt.NDArray[np.uint8]
+    resident_value: npt.NDArray[np.float64]
+    occupants: npt.NDArray[np.uint8]
+    object_open: npt.NDArray[np.uint8]
+    object_powered: npt.NDArray[np.uint8]
+    object_holder: npt.NDArray[np.int32]
+    object_queue: npt.NDArray[np.int32]
+    object_wait: npt.NDArray[np.int32]
+    object_stock: npt.NDArray[np.int32]
+    object_price: npt.NDArray[np.int64]
+    object_refusal: npt.NDArray[np.uint8]
+    object_value: npt.NDArray[np.float64]
+
+
+class Shown(NamedTuple):
+    """What a world's view is filled into, and what its refusals are read from.
+
+    Attributes:
+        columns: the columns.
+        limits: the town's preconditions.
+    """
+
+    columns: ViewColumns
+    limits: Limits
+
+
+_NONE: Final = frozenset(
+    {
+        "job",
+        "claim_object",
+        "claim_affordance",
+        "option",
+        "goal",
+        "duty_place",
+        "object_holder",
+        "object_price",
+    }
+)
+"""Columns in which -1 says that there is none."""
+
+
+def allocate_view(spec: WorldSpec, tables: Tables, limits: Limits) -> Shown:
+    """Allocate the columns that ``COLUMNS`` describes."""
+    height, width = tables.passable.shape
+    lengths = {
+        "slots": spec.capacity,
+        "needs": len(spec.needs),
+        "items": len(spec.items),
+        "objects": tables.objects.shape[0],
+        "affordances": tables.affordances.shape[0],
+        "resident_values": limits.resident_values.shape[0],
+        "object_values": limits.object_values.shape[0],
+        "goods": tables.charge_price.shape[2],
+        "xy": 2,
+        "y": height,
+        "x": width,
+    }
+    described = {each.name: each for each in COLUMNS}
+    columns = ViewColumns(
+        **{
+            name: np.full(
+                [lengths[axis] for axis in described[name].axes],
+                -1 if name in _NONE else 0,
+                DTYPES[described[name].format],
+            )
+            for name in ViewColumns._fields
+        }
+    )
+    columns.refusal[:, limits.disabled] = DISABLED
+    return Shown(columns, limits)
+
+
+def view_of(
+    constants: Constants,
+    columns: ViewColumns,
+    state: TownState,
+) -> View:
+    """Wrap the columns, read-only, once for the life of the buffers.
+
+    Cool-downs are shown in the state's own array, which is laid out as described.
+    """
+    arrays = {**columns._asdict(), "cooldowns": state.cooldowns[0]}
+    return View(
+        constants=MappingProxyType(constants),
+        columns=MappingProxyType({name: memoryview(array).toreadonly() for name, array in arrays.items()}),
+    )
+
+
+@inlined
+def show_resident(t: Tables, s: TownState, shown: Shown, b: int, i: int) -> None:
+    """Fill the row of a resident."""
+    v, limits = shown.columns, shown.limits
+    r = s.residents[b, i]
+    now = s.towns[b].tick
+    v.xy[i, 0], v.xy[i, 1] = r.x, r.y
+    v.occupants[r.y, r.x] = 2 if r.mate >= 0 else 1
+    for n in range(t.params[0].needs):
+        v.needs[i, n] = r.need[n]
+    v.wallet[i] = r.wallet
+    for item in range(t.params[0].items):
+        v.inventory[i, item] = r.inventory[item]
+    v.job[i] = r.job
+    v.home_field[i] = t.objects.shape[0] + t.places.shape[0] + r.home
+    v.extroversion[i] = t.profiles[r.profile].extroversion
+    v.departure_lead[i] = t.profiles[r.profile].lead
+    v.claim_object[i] = r.claim_object
+    v.claim_affordance[i] = r.claim_affordance
+    v.claim_stage[i] = r.claim_stage
+    v.blocked[i] = r.blocked
+    v.ctx_reset[i] = r.ctx_reset
+    v.option[i] = r.option
+    v.goal[i] = r.goal
+    v.commit_remaining[i] = r.commit
+    v.home_place[i] = t.homes[r.home].place
+    v.duty_place[i] = refusals.place_on_duty(t, r)
+    refusals.refuse_resident(t, limits, r, now, v.refusal[i])
+    for value in range(limits.resident_values.shape[0]):
+        v.resident_value[i, value] = refusals.read_own(t, r, now, limits.resident_values[value])
+
+
+@inlined
+def show_object(t: Tables, s: TownState, shown: Shown, b: int, o: int) -> None:
+    """Fill the row of an object."""
+    v, limits = shown.columns, shown.limits
+    placed = t.objects[o]
+    live = s.objects[b, o]
+    v.object_open[o] = not live.closed
+    v.object_powered[o] = queues.is_working(t, s, b, o)
+    v.object_holder[o] = live.holder
+    v.object_queue[o] = live.queue_length
+    v.object_wait[o] = queues.expected_wait(t, s, b, o)
+    for item in range(t.params[0].items):
+        v.object_stock[o, item] = live.stock[item]
+    for good in range(v.object_price.shape[1]):
+        key = t.price_key[placed.kind, good]
+        v.object_price[o, good] = s.price[b, placed.district, key] if key >= 0 else -1
+    refusals.refuse_at_object(t, s, limits, b, o, v.object_refusal[o])
+    for value in range(limits.object_values.shape[0]):
+        v.object_value[o, value] = refusals.read_objects(t, s, b, o, limits.object_values[value])
+
+
+@entry_kernel
+def fill_view(t: Tables, s: TownState, shown: Shown, totals: npt.NDArray[np.int64], b: int) -> None:
+    """Copy one town's live columns and add up its totals.
+
+    Args:
+        t: the town's tables.
+        s: the state.
+        shown: the columns to fill.
+        totals: int64[6], filled with population, residents in queues, wallets, tills, treasury (mills),
+            pending reviews.
+        b: which town.
+    """
+    v = shown.columns
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        v.occupants[v.xy[i, 1], v.xy[i, 0]] = 0
+    totals[:] = 0
+    totals[0] = s.towns[b].population
+    totals[4] = s.towns[b].treasury
+    for d in range(s.districts.shape[1]):
+        totals[5] += s.districts[b, d].reviews
+    for place in range(s.tills.shape[1]):
+        totals[3] += s.tills[b, place]
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        r = s.residents[b, i]
+        totals[1] += r.claim_stage == STAGE_QUEUED
+        totals[2] += r.wallet
+        show_resident(t, s, shown, b, i)
+    for o in range(t.objects.shape[0]):
+        show_object(t, s, shown, b, o)

@@ -1,0 +1,217 @@
+"""The town as a world: a batch of one behind the world port."""
+
+from collections.abc import Sequence
+from itertools import compress
+
+import numpy as np
+import numpy.typing as npt
+
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.compiled.model import FIGURES, TownModel
+from townlet_adapters.worlds.town.compiled.rows import agent_id
+from townlet_adapters.worlds.town.inputs.describe import describe
+from townlet_adapters.worlds.town.seam.batch import TownBatch
+from townlet_adapters.worlds.town.seam.commands import Order, order_of, results_of
+from townlet_adapters.worlds.town.seam.decode import Decoder
+from townlet_adapters.worlds.town.seam.snapshot import load_town, save_town
+from townlet_adapters.worlds.town.seam.view import allocate_view, fill_view, view_of
+from townlet_core.dto.action import ActionBatch
+from townlet_core.dto.command import Command
+from townlet_core.dto.frame import TownFrame
+from townlet_core.dto.observation import ObservationBatch
+from townlet_core.dto.outcome import StepOutcome, TickSummary
+from townlet_core.dto.snapshot import Snapshot
+from townlet_core.dto.spec import WorldSpec
+from townlet_core.errors import WorldError
+from townlet_core.events.base import Event
+from townlet_core.hook_runner import HookRunner
+from townlet_core.ports import Remark
+
+_FIGURE_NAMES = tuple(figure.name for figure in FIGURES)
+
+
+class TownWorld:
+    """One town (``WorldPort``). The next step overwrites the buffers of its observations.
+
+    Attributes:
+        engine: the batch of one; tests access the town through it.
+    """
+
+    def __init__(self, model: TownModel, hooks: HookRunner | None = None) -> None:
+        """Allocate a town; ``reset`` or ``restore`` starts it.
+
+        Args:
+            model: the model of the town.
+            hooks: the hooks that the model was built with, if its manifest names hooks.
+        """
+        self.engine = TownBatch(model, 1, journal=True, hooks=hooks)
+        self._model = model
+        self._hooks = hooks if model.hooked else None
+        self._decoder = Decoder(model)
+        self._needs = tuple(model.vocabulary.needs)
+        self._shown = allocate_view(model.spec, model.tables, model.limits)
+        self._view = view_of(model.constants, self._shown.columns, self.engine.state)
+        self._totals = np.zeros(1 + len(FIGURES), np.int64)
+        out = self.engine.arrays
+        self._map, self._features, self._mask, self._alive, self._serial = (
+            memoryview(array[0]).toreadonly()
+            for array in (out.map, out.features, out.mask, out.alive, out.serial)
+        )
+        self._reward, self._terminated, self._truncated = (
+            memoryview(array[0]).toreadonly() for array in (out.reward, out.terminated, out.truncated)
+        )
+        self._wants = tuple(array[0] for array in self.engine.intents)
+        # A policy may give the same batch in every tick: its memory is wrapped once.
+        self._given: ActionBatch | None = None
+        self._wanted: tuple[npt.NDArray[np.integer] | int, ...] = ()
+        self._agent_ids: tuple[str, ...] = ()
+        self._tick = 0
+        self._pending: tuple[Event, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"TownWorld({self._model}, tick {self._tick})"
+
+    @property
+    def spec(self) -> WorldSpec:
+        """The properties of this town."""
+        return self._model.spec
+
+    def describe(self) -> tuple[Remark, ...]:
+        """Return what the options made of the town, for people."""
+        return tuple(describe(self._model.plan))
+
+    def reset(self, seed: int) -> ObservationBatch:
+        """Start the town anew from a seed in [0, 2**64)."""
+        self.engine.reset(seed)
+        return self._awake(pending=True)
+
+    def step(self, actions: ActionBatch, commands: Sequence[Command] = ()) -> StepOutcome:
+        """Execute one tick."""
+        if not self.engine.founded:
+            raise WorldError("the town was not started: call reset or restore first", tick=self._tick)
+        engine = self.engine
+        engine.require_rest()
+        if actions is not self._given:
+            self._given, self._wanted = actions, _wrapped(actions)
+        for row, wanted in zip(self._wants, self._wanted, strict=True):
+            row[...] = wanted
+        executed = self._tick
+        orders, places = self._take(commands) if commands else ((), range(0))
+        engine.advance()
+        self._tick = executed + 1
+        fill_view(self._model.tables, engine.state, self._shown, self._totals, 0)
+        events = self._decoder.events(engine.journal, 0, engine.remarks)
+        if self._hooks is not None:
+            events += self._hooks.take_rejections()
+        if self._pending is not None:
+            events = self._pending + events
+            self._pending = None
+        return StepOutcome(
+            observation=self._observation(),
+            reward=self._reward,
+            terminated=self._terminated,
+            truncated=self._truncated,
+            events=events,
+            summary=self._summary(executed),
+            command_results=results_of(orders, self._answers(places), executed) if orders else (),
+        )
+
+    def frame(self) -> TownFrame:
+        """Return the frame of the town at the end of the last executed tick."""
+        self.engine.require_rest()
+        if self._tick == 0:
+            raise WorldError("no tick has been executed yet, so there is no frame", tick=0)
+        return self._decoder.frame(self.engine.state, 0)
+
+    def snapshot(self) -> Snapshot:
+        """Save the town between two ticks."""
+        self.engine.require_rest()
+        if not self.engine.founded:
+            raise WorldError("the town was not started, so there is nothing to save", tick=self._tick)
+        return save_town(
+            self._model,
+            self.engine.state,
+            self.engine.journal,
+            pending=self._pending is not None,
+            hooks=self._hooks,
+        )
+
+    def restore(self, snapshot: Snapshot) -> ObservationBatch:
+        """Continue from a snapshot of the same town."""
+        self.engine.restart()
+        pending = load_town(self._model, snapshot, self.engine.state, self.engine.journal, self._hooks)
+        self.engine.founded = True
+        self.engine.observe()
+        return self._awake(pending=pending)
+
+    def close(self) -> None:
+        """Do nothing: no resource is held."""
+
+    def _take(self, commands: Sequence[Command]) -> tuple[tuple[Order, ...], range]:
+        """Translate commands to interventions for the next tick; returns the places of their answers."""
+        orders = tuple(order_of(command, self._agent_ids, self._needs, self._tick) for command in commands)
+        places = self.engine.intervene(*(each for order in orders for each in order.interventions))
+        return orders, places
+
+    def _answers(self, places: range) -> list[int]:
+        """Return what became of the interventions for commands; others may stand before them."""
+        answers: list[int] = self.engine.answers[places.start : places.stop].tolist()
+        return answers
+
+    def _awake(self, *, pending: bool) -> ObservationBatch:
+        state = self.engine.state
+        self._tick = int(state.towns["tick"][0])
+        self._agent_ids = tuple(
+            agent_id(serial) if alive else ""
+            for serial, alive in zip(
+                state.residents["serial"][0].tolist(), state.residents["alive"][0].tolist(), strict=True
+            )
+        )
+        self._pending = self._decoder.events(self.engine.journal, 0) if pending else None
+        self._shown.columns.occupants[...] = 0
+        fill_view(self._model.tables, state, self._shown, self._totals, 0)
+        return self._observation()
+
+    def _observation(self) -> ObservationBatch:
+        return ObservationBatch(
+            tick=self._tick,
+            map=self._map,
+            features=self._features,
+            mask=self._mask,
+            alive=self._alive,
+            serial=self._serial,
+            agent_ids=self._agent_ids,
+            view=self._view,
+        )
+
+    def _summary(self, tick: int) -> TickSummary:
+        alive, *figures = self._totals.tolist()
+        actions = self.engine.journal.actions[0].tolist()
+        failures = self.engine.journal.failures[0].tolist()
+        return TickSummary(
+            day=tick // codes.TICKS_PER_DAY,
+            tod=tick % codes.TICKS_PER_DAY,
+            alive=alive,
+            actions=_counted(self._model.spec.action_names, actions),
+            failures=_counted(codes.REASONS, failures),
+            figures=dict(zip(_FIGURE_NAMES, figures, strict=True)),
+        )
+
+
+def _wrapped(actions: ActionBatch) -> tuple[npt.NDArray[np.integer] | int, ...]:
+    """Return what a batch holds in the order of ``Intents``, without a copy."""
+    context = actions.context
+    if context is None:
+        return np.asarray(actions.action), np.asarray(actions.target), -1, -1, 0
+    return (
+        np.asarray(actions.action),
+        np.asarray(actions.target),
+        np.asarray(context.option),
+        np.asarray(context.goal),
+        np.asarray(context.commit_remaining),
+    )
+
+
+def _counted(names: Sequence[str], counts: list[int]) -> dict[str, int]:
+    """Return the counts by name without those that are 0."""
+    return dict(zip(compress(names, counts), filter(None, counts), strict=True))
