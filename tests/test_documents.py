@@ -1,6 +1,6 @@
 """YAML texts as plain values that remember where they were written."""
 
-from contextlib import suppress
+import json
 from pathlib import Path
 
 import pytest
@@ -150,5 +150,11 @@ def test_a_spelled_path_is_read_back(path):
 
 @given(st.text(max_size=40) | st.binary(max_size=40) | st.text("ab:-[]{}&*!|>'\"#?, \n\t%", max_size=40))
 def test_any_text_gives_a_value_or_a_config_error(text):
-    with suppress(ConfigError):
-        parse_document(text, "a.yaml")
+    try:
+        document = parse_document(text, "a.yaml")
+    except ConfigError as error:
+        files = [problem.file for problem in error.problems]
+    else:
+        files = [document.file]
+        assert json.loads(json.dumps(document.value, allow_nan=False)) == document.value
+    assert files == ["a.yaml"]

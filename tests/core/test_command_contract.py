@@ -27,8 +27,17 @@ def check(function, contexts=CONTEXTS, **options):
 
 
 def test_an_honest_command_passes():
-    check(honest)
-    check(honest, command_contexts(SPEC, {"agent_id": "nobody"}, 3))
+    answers = []
+
+    def noted(context):
+        answers.append(honest(context))
+        return answers[-1]
+
+    check(noted)
+    assert len(answers) == 4 * len(CONTEXTS)
+    assert {type(answer) for answer in answers} == {CommandDone}
+    check(noted, command_contexts(SPEC, {"agent_id": "nobody"}, 3))
+    assert answers[4 * len(CONTEXTS) :] == [CommandRefused("nobody is called that", "not_found")] * 12
 
 
 def test_contexts_are_many_and_always_the_same():

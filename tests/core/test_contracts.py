@@ -2,6 +2,7 @@
 
 import re
 from array import array
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -9,11 +10,12 @@ import pytest
 
 from townlet_core.dto.action import ActionBatch, PolicyIdentity
 from townlet_core.dto.command import CommandSpec
-from townlet_core.dto.frame import TownFrame
+from townlet_core.dto.frame import StateFrame, TownFrame
+from townlet_core.dto.seen import ObservationMessage
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.dto.spec import OptionSpec
 from townlet_core.errors import ContractError
-from townlet_core.events.base import Event
+from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.loop import LoopTick
 from townlet_core.ports.telemetry import EmitResult
 from townlet_core.testing import CollectingSink, FakePolicy, FakeWorld, check_policy, check_sink, check_world
@@ -27,6 +29,21 @@ class Nonsense(Event):
 
 
 BORN = iter(range(10**6))
+
+
+def counting_calls(kind, calls, *names):
+    """A class of parts that counts the calls of these methods."""
+
+    def counted(name):
+        method = getattr(kind, name)
+
+        def call(self, *args):
+            calls[name] += 1
+            return method(self, *args)
+
+        return call
+
+    return type(f"Counting{kind.__name__}", (kind,), {name: counted(name) for name in names})
 
 
 def broken_world(step=None, observe=None, **methods):
@@ -252,12 +269,22 @@ WORLD_BREACHES["odd action"][0].step = unmasked
 
 
 def test_an_honest_world_passes():
-    check_world(FakeWorld)
+    calls = Counter()
+    check_world(counting_calls(FakeWorld, calls, "reset", "step", "frame", "snapshot", "restore", "close"))
+    assert calls["frame"] == 4 * 60, "every tick of four runs is looked at"
+    assert min(calls.values()) >= 2, calls
     check_world(lambda: FakeWorld(1))
 
 
 def test_a_world_in_which_everybody_leaves_passes():
-    check_world(lambda: FakeWorld(empty_from=20))
+    made = []
+
+    def make():
+        made.append(FakeWorld(empty_from=20))
+        return made[-1]
+
+    check_world(make)
+    assert made[0].frame().agents == {}
 
 
 @pytest.mark.parametrize(("world", "message"), WORLD_BREACHES.values(), ids=WORLD_BREACHES)
@@ -309,7 +336,9 @@ POLICY_BREACHES = {
 
 
 def test_an_honest_policy_passes():
-    check_policy(FakePolicy)
+    calls = Counter()
+    check_policy(counting_calls(FakePolicy, calls, "begin", "decide", "export_state", "import_state", "end"))
+    assert calls == {"begin": 5, "decide": 4 * 60, "export_state": 1, "import_state": 1, "end": 2}
     check_policy(FakePolicy, lambda: FakeWorld(5))
 
 
@@ -425,7 +454,10 @@ SINK_BREACHES = {
 
 
 def test_an_honest_sink_passes():
-    check_sink(CollectingSink, observations=True)
+    sink = CollectingSink()
+    check_sink(lambda: sink, ticks=20, observations=True)
+    kinds = Counter(type(message) for message in sink.messages)
+    assert kinds == {Fact: 40, StateFrame: 20, ObservationMessage: 20, Diagnostic: 1}
 
 
 def test_a_sink_is_checked_through_its_whole_life():

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -26,11 +27,23 @@ def honest_failed(context: HookContext) -> None:
 
 
 def test_an_honest_hook_passes():
-    check_hooks(
-        lambda: AffordanceHook(
-            "bakery", {"before": honest_before, "after": honest_after, "failed": honest_failed}
-        )
-    )
+    asked = Counter()
+
+    def noted(function):
+        def ask(context):
+            answer = function(context)
+            asked[context.stage, type(answer)] += 1
+            return answer
+
+        return ask
+
+    stages = {"before": honest_before, "after": honest_after, "failed": honest_failed}
+    check_hooks(lambda: AffordanceHook("bakery", {stage: noted(each) for stage, each in stages.items()}))
+    assert asked.total() == 4 * 60 * 3
+    nothing = type(None)
+    assert asked.keys() == {
+        ("before", Cancel), ("before", nothing), ("after", list), ("after", nothing), ("failed", nothing),
+    }  # fmt: skip
 
 
 def test_a_plugins_functions_are_found_by_their_names():

@@ -149,12 +149,17 @@ def test_the_town_is_shown_with_what_the_loop_knows():
     assert frames[1].kpis["agent_days"] == 2 * 5 / 20
 
 
-def test_no_picture_is_made_when_nobody_looks():
-    class Blind(FakeWorld):
-        def frame(self):
-            raise AssertionError("nobody asked")
+@pytest.mark.parametrize(("state_every", "pictures"), [(0, 0), (2, 3)])
+def test_no_picture_is_made_when_nobody_looks(state_every, pictures):
+    made = []
 
-    loop_of(Blind(), sink=CollectingSink()).run_for(5)
+    class Watched(FakeWorld):
+        def frame(self):
+            made.append(super().frame())
+            return made[-1]
+
+    loop_of(Watched(), sink=CollectingSink(), state_every=state_every).run_for(5)
+    assert len(made) == pictures
 
 
 def test_a_failing_world_ends_the_run_with_tick_phase_and_agent():

@@ -110,7 +110,17 @@ def test_two_stages_of_one_name_are_refused():
 
 
 def test_the_fake_stage_keeps_the_contract():
-    check_stage(FakeStage)
+    applied = []
+
+    class Noting(FakeStage):
+        def apply(self, observation, decision):
+            actions, events = super().apply(observation, decision)
+            applied.append(actions.action.tobytes() != decision.actions.action.tobytes())
+            return actions, events
+
+    check_stage(Noting)
+    assert len(applied) == 4 * 63
+    assert any(applied), "it leaves every decision as it was"
 
 
 class Forgetful(FakeStage):

@@ -186,11 +186,15 @@ def writing_its_first_batch(started, limit):
 
 @pytest.mark.parametrize("limit", ["events", "bytes"])
 def test_a_worker_whose_next_batch_is_full_does_not_gather(started, limit):
-    _clock, transport, sink = writing_its_first_batch(started, limit)
+    # The clock stands still, so that gathering would not end.
+    clock, transport, sink = writing_its_first_batch(started, limit)
+    now = clock.monotonic()
     for _ in range(3):
         sink.emit(fact())
     transport.release()
     wait_until(lambda: sink.status().delivered == 4)
+    assert sequences(transport) == [0, 1, 2, 3]
+    assert clock.monotonic() == now
 
 
 @pytest.mark.parametrize("limit", ["events", "bytes"])

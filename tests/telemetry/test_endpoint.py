@@ -212,6 +212,8 @@ def test_loopback_is_this_machine(address):
         "::1%lo",
         "127.1",
         "localhost.example",
+        "localhost.",
+        "localhos",
         "",
     ],
 )
@@ -222,6 +224,8 @@ def test_nothing_else_is_this_machine(address):
 
 
 def test_localhost_is_local_by_its_name():
+    assert Endpoint("localhost", 1).is_local
+    assert not is_loopback("localhost")
     require_local(Endpoint("localhost", 1), "endpoint")
 
 

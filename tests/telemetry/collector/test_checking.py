@@ -183,7 +183,10 @@ def test_any_bytes_are_either_kept_or_refused(data):
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_any_value_in_the_place_of_any_attribute_is_kept_or_refused(value):
     for name in GOOD:
+        changed = {**GOOD, name: value}
         try:
-            check_envelope({**GOOD, name: value}, SOURCE)
+            event = check_envelope(changed, SOURCE)
         except LineError:
             continue
+        assert event.source == SOURCE
+        assert orjson.loads(event.line) == changed

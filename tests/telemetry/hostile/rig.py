@@ -263,8 +263,19 @@ class Rig:
             time.sleep(0.003)
 
     def until_told(self, sink, *codes):
-        """Wait until the sink tells of one of these faults; gives status and health."""
-        return self.until(sink, lambda _, health: health.last_error and health.last_error.code in codes)
+        """Wait until the sink tells of one of these faults; gives status and health.
+
+        Both must tell of one: the status is read before the health, and the fault may come between.
+        """
+
+        def told(status, health):
+            return (
+                health.last_error is not None
+                and health.last_error.code in codes
+                and (status.last_error or "").startswith(tuple(f"{code}: " for code in codes))
+            )
+
+        return self.until(sink, told)
 
     def until_logged(self, sink, once, *texts):
         """Wait until all of this was logged, the first of it once."""

@@ -107,22 +107,28 @@ def test_an_answer_that_is_no_yes_is_told_with_what_it_means(make_rig, name):
     recover(rig, sink, 1)
 
 
+BUSY = b"HTTP/1.1 503 Busy\r\n"
+
+
 @pytest.mark.parametrize(
-    ("start", "more"),
+    ("code", "start", "more"),
     [
-        (b"HTTP/1.1 503 Busy\r\ncontent-length: 99999999999\r\n\r\n", b"x" * 4096),
-        (b"HTTP/1.1 503 Busy\r\ntransfer-encoding: chunked\r\n\r\n", b"400\r\n" + b"x" * 1024 + b"\r\n"),
-        (b"HTTP/1.1 503 Busy\r\n", b"x-more: and more\r\n"),
-        (b"H", b"TTP/1.1"),
+        ("http_503", BUSY + b"content-length: 99999999999\r\n\r\n", b"x" * 4096),
+        ("http_503", BUSY + b"transfer-encoding: chunked\r\n\r\n", b"400\r\n" + b"x" * 1024 + b"\r\n"),
+        ("bad_reply", BUSY, b"x-more: and more\r\n"),
+        ("bad_reply", b"H", b"TTP/1.1"),
     ],
     ids=["body", "chunks", "headers", "first-line"],
 )
-def test_an_answer_without_end_is_not_read_to_its_end(make_rig, start, more):
+def test_an_answer_without_end_is_not_read_to_its_end(make_rig, code, start, more):
     rig = make_rig("http")
     rig.receiver(*[endless(start, more)] * 50)
     sink = rig.started()
     sink.emit(restock(0))
-    rig.until_told(sink, "http_503", "bad_reply", "too_large")
+    status, health = rig.until_told(sink, code)
+    assert status.last_error.startswith(f"{code}: localhost:{rig.proxy.endpoint.port} ")
+    assert health.state == "degraded"
+    assert status.delivered == 0
     recover(rig, sink, 1)
 
 
@@ -240,7 +246,10 @@ def test_a_collector_that_asks_for_ever_and_never_acknowledges_is_left(make_rig)
     rig.peer(*[pinging] * 200)
     sink = rig.started(timeout_seconds=0.5)
     sink.emit(restock(0))
-    rig.until_told(sink, "timeout", "protocol", "reset", "closed")
+    status, health = rig.until_told(sink, "timeout")
+    assert f"localhost:{rig.proxy.endpoint.port}" in status.last_error
+    assert health.state == "degraded"
+    assert status.delivered == 0
     recover(rig, sink, 1)
 
 
