@@ -1,7 +1,7 @@
 """On the way to a sink messages are checked, emptied of fields and rid of identities; nowhere else."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -250,6 +250,43 @@ def test_residents_are_found_below_fields_that_name_them_and_in_free_json():
         (RivalryEntry(told[0], told[1], "jostle", 0.5),),
         {"speaker": told[0], "agents": {told[1]: {"actor": told[2]}}, "text": "withheld"},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Nested(Event):
+    """A record about two residents below every form that may hold one."""
+
+    kind: ClassVar[str] = "trial.nested"
+    maybe: RivalryEntry | None = None
+    either: int | RivalryEntry = 0
+    pair: tuple[int, RivalryEntry] | None = None
+    many: Sequence[RivalryEntry] = ()
+    listed: list[RivalryEntry] | None = None
+    table: Mapping[str, RivalryEntry] | None = None
+    named: dict[str, RivalryEntry] | None = None
+    deep: tuple[tuple[int, RivalryEntry | None], ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("field", "around"),
+    [
+        ("maybe", lambda entry: entry),
+        ("either", lambda entry: entry),
+        ("pair", lambda entry: (1, entry)),
+        ("many", lambda entry: (entry, entry)),
+        ("listed", lambda entry: (entry,)),
+        ("table", lambda entry: {"first": entry}),
+        ("named", lambda entry: {"first": entry}),
+        ("deep", lambda entry: ((1, None), (2, entry))),
+    ],
+)
+def test_fields_are_found_below_every_form_that_may_hold_a_record(field, around):
+    told = fact(Nested(**{field: around(ENTRY)}))
+    renaming = RenameResidents(RenameSettings(KEY), EventRegistry((Nested,)))
+    renamed = RivalryEntry(renaming.pseudonym("a0"), renaming.pseudonym("a1"), "jostle", 0.5)
+    assert renaming(told).event == Nested(**{field: around(renamed)})
+    redacted = redact("intensity")(told)
+    assert redacted.event == Nested(**{field: around(replace(ENTRY, intensity=0.0))})
 
 
 def test_ids_and_names_of_several_words_are_renamed_in_frames():

@@ -636,10 +636,14 @@ def test_a_batch_of_several_towns_refuses_hooks():
 
 
 def test_a_town_with_hooks_keeps_the_contract_of_a_world():
+    scripts = []
+
     def make() -> TownWorld:
-        return crowd(dice(), "dice").world
+        scripts.append(Script("dice", **dict.fromkeys(STAGES, chancy)))
+        return crowd(run_by(scripts[-1]), "dice").world
 
     check_world(make, ticks=40)
+    assert {stage for script in scripts for stage in script.stages} == set(STAGES)
 
 
 # Snapshots.
