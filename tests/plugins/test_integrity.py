@@ -103,11 +103,15 @@ def deep_folder(installed):
     nest(installed.path("data"), "d", 63)
 
 
+def vast(installed):
+    os.truncate(installed.path("late.py"), (512 << 20) + 1)
+
+
 def named(path):
     def escape(installed):
         installed.add_rows((path, "sha256=x", "1"))
 
-    escape.__qualname__ = f"row {path[:40]}"
+    escape.__qualname__ = f"row {path}" if len(path) < 40 else f"row of {len(path)} characters"
     return escape
 
 
@@ -200,12 +204,15 @@ def compiled(name, data=b"\0"):
         (link_beside, "evil.py is not in its RECORD"),
         (pipe, "late.py is not a regular file"),
         (folder_for_a_file, "late.py is not a regular file"),
+        (vast, "it has more than 512 MiB, and all of it is held in memory"),
         (named("../../evil.py"), "which is not a plain path inside its own folder"),
         (named("../../../bin/other-tool"), "which is not a plain path inside its own folder"),
         (named("/etc/passwd"), "which is not a plain path inside its own folder"),
         (named("a/../../b.py"), "which is not a plain path inside its own folder"),
         (named("./a.py"), "which is not a plain path inside its own folder"),
         (named("a\\b.py"), "which is not a plain path inside its own folder"),
+        (named("a/" * 63 + "b.py"), "a/b.py is missing"),
+        (named("a/" * 64 + "b.py"), "its RECORD names a file below 64 folders; at most 63 are read"),
         (named("a/" * 5000 + "b.py"), "its RECORD names a file below 5000 folders; at most 63 are read"),
         (deep_folder, "it has a file below 64 folders; at most 63 are read"),
         (named("../evil.pyc"), "which is not a plain path inside its own folder"),
@@ -527,6 +534,19 @@ class Told(Distribution):
 
     def locate_file(self, path):
         raise FileNotFoundError(path)
+
+
+def record_of(rows):
+    """A RECORD of so many rows."""
+    modules = [f"bakery/m{number}.py,sha256=x,1" for number in range(rows - 1)]
+    return "\n".join(["bakery-1.0.dist-info/METADATA,sha256=x,1", *modules])
+
+
+def test_a_record_with_too_many_rows_is_refused_before_any_file_is_looked_for():
+    rows, _ = integrity._rows(Told(record_of(20_000)), "bakery")
+    assert len(rows) == 20_000
+    with pytest.raises(IntegrityError, match="its RECORD has 20001 rows; at most 20000 are read"):
+        integrity._rows(Told(record_of(20_001)), "bakery")
 
 
 ODD = ["..", ".", "", "\\", "\x00", "é", "a b", '"', '""', "C:", "/etc/passwd", "x" * 300]
