@@ -7,20 +7,39 @@ older ones have a number in it, ``events-000001.ndjson`` being the oldest. Toget
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
+
+from townlet_core.jsonvalue import JsonObject
 
 _NUMBER: Final = re.compile(r"[0-9]{20}")
 _SOURCE: Final = re.compile(r"urn:townlet:run:.+:p[0-9]+")
 _TYPE: Final = "townlet."
+_KIND_FOLLOWS: Final = b'"type":"townlet.'
+_ENVELOPE: Final = 512
 
 
-def is_event_line(line: bytes) -> bool:
-    """Return whether a line, with or without its newline, is an event that Townlet wrote."""
+class StoredEvent(NamedTuple):
+    """One line of a file of events.
+
+    Attributes:
+        kind: its kind, as in ``queue.join``.
+        tick: the executed tick.
+        data: the payload.
+    """
+
+    kind: str
+    tick: int
+    data: JsonObject
+
+
+def read_event(line: bytes) -> StoredEvent | None:
+    """Read a line, with or without its newline; None when it is not an event that Townlet wrote."""
     event = _event_of(line)
     number, source, kind = event.get("id"), event.get("source"), event.get("type")
-    return (
+    tick, data = event.get("tick"), event.get("data")
+    if (
         event.get("specversion") == "1.0"
         and isinstance(number, str)
         and _NUMBER.fullmatch(number) is not None
@@ -29,9 +48,23 @@ def is_event_line(line: bytes) -> bool:
         and _SOURCE.fullmatch(source) is not None
         and isinstance(kind, str)
         and kind.startswith(_TYPE)
-        and type(event.get("tick")) is int
-        and isinstance(event.get("data"), Mapping)
-    )
+        and type(tick) is int
+        and isinstance(data, dict)
+    ):
+        return StoredEvent(kind.removeprefix(_TYPE), tick, data)
+    return None
+
+
+def kind_of(line: bytes) -> str:
+    """Return the kind of a line that Townlet wrote without reading the line; empty when it is hidden."""
+    start = line.find(_KIND_FOLLOWS, 0, _ENVELOPE)
+    end = line.find(b'"', start + len(_KIND_FOLLOWS))
+    return line[start + len(_KIND_FOLLOWS) : end].decode("ascii", "replace") if 0 <= start < end else ""
+
+
+def is_event_line(line: bytes) -> bool:
+    """Return whether a line, with or without its newline, is an event that Townlet wrote."""
+    return read_event(line) is not None
 
 
 def fact_number(line: bytes) -> int | None:
@@ -45,15 +78,19 @@ def part_path(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}-{number:06d}{path.suffix}")
 
 
-def older_parts(path: Path) -> dict[int, Path]:
+def older_parts(path: Path, packed: str = "") -> dict[int, Path]:
     """Return the older parts of a rotated file by number, the oldest first; empty when there are none.
+
+    Args:
+        path: the newest part.
+        packed: what the names of parts end in that a person compressed, such as ``.gz``.
 
     Raises:
         OSError: when the folder cannot be read.
     """
     if not path.parent.is_dir():
         return {}
-    pattern = re.compile(rf"{re.escape(path.stem)}-([0-9]{{6,}}){re.escape(path.suffix)}")
+    pattern = re.compile(rf"{re.escape(path.stem)}-([0-9]{{6,}}){re.escape(path.suffix + packed)}")
     found = {int(match[1]): each for each in path.parent.iterdir() if (match := pattern.fullmatch(each.name))}
     return dict(sorted(found.items()))
 

@@ -5,7 +5,7 @@ TownletError
 │   └── UnknownNameError    a name that no installed package offers; lists the known ones     (exit 2)
 ├── PluginError             an installed plugin is not allowed, not verified or broken        (exit 3)
 ├── SnapshotError           a snapshot is missing, damaged, too new or of another town        (exit 2)
-├── OutputError             a run folder or file cannot be written                            (exit 2)
+├── OutputError             a run folder or file cannot be written, or read back             (exit 2)
 │   ├── OutputLostError     the output of a run that has executed ticks cannot be written     (exit 1)
 │   └── NoRunFolderError    a part writes into the run folder, and this run has none          (exit 2)
 ├── EnvironmentRefusedError a file or variable would make a dependency load other code     (exit 2)
@@ -90,7 +90,7 @@ class SnapshotError(TownletError):
 
 
 class OutputError(TownletError):
-    """A run folder, snapshot or summary cannot be written."""
+    """A run folder, snapshot or summary cannot be written, or what is in it cannot be read back."""
 
 
 class OutputLostError(OutputError):

@@ -36,7 +36,7 @@ def test_the_packages_form_one_chain():
 
 def test_the_families_of_adapters_do_not_know_each_other():
     layers = layers_of("townlet_adapters")
-    assert layers[:3] == ["cli", "running", "composition"]
+    assert layers[:3] == ["cli", "running | story", "composition"]
     assert {"config", "worlds", "policies", "telemetry"} <= set(layers[3].split(" | "))
     assert {name for layer in layers[4:] for name in layer.split(" | ")} == {
         "validation",

@@ -27,6 +27,7 @@ class Entry(NamedTuple):
 COMMANDS: Mapping[str, Entry] = MappingProxyType(
     {
         "run": Entry("townlet_adapters.cli.run", "Run a town."),
+        "story": Entry("townlet_adapters.cli.story", "Print a resident's day in sentences."),
         "init": Entry("townlet_adapters.cli.init", "Copy the shipped town into a folder to edit."),
         "warmup": Entry("townlet_adapters.cli.warmup", "Compile the town's rules now."),
         "config": Entry("townlet_adapters.cli.config", "Check, show and describe configs."),

@@ -26,6 +26,7 @@ RECORD: Final = "run.json"
 SNAPSHOTS: Final = "snapshots"
 LOCK: Final = ".lock"
 
+_ELSEWHERE: Final = "go on in another folder with --out"
 _MOST_NAMESAKES: Final = 1000
 _MOST_RECORD_BYTES: Final = 8 << 20
 
@@ -140,8 +141,12 @@ def run_folder_of(snapshot: Path) -> Path | None:
     return folder if (folder / RECORD).exists() else None
 
 
-def read_record(path: Path) -> JsonObject:
+def read_record(path: Path, advice: str = _ELSEWHERE) -> JsonObject:
     """Read the ``run.json`` of a run folder.
+
+    Args:
+        path: the run folder.
+        advice: what the message about a damaged one ends in: what to do.
 
     Raises:
         OutputError: when it cannot be read, or is not a JSON object.
@@ -150,15 +155,12 @@ def read_record(path: Path) -> JsonObject:
     try:
         record = json.loads(read_regular(file, _MOST_RECORD_BYTES, follow_links=False))
     except OSError as error:
-        raise OutputError(f"{file}: cannot be read: {error.strerror or error}; {_ELSEWHERE}") from error
+        raise OutputError(f"{file}: cannot be read: {error.strerror or error}; {advice}") from error
     except (ValueError, RecursionError) as error:
-        raise OutputError(f"{file}: damaged: not JSON ({error}); {_ELSEWHERE}") from error
+        raise OutputError(f"{file}: damaged: not JSON ({error}); {advice}") from error
     if not isinstance(record, Mapping):
-        raise OutputError(f"{file}: damaged: not a JSON object; {_ELSEWHERE}")
+        raise OutputError(f"{file}: damaged: not a JSON object; {advice}")
     return record
-
-
-_ELSEWHERE: Final = "go on in another folder with --out"
 
 
 def _make_parents(path: Path) -> tuple[Path, ...]:

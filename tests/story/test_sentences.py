@@ -1,0 +1,257 @@
+"""Every kind of event has its sentence, or says that it has none; and the sentences say what happened."""
+
+import json
+from dataclasses import fields
+
+import pytest
+
+from tests.events import BUILT_IN
+from tests.story.script import Script, arrive, come, conflict, finish, grant, join, leave, start
+from townlet_adapters.eventfiles import StoredEvent, read_event
+from townlet_adapters.story.chronicle import Person, Scene
+from townlet_adapters.story.notes import Moment
+from townlet_adapters.story.sentences import SENTENCES, SILENT, chronicle
+from townlet_adapters.worlds.town.events.affordance import AffordanceFail
+from townlet_adapters.worlds.town.events.economy import EconomyRent
+from townlet_adapters.worlds.town.events.employment import (
+    EmploymentAbsent,
+    EmploymentDepartedEarly,
+    EmploymentHelped,
+    EmploymentHired,
+    EmploymentJobLoss,
+    EmploymentLateStart,
+    EmploymentReview,
+    EmploymentShiftCovered,
+)
+from townlet_adapters.worlds.town.events.queue import QueueHandover, QueueLeave
+from townlet_core.events.console import ConsoleResult
+from townlet_core.events.schema import is_diagnostic
+
+FACTS = sorted(kind for kind in BUILT_IN.classes if not is_diagnostic(kind))
+
+IRIS, KARL, UMA = "a00001", "a00002", "a00003"
+
+
+def day_of(agent_id, script):
+    """The sentences of a resident's first day, with their times, and the closing one."""
+    book = chronicle()
+    day = next(iter(book.days(filter(None, map(read_event, script.lines)))))
+    (chapter,) = (chapter for chapter in day.chapters if chapter.resident == agent_id)
+    return [f"{time} {text}" for time, text in chapter.lines()], chapter
+
+
+def town():
+    return Script().at("00:00", arrive(IRIS, "Iris", "clerk"), arrive(KARL, "Karl"), arrive(UMA, "Uma"))
+
+
+def told(script, agent_id=IRIS):
+    """All but the first sentence, which says that the resident is there."""
+    return day_of(agent_id, script)[0][1:]
+
+
+@pytest.mark.parametrize("kind", FACTS)
+def test_every_kind_of_fact_has_a_sentence_or_says_why_it_has_none(kind):
+    assert (kind in SENTENCES) + (kind in SILENT) == 1
+    assert SILENT.get(kind, "a sentence")
+
+
+def test_the_tables_have_no_kind_that_does_not_exist():
+    assert {*SENTENCES, *SILENT} - {*FACTS} == set()
+
+
+EXAMPLES = {"string": "a00001", "integer": 1, "number": 0.5, "boolean": True, "object": {}, "null": None}
+
+
+def example_of(schema):
+    """A value that a schema allows."""
+    if "anyOf" in schema:
+        return example_of(schema["anyOf"][0])
+    if "enum" in schema:
+        return schema["enum"][0]
+    if schema.get("type") == "array":
+        return [example_of(schema.get("items") or schema["prefixItems"][0])]
+    return EXAMPLES[schema.get("type", "object")]
+
+
+@pytest.mark.parametrize("kind", sorted(SENTENCES))
+def test_a_sentence_reads_only_fields_that_its_event_has(kind):
+    schema = BUILT_IN.data_schema(kind)
+    assert len(schema["properties"]) == len(fields(BUILT_IN.classes[kind]))
+    data = {name: example_of(each) for name, each in schema["properties"].items()}
+    people = {IRIS: Person("Iris")}
+    SENTENCES[kind](Scene(people, Moment(0, 0, 0), StoredEvent(kind, 0, data)))
+    assert IRIS in people
+
+
+def test_a_wait_and_the_use_after_it_are_one_sentence():
+    script = town().at("07:00", join(IRIS, "use_shower", "shower_1"))
+    script.at("07:10", conflict(IRIS, KARL, "waiting", "shower_1"))
+    script.at("07:12", grant(IRIS, "use_shower", "shower_1", 12), start(IRIS, "use_shower", "shower_1", 200))
+    script.at("07:41", finish(IRIS, "use_shower", "shower_1"))
+    assert told(script) == [
+        "07:00 Waited 12 minutes for the shower, impatient with Karl, and used the shower for 0.20 coins."
+    ]
+    assert told(script, KARL) == ["07:10 Iris waited impatiently for the shower."]
+
+
+def test_a_short_wait_is_not_worth_a_word():
+    script = town().at("07:00", join(IRIS, "use_shower", "shower_1"))
+    script.at("07:04", grant(IRIS, "use_shower", "shower_1", 4), start(IRIS, "use_shower", "shower_1"))
+    script.at("07:33", finish(IRIS, "use_shower", "shower_1"))
+    assert told(script) == ["07:00 Used the shower."]
+
+
+def test_uses_of_one_kind_in_a_row_are_one_sentence():
+    script = town()
+    for hour, bench in ((15, 1), (16, 2), (17, 1)):
+        script.at(f"{hour}:00", start(IRIS, "relax", f"bench_{bench}"))
+        script.at(f"{hour}:19", finish(IRIS, "relax", f"bench_{bench}"))
+    script.at("20:00", start(IRIS, "relax", "bench_1")).at("20:19", finish(IRIS, "relax", "bench_1"))
+    assert told(script) == ["15:00 Relaxed three times until 17:20.", "20:00 Relaxed."]
+
+
+def test_what_follows_at_once_is_in_the_same_sentence_and_so_is_a_passing_jostle():
+    script = town().at("06:00", start(IRIS, "cook_meal", "stove_1", 150))
+    script.at("06:20", conflict(KARL, IRIS, "jostle")).at("06:25", conflict(KARL, IRIS, "jostle"))
+    script.at("06:39", finish(IRIS, "cook_meal", "stove_1"))
+    script.at("06:45", start(IRIS, "eat_meal", "fridge_1")).at("06:59", finish(IRIS, "eat_meal", "fridge_1"))
+    script.at("12:00", conflict(IRIS, UMA, "jostle")).at("12:10", conflict(IRIS, KARL, "jostle"))
+    assert told(script) == [
+        "06:00 Cooked a meal for 0.15 coins, then ate a meal; Karl pushed past twice.",
+        "12:00 Pushed past Uma and Karl.",
+    ]
+    assert told(script, KARL) == ["06:20 Pushed past Iris twice.", "12:10 Iris pushed past."]
+
+
+def test_a_holder_that_holds_up_the_queue_lets_another_go_first():
+    script = town().at("07:00", conflict(IRIS, KARL, "ghost_step", "shower_1"))
+    assert told(script) == ["07:00 Held up the queue at the shower, and Karl went first."]
+    assert told(script, KARL) == ["07:00 Went before Iris at the shower."]
+
+
+def test_a_shift_is_one_sentence_with_all_that_went_wrong():
+    script = town().at("09:00", come(IRIS, "clerk")).at("11:59", leave(IRIS, "clerk"))
+    assert told(script) == ["09:00 Worked as a clerk until 12:00."]
+    late = town().at("09:06", EmploymentLateStart(IRIS, "clerk", 100)).at("09:12", come(IRIS, "clerk", 12))
+    late.at("09:12", EmploymentHelped(IRIS, "clerk", (KARL, UMA)))
+    late.at("11:59", leave(IRIS, "clerk", 168, 240))
+    assert told(late) == [
+        (
+            "09:12 Came 12 minutes late to work as a clerk, was fined 0.10 coins, "
+            "lost 0.24 coins of the wage and stayed until 12:00."
+        ),
+        "09:12 Karl and Uma had begun the shift without waiting.",
+    ]
+    assert told(late, KARL) == ["09:12 Began the shift before Iris came."]
+    early = town().at("09:00", come(IRIS, "clerk")).at("11:21", EmploymentDepartedEarly(IRIS, "clerk", 39))
+    early.at("11:59", leave(IRIS, "clerk", 121))
+    assert told(early) == ["09:00 Worked as a clerk and left 39 minutes before the end."]
+
+
+def test_a_missed_shift_costs_and_others_do_the_work():
+    script = town().at(
+        "09:31", EmploymentAbsent(IRIS, "clerk", 200, 2), EmploymentShiftCovered(IRIS, "clerk", (KARL,))
+    )
+    script.at("11:59", leave(IRIS, "clerk", 0)).at("12:00", EmploymentReview(IRIS, "clerk", "queued", 1))
+    script.at("13:00", EmploymentJobLoss(IRIS, "clerk", "approved"))
+    script.at("23:59", EmploymentHired(IRIS, "barista", "board"))
+    assert told(script) == [
+        "09:31 Was missing at work as a clerk, fined 0.20 coins: the second absence in seven days.",
+        "09:31 Karl did the work of the shift.",
+        "12:00 The absences as a clerk came up for review.",
+        "13:00 Lost the job as a clerk after too many absences.",
+        "23:59 Found work as a barista.",
+    ]
+    assert told(script, KARL) == ["09:31 Did the work of Iris as well."]
+    assert day_of(IRIS, script)[1].title == "Iris, day 0 (barista, balanced)"
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "progress", "words"),
+    [
+        ("insufficient_funds", None, 0, "Could not cook a meal twice: there was too little money."),
+        ("insufficient_stock", None, 0, "Could not cook a meal twice: the stove was empty."),
+        ("hook_cancelled", "the chef is ill", 0, "Could not cook a meal twice: the chef is ill."),
+        ("a_new_reason", None, 0, "Could not cook a meal twice: a new reason."),
+    ],
+)
+def test_a_use_that_does_not_begin_says_why(reason, detail, progress, words):
+    fail = AffordanceFail(IRIS, "stove_1", "cook_meal", reason, detail, progress, 0)
+    assert told(town().at("08:00", fail).at("08:30", fail)) == [f"08:00 {words}"]
+
+
+def test_a_use_that_breaks_off_gives_the_money_back():
+    fail = AffordanceFail(IRIS, "shower_1", "use_shower", "utility_lost", None, 8, 200)
+    script = town().at("08:00", start(IRIS, "use_shower", "shower_1", 200)).at("08:08", fail)
+    lines, chapter = day_of(IRIS, script)
+    assert lines[1:] == [
+        "08:08 Began to use the shower, and had to stop after 8 minutes: the shower stopped working."
+    ]
+    assert chapter.closing == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("left", "Left the queue for the shower after 12 minutes."),
+        ("closed", "Left the queue for the shower after 12 minutes: the shower was closed."),
+        ("timeout", "Lost the place at the shower, for not using it."),
+    ],
+)
+def test_a_wait_in_vain_says_how_it_ended(reason, words):
+    script = town().at("07:00", join(IRIS, "use_shower", "shower_1"))
+    script.at("07:12", QueueLeave(IRIS, "shower_1", reason, 12))
+    assert told(script) == [f"07:12 {words}"]
+
+
+def test_an_object_that_is_handed_over_is_a_favour():
+    script = town().at("07:12", QueueHandover(IRIS, KARL, "shower_1", 2))
+    assert told(script) == ["07:12 Let Karl have the shower next."]
+    assert told(script, KARL) == ["07:12 Iris kept the shower free."]
+
+
+def test_rent_is_a_sentence_only_when_it_cannot_be_paid():
+    assert told(town().at("23:59", EconomyRent(IRIS, 1300, 0))) == []
+    owed = town().at("23:59", EconomyRent(IRIS, 0, 2))
+    assert told(owed) == ["23:59 Could not pay the whole rent: 2 days are owed."]
+
+
+def test_a_newcomer_and_a_command_of_an_operator_are_noticed():
+    script = town().at("10:00", arrive("a00009", "Nell", reason="replacement"))
+    assert day_of("a00009", script)[0] == ["10:00 Came to live in town with 2.00 coins."]
+    result = ConsoleResult("set_need", "ok", {"agent_id": IRIS}, None, "c1", "ann", 600)
+    refused = ConsoleResult("teleport", "error", {"agent_id": IRIS}, None, "c2", "ann", 600)
+    assert told(town().at("10:00", result, refused)) == ["10:00 An operator intervened: set need."]
+
+
+def test_the_end_of_a_day_adds_it_up():
+    script = town().at("06:00", join(IRIS, "eat_meal", "fridge_1"))
+    script.at("06:13", grant(IRIS, "eat_meal", "fridge_1", 13), start(IRIS, "eat_meal", "fridge_1", 400))
+    script.at("06:27", finish(IRIS, "eat_meal", "fridge_1"))
+    script.at("09:00", come(IRIS, "clerk")).at("11:59", leave(IRIS, "clerk"))
+    script.at("13:00", start(KARL, "rest_sleep", "bed_1")).at("13:59", finish(KARL, "rest_sleep", "bed_1"))
+    script.at("23:59", EconomyRent(IRIS, 1300, 0))
+    assert day_of(IRIS, script)[1].closing == (
+        "In all: did not sleep, worked 3 hours, queued 13 minutes, "
+        "spent 0.40 coins and paid 1.30 coins in rent."
+    )
+    assert day_of(KARL, script)[1].closing == "In all: slept an hour."
+
+
+def test_an_event_of_a_plugin_gets_a_plain_sentence_for_those_that_it_names():
+    data = {"customer": IRIS, "friends": [KARL], "loaf": "rye", "left": 3, "extra": {"a": 1}, "note": None}
+    line = json.loads(town().lines[0])
+    line |= {"type": "townlet.bakery.sold_out", "tick": 600, "data": data}
+    script = town()
+    script.lines.append(json.dumps(line).encode())
+    assert told(script) == ["10:00 Bakery: sold out (loaf rye, left 3)."]
+    assert told(script, KARL) == ["10:00 Bakery: sold out (customer Iris, loaf rye, left 3)."]
+    assert told(script, UMA) == []
+
+
+def test_an_event_that_lacks_a_field_gets_the_plain_sentence_too():
+    script = town()
+    line = json.loads(script.lines[0])
+    line |= {"type": "townlet.economy.rent", "tick": 600, "data": {"agent_id": IRIS, "paid": "much"}}
+    script.lines.append(json.dumps(line).encode())
+    assert told(script) == ["10:00 Economy: rent (paid much)."]
