@@ -10,6 +10,8 @@ PROCESS_DIED: Final = "process_died"
 SEGMENT_DAMAGED: Final = "segment_damaged"
 OUTBOX_REMOVED: Final = "outbox_removed"
 
+_STEPS: Final = 8  # room is given back in at least so many steps
+
 
 class Row(NamedTuple):
     """One event that waits.
@@ -77,13 +79,18 @@ class OutboxLimits:
 
     Attributes:
         bytes: most bytes of segments on the disk, without those in quarantine.
-        segment_bytes: size at which the next segment begins; at most an eighth of ``bytes``.
+        segment_bytes: size at which the next segment begins; an eighth of ``bytes`` where that is less.
         durability: ``process``: committed rows survive ``kill -9``; ``power``: they survive a power cut, too.
     """
 
     bytes: int = 1 << 30
     segment_bytes: int = 64 << 20
     durability: Literal["process", "power"] = "process"
+
+    @property
+    def bytes_of_segment(self) -> int:
+        """Size at which the next segment begins, so that room is given back in small enough steps."""
+        return min(self.segment_bytes, self.bytes // _STEPS)
 
 
 class Numbers:

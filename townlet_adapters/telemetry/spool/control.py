@@ -12,6 +12,7 @@ The file is never mapped: a process that maps a file dies when another program t
 import json
 import os
 import struct
+import threading
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -119,7 +120,11 @@ def _checked(word: int) -> int | None:
 
 
 class ControlPage:
-    """The control page of this run."""
+    """The control page of this run. One thread notes numbers; the rest is safe to use from several.
+
+    Attributes:
+        path: where it is.
+    """
 
     _fd = -1
 
@@ -130,7 +135,8 @@ class ControlPage:
             OSError: when the disk does not take it; the page before stays in force.
         """
         self._folder = folder
-        self._path = folder.path / CONTROL_FILE
+        self._lock = threading.Lock()  # not taken for each number: the town notes one for every message
+        self.path = folder.path / CONTROL_FILE
         self._head = _head(control)
         self._emitted = control.emitted or 0
         self._queue = _queue_of(control)
@@ -150,9 +156,9 @@ class ControlPage:
             pass
 
     def note_queue(self, settled: int, waiting: int, oldest: float) -> None:
-        """Store what was acknowledged, and the figures for people. Not for two threads at once."""
-        self._queue = b"".join(map(_word, (settled, waiting, int(oldest * 1000))))
-        with suppress(OSError):
+        """Store what was acknowledged, and the figures for people; ``repair`` notices a failure."""
+        with self._lock, suppress(OSError):
+            self._queue = b"".join(map(_word, (settled, waiting, int(oldest * 1000))))
             write_at(self._fd, self._queue, _SETTLED)
 
     def sync(self) -> None:
@@ -167,15 +173,17 @@ class ControlPage:
     def repair(self) -> str:
         """Compare the page on the disk with what was written, and write it again when it differs.
 
-        Not while ``note_queue`` runs; ``note_emitted`` may run at any time.
-
         Returns:
             What was wrong; empty when nothing was.
 
         Raises:
             OSError: when it cannot be written.
         """
-        if not is_at(self._fd, self._path):
+        with self._lock:
+            return self._repair()
+
+    def _repair(self) -> str:
+        if not is_at(self._fd, self.path):
             wrong = "was removed or replaced"
             new = self._folder.put(CONTROL_FILE, self._page())
             # In one step, because the town may be writing to the old one at this moment.

@@ -157,6 +157,11 @@ class Folder:
             os.close(fd)
 
 
+def segment_name(number: int) -> str:
+    """Return the name that the files of a segment have in common."""
+    return f"segment-{number:08d}"
+
+
 def append_at(fd: int, data: bytes, offset: int, folder: Folder) -> None:
     """Write bytes at the end of a file, and sync it where that is asked for: all, or none.
 
@@ -264,21 +269,38 @@ def quarantined(folder: Path) -> dict[int, int]:
     }
 
 
-def put_aside(folder: Path, number: int, most_bytes: int) -> None:
-    """Move the files of a segment into quarantine; the oldest there are removed when it exceeds its bounds.
+class Quarantine:
+    """Damaged segments, kept for a person to look at; the oldest are removed to stay within bounds.
 
-    Raises:
-        OSError: when they cannot be moved.
+    Attributes:
+        segments: how many there are.
     """
-    aside = folder / QUARANTINE
-    aside.mkdir(mode=0o700, exist_ok=True)
-    # The label goes last: what is left after a kill is known by it.
-    for path in sorted(segment_files(folder).get(number, ()), key=lambda path: path.suffix == ".label"):
-        path.rename(aside / path.name)
-    sizes = quarantined(folder)
-    while len(sizes) > 1 and (len(sizes) > MOST_QUARANTINED or sum(sizes.values()) > most_bytes):
-        oldest = min(sizes)
-        del sizes[oldest]
-        _log.warning("%s: removed segment %d, the oldest in quarantine, to stay within bounds", aside, oldest)
-        for path in segment_files(aside).get(oldest, ()):
-            path.unlink(missing_ok=True)
+
+    def __init__(self, folder: Path, most_bytes: int, segments: int) -> None:
+        """Keep at most so many bytes beside an outbox; earlier runs left so many segments."""
+        self._folder = folder
+        self._most_bytes = most_bytes
+        self.segments = segments
+
+    def take(self, number: int) -> None:
+        """Move the files of a segment here.
+
+        Raises:
+            OSError: when they cannot be moved.
+        """
+        aside = self._folder / QUARANTINE
+        aside.mkdir(mode=0o700, exist_ok=True)
+        # The label goes last: what is left after a kill is known by it.
+        files = segment_files(self._folder).get(number, ())
+        for path in sorted(files, key=lambda path: path.suffix == ".label"):
+            path.rename(aside / path.name)
+        sizes = quarantined(self._folder)
+        while len(sizes) > 1 and (len(sizes) > MOST_QUARANTINED or sum(sizes.values()) > self._most_bytes):
+            oldest = min(sizes)
+            del sizes[oldest]
+            _log.warning(
+                "%s: removed segment %d, the oldest in quarantine, to stay within bounds", aside, oldest
+            )
+            for path in segment_files(aside).get(oldest, ()):
+                path.unlink(missing_ok=True)
+        self.segments = len(sizes)

@@ -6,16 +6,18 @@ comes before each note, so that it can be read when the note before it was not f
 
 import json
 import os
+import threading
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from townlet_adapters.telemetry.ranges import Range
-from townlet_adapters.telemetry.spool.base import Before, Loss
+from townlet_adapters.telemetry.spool.base import Before, Loss, Numbers
 from townlet_adapters.telemetry.spool.control import UnreadableError
-from townlet_adapters.telemetry.spool.folder import FORMAT
+from townlet_adapters.telemetry.spool.folder import FORMAT, Folder, segment_name
 
 _MAGIC: Final = b"townlet-outbox"
 _FIELDS: Final = 4
@@ -162,3 +164,78 @@ def _content_of(line: bytes) -> bytes:
     if not 1 <= int(version) <= FORMAT:
         raise UnreadableError(f"has the format {int(version)}; known: 1 to {FORMAT}", int(version))
     return content
+
+
+class LabelFile:
+    """The label of a segment on the disk.
+
+    Safe to use from several threads: the committer and the sender may both have something to note.
+
+    Attributes:
+        label: what it says, with the notes made since.
+        size: bytes that it takes on the disk.
+    """
+
+    def __init__(self, folder: Folder, label: Label) -> None:
+        """Stand for the file of a label; touches nothing."""
+        self.label = label
+        self.size = 0
+        self._folder = folder
+        self._name = f"{segment_name(label.number)}.label"
+        self._lock = threading.Lock()
+        self._known = Numbers(label.noted)
+
+    def measure(self) -> None:
+        """Find out what it takes on the disk."""
+        with suppress(OSError):
+            self.size = (self._folder.path / self._name).stat().st_size
+
+    def write(self) -> None:
+        """Make the file, or make it anew when it could not be read.
+
+        Raises:
+            OSError: when the disk does not take it; a file that is there stays as it was.
+        """
+        data = label_to_bytes(self.label)
+        os.close(self._folder.put(self._name, data))
+        self.size = len(data)
+
+    def note(self, losses: Sequence[Loss]) -> None:
+        """Add losses that are not in it: they are known then if the rows are destroyed.
+
+        Raises:
+            OSError: when the disk does not take it.
+        """
+        with self._lock:
+            new = self._known.add(losses)
+            if not new:
+                return
+            try:
+                self._append(note_of_losses(new))
+            except OSError:
+                self._known = Numbers(self.label.noted)
+                raise
+            self.label = replace(self.label, noted=self.label.noted + new)
+
+    def note_damage(self, ranges: Sequence[Range], *, is_there: bool) -> None:
+        """Add rows that are damaged; only remember them when the file is gone.
+
+        Raises:
+            OSError: when the disk does not take it.
+        """
+        with self._lock:
+            self.label = replace(self.label, damaged=(*self.label.damaged, *ranges))
+            if is_there:
+                self._append(note_of_damage(ranges))
+
+    def remove(self) -> None:
+        """Remove the file.
+
+        Raises:
+            OSError: when it cannot be removed.
+        """
+        (self._folder.path / self._name).unlink(missing_ok=True)
+
+    def _append(self, data: bytes) -> None:
+        self._folder.append(self._name, data)
+        self.size += len(data)

@@ -15,22 +15,31 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from townlet_adapters.telemetry.spool.base import Loss
 from townlet_adapters.telemetry.spool.control import UnreadableError
+from townlet_adapters.telemetry.spool.folder import Folder, segment_name
 from townlet_adapters.telemetry.spool.frames import ROW, Frame
 from townlet_adapters.telemetry.spool.label import Label, label_from_bytes, losses_from_json
-from townlet_adapters.telemetry.spool.segment import Extent, Segment, Tail
+from townlet_adapters.telemetry.spool.rows import Extent, Place, Tail
 
 _ERRORS: Final = (sqlite3.Error, UnicodeDecodeError, TypeError, ValueError)
 """What SQLite raises for a damaged file, and what its values lead to."""
 
 
-class LegacySegment(Segment):
-    """A segment of format 1. Its offsets are sequence numbers."""
+class LegacyRows:
+    """The rows of a segment of format 1; see ``StoredRows``. An offset is the number of a row.
 
-    suffix = ".db"
+    Attributes:
+        path: the database, for messages.
+    """
+
     _db: sqlite3.Connection | None = None
     _copy: tempfile.TemporaryDirectory[str] | None = None
+
+    def __init__(self, folder: Folder, number: int) -> None:
+        """Stand for the rows of the segment of this number; touches nothing."""
+        self._folder = folder.path
+        self._name = segment_name(number)
+        self.path = str(self._files()[0])
 
     def copy_of_label(self) -> Label | None:
         """Return the label that is in the database; None when it is damaged."""
@@ -39,7 +48,7 @@ class LegacySegment(Segment):
             return label_from_bytes(data)
         return None
 
-    def tail(self) -> Tail:
+    def tail(self, label: Label) -> Tail:
         """Find out where the rows end: the latest commit says it."""
         size = sum(path.stat().st_size for path in self._files() if path.exists())
         with suppress(*_ERRORS, OSError):
@@ -50,24 +59,17 @@ class LegacySegment(Segment):
             )
             if crc == zlib.crc32(f"{last} {events} {losses}".encode()):
                 return Tail(Extent(size, last + 1, events), losses_from_json(losses), is_torn=False)
-        undeclared = self._nothing_committed()
-        return Tail(Extent(size, self.label.first, 0), undeclared, size > 0 and undeclared is None)
+        undeclared = label.noted if self._has_no_commit() else None
+        return Tail(Extent(size, label.first, 0), undeclared, size > 0 and undeclared is None)
 
-    def is_whole(self) -> bool:
+    def is_whole(self, size: int) -> bool:  # noqa: ARG002 - as all rows have it
         """Whether the database is there."""
         return self._files()[0].exists()
 
-    def drop_rows(self) -> None:
-        """Remove the database and its log."""
-        self.release()
-        for path in self._files():
-            path.unlink(missing_ok=True)
-        self.extent = self.extent._replace(size=0)
-
     def remove(self) -> None:
-        """Remove the files."""
-        self.drop_rows()
-        for path in self._folder.path.glob(f"{self.name}.l*"):
+        """Remove the database with its log, then the labels that only format 1 has."""
+        self.release()
+        for path in (*self._files(), *self._folder.glob(f"{self._name}.lost-*")):
             path.unlink(missing_ok=True)
 
     def release(self) -> None:
@@ -80,27 +82,27 @@ class LegacySegment(Segment):
             self._copy = None
 
     def _files(self) -> list[Path]:
-        path = self._folder.path / f"{self.name}.db"
+        path = self._folder / f"{self._name}.db"
         return [path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm", "journal"))]
 
-    def _nothing_committed(self) -> tuple[Loss, ...] | None:
+    def _has_no_commit(self) -> bool:
         with suppress(*_ERRORS, OSError):
-            if self._connection().execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
-                return self.label.noted
-        return None
+            return bool(self._connection().execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,))
+        return False
 
-    def _seek(self, first: int) -> tuple[int, int, int]:
-        before, passed = self.label.first - 1, 0
+    def seek(self, label: Label, number: int, size: int) -> Place:  # noqa: ARG002 - as all rows have it
+        """Return the place before the first row of at least this number."""
+        before, passed = label.first - 1, 0
         with suppress(*_ERRORS, OSError):
             last, passed = (
                 self._connection()
-                .execute("SELECT max(sequence), count(*) FROM rows WHERE sequence < ?", (first,))
+                .execute("SELECT max(sequence), count(*) FROM rows WHERE sequence < ?", (number,))
                 .fetchone()
             )
             before = before if last is None else last
-        return before + 1, before, passed
+        return Place(before + 1, before, passed)
 
-    def _frames(self, offset: int, size: int) -> Iterator[Frame]:  # noqa: ARG002 - as all segments have it
+    def frames(self, offset: int, size: int) -> Iterator[Frame]:  # noqa: ARG002 - as all rows have it
         """Iterate over the rows from a number on, without those that are damaged."""
         with suppress(*_ERRORS, OSError):
             db = self._connection()

@@ -21,7 +21,8 @@ from townlet_adapters.telemetry.spool.base import (
 from townlet_adapters.telemetry.spool.control import Control, UnreadableError, read_control
 from townlet_adapters.telemetry.spool.folder import FORMAT, Folder, quarantined, segment_files
 from townlet_adapters.telemetry.spool.label import Label, read_label
-from townlet_adapters.telemetry.spool.segment import Extent, Segment
+from townlet_adapters.telemetry.spool.rows import Extent, RowsFile, StoredRows
+from townlet_adapters.telemetry.spool.segment import Segment
 from townlet_core.errors import OutputError
 
 _OTHERS: Final = "what other files know of the segment is used"
@@ -43,6 +44,7 @@ class Recovered:
         number: number for the next segment.
         before: what the next segment's label says of the one before it.
         sources: every source that is still known.
+        quarantined: segments in quarantine.
         problems: a line for each thing that is wrong: file, what, and what comes of it.
     """
 
@@ -56,6 +58,7 @@ class Recovered:
     number: int = 1
     before: Before | None = None
     sources: frozenset[str] = frozenset()
+    quarantined: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -87,7 +90,9 @@ class _Recovery:
     def run(self) -> Recovered:
         result = self._result
         files = segment_files(self._folder.path)
-        result.number = 1 + max([*files, *quarantined(self._folder.path)], default=0)
+        aside = quarantined(self._folder.path)
+        result.quarantined = len(aside)
+        result.number = 1 + max([*files, *aside], default=0)
         self._hold(files)
         labels = [segment.label for segment in self.held]
         result.sources = frozenset(
@@ -132,7 +137,7 @@ class _Recovery:
         for number in sorted(files, reverse=True):
             segment = self._segment(number, files[number])
             label = self._read_label(files[number])
-            known = label or segment.copy_of_label()
+            known = label or segment.rows.copy_of_label()
             before = self._before(after)
             if known is None and before is not None and before.number == number:
                 known = Label(number, before.source, before.base, before.first, None)
@@ -174,13 +179,14 @@ class _Recovery:
         label = label or Label(number, "", 0, 0, None)
         if any(path.suffix.startswith((".db", ".lost-")) for path in files):
             from townlet_adapters.telemetry.spool.legacy import (  # noqa: PLC0415 - brings sqlite3
-                LegacySegment,
+                LegacyRows,
             )
 
-            segment: Segment = LegacySegment(self._folder, label)
+            rows: StoredRows = LegacyRows(self._folder, number)
         else:
-            segment = Segment(self._folder, label)
-        segment.measure()
+            rows = RowsFile(self._folder, number)
+        segment = Segment(self._folder, label, rows)
+        segment.label_file.measure()
         return segment
 
     def _read_label(self, files: list[Path]) -> Label | None:

@@ -1,67 +1,14 @@
 """One segment: rows of one source; one run appends to it; removed as a whole once the peer has them."""
 
-import os
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from townlet_adapters.telemetry.ranges import Range, RangeSet
-from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Before, Loss, Numbers, Row
-from townlet_adapters.telemetry.spool.control import UnreadableError
-from townlet_adapters.telemetry.spool.folder import Folder, append_at
-from townlet_adapters.telemetry.spool.frames import (
-    LABEL,
-    ROW,
-    Frame,
-    frame_of_label,
-    frames_of,
-    last_mark,
-    read_frames,
-    row_near,
-)
-from townlet_adapters.telemetry.spool.label import (
-    Label,
-    label_from_bytes,
-    label_to_bytes,
-    losses_from_json,
-    losses_to_json,
-    note_of_damage,
-    note_of_losses,
-)
-
-_NONE: Final = losses_to_json(())
-_CLOSED: Final = -1
-_GONE: Final = -2
-
-
-class Extent(NamedTuple):
-    """How far the rows of a segment go.
-
-    Attributes:
-        size: bytes of its file that count.
-        end: its rows have lower numbers than this.
-        events: how many rows it holds.
-    """
-
-    size: int
-    end: int
-    events: int
-
-
-class Tail(NamedTuple):
-    """What the end of a file says of a segment.
-
-    Attributes:
-        extent: how far its rows go.
-        undeclared: losses that no row of it declares; None when the end is damaged or was not finished.
-        is_torn: whether the file ends with something else than a frame.
-    """
-
-    extent: Extent
-    undeclared: tuple[Loss, ...] | None
-    is_torn: bool
+from townlet_adapters.telemetry.spool.base import SEGMENT_DAMAGED, Before, Loss, Row
+from townlet_adapters.telemetry.spool.folder import Folder
+from townlet_adapters.telemetry.spool.frames import ROW
+from townlet_adapters.telemetry.spool.label import Label, LabelFile
+from townlet_adapters.telemetry.spool.rows import Extent, Place, RowsFile, StoredRows, Tail
 
 
 class Lost(NamedTuple):
@@ -82,41 +29,32 @@ class Segment:
     """A file of rows and its label. One thread appends, one reads; the outbox sees to it.
 
     Attributes:
-        label: what it is; with the notes made since.
-        extent: how far its rows go.
-        waiting: rows that are not acknowledged; the outbox keeps it.
+        rows: its rows on the disk.
+        label_file: its label on the disk.
+        extent: how far its rows go; the queue keeps it.
+        waiting: rows that are not acknowledged; the queue keeps it.
         is_condemned: whether nothing in it can be read, and it is kept for a person to look at.
         is_removed: whether its files went with their folder; what is at their path now is not its own.
-        owes: whether its damage is still to be declared; the outbox keeps it.
     """
 
-    suffix = ".rows"
-
-    def __init__(self, folder: Folder, label: Label, extent: Extent | None = None) -> None:
-        """Stand for the segment of this label; touches nothing."""
-        self.label = label
-        self.extent = extent or Extent(0, label.first, 0)
+    def __init__(self, folder: Folder, label: Label, rows: StoredRows) -> None:
+        """Stand for the segment of this label, which has these rows."""
+        self.rows = rows
+        self.label_file = LabelFile(folder, label)
+        self.extent = Extent(0, label.first, 0)
         self.waiting = 0
-        self.owes = self.is_condemned = self.is_removed = False
-        self._folder = folder
-        self._label_bytes = 0
-        self._notes = threading.Lock()  # the committer and the sender may both have something to note
-        self._known = Numbers(label.noted)
-        self._salt = label.number
-        self._writer = self._reader = _CLOSED
-        self._cursor: tuple[int, int, int] | None = (
-            None  # offset, number of the row before it, rows before it
-        )
+        self.is_condemned = self.is_removed = False
+        self._place: Place | None = None  # where reading goes on
 
     @property
-    def name(self) -> str:
-        """Return the name that its files have in common."""
-        return f"segment-{self.label.number:08d}"
+    def label(self) -> Label:
+        """What it is; with the notes made since."""
+        return self.label_file.label
 
     @property
     def path(self) -> str:
-        """Return the path of its rows, for messages."""
-        return f"{self._folder.path / self.name}{self.suffix}"
+        """The path of its rows, for messages."""
+        return self.rows.path
 
     @property
     def finish(self) -> int:
@@ -126,85 +64,12 @@ class Segment:
     @property
     def size(self) -> int:
         """Bytes that it takes on the disk."""
-        return self.extent.size + self._label_bytes
+        return self.extent.size + self.label_file.size
 
     def before(self) -> Before:
         """Return what the label of the next segment says of this one."""
         label, extent = self.label, self.extent
         return Before(label.number, label.source, label.base, label.first, extent.end, extent.events)
-
-    # ---- writing -------------------------------------------------------------------------------
-
-    def create(self) -> None:
-        """Make the files.
-
-        Raises:
-            OSError: when the disk does not take them; there are none then.
-        """
-        data = label_to_bytes(self.label)
-        copy = frame_of_label(data, self._salt)
-        self._writer = self._folder.create(self.name + self.suffix)
-        try:
-            append_at(self._writer, copy, 0, self._folder)
-            os.close(self._folder.put(f"{self.name}.label", data))
-        except OSError:
-            self.remove()
-            raise
-        self._label_bytes = len(data)
-        self.extent = self.extent._replace(size=len(copy))
-
-    def append(self, rows: Sequence[Row], undeclared: Sequence[Loss], at: float) -> Extent:
-        """Store rows and what no row declares: all, or nothing.
-
-        Returns:
-            How far the rows go now; they count once the outbox has set it.
-
-        Raises:
-            ValueError: when the rows are not in order.
-            OSError: when the disk does not take them.
-        """
-        size, end, events = self.extent
-        mark = losses_to_json(undeclared) if undeclared else _NONE
-        data = frames_of(rows, (end - 1, events), int(at), mark, self._salt)
-        self.note([*undeclared, *_gaps(rows, end, self.label.source)])
-        append_at(self._writer, data, size, self._folder)
-        return Extent(size + len(data), rows[-1].sequence + 1 if rows else end, events + len(rows))
-
-    def may_grow(self) -> bool:
-        """Whether the file ends where the rows end, and a failed sync left nothing unknown behind."""
-        return not self._folder.durable and os.fstat(self._writer).st_size == self.extent.size
-
-    def note(self, losses: Sequence[Loss]) -> None:
-        """Write losses into the label that are not in it: they are known then if the rows are destroyed.
-
-        Raises:
-            OSError: when the disk does not take it.
-        """
-        with self._notes:
-            new = self._known.add(losses)
-            if not new:
-                return
-            try:
-                self._add_note(note_of_losses(new))
-            except OSError:
-                self._known = Numbers(self.label.noted)
-                raise
-            self.label = replace(self.label, noted=self.label.noted + new)
-
-    def note_damage(self, ranges: Sequence[Range]) -> None:
-        """Write into the label which rows are damaged; only remember it when the label is gone.
-
-        Raises:
-            OSError: when the disk does not take it.
-        """
-        with self._notes:
-            self.label = replace(self.label, damaged=(*self.label.damaged, *ranges))
-            if not self.is_removed:
-                self._add_note(note_of_damage(ranges))
-
-    def _add_note(self, data: bytes) -> None:
-        self._folder.append(f"{self.name}.label", data)
-        self._label_bytes += len(data)
 
     # ---- reading -------------------------------------------------------------------------------
 
@@ -224,14 +89,11 @@ class Segment:
             OSError: when the file cannot be opened or read.
         """
         extent = self.extent
-        if self._cursor is None:
-            offset, before, passed = self._seek(first)
-            self._cursor = (offset, before, passed) if passed >= behind else (offset, first - 1, behind)
-        offset, before, passed = self._cursor
+        offset, before, passed = self._place or self._place_to_begin(first, behind)
         rows: list[Row] = []
         lost: list[Lost] = []
         size, at, at_end = 0, 0, True
-        for kind, sequence, gap, ordinal, time, payload, _, end in self._frames(offset, extent.size):
+        for kind, sequence, gap, ordinal, time, payload, _, end in self.rows.frames(offset, extent.size):
             if kind != ROW or sequence <= before:
                 continue
             size += len(payload)
@@ -248,8 +110,12 @@ class Segment:
         if at_end and not rows and (before < extent.end - 1 or passed < extent.events):
             lost.append(Lost(before + 1, extent.end - 1, extent.events - passed))
             before, passed = extent.end - 1, extent.events
-        self._cursor = offset, before, passed
+        self._place = Place(offset, before, passed)
         return rows, lost, at, before + 1
+
+    def _place_to_begin(self, first: int, behind: int) -> Place:
+        place = self.rows.seek(self.label, first, self.extent.size)
+        return place if place.passed >= behind else Place(place.offset, first - 1, behind)
 
     def locate(self, number: int) -> tuple[int, int]:
         """Return how many rows have lower numbers, and when the first of the others was committed, or 0.
@@ -257,33 +123,9 @@ class Segment:
         Raises:
             OSError: when the file cannot be opened or read.
         """
-        offset, _, passed = self._seek(number)
-        rows = (frame for frame in self._frames(offset, self.extent.size) if frame.kind == ROW)
-        return passed, next((frame.at for frame in rows), 0)
-
-    def relabel(self) -> None:
-        """Write the label again, which could not be read.
-
-        Raises:
-            OSError: when the disk does not take it.
-        """
-        data = label_to_bytes(self.label)
-        os.close(self._folder.put(f"{self.name}.label", data))
-        self._label_bytes = len(data)
-
-    def copy_of_label(self) -> Label | None:
-        """Return the label that stands before the rows; None when it is damaged.
-
-        Raises:
-            OSError: when the file cannot be opened or read.
-        """
-        fd = self._open()
-        size = os.fstat(fd).st_size if fd >= 0 else 0
-        first = next(self._frames(0, size), None)
-        if first is not None and first.kind == LABEL:
-            with suppress(UnreadableError):
-                return label_from_bytes(first.payload)
-        return None
+        place = self.rows.seek(self.label, number, self.extent.size)
+        rows = (frame for frame in self.rows.frames(place.offset, self.extent.size) if frame.kind == ROW)
+        return place.passed, next((frame.at for frame in rows), 0)
 
     def tail(self) -> Tail:
         """Find out where the rows end, from the rows alone.
@@ -291,63 +133,21 @@ class Segment:
         Raises:
             OSError: when the file cannot be opened or read.
         """
-        fd = self._open()
-        size = os.fstat(fd).st_size if fd >= 0 else 0
-        mark = last_mark(fd, size, self._salt) if size else None
-        end, events, undeclared, reached = self.label.first, 0, None, 0
-        if mark is not None:
-            end, events, reached = mark.sequence, mark.ordinal, mark.end
-            if reached == size:
-                with suppress(ValueError):
-                    undeclared = losses_from_json(mark.payload)
-        for frame in self._frames(reached, size):
-            reached = frame.end
-            if frame.kind == ROW:
-                end, events = frame.sequence + 1, frame.ordinal + 1
-        return Tail(Extent(size, end, events), undeclared, reached < size)
-
-    def measure(self) -> None:
-        """Find out what the label takes on the disk."""
-        with suppress(OSError):
-            self._label_bytes = (self._folder.path / f"{self.name}.label").stat().st_size
+        return self.rows.tail(self.label)
 
     def is_whole(self) -> bool:
         """Return whether the file is where it was, and as long as its rows."""
-        try:
-            there = (self._folder.path / (self.name + self.suffix)).lstat()
-        except OSError:
-            return False
-        opened = [fd for fd in (self._writer, self._reader) if fd >= 0]
-        return there.st_size >= self.extent.size and all(
-            os.path.samestat(os.fstat(fd), there) for fd in opened
-        )
-
-    def _frames(self, offset: int, size: int) -> Iterator[Frame]:
-        fd = self._open()
-        return read_frames(fd, offset, size, self._salt) if fd >= 0 else iter(())
-
-    def _seek(self, first: int) -> tuple[int, int, int]:
-        fd, size = self._open(), self.extent.size
-        offset = row_near(fd, size, self._salt, first) if fd >= 0 else 0
-        before, passed = self.label.first - 1, 0
-        for frame in self._frames(offset, size):
-            if frame.kind != ROW:
-                continue
-            if frame.sequence >= first:
-                break
-            offset, before, passed = frame.end, frame.sequence, frame.ordinal + 1
-        return offset, before, passed
-
-    def _open(self) -> int:
-        """Open the rows for reading; a file that is not there is as good as an empty one."""
-        if self._reader == _CLOSED:
-            try:
-                self._reader = self._folder.open(self.name + self.suffix, os.O_RDONLY)
-            except FileNotFoundError:
-                self._reader = _GONE
-        return self._reader
+        return self.rows.is_whole(self.extent.size)
 
     # ---- the end -------------------------------------------------------------------------------
+
+    def note_damage(self, ranges: Sequence[Range]) -> None:
+        """Write into the label which rows are damaged; only remember it when the label is gone.
+
+        Raises:
+            OSError: when the disk does not take it.
+        """
+        self.label_file.note_damage(ranges, is_there=not self.is_removed)
 
     def remove(self) -> None:
         """Remove the files, which needs no room on the disk; the label goes last.
@@ -356,7 +156,7 @@ class Segment:
             OSError: when they cannot be removed.
         """
         self.drop_rows()
-        (self._folder.path / f"{self.name}.label").unlink(missing_ok=True)
+        self.label_file.remove()
 
     def drop_rows(self) -> None:
         """Remove the rows and keep the label.
@@ -364,16 +164,58 @@ class Segment:
         Raises:
             OSError: when they cannot be removed.
         """
-        self.release()
-        (self._folder.path / (self.name + self.suffix)).unlink(missing_ok=True)
+        self.rows.remove()
         self.extent = self.extent._replace(size=0)
 
     def release(self) -> None:
         """Close the files; reading opens them again."""
-        for fd in (self._writer, self._reader):
-            if fd >= 0:
-                os.close(fd)
-        self._writer = self._reader = _CLOSED
+        self.rows.release()
+
+
+class OwnSegment(Segment):
+    """A segment that this run makes and appends to."""
+
+    def __init__(self, folder: Folder, label: Label) -> None:
+        """Stand for the segment of this label; touches nothing."""
+        self._file = RowsFile(folder, label.number)
+        super().__init__(folder, label, self._file)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows can be appended."""
+        return self._file.is_open
+
+    def create(self) -> None:
+        """Make the files.
+
+        Raises:
+            OSError: when the disk does not take them; there are none then.
+        """
+        size = self._file.create(self.label)
+        try:
+            self.label_file.write()
+        except OSError:
+            self.remove()
+            raise
+        self.extent = self.extent._replace(size=size)
+
+    def append(self, rows: Sequence[Row], undeclared: Sequence[Loss], at: float) -> Extent:
+        """Store rows and what no row declares: all, or nothing.
+
+        Returns:
+            How far the rows go now; they count once the queue has it.
+
+        Raises:
+            ValueError: when the rows are not in order.
+            OSError: when the disk does not take them. If it is not known what the file holds then, the
+                segment is not open any more, since the next sync may report success.
+        """
+        try:
+            self.label_file.note([*undeclared, *_gaps(rows, self.extent.end, self.label.source)])
+            return self._file.append(rows, undeclared, at, self.extent)
+        except OSError:
+            self._file.end_writing(self.extent.size)
+            raise
 
 
 def _gaps(rows: Sequence[Row], end: int, source: str) -> list[Loss]:
