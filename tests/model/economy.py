@@ -1,0 +1,54 @@
+"""Section 11, economy: what a day's last tick does."""
+
+from tests.model import employment, money
+from tests.model.conventions import DAY
+
+FLOWS = ("grant", "purchase", "refund", "wage", "fine", "rent", "bonus", "sweep")
+
+
+def open_day(town):
+    """Phase 0, at tod 0 but in tick 0: late ticks, job losses and flows of the day go to 0."""
+    if town.tod == 0 and town.tick > 0:
+        town.flows.clear()
+        town.lost_jobs.clear()
+        for each in town.residents:
+            each.lost_today = False
+
+
+def close_day(town):
+    """Phase 9: stipend, rent, sweep, restock, job board, report."""
+    if town.tod != DAY - 1:
+        return
+    for each in town.residents:
+        money.grant(town, each, town.options.economy.stipend)
+    for each in town.residents:
+        collect_rent(town, each)
+    money.sweep(town)
+    for thing in town.things:
+        restock(town, thing)
+    employment.open_board(town)
+    town.emit(
+        "economy.day",
+        day=town.tick // DAY,
+        flows={flow: town.flows[flow] for flow in FLOWS},
+        **money.accounts(town),
+    )
+
+
+def collect_rent(town, resident):
+    """A day's rent falls due, and as many whole days are paid as the wallet holds."""
+    a_day = town.options.economy.rent_per_day
+    resident.rent_owed += 1
+    days = min(resident.rent_owed, resident.wallet // a_day) if a_day else resident.rent_owed
+    resident.rent_owed -= days
+    money.rent(town, resident, days * a_day)
+    town.emit("economy.rent", agent_id=resident.id, paid=days * a_day, owed_days=resident.rent_owed)
+
+
+def restock(town, thing):
+    """Stocks are filled up, without payment."""
+    for item, capacity in thing.capacity.items():
+        missing = capacity - thing.stock[item]
+        if missing:
+            thing.stock[item] = capacity
+            town.emit("economy.restock", object_id=thing.id, item=item, amount=missing)

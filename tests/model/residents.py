@@ -1,0 +1,105 @@
+"""Section 5, residents: who they are, where they start, and how their needs fall."""
+
+from tests.model import draws, employment, money
+from tests.model.conventions import DAY
+from tests.model.movement import nearest_free, stand
+from tests.model.state import Resident
+
+
+def found(town):
+    """The founding: newborns in the order of their serials; each has its home tile and looks for a job."""
+    for serial in range(town.plan.target):
+        newborn = create(town, serial)
+        employment.hire_at_start(town, newborn, lambda newborn=newborn: announce(town, newborn))
+
+
+def create(town, serial):
+    """A newborn."""
+    options, homes = town.options.population, town.plan.home_tiles
+    home = homes[serial % len(homes)]
+    name = draw_name(town, serial)
+    newborn = Resident(
+        serial=serial,
+        slot=serial,
+        name=name,
+        profile=draw_profile(town, name, serial),
+        home=home,
+        x=0,
+        y=0,
+        needs=dict.fromkeys(town.plan.vocabulary.needs, options.start_need),
+        inventory=dict.fromkeys(town.plan.vocabulary.items, 0),
+    )
+    stand(town, newborn, *nearest_free(town, home.x, home.y))
+    town.residents.append(newborn)
+    money.grant(town, newborn, options.start_wallet)
+    return newborn
+
+
+def announce(town, newborn):
+    """The fact of an arrival."""
+    town.emit(
+        "lifecycle.arrive",
+        agent_id=newborn.id,
+        serial=newborn.serial,
+        slot=newborn.slot,
+        name=newborn.name,
+        district=newborn.home.district,
+        position=(newborn.x, newborn.y),
+        profile=newborn.profile,
+        job_id=newborn.job.id if newborn.job else None,
+        wallet=newborn.wallet,
+        reason="start",
+    )
+
+
+def draw_name(town, serial):
+    """The drawn name of the list, or the next one that no living resident bears; then with a suffix."""
+    names, taken = town.plan.names, {each.name for each in town.residents}
+    first = draws.integer(0, len(names) - 1, town.seed, "names", town.tick, serial, 0)
+    suffix = 1
+    while True:
+        for step in range(len(names)):
+            name = names[(first + step) % len(names)]
+            if suffix > 1:
+                name += f"-{suffix}"
+            if name not in taken:
+                return name
+        suffix += 1
+
+
+def draw_profile(town, name, serial):
+    """What the config says, else drawn among the profiles by how many are missing of each."""
+    given = town.options.personalities.overrides
+    if name in given:
+        return given[name]
+    weights = {each: about.weight for each, about in town.plan.vocabulary.profiles.items()}
+    weights |= town.options.personalities.weights
+    total, living = sum(weights.values()), len(town.residents)
+    deficits = {}
+    for profile, weight in weights.items():
+        count = sum(each.profile == profile for each in town.residents)
+        deficits[profile] = max(0.0, weight / total * (living + 1) - count)
+    drawn = draws.unit(town.seed, "lifecycle", town.tick, serial, 0) * sum(deficits.values())
+    reached = 0.0
+    for profile, deficit in deficits.items():
+        reached += deficit
+        if reached > drawn:
+            return profile
+    return profile
+
+
+def let_needs_fall(town):
+    """Phase 6: need = max(0, need - rate x multiplier)."""
+    vocabulary, decay = town.plan.vocabulary, town.options.needs.decay
+    rates = {need: decay.get(need, about.decay) for need, about in vocabulary.needs.items()}
+    for each in town.residents:
+        multipliers = vocabulary.profiles[each.profile].need_multipliers
+        if not town.options.features.need_multipliers:
+            multipliers = {}
+        for need, rate in rates.items():
+            each.needs[need] = max(0.0, each.needs[need] - rate * multipliers.get(need, 1.0))
+
+
+def clock(town):
+    """The day, the minute of it, and whether it is day."""
+    return {"day": town.tick // DAY, "tod": town.tod, "phase": "day" if 360 <= town.tod < 1260 else "night"}

@@ -1,0 +1,249 @@
+"""Runs a town and the model side by side, with the intents of the scripted policy or with random ones."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tests.model import actions as model_actions
+from tests.model import employment, frames, money, tick
+from tests.model.compare import Difference, compare, count, plain
+from townlet_adapters.documents import Document
+from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.policies.scripted.policy import ScriptedPolicy
+from townlet_adapters.validation import validate
+from townlet_adapters.worlds.town import TownModel, TownOptions, TownWorld, codes
+from townlet_adapters.worlds.town.inputs.plan import load_town
+from townlet_adapters.worlds.town.seam.arguments import Intervention
+from townlet_core.dto.action import ActionBatch, PolicyContext
+from townlet_core.dto.command import Command, CommandResult
+from townlet_plugins.access import Access
+
+
+class Wishes(NamedTuple):
+    """What residents want in a tick, and what is done to the town before."""
+
+    actions: list[int]
+    targets: list[int]
+    options: list[int] | None
+    interventions: tuple[tuple[Any, ...], ...] = ()
+    commands: tuple[Command, ...] = ()
+
+
+class Case:
+    """A town to run, compiled, and loaded once more for the model.
+
+    Attributes:
+        options: its options.
+        compiled: the town as the engine has it.
+        plan: the town as the model has it: what was loaded, before anything was compiled.
+    """
+
+    def __init__(self, options: Mapping[str, Any], folder: Path = Path()) -> None:
+        self.options = validate(Document(dict(options), "case.yaml"), TownOptions)
+        self.compiled = TownModel.build(self.options, Access(folder))
+        self.plan = load_town(self.options, Access(folder))
+
+
+class Pair:
+    """A town and its model, executing the same ticks."""
+
+    def __init__(self, case: Case, seed: int) -> None:
+        self.spec = case.compiled.spec
+        self.world = TownWorld(case.compiled)
+        self.observation = self.world.reset(seed)
+        self.plan = case.plan
+        self.model = tick.found(case.plan, case.options, seed)
+        self.option_names = [each.name for each in self.spec.options]
+        self.compared = 0
+
+    def step(self, wishes: Wishes) -> Difference | None:
+        """Execute a tick in both, and compare."""
+        for each in wishes.interventions:
+            self._intervene(*each)
+        outcome = self.world.step(self._batch(wishes), wishes.commands)
+        self.observation = outcome.observation
+        executed = self.model.tick
+        mask = np.asarray(outcome.observation.mask)
+        frame, summary = self.world.frame(), outcome.summary
+        actual = {
+            "commands": [answer(each) for each in outcome.command_results],
+            "facts": plain(outcome.events),
+            **{part: getattr(frame, part) for part in PARTS},
+            "mask": {each.id: mask[each.slot].astype(bool).tolist() for each in self.model.residents},
+            "summary": {"actions": dict(summary.actions), "failures": dict(summary.failures)},
+            "figures": dict(summary.figures),
+        }
+        predicted = self._predict(wishes)
+        self.compared += sum(map(count, actual.values()))
+        return compare(executed, actual, predicted)
+
+    def _predict(self, wishes: Wishes) -> dict[str, Any]:
+        intents = list(zip(wishes.actions, wishes.targets, strict=True))
+        context = None
+        if wishes.options is not None:
+            context = [self.option_names[each] if each >= 0 else None for each in wishes.options]
+        orders = (*wishes.interventions, *wishes.commands)
+        facts, results = tick.step(self.model, intents, context, orders)
+        shown = frames.frame(self.model)
+        return {
+            "commands": results,
+            "facts": [[kind, plain(data)] for kind, data in facts],
+            **{part: shown[part] for part in PARTS},
+            "mask": {each.id: model_actions.mask(self.model, each) for each in self.model.residents},
+            "summary": {"actions": dict(self.model.actions), "failures": dict(self.model.failures)},
+            "figures": {
+                "queued": sum(len(each.queue) for each in self.model.things),
+                **money.accounts(self.model),
+                "reviews_pending": sum(
+                    employment.pending(self.model, number) for number in range(self.plan.districts)
+                ),
+            },
+        }
+
+    def _batch(self, wishes: Wishes) -> ActionBatch:
+        context = None
+        if wishes.options is not None:
+            context = PolicyContext(
+                np.array(wishes.options, np.int8).data,
+                np.full(self.spec.capacity, -1, np.int32).data,
+                np.zeros(self.spec.capacity, np.int16).data,
+            )
+        return ActionBatch(
+            np.array(wishes.actions, np.int16).data, np.array(wishes.targets, np.int32).data, context
+        )
+
+    def _intervene(self, name: str, *arguments: Any) -> None:
+        match name, arguments:
+            case "teleport", (slot, x, y):
+                order = Intervention(0, codes.TELEPORT, slot, x, y)
+            case "set_need", (slot, need, level):
+                number = list(self.plan.vocabulary.needs).index(need)
+                order = Intervention(0, codes.SET_NEED, slot, number, x=level)
+            case "switch", (district, utility, is_on):
+                order = Intervention(
+                    0, codes.SWITCH_UTILITY, district, codes.UTILITIES.index(utility), int(is_on)
+                )
+            case "close", (number, is_closed):
+                order = Intervention(0, codes.CLOSE_OBJECT, number, int(is_closed))
+            case _:
+                raise ValueError(name)
+        self.world.engine.intervene(order)
+
+
+def answer(result: CommandResult) -> dict[str, Any]:
+    """A result without the words of its error."""
+    assert result.error is None or result.error.message
+    error = {"code": result.error.code, "details": dict(result.error.details)} if result.error else None
+    return {**plain(replace(result, error=None)), "error": error}
+
+
+PARTS = ("tick", "clock", "agents", "objects", "utilities", "prices", "employment")
+"""Fields of a frame that the world fills."""
+
+Driver = Callable[[Pair, int], Iterator[Wishes]]
+
+
+def scripted(pair: Pair, seed: int) -> Iterator[Wishes]:
+    """What the scripted policy wants."""
+    policy = ScriptedPolicy(ScriptedOptions())
+    policy.begin(pair.spec, seed)
+    while True:
+        batch = policy.decide(pair.observation).actions
+        assert batch.context is not None
+        yield Wishes(batch.action.tolist(), batch.target.tolist(), batch.context.option.tolist())
+
+
+class Chances(NamedTuple):
+    """How random residents choose."""
+
+    legal: float = 0.9
+    """how many actions are taken from the mask"""
+    aimed: float = 0.2
+    """how many have a target"""
+    fate: float = 0.0
+    """how many ticks have an intervention"""
+
+
+def random_wishes(chances: Chances) -> Driver:
+    """A driver of random valid and invalid actions, and interventions."""
+
+    def drive(pair: Pair, seed: int) -> Iterator[Wishes]:
+        dice = random.Random(seed)  # noqa: S311 - a test's choice
+        while True:
+            intents = [random_intent(pair, dice, chances, row) for row in np.asarray(pair.observation.mask)]
+            strokes = (random_stroke(pair, dice),) if dice.random() < chances.fate else ()
+            orders = (random_command(pair, dice),) if dice.random() < chances.fate else ()
+            options = None
+            if dice.random() < 0.5:
+                options = [dice.randrange(-1, len(pair.option_names)) for _ in intents]
+            yield Wishes(
+                [action for action, _ in intents], [target for _, target in intents], options, strokes, orders
+            )
+
+    return drive
+
+
+def random_intent(pair: Pair, dice: random.Random, chances: Chances, mask: Any) -> tuple[int, int]:
+    """An action, mostly of the mask, seldom ``leave``, and a target now and then."""
+    actions, things = len(mask), len(pair.plan.objects)
+    if dice.random() < chances.legal:
+        allowed = np.flatnonzero(mask).tolist()
+        weights = [0.1 if each == 5 else 6.0 if each > 6 else 1.0 for each in allowed]
+        action = dice.choices(allowed, weights)[0]
+    else:
+        action = dice.randrange(-1, actions + 2)
+    target = dice.randrange(-2, things + 2) if dice.random() < chances.aimed else -1
+    return action, target
+
+
+def random_stroke(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
+    """A random intervention."""
+    plan, slots = pair.plan, pair.spec.capacity
+    match dice.randrange(5):
+        case 0:
+            return (
+                "teleport",
+                dice.randrange(slots),
+                dice.randrange(-1, plan.width + 1),
+                dice.randrange(-1, plan.height + 1),
+            )
+        case 1:
+            return (
+                "switch",
+                dice.randrange(plan.districts),
+                dice.choice(("power", "water")),
+                dice.random() < 0.7,
+            )
+        case 2:
+            return "set_need", dice.randrange(slots), dice.choice(list(plan.vocabulary.needs)), dice.random()
+        case 3:
+            return "close", dice.randrange(len(plan.objects)), True
+        case _:
+            return "close", dice.randrange(len(plan.objects)), False
+
+
+def random_command(pair: Pair, dice: random.Random) -> Command:
+    """A random command, possible or not."""
+    agent, plan = f"a{dice.randrange(pair.spec.capacity):05d}", pair.plan
+    args: dict[str, Any] = {"agent_id": agent}
+    if dice.random() < 0.5:
+        args["position"] = [dice.randrange(-1, plan.width + 1), dice.randrange(-1, plan.height + 1)]
+        return Command("teleport", args, str(dice.random()), "ada")
+    needs = [*plan.vocabulary.needs, "glory"]
+    args["needs"] = {dice.choice(needs): dice.uniform(-0.1, 1.1) for _ in range(2)}
+    return Command("set_need", args, str(dice.random()), "ada")
+
+
+def run(case: Case, seed: int, ticks: int, drive: Driver) -> tuple[int, Difference | None]:
+    """Run a town beside its model; returns the number of comparisons, and the first difference."""
+    pair = Pair(case, seed)
+    wishes = drive(pair, seed)
+    for _ in range(ticks):
+        difference = pair.step(next(wishes))
+        if difference is not None:
+            return pair.compared, difference
+    return pair.compared, None

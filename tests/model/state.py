@@ -1,0 +1,153 @@
+"""What a town, its residents and its objects are at an instant; no rules."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.model.ground import Ground
+
+
+@dataclass(eq=False, slots=True)
+class Claim:
+    """The claim of a resident on an object: queued, held or running."""
+
+    resident: "Resident"
+    thing: "Thing"
+    affordance: Any
+    stage: str
+    joined: int
+    """tick since which it has waited"""
+    granted: int = 0
+    """tick in which the object was granted"""
+    eta: int = 0
+    """path to the reach when it was granted"""
+    idle: int = 0
+    """ticks of holding while the object worked"""
+    stalled: int = 0
+    """ticks after the eta with others waiting"""
+    far: int = 0
+    """ticks in a row too far away"""
+    remaining: int = 0
+    paid: int = 0
+    charge: Any = None
+
+
+@dataclass(eq=False, slots=True)
+class Thing:
+    """An object."""
+
+    number: int
+    id: str
+    type: str
+    x: int
+    y: int
+    place: int
+    district: int
+    utilities: tuple[str, ...]
+    capacity: dict[str, int]
+    stock: dict[str, int]
+    offers: tuple[Any, ...]
+    holder: Claim | None = None
+    queue: list[Claim] = field(default_factory=list)
+    closed: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Shift:
+    """The record of a running shift."""
+
+    skipped: bool = False
+    first: int | None = None
+    """minute of the shift at which its holder was present first"""
+    last: int = 0
+    """minute of the shift at which its holder was present last"""
+    late: bool = False
+    """whether it had a late tick"""
+    absent: bool = False
+    """whether an absence was stamped in it"""
+    on_time_ticks: int = 0
+    paid_ticks: int = 0
+    withheld: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Resident:
+    """A resident."""
+
+    serial: int
+    slot: int
+    name: str
+    profile: str
+    home: Any
+    x: int
+    y: int
+    needs: dict[str, float]
+    inventory: dict[str, int]
+    wallet: int = 0
+    claim: Claim | None = None
+    cooldown: dict[int, int] = field(default_factory=dict)
+    """object number -> first tick in which it may be used again"""
+    blocked: int = 0
+    ghost: bool = False
+    walked: bool = False
+    """whether it moved in this tick"""
+    job: Any = None
+    shift: Shift = field(default_factory=Shift)
+    shift_state: str = "pre_shift"
+    lateness: int = 0
+    stamps: list[int] = field(default_factory=list)
+    samples: list[float] = field(default_factory=list)
+    attendance: float = 1.0
+    review: int | None = None
+    """tick in which a review was queued"""
+    refused: bool = False
+    lost_today: bool = False
+    rent_owed: int = 0
+    action: str | None = "wait"
+    target: int = -1
+    option: str | None = None
+
+    @property
+    def id(self):
+        """``a`` and the serial in five digits."""
+        return f"a{self.serial:05d}"
+
+
+@dataclass(eq=False, slots=True)
+class Town:
+    """A town: what was loaded, and what has become of it."""
+
+    plan: Any
+    options: Any
+    seed: int
+    ground: Ground
+    things: list[Thing]
+    things_of_type: dict[str, list[Thing]]
+    residents: list[Resident] = field(default_factory=list)
+    """the living, by serial"""
+    tick: int = 0
+    at: dict[tuple[int, int], list[Resident]] = field(default_factory=dict)
+    """tile -> who stands on it, in the order of coming"""
+    power: list[dict[str, bool]] = field(default_factory=list)
+    """district -> utility -> whether it is on"""
+    prices: list[dict[str, int]] = field(default_factory=list)
+    """district -> price key -> mills"""
+    tills: dict[int, int] = field(default_factory=dict)
+    """place -> mills"""
+    treasury: int = 0
+    flows: Counter[str] = field(default_factory=Counter)
+    lost_jobs: Counter[int] = field(default_factory=Counter)
+    """district -> jobs lost today"""
+    facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
+    actions: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def tod(self):
+        """Minute of the day."""
+        return self.tick % 1440
+
+    def emit(self, kind, /, **data):
+        """Add a fact to the tick's."""
+        self.facts.append((kind, data))

@@ -1,0 +1,140 @@
+"""The town does what docs/domain.md says: a second model, written from the page alone, predicts all of it.
+
+``python -m tests.model --help`` compares for longer, and other towns.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.model import compare, draws, runs
+from tests.model.cases import HASTY, config, crowd, grid, strange
+from tests.model.runs import Case, Chances, Pair, random_wishes, run, scripted
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "domain.md"
+WILD = random_wishes(Chances(legal=0.8, aimed=0.3, fate=0.08))
+
+
+@pytest.fixture(scope="module")
+def hamlet():
+    return Case({"town": "hamlet_24"})
+
+
+@pytest.fixture(scope="module")
+def hasty():
+    return Case(crowd(**HASTY))
+
+
+def agree(case, seed, ticks, drive, at_least):
+    compared, difference = run(case, seed, ticks, drive)
+    assert difference is None, str(difference)
+    assert compared > at_least
+
+
+def test_a_day_of_the_hamlet_is_as_predicted(hamlet):
+    agree(hamlet, 1, 1450, scripted, 200_000)
+
+
+def test_a_morning_of_the_library_is_as_predicted():
+    agree(Case(config("examples/library/town.yaml")), 1, 500, scripted, 150_000)
+
+
+def test_random_actions_and_strokes_of_fate_are_as_predicted(hasty):
+    agree(hasty, 2, 900, WILD, 300_000)
+
+
+def test_a_city_is_as_predicted():
+    agree(Case(grid(2, 2)), 1, 60, random_wishes(Chances(fate=0.2)), 80_000)
+
+
+@pytest.mark.slow
+def test_days_of_towns_are_as_predicted():
+    agree(Case({"town": "town_48"}), 3, 2 * 1440, scripted, 1_000_000)
+    agree(Case({"town": "hamlet_24"}), 4, 6 * 1440, WILD, 1_000_000)
+    for seed in range(1, 5):
+        agree(Case(strange(seed)), seed, 1600, WILD, 100_000)
+
+
+def test_a_difference_is_reported_with_its_place_and_its_paragraph(hamlet):
+    pair = Pair(hamlet, 1)
+    wishes = scripted(pair, 1)
+    assert pair.step(next(wishes)) is None
+    pair.model.residents[1].wallet += 1
+    pair.model.treasury -= 1
+    difference = pair.step(next(wishes))
+    assert str(difference) == (
+        "tick 1: agents.a00001.wallet: the town has 2000, the model 2001 (docs/domain.md, section 3. Money)"
+    )
+
+
+def test_a_fact_too_few_or_with_another_value_is_a_difference():
+    told = {"facts": [["queue.join", {"agent_id": "a00001", "position": 0}]]}
+    other = {"facts": [["queue.join", {"agent_id": "a00001", "position": 1}]]}
+    assert compare.compare(7, told, told) is None
+    assert compare.compare(7, told, other) == (7, "facts.0.1.position", 0, 1, "6. Actions")
+    missing = compare.compare(7, told, {"facts": []})
+    assert missing is not None
+    assert (missing.where, missing.predicted) == ("facts.0", compare.MISSING)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("queues", "cooldown_ticks", 2),
+        ("queues", "ghost_step_after", 2),
+        ("queues", "hold_ticks", 3),
+        ("queues", "patience_ticks", 6),
+        ("queues", "drop_ticks", 4),
+        ("employment", "grace_ticks", 4),
+        ("employment", "absence_fine", 199),
+        ("employment", "review_ticks", 61),
+    ],
+)
+def test_a_rule_that_is_off_by_one_is_noticed(hasty, section, key, value):
+    pair = Pair(hasty, 5)
+    rules = getattr(pair.model.options, section)
+    changed = rules.model_copy(update={key: value})
+    pair.model.options = pair.model.options.model_copy(update={section: changed})
+    wishes = WILD(pair, 5)
+    assert any(pair.step(next(wishes)) is not None for _ in range(500)), key
+
+
+def test_every_paragraph_that_a_difference_names_is_on_the_page():
+    sections = dict(
+        re.findall(r"^## (.+)\n((?:(?!## ).*\n?)*)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    for name in {*compare.FACTS.values(), *compare.FIELDS.values(), compare.FRAME}:
+        section, _, paragraph = name.partition(": ")
+        assert paragraph in sections[section], name
+
+
+def test_the_draws_are_those_of_the_page():
+    rows = re.findall(
+        r"^\| (\S+) \| (\w+) \| (\d+) \| (\d+) \| (\d+) \| `(0x\w+)` \| (\d) \|$",
+        PAGE.read_text(),
+        re.MULTILINE,
+    )
+    assert len(rows) == 6
+    for seed, stream, *numbers, drawn, tenth in rows:
+        values = (2**63 if seed == "2^63" else int(seed), stream, *map(int, numbers))
+        assert draws.draw(*values) == int(drawn, 16)
+        assert draws.integer(0, 9, *values) == int(tenth)
+
+
+def test_the_model_imports_nothing_of_the_engine():
+    folder = Path(runs.__file__).parent
+    beside = {"runs.py", "cases.py", "__main__.py", "test_model.py"}
+    modules = [each for each in folder.glob("*.py") if each.name not in beside]
+    assert len(modules) > 10
+    for each in modules:
+        imports = re.findall(r"^(?:from|import) (\S+)", each.read_text(encoding="utf-8"), re.MULTILINE)
+        foreign = {name.partition(".")[0] for name in imports} - {
+            "tests",
+            "collections",
+            "dataclasses",
+            "operator",
+            "typing",
+        }
+        assert not foreign, each.name
+        assert all(name.startswith("tests.model") for name in imports if name.startswith("tests."))

@@ -1,0 +1,126 @@
+"""Section 1, time and the tick: the founding, and the phases of a tick in their order."""
+
+from collections import Counter
+
+from tests.model import (
+    actions,
+    affordances,
+    commands,
+    conflicts,
+    economy,
+    employment,
+    movement,
+    queues,
+    residents,
+)
+from tests.model.ground import Ground
+from tests.model.state import Thing, Town
+
+
+def found(plan, options, seed):
+    """The town at instant 0; its facts lead those of the first tick."""
+    things = [thing_of(plan, number) for number in range(len(plan.objects))]
+    of_type = {}
+    for each in things:
+        of_type.setdefault(each.type, []).append(each)
+    town = Town(
+        plan=plan, options=options, seed=seed, ground=Ground(plan), things=things, things_of_type=of_type
+    )
+    town.power = [{"power": True, "water": True} for _ in range(plan.districts)]
+    town.prices = [dict(plan.prices) for _ in range(plan.districts)]
+    town.tills = {number: 0 for number, place in enumerate(plan.places) if place.has_till}
+    residents.found(town)
+    return town
+
+
+def thing_of(plan, number):
+    """An object with its stock filled, and what is offered there."""
+    each = plan.objects[number]
+    kind = plan.vocabulary.object_types[each.type]
+    offers = tuple(a for a in plan.affordances.affordances if a.enabled and a.object_type == each.type)
+    stock = {item: kind.stock[item] for item in plan.vocabulary.items if item in kind.stock}
+    return Thing(
+        number=number,
+        id=each.id,
+        type=each.type,
+        x=each.x,
+        y=each.y,
+        place=each.place,
+        district=each.district,
+        utilities=tuple(kind.utilities),
+        capacity=stock,
+        stock=dict(stock),
+        offers=offers,
+    )
+
+
+def step(town, intents, context=None, orders=()):
+    """Execute a tick; returns its facts and the results of its commands.
+
+    ``intents`` is slot -> (action, target), ``context`` slot -> option name or none. ``orders`` are
+    interventions, as tuples of a name and arguments, and commands, in the order of acceptance.
+    """
+    known = len(actions.names(town))
+    allowed = {
+        each: 0 <= intents[each.slot][0] < known
+        and actions.is_allowed(town, each, actions.names(town)[intents[each.slot][0]])
+        for each in town.residents
+    }
+    town.actions, town.failures = Counter(), Counter()
+    open_(town, context)
+    results = []
+    for order in orders:
+        if isinstance(order, tuple):
+            commands.INTERVENTIONS[order[0]](town, *order[1:])
+        else:
+            results.append(commands.obey(town, order))
+    end_powerless_uses(town)
+    decide(town, intents, allowed)
+    use_objects(town)
+    residents.let_needs_fall(town)
+    employment.work(town)
+    economy.close_day(town)
+    conflicts.sum_up(town)
+    town.tick += 1
+    facts, town.facts = town.facts, []
+    return facts, results
+
+
+def open_(town, context):
+    """Phase 0."""
+    economy.open_day(town)
+    for each in town.residents:
+        each.option = context[each.slot] if context is not None else None
+
+
+def end_powerless_uses(town):
+    """Phase 3: uses on objects whose utility went off fail."""
+    for thing in town.things:
+        holder = thing.holder
+        if holder is not None and holder.stage == "running" and not affordances.powered(town, thing):
+            affordances.fail(town, holder, "utility_lost")
+
+
+def decide(town, intents, allowed):
+    """Phase 4: one intent for each resident, in fair order; then ghosts make room."""
+    order = actions.fair_order(town)
+    names = actions.names(town)
+    for each in order:
+        action, target = intents[each.slot]
+        result = actions.fulfil(town, each, (action, target), allowed=allowed[each])
+        each.action, each.target = names[action] if 0 <= action < len(names) else None, target
+        town.actions["wait" if result == "invalid" else each.action] += 1
+        if result not in actions.SUCCESSES:
+            town.failures[result] += 1
+    movement.make_room(town)
+
+
+def use_objects(town):
+    """Phase 5: upkeep of queues, progress and completion, grants of free objects; each by object index."""
+    for thing in town.things:
+        queues.upkeep(town, thing)
+    for thing in town.things:
+        if thing.holder is not None and thing.holder.stage == "running":
+            affordances.progress(town, thing.holder)
+    for thing in town.things:
+        queues.grant(town, thing)
