@@ -87,6 +87,48 @@ def test_every_credential_that_is_used_is_passed_and_the_other_way_round(unit):
     assert passed == used | on_page != set()
 
 
+@pytest.mark.parametrize(
+    ("left", "option"),
+    [
+        ([], "--out run"),
+        ([".lock"], "--out run"),
+        ([".lock", "run.json", "events.ndjson"], "--out run"),
+        ([".lock", "run.json", "snapshots/.snapshot-1440.json.gz.4711.part"], "--out run"),
+        ([".lock", "run.json", "snapshots/snapshot-1440.json.gz"], "--resume run"),
+    ],
+    ids=[
+        "first-start",
+        "killed-while-compiling",
+        "killed-on-first-day",
+        "killed-in-first-snapshot",
+        "stopped",
+    ],
+)
+def test_a_town_resumes_where_there_is_a_snapshot_and_begins_anew_where_there_is_none(tmp_path, left, option):
+    for name in left:
+        path = tmp_path / "run" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (line,) = values("town", "ExecStart")
+    done = subprocess.run(
+        shlex.split(line.replace(PROGRAM, "echo")),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LIMIT,
+    )
+    assert done.stderr == ""
+    assert f"run /etc/townlet/town.yaml {option} --ticks" in done.stdout
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(path.read_text() for path in kept) == sorted(left)
+    assert (tmp_path / "run").exists() == (option == "--resume run")
+
+
+def test_the_journal_names_the_program_and_not_the_shell_that_starts_it():
+    assert values("town", "SyslogIdentifier") == ["townlet"]
+
+
 class Service:
     """The command of a unit, run with the folders that systemd would give it."""
 
@@ -185,6 +227,13 @@ def test_the_recipe_ends_with_a_user_without_rights_and_the_program_as_first_pro
     assert [line.split()[0] for line in last] == ["ENV", "USER", "WORKDIR", "VOLUME", "ENTRYPOINT", "CMD"]
     assert last[1] == "USER 10001:10001"
     assert last[4] == 'ENTRYPOINT ["townlet"]'
+
+
+def test_the_user_of_the_recipe_owns_an_empty_working_directory():
+    text = " ".join(joined(RECIPE))
+    assert "groupadd --gid 10001 townlet" in text
+    assert "--uid 10001 --gid 10001 --home-dir /var/lib/townlet --no-create-home" in text
+    assert "install --directory --owner=10001 --group=10001 --mode=700 /var/lib/townlet" in text
 
 
 def test_whatever_the_recipe_copies_is_in_the_repository_and_all_packages_are_copied():
