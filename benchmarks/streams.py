@@ -29,7 +29,7 @@ from townlet_core.testing.fakes import CollectingSink
 DAY: Final = 1440
 WARM: Final = 60
 MODES: Final = {
-    "snapshot": StreamSettings("snapshot"),
+    "snapshot": StreamSettings("snapshot", every=1),
     "diff": StreamSettings("diff"),
     "channels": StreamSettings("channels"),
 }

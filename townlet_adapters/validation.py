@@ -24,6 +24,8 @@ _LONGEST_VALUE = 60
 _REPORTED = "reported"
 _KEY = "[key]"
 """What pydantic adds to the path of a key that is wrong itself."""
+_UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+"""What pydantic calls a key that a model or a dataclass does not have."""
 _JSON_TYPES = "text, a number, true, false, null, a list, or a mapping with texts as keys"
 
 _TYPE_WORDS = MappingProxyType(
@@ -150,7 +152,7 @@ def _problem_of(  # noqa: PLR0911 - one answer for each kind of mistake
     """Convert an error of pydantic: where it is in the text, and everything that is allowed there."""
     path = _written_path(detail, document.value)
     kind, message = detail["type"], detail["msg"]
-    if kind == "extra_forbidden":
+    if kind in _UNKNOWN_KEY:
         name = str(path[-1])
         return document.problem(path, "unknown key", nearest(name, _known_keys(schema, path[:-1])))
     if detail["loc"][-1:] == (_KEY,):

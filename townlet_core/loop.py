@@ -121,7 +121,7 @@ class SimulationLoop:
         plugged = plugged or Plugged()
         self._run, self._clock = run, clock
         self._dispatcher = dispatcher or EventDispatcher()
-        self._pacer, self._snapshots = pacer or Pacer(), snapshots or SnapshotSchedule()
+        self._pacer, self._snapshots = pacer or Pacer("max"), snapshots or SnapshotSchedule()
         self._commands = CommandBus(plugged.handlers, self._coming_tick)
         self._parts = Parts(world, policy, tuple(stages), tuple(observers), self._commands, run.seed)
         self._ledger = Ledger(digest=digest, events=plugged.events)

@@ -23,7 +23,7 @@ class Pacer:
 
     def __init__(
         self,
-        speed: Speed = "max",
+        speed: Speed,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,

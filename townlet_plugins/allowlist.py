@@ -2,8 +2,10 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from townlet_core.bounds import Bounds
 
 DISTRIBUTION: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """A distribution's name as packaging defines it: ASCII only, so that no name looks like another."""
@@ -19,23 +21,26 @@ _SEPARATORS = re.compile(r"[-_.]+")
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """One entry of ``plugins.allow``.
+    """One plugin that is allowed."""
 
-    Attributes:
-        distribution: name of the distribution; names that packaging treats as equal are equal here.
-        entry_point: name of the entry point, exactly.
-        version: the one allowed version, compared exactly; None for any.
-        content_sha256: digest of the one allowed content, as ``townlet plugins pin`` prints it; None for any.
-        allow_native: whether it may contain compiled modules, which can load code that no digest covers.
-        allow_editable: whether it may be an editable install, which has no content to verify.
-    """
+    distribution: str = field(metadata=Bounds(pattern=DISTRIBUTION))
+    """name of the installed package"""
 
-    distribution: str
-    entry_point: str
-    version: str | None = None
-    content_sha256: str | None = None
+    entry_point: str = field(metadata=Bounds(pattern=ENTRY_POINT))
+    """name of its entry point in the group `townlet.plugins`"""
+
+    version: str | None = field(default=None, metadata=Bounds(min_length=1))
+    """the only version that is allowed; null for any"""
+
+    content_sha256: str | None = field(default=None, metadata=Bounds(pattern=DIGEST))
+    """digest of the only content that is allowed, as `townlet plugins pin` prints it; null for any"""
+
+    # Compiled modules can load code that no digest covers.
     allow_native: bool = False
+    """whether it may contain compiled modules"""
+
     allow_editable: bool = False
+    """whether it may be an editable install, whose content cannot be verified"""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -63,11 +68,11 @@ class Allowlist:
         require_pins: whether an entry without ``content_sha256`` allows nothing.
     """
 
-    permits: tuple[Permit, ...] = ()
-    require_pins: bool = False
+    permits: tuple[Permit, ...]
+    require_pins: bool
 
 
-NOBODY: Final = Allowlist()
+NOBODY: Final = Allowlist((), require_pins=False)
 """Allows the plugins of the distribution ``townlet`` and no other."""
 
 

@@ -12,7 +12,7 @@ from townlet_core.dto.stream import ChannelCadences
 from townlet_core.errors import ConfigError, PluginError, UnknownNameError
 from townlet_core.hook_runner import AffordanceHook
 from townlet_plugins.access import Access
-from townlet_plugins.allowlist import Allowlist, Permit
+from townlet_plugins.allowlist import NOBODY, Allowlist, Permit
 from townlet_plugins.catalogue import load_catalogue
 from townlet_plugins.listing import Listing, list_entry_points
 
@@ -204,7 +204,7 @@ def test_who_may_come_in_is_read_before_anything_else():
         (Permit("townlet-bakery", "bakery", "1.2.0"), Permit("other", "o", allow_native=True)),
         require_pins=True,
     )
-    assert allowlist_of(with_overrides(parse_document(MINIMAL, "a.yaml"), Access(Path()))) == Allowlist()
+    assert allowlist_of(with_overrides(parse_document(MINIMAL, "a.yaml"), Access(Path()))) == NOBODY
 
 
 @pytest.mark.parametrize(
@@ -296,12 +296,12 @@ def test_a_sink_has_the_stream_of_the_run_unless_it_says_otherwise(catalogue):
         MINIMAL + "telemetry:\n  stream: {mode: snapshot, every: 9}\n"
         "  sinks: [{use: file}, {use: stdout, stream: {mode: off}}]\n"
     )
-    assert [sink.stream.settings().state_every for sink in resolved(catalogue, text).sinks] == [9, 0]
+    assert [sink.stream.state_every for sink in resolved(catalogue, text).sinks] == [9, 0]
 
 
 def test_a_sink_is_told_what_the_agents_see_when_its_stream_says_so(catalogue):
     text = MINIMAL + "telemetry:\n  sinks: [{use: file}, {use: stdout, stream: {observations: true}}]\n"
-    assert [sink.stream.settings().observations for sink in resolved(catalogue, text).sinks] == [False, True]
+    assert [sink.stream.observations for sink in resolved(catalogue, text).sinks] == [False, True]
 
 
 def test_the_town_is_shown_on_every_tick_for_diff_and_as_often_as_some_channel_needs(catalogue):
@@ -309,7 +309,7 @@ def test_the_town_is_shown_on_every_tick_for_diff_and_as_often_as_some_channel_n
         "telemetry:\n  stream: {mode: diff, every: 9, keyframe_every: 100}\n  sinks: [{use: file},\n"
         "   {use: stdout, stream: {mode: channels, channels: {agents: 6, objects: 4, social: 10}}}]\n"
     )
-    diff, channels = (sink.stream.settings() for sink in resolved(catalogue, text).sinks)
+    diff, channels = (sink.stream for sink in resolved(catalogue, text).sinks)
     assert (diff.mode, diff.keyframe_every, diff.state_every) == ("diff", 100, 1)
     assert channels.channels == ChannelCadences(6, 4, 60, 60, 10)
     assert channels.state_every == 2

@@ -25,7 +25,7 @@ from townlet_core.seen import observation_message
 from townlet_core.testing import CollectingSink, FakePolicy, FakeWorld
 from townlet_core.testing.fakes import readonly
 from townlet_core.transforms.base import Withheld
-from townlet_core.transforms.redact import Redact, RedactSettings
+from townlet_core.transforms.redact import Redact
 from townlet_core.transforms.rename import RenameResidents, RenameSettings
 from townlet_core.transforms.validate import Validate
 
@@ -232,14 +232,14 @@ def test_it_fits_its_schema_and_what_does_not_is_withheld():
 
 def test_fields_and_features_are_redacted_and_what_is_left_fits_the_schema():
     message, kinds = seen_by(), frozenset({OBSERVATION_BATCH})
-    redact = Redact(RedactSettings(frozenset({"need_hunger", "map", "total", "day"}), kinds))
+    redact = Redact({"need_hunger", "map", "total", "day"}, kinds)
     redacted = redact(message)
     seen = redacted.seen
     assert tuple(seen.features) == tuple(name for name in message.seen.features if name != "need_hunger")
     assert (seen.map, seen.reward, seen.context.day) == ((), (AgentReward(0.0),) * 3, 0)
     assert (seen.agent_ids, seen.mask) == (message.seen.agent_ids, message.seen.mask)
     assert Validate(CORE_EVENTS)(redacted) is redacted
-    others = Redact(RedactSettings(frozenset({"map"}), frozenset({"state.frame"})))
+    others = Redact({"map"}, {"state.frame"})
     assert others(message) is message
 
 
@@ -274,7 +274,7 @@ def test_features_that_tell_who_somebody_is_say_nothing_under_a_pseudonym():
 
 
 def test_rows_of_nobody_are_not_told_under_pseudonyms():
-    message = Redact(RedactSettings(frozenset({"agent_ids"})))(seen_by())
+    message = Redact({"agent_ids"}, None)(seen_by())
     assert len(message.seen.mask) == 3
     seen = renaming()(message).seen
     assert (seen.agent_ids, seen.map, seen.mask, seen.reward) == ((), (), (), ())

@@ -26,7 +26,7 @@ from townlet_core.events.schema import EventRegistry, event_data
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.transforms.base import Withheld
 from townlet_core.transforms.event_fields import layout_of
-from townlet_core.transforms.redact import Redact, RedactSettings, blank
+from townlet_core.transforms.redact import Redact, blank
 from townlet_core.transforms.rename import (
     DISPLAY_NAME,
     NUMBER_FIELDS,
@@ -163,7 +163,7 @@ def test_validate_withholds_kinds_that_nobody_registered():
 
 
 def redact(*fields: str, kinds=None) -> Redact:
-    return Redact(RedactSettings(frozenset(fields), kinds))
+    return Redact(fields, kinds)
 
 
 @pytest.mark.parametrize("field", [field.json_name for field in layout_of(EveryForm)])

@@ -18,12 +18,12 @@ from townlet_adapters.cli.progress import CompilationBar, progress_bar
 from townlet_adapters.cli.signals import interrupts
 from townlet_adapters.cli.summary import print_summary
 from townlet_adapters.composition import OpenRun, Output, RunRequest
-from townlet_adapters.config.model import MAX_SEED
 from townlet_adapters.config.resolve import SinkRequest
 from townlet_adapters.config.source import Override, find_config
 from townlet_adapters.running import TICKS_OF_A_DAY, execute
 from townlet_core.errors import OutputError
 from townlet_core.loop import SimulationLoop
+from townlet_core.seeding import SEED_LIMIT
 from townlet_core.summary import RunSummary
 from townlet_plugins.access import Allowed
 
@@ -64,7 +64,9 @@ class Report:
     metavar="N",
     help="Number of ticks to execute; 1440 ticks are a day.",
 )
-@click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="S", help="Seed instead of the config's.")
+@click.option(
+    "--seed", type=click.IntRange(0, SEED_LIMIT - 1), metavar="S", help="Seed instead of the config's."
+)
 @click.option("--policy", metavar="NAME", help="Policy, instead of the config's.")
 @click.option(
     "--sink",

@@ -15,7 +15,7 @@ from townlet_core.errors import TownletError
 from townlet_core.hook_runner import HookRunner
 from townlet_core.isolation import type_name
 from townlet_core.observers.port import Observer
-from townlet_core.observers.recent import RecentFacts, RecentSettings
+from townlet_core.observers.recent import RecentFacts
 from townlet_core.ports import (
     ActionStage,
     PolicyPort,
@@ -122,8 +122,7 @@ def open_observers(config: ResolvedConfig, context: BuildContext) -> tuple[Obser
 
 def recent_facts(config: ResolvedConfig, dispatcher: EventDispatcher) -> RecentFacts:
     """Build the subscriber that keeps the latest facts for queries."""
-    section = config.run.observers.histories
-    recent = RecentFacts(RecentSettings(section.queue_ticks, section.rivalry_events, section.policy_facts))
+    recent = RecentFacts(config.run.observers.histories)
     recent.subscribe_to(dispatcher, config.catalogue.events.classes)
     return recent
 

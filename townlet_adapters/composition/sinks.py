@@ -15,7 +15,7 @@ from townlet_core.dispatch import SinkRoute
 from townlet_core.errors import NoRunFolderError, TownletError
 from townlet_core.ports import TelemetrySinkProtocol
 from townlet_core.transforms.base import Transform
-from townlet_core.transforms.redact import Redact, RedactSettings
+from townlet_core.transforms.redact import Redact
 from townlet_core.transforms.rename import RenameResidents, RenameSettings
 from townlet_core.transforms.validate import Validate
 from townlet_plugins.factory import BuildContext
@@ -53,7 +53,7 @@ def build_sinks(
     built: list[BuiltSink] = []
     opened: Counter[str] = Counter()
     for number, choice in enumerate(config.sinks, start=1):
-        stream = choice.stream.settings()
+        stream = choice.stream
         try:
             at_sink = replace(context, producer=number, stream=stream)
             sink = config.build(choice.part, choice.path, at_sink)
@@ -108,8 +108,7 @@ def _transforms(config: ResolvedConfig, choice: SinkChoice) -> Iterator[Transfor
             case ValidateSection():
                 yield Validate(config.catalogue.events)
             case RedactSection():
-                kinds = None if section.kinds is None else frozenset(section.kinds)
-                yield Redact(RedactSettings(frozenset(section.fields), kinds))
+                yield Redact(section.fields, section.kinds)
             case RenameResidentsSection():
                 with config.located((*choice.path, "transforms", number)):
                     key = configured_secret("key", section.key_env, section.key_file, config.access)

@@ -13,16 +13,17 @@ from pydantic import (
     model_validator,
 )
 
-from townlet_core.dto.stream import ChannelCadences, StreamMode, StreamSettings
-from townlet_plugins.allowlist import DIGEST, DISTRIBUTION, ENTRY_POINT, Allowlist, Permit
+from townlet_core.dto.stream import StreamSettings
+from townlet_core.isolation import DEFAULT_BUDGET
+from townlet_core.observers.recent import RecentSettings
+from townlet_core.pacing import Speed
+from townlet_core.seeding import SEED_LIMIT
+from townlet_plugins.allowlist import ENTRY_POINT, Allowlist, Permit
 from townlet_plugins.listing import OWN_DISTRIBUTION
 
 DEFAULT_WORLD: Final = "town"
 DEFAULT_POLICY: Final = "scripted"
 DEFAULT_SINK: Final = "file"
-MAX_SEED = 2**64 - 1
-
-Speed = Literal["max", "1x", "10x", "100x"]
 
 
 class Section(BaseModel):
@@ -42,52 +43,6 @@ class Part(Section):
     # It may contain secrets, so no representation shows it.
     options: Annotated[dict[str, JsonValue], Field(default_factory=dict, repr=False)]
     """the provider's options; each provider has its own"""
-
-
-class ChannelsSection(Section):
-    """How often each part of the frame is sent."""
-
-    agents: Annotated[int, Field(ge=1)] = 4
-    """clock, residents and their rewards"""
-
-    objects: Annotated[int, Field(ge=1)] = 4
-    """objects, utilities, perturbations, and the sections that a plugin's world adds"""
-
-    economy: Annotated[int, Field(ge=1)] = 60
-    """prices and key figures"""
-
-    employment: Annotated[int, Field(ge=1)] = 60
-    """jobs, their holders and their capacity"""
-
-    social: Annotated[int, Field(ge=1)] = 60
-    """ties, stability and promotion"""
-
-
-class StreamSection(Section):
-    """How the town's state is sent in addition to the facts."""
-
-    mode: StreamMode = "off"
-    """`off` sends no state, `snapshot` whole frames, `diff` patches of the frame on every tick, `channels` \
-patches of its parts, each at the interval set in `channels`"""
-
-    every: Annotated[int, Field(ge=1)] = 60
-    """mode `snapshot`: ticks from one frame to the next; a frame is sent on ticks that this number divides"""
-
-    keyframe_every: Annotated[int, Field(ge=1)] = 500
-    """modes `diff` and `channels`: a key frame is sent instead of a patch at multiples of this number"""
-
-    channels: ChannelsSection = ChannelsSection()
-    """mode `channels`: ticks from one message of a channel to its next"""
-
-    observations: bool = False
-    """whether the observations of the agents are sent as `observation.batch`, on every tick in any mode; \
-for programs that feed a policy from outside"""
-
-    def settings(self) -> StreamSettings:
-        """Convert to what a sink takes."""
-        each = self.channels
-        cadences = ChannelCadences(each.agents, each.objects, each.economy, each.employment, each.social)
-        return StreamSettings(self.mode, self.every, self.keyframe_every, cadences, self.observations)
 
 
 class ValidateSection(Section):
@@ -141,57 +96,24 @@ class SinkPart(Part):
     transforms: tuple[TransformSection, ...] = ()
     """transforms of the messages of this sink alone, in this order"""
 
-    stream: StreamSection | None = None
+    stream: StreamSettings | None = None
     """how state is sent to this sink; null for the settings of `telemetry.stream`"""
 
 
 class TelemetrySection(Section):
     """Where messages are sent."""
 
-    stream: StreamSection = StreamSection()
+    stream: StreamSettings = StreamSettings()
     """how state is sent in addition to the facts"""
 
     sinks: tuple[SinkPart, ...] = (SinkPart(use="file", options={}),)
     """where messages are sent; when left out, to `events.ndjson` in the run folder; with `[]`, to no sink"""
 
 
-class AllowSection(Section):
-    """One plugin that is allowed."""
-
-    distribution: Annotated[str, Field(pattern=DISTRIBUTION)]
-    """name of the installed package"""
-
-    entry_point: Annotated[str, Field(pattern=ENTRY_POINT)]
-    """name of its entry point in the group `townlet.plugins`"""
-
-    version: Annotated[str, Field(min_length=1)] | None = None
-    """the only version that is allowed; null for any"""
-
-    content_sha256: Annotated[str, Field(pattern=DIGEST)] | None = None
-    """digest of the only content that is allowed, as `townlet plugins pin` prints it; null for any"""
-
-    allow_native: bool = False
-    """whether it may contain compiled modules"""
-
-    allow_editable: bool = False
-    """whether it may be an editable install, whose content cannot be verified"""
-
-    def permit(self) -> Permit:
-        """Convert to what the plugin loader takes."""
-        return Permit(
-            self.distribution,
-            self.entry_point,
-            self.version,
-            self.content_sha256,
-            allow_native=self.allow_native,
-            allow_editable=self.allow_editable,
-        )
-
-
 class PluginsSection(Section):
     """Which third-party plugins are allowed."""
 
-    allow: tuple[AllowSection, ...] = ()
+    allow: tuple[Permit, ...] = ()
     """plugins that may be loaded; nothing else that is installed is imported"""
 
     require_pins: bool = False
@@ -200,13 +122,13 @@ class PluginsSection(Section):
     hooks: tuple[Annotated[str, Field(pattern=ENTRY_POINT)], ...] = ()
     """affordance hooks to activate, by entry point, in the order in which they are called"""
 
-    hook_budget_ms: Annotated[int, Field(ge=1)] = 50
+    hook_budget_ms: Annotated[int, Field(ge=1)] = round(DEFAULT_BUDGET * 1000)
     """milliseconds that one call of a hook may take"""
 
     @field_validator("allow")
     @classmethod
-    def _names_each_once(cls, allow: tuple[AllowSection, ...]) -> tuple[AllowSection, ...]:
-        keys = [each.permit().key for each in allow]
+    def _names_each_once(cls, allow: tuple[Permit, ...]) -> tuple[Permit, ...]:
+        keys = [each.key for each in allow]
         for key in keys:
             if keys.count(key) > 1:
                 raise ValueError(f"{' '.join(key)} is listed twice; keep one of the entries")
@@ -224,7 +146,7 @@ class PluginsSection(Section):
 
     def allowlist(self) -> Allowlist:
         """Convert to what the plugin loader takes."""
-        return Allowlist(tuple(each.permit() for each in self.allow), self.require_pins)
+        return Allowlist(self.allow, self.require_pins)
 
 
 class RunnerSection(Section):
@@ -244,26 +166,13 @@ one at the end of the run only, which is kept in any case"""
     """whether a run that fails saves its state as `failure-<tick>.json.gz`, as far as possible"""
 
 
-class HistoriesSection(Section):
-    """How many of the latest facts are kept in memory."""
-
-    queue_ticks: Annotated[int, Field(ge=1, le=1440)] = 120
-    """ticks for which facts about queues are kept"""
-
-    rivalry_events: Annotated[int, Field(ge=1, le=100_000)] = 120
-    """number of summaries of conflicts that are kept"""
-
-    policy_facts: Annotated[int, Field(ge=1, le=100_000)] = 1024
-    """number of facts from policies that are kept: the newest of each kind and resident"""
-
-
 class ObserversSection(Section):
     """Observers, which watch the town and add facts."""
 
     kpis: Annotated[dict[str, JsonValue], Field(default_factory=dict)]
     """options of the observer that keeps the world's key figures"""
 
-    histories: HistoriesSection = HistoriesSection()
+    histories: RecentSettings = RecentSettings()
     """how many of the latest facts are kept in memory"""
 
     extra: tuple[Part, ...] = ()
@@ -285,7 +194,7 @@ class RunConfig(Section):
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "run"
     """name of the run; part of the run folder's name"""
 
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
+    seed: Annotated[int, Field(ge=0, le=SEED_LIMIT - 1)]
     """seed of all randomness of the run"""
 
     world: Part = Part(use=DEFAULT_WORLD, options={})

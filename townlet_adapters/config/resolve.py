@@ -6,7 +6,7 @@ Two passes: the config's own keys first, then the options of each part by the mo
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Generic, TypeVar
@@ -21,13 +21,13 @@ from townlet_adapters.config.model import (
     PluginsSection,
     RedactSection,
     RunConfig,
-    StreamSection,
     TransformSection,
 )
 from townlet_adapters.config.source import Override, Source, with_overrides
 from townlet_adapters.documents import Document, KeyPath, read_key
 from townlet_adapters.validation import validate
 from townlet_core.dto.seen import OBSERVATION_BATCH
+from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import ConfigError, PluginError, Problem, UnknownNameError
 from townlet_core.hook_runner import AffordanceHook
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
@@ -89,7 +89,7 @@ class SinkChoice:
     """
 
     part: Prepared[TelemetrySinkProtocol]
-    stream: StreamSection
+    stream: StreamSettings
     transforms: tuple[TransformSection, ...]
     path: KeyPath
 
@@ -472,11 +472,11 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
     shown["policy"] = {"use": policy.name, "options": policy.options}
     shown["stages"] = [{"use": each.name, "options": each.options} for each in stages]
     shown["telemetry"] = {
-        "stream": run.telemetry.stream.model_dump(mode="json"),
+        "stream": asdict(run.telemetry.stream),
         "sinks": [
             {
                 "use": sink.part.name,
-                "stream": sink.stream.model_dump(mode="json"),
+                "stream": asdict(sink.stream),
                 "transforms": [each.model_dump(mode="json") for each in sink.transforms],
                 "options": substituted.written(sink.part.options, (*sink.path, "options")),
             }

@@ -4,46 +4,51 @@ from dataclasses import dataclass, field
 from math import gcd
 from typing import Literal, TypeAlias
 
+from townlet_core.bounds import Bounds
+
 StreamMode: TypeAlias = Literal["off", "snapshot", "diff", "channels"]
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelCadences:
-    """Ticks from one message to the next, by channel.
+    """How often each part of the frame is sent."""
 
-    Attributes:
-        agents: clock, residents and their rewards.
-        objects: objects, utilities, perturbations, and the extra values of another kind of world.
-        economy: prices and key figures.
-        employment: jobs.
-        social: ties, stability and promotion.
-    """
+    agents: int = field(default=4, metadata=Bounds(ge=1))
+    """clock, residents and their rewards"""
 
-    agents: int = 4
-    objects: int = 4
-    economy: int = 60
-    employment: int = 60
-    social: int = 60
+    objects: int = field(default=4, metadata=Bounds(ge=1))
+    """objects, utilities, perturbations, and the sections that a plugin's world adds"""
+
+    economy: int = field(default=60, metadata=Bounds(ge=1))
+    """prices and key figures"""
+
+    employment: int = field(default=60, metadata=Bounds(ge=1))
+    """jobs, their holders and their capacity"""
+
+    social: int = field(default=60, metadata=Bounds(ge=1))
+    """ties, stability and promotion"""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """Which part of the town's state a sink receives, and how often.
+    """How the town's state is sent in addition to the facts."""
 
-    Attributes:
-        mode: nothing, whole frames, patches of the whole frame, or patches of its parts.
-        every: ticks from one frame to the next, in mode ``snapshot``.
-        keyframe_every: in the modes ``diff`` and ``channels`` a whole frame or channel is sent at the latest
-            when the tick passes a multiple of this number.
-        channels: how often each channel is sent, in mode ``channels``.
-        observations: whether the agents' observations are sent on every tick, in any mode.
-    """
+    mode: StreamMode = "off"
+    """`off` sends no state, `snapshot` whole frames, `diff` patches of the frame on every tick, `channels` \
+patches of its parts, each at the interval set in `channels`"""
 
-    mode: StreamMode = "snapshot"
-    every: int = 1
-    keyframe_every: int = 500
-    channels: ChannelCadences = field(default_factory=ChannelCadences)
+    every: int = field(default=60, metadata=Bounds(ge=1))
+    """mode `snapshot`: ticks from one frame to the next; a frame is sent on ticks that this number divides"""
+
+    keyframe_every: int = field(default=500, metadata=Bounds(ge=1))
+    """modes `diff` and `channels`: a key frame is sent instead of a patch at multiples of this number"""
+
+    channels: ChannelCadences = ChannelCadences()
+    """mode `channels`: ticks from one message of a channel to its next"""
+
     observations: bool = False
+    """whether the observations of the agents are sent as `observation.batch`, on every tick in any mode; \
+for programs that feed a policy from outside"""
 
     @property
     def state_every(self) -> int:

@@ -2,9 +2,10 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from townlet_core.bounds import Bounds
 from townlet_core.dispatch import EventDispatcher
 from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.schema import event_data, family_of
@@ -12,18 +13,16 @@ from townlet_core.events.schema import event_data, family_of
 
 @dataclass(frozen=True, slots=True)
 class RecentSettings:
-    """How many facts are kept.
+    """How many of the latest facts are kept in memory."""
 
-    Attributes:
-        queue_ticks: facts of the family ``queue`` are kept for this many ticks.
-        rivalry_events: number of facts of the family ``rivalry`` that are kept.
-        policy_facts: number of facts of the family ``policy`` that are kept: the newest for each kind
-            and resident.
-    """
+    queue_ticks: int = field(default=120, metadata=Bounds(ge=1, le=1440))
+    """ticks for which facts about queues are kept"""
 
-    queue_ticks: int = 120
-    rivalry_events: int = 120
-    policy_facts: int = 1024
+    rivalry_events: int = field(default=120, metadata=Bounds(ge=1, le=100_000))
+    """number of summaries of conflicts that are kept"""
+
+    policy_facts: int = field(default=1024, metadata=Bounds(ge=1, le=100_000))
+    """number of facts from policies that are kept: the newest of each kind and resident"""
 
 
 FAMILIES: Final = frozenset({"queue", "rivalry", "policy"})

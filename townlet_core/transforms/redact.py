@@ -6,8 +6,8 @@ a frame, in free JSON and among features, where unknown values are left out, the
 of a frame becomes empty.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass, replace
 from types import NoneType
 from typing import Final, Literal, TypeVar, get_args, get_origin
 
@@ -21,33 +21,26 @@ REDACTED: Final = "redacted"
 """The replacement of a text."""
 
 FRAME_KIND: Final = "state.frame"
-"""The name of frames among the kinds of ``RedactSettings``."""
+"""The name of frames among the kinds of ``Redact``."""
 
 _RecordT = TypeVar("_RecordT")
 
 _BLANKS: Final[Mapping[Hint, object]] = {str: REDACTED, bool: False, int: 0, float: 0.0, object: None}
 
 
-@dataclass(frozen=True, slots=True)
-class RedactSettings:
-    """The fields to remove.
-
-    Attributes:
-        fields: names of fields in JSON; they are found at any depth.
-        kinds: kinds of events to remove them from, ``state.frame`` for frames, ``observation.batch`` for
-            observations; None for all.
-    """
-
-    fields: frozenset[str]
-    kinds: frozenset[str] | None = None
-
-
 class Redact:
     """Removes the named fields from every message of the named kinds."""
 
-    def __init__(self, settings: RedactSettings) -> None:
-        """Take the settings."""
-        self._names, self._kinds = settings.fields, settings.kinds
+    def __init__(self, fields: Iterable[str], kinds: Iterable[str] | None) -> None:
+        """Take what to remove.
+
+        Args:
+            fields: names of fields in JSON; they are found at any depth.
+            kinds: kinds of events to remove them from, ``state.frame`` for frames, ``observation.batch`` for
+                observations; None for all.
+        """
+        self._names = frozenset(fields)
+        self._kinds = None if kinds is None else frozenset(kinds)
 
     def __call__(self, message: Message) -> Message:
         """Return the message without the fields."""

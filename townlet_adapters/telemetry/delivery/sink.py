@@ -50,7 +50,7 @@ default of 5 ms, one commit of 500 rows would take seconds."""
 
 _CHILD_BITS: Final = 48  # bits of a random producer number after a fork
 
-_WHOLE_FRAMES: Final = StreamSettings()
+_WHOLE_FRAMES: Final = StreamSettings("snapshot", every=1)
 
 
 @dataclass(frozen=True, slots=True)
