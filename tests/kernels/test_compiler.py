@@ -1,5 +1,6 @@
 """Compiled code is kept by what it was compiled from (ADR 0008)."""
 
+import ast
 import os
 import stat
 import subprocess
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from townlet_adapters.kernels.compiler import INTERPRETED, cache_root, sources_digest
+from tests.house.sources import ROOT, modules, tree
+from townlet_adapters.kernels.compiler import INTERPRETED, cache_root, family_of, sources_digest
 from townlet_adapters.kernels.draws import mix
 
 RULE = """\
@@ -71,6 +73,31 @@ def test_the_digest_changes_with_every_source_and_with_nothing_else(family):
     (family / "notes.txt").write_text("no kernel can reach me")
     os.utime(family / "rules.py", (0, 0))
     assert sources_digest(family) == digests[-1]
+
+
+def imports_of(path: Path) -> set[Path]:
+    """The modules of families that a module imports, directly or through others."""
+    found, left = set(), {path}
+    while left:
+        module = left.pop()
+        found.add(module)
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
+                paths = {ROOT / f"{name.replace('.', '/')}.py" for name in names}
+                left |= {each for each in paths if each in FAMILIES} - found
+    return found
+
+
+FAMILIES = {*modules("townlet_adapters/worlds"), *modules("townlet_adapters/policies")}
+ENTRIES = [path for path in sorted(FAMILIES) if "@entry_kernel" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", ENTRIES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_digest_of_an_entry_kernel_covers_every_source_of_its_family_that_it_reaches(path):
+    reached, family = imports_of(path), family_of(path)
+    assert len(reached) > 3
+    assert [each for each in sorted(reached) if not each.is_relative_to(family)] == []
 
 
 def test_the_folder_can_be_moved(monkeypatch, tmp_path):

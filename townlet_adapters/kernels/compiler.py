@@ -49,6 +49,18 @@ def cache_root() -> Path:
     return Path(configured) if configured else user_cache_path("townlet", appauthor=False) / "kernels"
 
 
+def family_of(module: Path) -> Path:
+    """Return the folder whose sources the kernels of a module can reach.
+
+    A family of ours is a folder such as ``worlds/town``, with all folders in it: its entry kernels call
+    kernels of other folders of the family. Elsewhere it is the module's own folder.
+    """
+    ours = _KERNELS.parent
+    if not module.is_relative_to(ours):
+        return module.parent
+    return ours.joinpath(*module.relative_to(ours).parent.parts[:2])
+
+
 def sources_digest(home: Path) -> str:
     """Return a digest of every source that kernels in a folder can reach: the folder's and the helpers'."""
     digest = hashlib.sha256()
@@ -137,10 +149,10 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that Python calls.
 
-    Its module must be in a folder that contains, directly or in folders below it, every kernel that it calls,
-    except for the helpers here: the sources in that folder determine the generation in which it is kept. When
-    it is interpreted, numpy's overflow warning is off, because the 64-bit arithmetic of the draws wraps on
-    purpose.
+    The folder of its family must contain, directly or in folders below it, every kernel that it calls and
+    every constant that they use, except for the helpers here: the sources in that folder determine the
+    generation in which it is kept. When it is interpreted, numpy's overflow warning is off, because the
+    64-bit arithmetic of the draws wraps on purpose.
     """
     if not INTERPRETED:
         return _compile(_ByType, function, no_cfunc_wrapper=True)
@@ -160,7 +172,7 @@ def _compile(dispatcher: type[_ByType], function: Callable[P, R], **options: boo
     compiled = dispatcher(py_func=function, targetoptions=targetoptions)
     _KERNEL_NAMES.add(f"{function.__module__}.{function.__qualname__}")
     if dispatcher is not _Inner:
-        home = Path(inspect.getfile(function)).resolve().parent
+        home = family_of(Path(inspect.getfile(function)).resolve())
         _HOMES.add(home)
         generation = _generation(home)
         if generation is not None:
