@@ -12,7 +12,8 @@ from typing import Final
 
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
-from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.delivery.limits import DeliveryLimits
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink
 from townlet_adapters.telemetry.testing import ScriptedTransport
 from townlet_adapters.worlds.town.compiled.model import TownModel
 from townlet_adapters.worlds.town.inputs.texts import TownOptions

@@ -4,14 +4,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import pydantic
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.suggestions import nearest
+from townlet_plugins.access import VARIABLE
 from townlet_plugins.factory import OptionsModel
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from townlet_adapters.documents import Document, KeyPath
 
 ModelT = TypeVar("ModelT", bound=OptionsModel)
+
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Variable: TypeAlias = Annotated[str, Field(pattern=VARIABLE)]
+"""Name of an environment variable."""
 
 _LONGEST_VALUE = 60
 _REPORTED = "reported"
@@ -65,6 +71,17 @@ _BOUNDS = MappingProxyType(
         "pattern": " like {}",
     }
 )
+
+
+class Section(BaseModel):
+    """A part of a config: immutable, without unknown keys; errors do not quote its content.
+
+    A dataclass of the core among its fields is validated in the same way.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 def validate(document: "Document", model: type[ModelT], path: "KeyPath" = ()) -> ModelT:

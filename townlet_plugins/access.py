@@ -18,6 +18,9 @@ from townlet_core.errors import ConfigError, Problem
 PREFIX: Final = "TOWNLET_"
 """Every config may read variables whose names start with this."""
 
+VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+"""The name of a variable."""
+
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 """Variable that names a folder which counts as allowed; systemd sets it for the credentials of a service."""
 

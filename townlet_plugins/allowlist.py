@@ -14,7 +14,7 @@ ENTRY_POINT: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 """An entry point's name: ASCII only, for the same reason."""
 
 DIGEST: Final = r"^[0-9a-f]{64}$"
-"""A content digest: SHA-256 in lower-case hex."""
+"""A SHA-256 in lower-case hex."""
 
 _SEPARATORS = re.compile(r"[-_.]+")
 

@@ -14,8 +14,6 @@ import pytest
 
 import townlet
 from tests.house.sources import ROOT
-from townlet_adapters.composition.sinks import EVENTS_FILE
-from townlet_adapters.telemetry.options import FileOptions
 from townlet_core.errors import ConfigError, SnapshotError, TownletError
 
 PAGE = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
@@ -183,10 +181,6 @@ def test_a_config_is_copied_and_not_changed():
 def test_tuples_of_a_config_are_lists():
     with townlet.open_simulation(HAMLET | {"telemetry": {"sinks": ()}}) as simulation:
         assert simulation.run_for(1).sinks == ()
-
-
-def test_the_events_file_of_a_run_folder_is_what_the_default_sink_writes():
-    assert FileOptions().path == EVENTS_FILE
 
 
 def test_a_missing_snapshot_is_an_error_of_townlet(tmp_path):

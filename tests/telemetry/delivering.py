@@ -2,7 +2,8 @@
 
 import json
 
-from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.delivery.limits import DeliveryLimits
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink
 from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_adapters.worlds.town.events.queue import QueueConflict
 from townlet_core.events.base import Fact

@@ -41,7 +41,8 @@ def child_code(body):
     return textwrap.dedent("""
         import itertools, json, sys
         from pathlib import Path
-        from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
+        from townlet_adapters.telemetry.delivery.limits import DeliveryLimits
+        from townlet_adapters.telemetry.delivery.sink import DeliveringSink
         from townlet_adapters.telemetry.transports.file import FileTransport
         from townlet_core.events.base import Fact
         from townlet_adapters.worlds.town.events.economy import EconomyRestock

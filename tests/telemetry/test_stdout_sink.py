@@ -118,7 +118,8 @@ def test_a_reader_that_left_fails_the_sink_with_counts(pipe, open_sink):
 def test_a_reader_that_leaves_after_three_lines_ends_no_process_and_logs_nothing():
     code = textwrap.dedent("""
         import json, sys
-        from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
+        from townlet_adapters.telemetry.delivery.limits import DeliveryLimits
+        from townlet_adapters.telemetry.delivery.sink import DeliveringSink
         from townlet_adapters.telemetry.transports.stdout import StdoutTransport
         from townlet_core.events.base import Fact
         from townlet_adapters.worlds.town.events.economy import EconomyRestock

@@ -19,7 +19,8 @@ from tests.telemetry.guide import CONSUMER, follow, merge
 from townlet import open_simulation
 from townlet_adapters.cli.schema import message_schema
 from townlet_adapters.telemetry.delivery.buffer import BASE_LOST, SUPERSEDED
-from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.delivery.limits import DeliveryLimits
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink
 from townlet_adapters.telemetry.envelope import state_hash
 from townlet_adapters.telemetry.streams import CHANNELS, HASH_EVERY, NullValueError, frame_data, merge_patch
 from townlet_adapters.telemetry.testing import ScriptedTransport

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, get_args
 
 import click
 from rich.table import Table
@@ -33,6 +33,7 @@ from townlet_adapters.telemetry.collector.stream import PeerLimits
 from townlet_adapters.telemetry.ranges import RangeSet
 from townlet_adapters.telemetry.wire.endpoint import parse_listening
 from townlet_adapters.telemetry.wire.tls import ServerTlsSettings
+from townlet_adapters.telemetry.wire.versions import OLDEST_TLS, TlsVersion
 from townlet_core.errors import ConfigError, Problem
 
 _KEYS: Mapping[str, str] = MappingProxyType(
@@ -77,7 +78,11 @@ _DEFAULT_PEERS = PeerLimits()
 )
 @click.option("--crl", type=_FILE, metavar="FILE", help="Revoked client certificates, as PEM.")
 @click.option(
-    "--min-tls", type=click.Choice(["1.2", "1.3"]), default="1.3", show_default=True, help="Oldest TLS."
+    "--min-tls",
+    type=click.Choice(get_args(TlsVersion)),
+    default=OLDEST_TLS,
+    show_default=True,
+    help="Oldest TLS.",
 )
 @click.option(
     "--token-env",
@@ -166,7 +171,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     key: Path | None,
     client_ca: Path | None,
     crl: Path | None,
-    min_tls: str,
+    min_tls: TlsVersion,
     token_env: tuple[str, ...],
     token_file: tuple[str, ...],
     tokens_file: Path | None,
@@ -245,7 +250,7 @@ def _listen(text: str) -> Listen:
 
 
 def _tls(
-    cert: Path | None, key: Path | None, client_ca: Path | None, crl: Path | None, min_tls: str
+    cert: Path | None, key: Path | None, client_ca: Path | None, crl: Path | None, min_tls: TlsVersion
 ) -> ServerTlsSettings | None:
     if (cert is None) != (key is None):
         raise click.UsageError("--cert and --key belong together")
@@ -253,7 +258,7 @@ def _tls(
         if client_ca is not None or crl is not None:
             raise click.UsageError("--client-ca and --crl need --cert and --key")
         return None
-    return ServerTlsSettings(cert, key, client_ca, crl, "1.2" if min_tls == "1.2" else "1.3")
+    return ServerTlsSettings(cert, key, client_ca, crl, min_tls)
 
 
 def _tokens(variables: Sequence[str], files: Sequence[str], file: Path | None) -> tuple[Token, ...]:

@@ -47,7 +47,8 @@ def make_context(config: ResolvedConfig, folder: RunFolder | None) -> BuildConte
 
 def _deliver(context: BuildContext, name: str, transport: Transport) -> TelemetrySinkProtocol:
     """Build a sink around the transport of a plugin."""
-    from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits  # noqa: PLC0415 - needed by such plugins only
+    from townlet_adapters.telemetry.delivery.limits import DeliveryLimits  # noqa: PLC0415 - needed by such plugins only
+    from townlet_adapters.telemetry.delivery.sink import DeliveringSink  # noqa: PLC0415 - as above
     from townlet_adapters.telemetry.envelope import source_urn  # noqa: PLC0415 - as above
 
     source = source_urn(context.run_id, context.producer)

@@ -11,6 +11,7 @@ from typing import Final
 from townlet_adapters.config.model import DEFAULT_SINK, RedactSection, RenameResidentsSection, ValidateSection
 from townlet_adapters.config.resolve import ResolvedConfig, SinkChoice
 from townlet_adapters.secrets import configured_secret
+from townlet_adapters.telemetry.options import EVENTS_FILE
 from townlet_core.dispatch import SinkRoute
 from townlet_core.errors import NoRunFolderError, TownletError
 from townlet_core.ports import TelemetrySinkProtocol
@@ -22,9 +23,6 @@ from townlet_plugins.factory import BuildContext
 from townlet_plugins.offers import broken
 
 _LOG = logging.getLogger(__name__)
-
-EVENTS_FILE: Final = "events.ndjson"
-"""The events in a run folder, which the default sink writes."""
 
 DRAIN_SECONDS: Final = 10.0
 """How long the sinks may take to deliver what they still hold when a run ends."""

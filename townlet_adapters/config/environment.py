@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from townlet_adapters.documents import Document, KeyPath, is_unicode, read_key
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import JsonValue
-from townlet_plugins.access import Access
+from townlet_plugins.access import VARIABLE, Access
 
 _REFERENCE = re.compile(r"\$\{ENV:([^}]*)\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(VARIABLE)
 _NAMES_SECRET = re.compile(r".*_(env|file)")
 
 

@@ -2,17 +2,9 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    JsonValue,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import Discriminator, Field, JsonValue, Tag, field_validator, model_validator
 
+from townlet_adapters.validation import Section, Text, Variable
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.isolation import DEFAULT_BUDGET
 from townlet_core.observers.recent import RecentSettings
@@ -26,18 +18,10 @@ DEFAULT_POLICY: Final = "scripted"
 DEFAULT_SINK: Final = "file"
 
 
-class Section(BaseModel):
-    """A part of a config: immutable, without unknown keys; errors do not quote its content."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
-    )
-
-
 class Part(Section):
     """A provider and its options."""
 
-    use: Annotated[str, Field(min_length=1)]
+    use: Text
     """name of a provider, as listed by `townlet plugins list`"""
 
     # It may contain secrets, so no representation shows it.
@@ -72,10 +56,10 @@ class RenameResidentsSection(Section):
     use: Literal["rename_residents"]
     """replaces ids and names of residents by pseudonyms computed with a secret key"""
 
-    key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    key_env: Variable | None = None
     """name of the variable that holds the key, at least 16 bytes; instead of `key_file`"""
 
-    key_file: Annotated[str, Field(min_length=1)] | None = None
+    key_file: Text | None = None
     """file that holds the key, at least 16 bytes; a file that you own and no other user can read"""
 
     @model_validator(mode="after")

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
-
 from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.validation import Section
 from townlet_core.ports import PolicyPort
 from townlet_plugins import hookimpl
 from townlet_plugins.factory import BuildContext, Factory, PartFactory
 
 
-class RandomOptions(BaseModel):
+class RandomOptions(Section):
     """The random policy has no options."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _build_scripted(options: ScriptedOptions, _context: BuildContext) -> PolicyPort:

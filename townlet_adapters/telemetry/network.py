@@ -85,7 +85,7 @@ def _sink(
         name,
         transport,
         source=source_urn(context.run_id, context.producer),
-        limits=options.limits(),
+        limits=options,
         stream=context.stream,
         clock=clock,
         pace=pace,

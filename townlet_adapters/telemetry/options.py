@@ -1,56 +1,36 @@
 """The options of the built-in sinks."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from townlet_adapters.telemetry.delivery.sink import DeliveryLimits
+from townlet_adapters.telemetry.delivery.limits import DeliveryLimits, OnFull
+from townlet_adapters.telemetry.spool.base import OutboxLimits
 from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_endpoint, parse_url, require_local
-from townlet_adapters.validation import told
+from townlet_adapters.telemetry.wire.versions import OLDEST_TLS, TlsVersion
+from townlet_adapters.validation import Section, Text, Variable, told
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.events.health import Durability
+from townlet_plugins.allowlist import DIGEST
 
 TOKEN_VARIABLE: Final = "TOWNLET_TOKEN"  # noqa: S105 - the name of a variable, not what it holds
 SECRET_VARIABLE: Final = "TOWNLET_SECRET"  # noqa: S105 - as above
 
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
-Variable: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+EVENTS_FILE: Final = "events.ndjson"
+"""The events in a run folder, which the default sink writes."""
+
+_OUTBOX: Final = OutboxLimits()
 
 
-class Options(BaseModel):
-    """A section: immutable, without unknown keys; errors do not quote its content."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
-    )
-
-
-class SinkOptions(Options):
-    """Options of every sink."""
-
-    on_full: Literal["wait", "shed"] = "wait"
-    """what happens when the buffer is full: `wait` while the sink makes progress, or `shed` (drop) at once"""
-
-    buffer_events: Annotated[int, Field(ge=1)] = 8192
-    """most events held in memory"""
-
-    buffer_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
-    """most bytes held in memory"""
-
-    def limits(self) -> DeliveryLimits:
-        """Convert to the limits of delivery."""
-        return DeliveryLimits(self.on_full, self.buffer_events, self.buffer_bytes)
-
-
-class StdoutOptions(SinkOptions):
+class StdoutOptions(DeliveryLimits):
     """Options of the sink `stdout`."""
 
 
-class FileOptions(SinkOptions):
+class FileOptions(DeliveryLimits):
     """Options of the sink `file`."""
 
-    path: Text = "events.ndjson"
+    path: Text = EVENTS_FILE
     """the file; a relative path starts in the run folder"""
 
     rotate_bytes: Annotated[int, Field(ge=1 << 20)] | None = None
@@ -58,7 +38,7 @@ class FileOptions(SinkOptions):
 new `events.ndjson` begins; null for one file of any size"""
 
 
-class TlsOptions(Options):
+class TlsOptions(Section):
     """How the peer is verified, and the own certificate. Relative paths start in the config's folder."""
 
     ca_file: Text | None = None
@@ -70,13 +50,13 @@ class TlsOptions(Options):
     key_file: Text | None = None
     """key of the own certificate; a file that you own and no other user can read"""
 
-    min_version: Literal["1.2", "1.3"] = "1.3"
+    min_version: TlsVersion = OLDEST_TLS
     """oldest version of TLS that is accepted"""
 
     crl_file: Text | None = None
     """lists of revoked certificates; a current list must cover the peer's certificate and not contain it"""
 
-    key_sha256: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+    key_sha256: tuple[Annotated[str, Field(pattern=DIGEST)], ...] = ()
     """SHA-256 of public keys in hex, one of which the peer must have; two while a key is changed"""
 
     @model_validator(mode="after")
@@ -86,19 +66,19 @@ class TlsOptions(Options):
         return self
 
 
-class NetworkOptions(SinkOptions):
+class NetworkOptions(DeliveryLimits):
     """Options of both network sinks."""
 
-    on_full: Literal["wait", "shed"] = "shed"
+    on_full: OnFull = "shed"
     """what happens when the buffer is full: `wait` while the sink makes progress, or `shed` (drop) at once"""
 
-    durability: Durability = "process"
+    durability: Durability = _OUTBOX.durability
     """what waiting events survive: `memory` nothing, `process` a killed process, `power` also a power cut"""
 
     spool_dir: Text = "spool"
     """folder of the outbox; a relative one is in the run folder, an absolute one outlives the run"""
 
-    spool_bytes: Annotated[int, Field(ge=16 << 20)] = 1 << 30
+    spool_bytes: Annotated[int, Field(ge=16 << 20)] = _OUTBOX.bytes
     """most bytes of the outbox"""
 
     dead_letter_bytes: Annotated[int, Field(ge=1 << 20)] = 64 << 20

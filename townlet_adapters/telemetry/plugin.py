@@ -47,7 +47,7 @@ def build_stdout_sink(options: StdoutOptions, context: BuildContext) -> Deliveri
         "stdout",
         StdoutTransport(),
         source=source_urn(context.run_id, context.producer),
-        limits=options.limits(),
+        limits=options,
         stream=context.stream,
     )
 
@@ -62,7 +62,7 @@ def build_file_sink(options: FileOptions, context: BuildContext) -> DeliveringSi
         "file",
         FileTransport(context.output_path(options.path), rotate_bytes=options.rotate_bytes),
         source=source_urn(context.run_id, context.producer),
-        limits=options.limits(),
+        limits=options,
         stream=context.stream,
     )
 

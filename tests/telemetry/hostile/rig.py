@@ -17,7 +17,8 @@ from townlet_adapters.telemetry.collector.credentials import secret_of, token_of
 from townlet_adapters.telemetry.collector.settings import CollectorSettings, Listen
 from townlet_adapters.telemetry.collector.testing import RunningCollector
 from townlet_adapters.telemetry.delivery.courier import Pace
-from townlet_adapters.telemetry.delivery.sink import DeliveringSink, DeliveryLimits
+from townlet_adapters.telemetry.delivery.limits import DeliveryLimits
+from townlet_adapters.telemetry.delivery.sink import DeliveringSink
 from townlet_adapters.telemetry.envelope import source_urn
 from townlet_adapters.telemetry.network import http_sink, tcp_sink
 from townlet_adapters.telemetry.options import HttpOptions, TcpOptions
@@ -216,7 +217,7 @@ class Rig:
             self.kind,
             transport,
             source=source_urn("r", 1),
-            limits=DeliveryLimits("shed"),
+            limits=DeliveryLimits(on_full="shed"),
             clock=clock,
             pace=BRISK,
             outbox=Outbox(self.outbox(), OutboxLimits(), clock),

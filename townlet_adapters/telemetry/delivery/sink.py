@@ -14,8 +14,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from townlet_adapters.telemetry.clock import Clock, SystemClock
 from townlet_adapters.telemetry.delivery.account import NOT_SYNCED
@@ -27,6 +26,7 @@ from townlet_adapters.telemetry.delivery.drafts import Drafter
 from townlet_adapters.telemetry.delivery.errands import Commit, Handover, Mail, OutboxProtocol, Sending
 from townlet_adapters.telemetry.delivery.forks import watch
 from townlet_adapters.telemetry.delivery.intake import Intake
+from townlet_adapters.telemetry.delivery.limits import DeliveryLimits
 from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, Meter
 from townlet_adapters.telemetry.spool.base import Row
 from townlet_adapters.telemetry.streams import strands_of
@@ -39,8 +39,6 @@ from townlet_core.ports.transport import Transport
 
 _log = logging.getLogger(__name__)
 
-OnFull: TypeAlias = Literal["wait", "shed"]
-
 UNDELIVERED: Final = "undelivered_at_stop"
 GRACE: Final = 0.25  # seconds beyond the deadline for the workers to finish
 SWITCH_SECONDS: Final = 0.0002
@@ -51,21 +49,6 @@ default of 5 ms, one commit of 500 rows would take seconds."""
 _CHILD_BITS: Final = 48  # bits of a random producer number after a fork
 
 _WHOLE_FRAMES: Final = StreamSettings("snapshot", every=1)
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryLimits:
-    """The limits of a sink's buffer, and its behaviour when they are reached.
-
-    Attributes:
-        on_full: ``wait`` blocks the town for as long as the worker makes progress; ``shed`` never blocks it.
-        buffer_events: most events held in memory.
-        buffer_bytes: most bytes held in memory.
-    """
-
-    on_full: OnFull = "wait"
-    buffer_events: int = 8192
-    buffer_bytes: int = 64 << 20
 
 
 class DeliveringSink:

@@ -6,21 +6,24 @@ certificates. There is no switch that turns verification off.
 
 import errno
 import os
+import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from townlet_adapters.files import open_regular
 from townlet_adapters.secrets import exposure_of
 from townlet_adapters.telemetry.wire.certificates import MOST_PEM_BYTES, Leaf, read_leaf, read_leaf_file
+from townlet_adapters.telemetry.wire.versions import OLDEST_TLS, TlsVersion
 from townlet_core.errors import ConfigError, Problem
+from townlet_plugins.allowlist import DIGEST
 
-TlsVersion: TypeAlias = Literal["1.2", "1.3"]
-
-_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-_PIN_DIGITS: Final = 64
-_HEX: Final = frozenset("0123456789abcdef")
+_VERSIONS: Final[Mapping[str, ssl.TLSVersion]] = {
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class TlsSettings:
     cert_file: Path | None = None
     key_file: Path | None = None
     crl_file: Path | None = None
-    min_version: TlsVersion = "1.3"
+    min_version: TlsVersion = OLDEST_TLS
     key_sha256: tuple[str, ...] = ()
 
 
@@ -62,7 +65,7 @@ class ServerTlsSettings:
     key_file: Path
     client_ca_file: Path | None = None
     crl_file: Path | None = None
-    min_version: TlsVersion = "1.3"
+    min_version: TlsVersion = OLDEST_TLS
 
 
 class _Socket(ssl.SSLSocket):
@@ -111,7 +114,7 @@ def client_context(settings: TlsSettings) -> ssl.SSLContext:
             missing, "is missing", "a client certificate needs both tls.cert_file and tls.key_file"
         )
     for pin in settings.key_sha256:
-        if len(pin) != _PIN_DIGITS or not _HEX.issuperset(pin):
+        if not re.fullmatch(DIGEST, pin):
             raise _problem("tls.key_sha256", "is not a SHA-256", "64 hex digits in lower case for each key")
     return context
 
