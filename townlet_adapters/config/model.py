@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Discriminator, Field, JsonValue, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
 
 from townlet_adapters.validation import Section, Text, Variable
 from townlet_core.dto.stream import StreamSettings
@@ -163,10 +163,13 @@ class ObserversSection(Section):
     """observers of plugins, in the order of their facts"""
 
 
-StageSource = Annotated[
-    Annotated[str, Tag("<name>"), Field(min_length=1)] | Annotated[Part, Tag("<part>")],
-    Discriminator(lambda value: "<name>" if isinstance(value, str) else "<part>"),
-]
+def part_of_name(source: JsonValue) -> JsonValue:
+    """Complete a name to a part; any other value stays unchanged."""
+    return {"use": source} if isinstance(source, str) else source
+
+
+NamedPart = Annotated[Part, BeforeValidator(part_of_name, json_schema_input_type=Text | Part)]
+"""A part, which may be written as its name alone."""
 
 
 class RunConfig(Section):
@@ -187,7 +190,7 @@ class RunConfig(Section):
     policy: Part = Part(use=DEFAULT_POLICY, options={})
     """the policy, which chooses the actions of the residents"""
 
-    stages: tuple[StageSource, ...] = ()
+    stages: tuple[NamedPart, ...] = ()
     """stages between the policy and the world, in order: a name, or a name and its options"""
 
     telemetry: TelemetrySection = TelemetrySection()

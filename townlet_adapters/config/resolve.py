@@ -22,6 +22,7 @@ from townlet_adapters.config.model import (
     RedactSection,
     RunConfig,
     TransformSection,
+    part_of_name,
 )
 from townlet_adapters.config.source import Override, Source, with_overrides
 from townlet_adapters.documents import Document, KeyPath, read_key
@@ -319,14 +320,12 @@ class _Parts:
             return factory.prepare(_OptionsAt(self.substituted, options), self.access)
 
     def tried(
-        self, factories: Mapping[str, PartFactory[ProductT]], sections: Sequence[str | Part], path: KeyPath
+        self, factories: Mapping[str, PartFactory[ProductT]], sections: Sequence[Part], path: KeyPath
     ) -> list[_Attempt[Prepared[ProductT]]]:
         """Prepare the parts of a list."""
         return [
             _Attempt(partial(self.prepare, factories, section, (*path, number)))
             for number, section in enumerate(sections)
-            # A name without options was completed to a part before.
-            if isinstance(section, Part)
         ]
 
     def sink(self, run: RunConfig, number: int) -> SinkChoice:
@@ -419,8 +418,7 @@ def _completed(document: Document) -> Document:
             value = {**value, "telemetry": {**telemetry, "sinks": [{"use": DEFAULT_SINK}]}}
         stages = value.get("stages")
         if isinstance(stages, list):
-            named = [{"use": stage} if isinstance(stage, str) else stage for stage in stages]
-            value = {**value, "stages": named}
+            value = {**value, "stages": [part_of_name(stage) for stage in stages]}
     for path in (WORLD, POLICY, *_part_paths(value)):
         value = _with_options(value, path)
     if isinstance(value, Mapping):

@@ -24,22 +24,26 @@ def config_schema(catalogue: Catalogue) -> dict[str, JsonValue]:
     keys = _objects(sink, "properties")
     beside = {key: keys[key] for key in ("stream", "transforms")}
     definitions["SinkPart"] = _choices("sink", catalogue.sinks.values(), definitions, beside)
-    definitions["ObserversSection"] = _with_kpis(definitions["ObserversSection"], catalogue, definitions)
-    properties = {**_objects(schema, "properties"), "world": worlds, "policy": policies}
+    definitions["ObserversSection"] = _with_observers(definitions["ObserversSection"], catalogue, definitions)
+    own = _objects(schema, "properties")
+    stage = _choices("stage", catalogue.stages.values(), definitions)
+    stages = {**own["stages"], "items": {"anyOf": [{"enum": list(catalogue.stages)}, stage]}}
+    properties = {**own, "world": worlds, "policy": policies, "stages": stages}
     return {"$schema": _DIALECT, **schema, "properties": properties, "$defs": definitions}
 
 
-def _with_kpis(
+def _with_observers(
     section: JsonObject, catalogue: Catalogue, definitions: dict[str, JsonObject]
 ) -> dict[str, JsonValue]:
-    """Add the options of the observers that keep the key figures of the worlds."""
+    """Add the observers that a config can add, and the options of those with the worlds' key figures."""
     keys = _objects(section, "properties")
     branches: list[JsonValue] = [{"type": "object", "maxProperties": 0}]
     for name in sorted({world.kpis for world in catalogue.worlds.values() if world.kpis}):
         options = catalogue.observers[name].options.model_json_schema()
         branches.append(_embed(options, f"observer.{name}", definitions))
     kpis = {"description": keys["kpis"]["description"], "default": {}, "anyOf": branches}
-    return {**section, "properties": {**keys, "kpis": kpis}}
+    extra = {**keys["extra"], "items": _choices("observer", catalogue.observers.values(), definitions)}
+    return {**section, "properties": {**keys, "kpis": kpis, "extra": extra}}
 
 
 def _objects(schema: JsonObject, key: str) -> dict[str, JsonObject]:
@@ -55,7 +59,7 @@ def _choices(
     definitions: dict[str, JsonObject],
     extra: JsonObject = MappingProxyType({}),
 ) -> JsonObject:
-    """Build the schema of a part: one branch for each factory."""
+    """Build the schema of a part: one branch for each factory; without any, nothing fits."""
     branches: list[JsonValue] = []
     for factory in factories:
         name = f"{kind}.{factory.name}"
@@ -71,7 +75,7 @@ def _choices(
                 "additionalProperties": False,
             }
         )
-    return {"oneOf": branches}
+    return {"oneOf": branches} if branches else {"not": {}}
 
 
 def _embed(schema: JsonObject, name: str, definitions: dict[str, JsonObject]) -> JsonObject:
