@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, TypeVar
 
 from townlet_core.dto.frame import StateFrame
-from townlet_core.dto.health import SinkHealth, SinkStatus
+from townlet_core.dto.health import SinkCounts, SinkStatus
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.events.base import Diagnostic, Event, Fact
-from townlet_core.events.health import SinkState
-from townlet_core.ports.telemetry import Message, ShowsState, SupportsHealth, TelemetrySinkProtocol
+from townlet_core.events.health import SinkAccount, SinkHealth, SinkState
+from townlet_core.ports.telemetry import Message, SupportsHealth, TelemetrySinkProtocol
 from townlet_core.transforms.base import Transform, Withheld
 
 _LOG = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ TRANSFORM_FAILED: Final = Withheld("transform_failed")
 
 _ArgumentT = TypeVar("_ArgumentT")
 _ResultT = TypeVar("_ResultT")
+_AccountT = TypeVar("_AccountT", bound=SinkAccount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,6 @@ class EventDispatcher:
     def __init__(self, routes: Iterable[SinkRoute] = ()) -> None:
         """Connect sinks."""
         self._routes = tuple(routes)
-        self._states = tuple(
-            (route, route.sink if isinstance(route.sink, ShowsState) else None) for route in self._routes
-        )
         self._subscribers: dict[str, tuple[tuple[str, Subscriber], ...]] = {}
         self._failures: Counter[str] = Counter()
         self._failure_count = 0
@@ -121,52 +119,59 @@ class EventDispatcher:
             if route.observations:
                 self._send(route, message)
 
-    def states(self) -> tuple[SinkState, ...]:
-        """Return the state of every sink, in the order of the routes."""
-        return tuple(
-            self._status(route).state
-            if shows is None
-            else self._guarded(route.name, _state_of, shows) or "failed"
-            for route, shows in self._states
-        )
+    def states(self) -> dict[str, SinkState]:
+        """Return the state of every sink by name; callable from any thread."""
+        return {
+            route.name: self._guarded(route.name, _state_of, route.sink) or "failed" for route in self._routes
+        }
 
     def statuses(self) -> tuple[SinkStatus, ...]:
         """Return the account of every sink, in the order of the routes; callable from any thread."""
-        return tuple(self.account(route, self._status(route)) for route in self._routes)
+        return tuple(self._status(route) for route in self._routes)
 
-    def healths(self) -> dict[str, SinkHealth | SinkStatus]:
-        """Return the health of every sink by name, or its account if it keeps no health; from any thread."""
+    def healths(self) -> dict[str, SinkHealth]:
+        """Return the health of every sink by name; callable from any thread."""
         return {route.name: self._health(route) for route in self._routes}
 
-    def account(self, route: SinkRoute, status: SinkStatus) -> SinkStatus:
-        """Complete a sink's own account: with the name of its route and with what its transforms withheld."""
-        # Copied in one call: the town's thread may be counting.
-        withheld = dict(self._withheld[route.name])
-        # A sink has one name for itself; with two sinks of one kind, only the route's name is unique.
-        return replace(
-            status,
-            name=route.name,
-            offered=status.offered + sum(withheld.values()),
-            rejected=dict(Counter(status.rejected) + Counter(withheld)),
-        )
+    def counts(self) -> dict[str, SinkCounts]:
+        """Return the counters beside the account of the sinks that keep them, by name; from any thread."""
+        return {
+            route.name: counts
+            for route in self._routes
+            if isinstance(route.sink, SupportsHealth)
+            and (counts := self._guarded(route.name, _counts_of, route.sink)) is not None
+        }
 
     def stop(self, route: SinkRoute, deadline_seconds: float) -> SinkStatus:
         """Stop a sink and return its account; the account of a sink that fails to stop says so."""
         status = self._guarded(route.name, lambda sink: sink.stop(deadline_seconds), route.sink)
-        if status is None:
-            status = SinkStatus(route.name, "failed", last_error="the sink raised an exception in stop()")
-        return self.account(route, status)
+        return self._completed(route, status or _failed_status(route, "stop"))
 
     def _status(self, route: SinkRoute) -> SinkStatus:
-        return self._guarded(route.name, _status_of, route.sink) or _failed_status(route, "status")
+        status = self._guarded(route.name, _status_of, route.sink)
+        return self._completed(route, status or _failed_status(route, "status"))
 
-    def _health(self, route: SinkRoute) -> SinkHealth | SinkStatus:
+    def _health(self, route: SinkRoute) -> SinkHealth:
         if not isinstance(route.sink, SupportsHealth):
-            return self.account(route, self._status(route))
+            return self._status(route).as_health()
         health = self._guarded(route.name, _health_of, route.sink)
         if health is None:
-            return self.account(route, _failed_status(route, "health"))
-        return replace(health, totals=self.account(route, health.totals))
+            return self._completed(route, _failed_status(route, "health")).as_health()
+        return replace(health, totals=self._with_withheld(route, health.totals))
+
+    def _completed(self, route: SinkRoute, status: SinkStatus) -> SinkStatus:
+        """Complete a sink's own account: with its route's name, and with what its transforms withheld."""
+        # A sink has one name for itself; with two sinks of one kind, only the route's name is unique.
+        return replace(self._with_withheld(route, status), name=route.name)
+
+    def _with_withheld(self, route: SinkRoute, account: _AccountT) -> _AccountT:
+        # Copied in one call: the town's thread may be counting.
+        withheld = dict(self._withheld[route.name])
+        return replace(
+            account,
+            offered=account.offered + sum(withheld.values()),
+            rejected=dict(Counter(account.rejected) + Counter(withheld)),
+        )
 
     def _send(self, route: SinkRoute, message: Message) -> None:
         for transform in route.transforms:
@@ -199,7 +204,7 @@ def _status_of(sink: TelemetrySinkProtocol) -> SinkStatus:
     return sink.status()
 
 
-def _state_of(sink: ShowsState) -> SinkState:
+def _state_of(sink: TelemetrySinkProtocol) -> SinkState:
     return sink.state
 
 
@@ -207,8 +212,12 @@ def _health_of(sink: SupportsHealth) -> SinkHealth:
     return sink.health()
 
 
+def _counts_of(sink: SupportsHealth) -> SinkCounts:
+    return sink.counts()
+
+
 def _failed_status(route: SinkRoute, call: str) -> SinkStatus:
-    return SinkStatus(route.name, "failed", last_error=f"the sink raised an exception in {call}()")
+    return SinkStatus(name=route.name, state="failed", last_error=f"the sink raised an exception in {call}()")
 
 
 def _shows(route: SinkRoute, tick: int) -> bool:

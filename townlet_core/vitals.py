@@ -7,7 +7,7 @@ from operator import sub
 from typing import Final, TypeAlias
 
 from townlet_core.dispatch import EventDispatcher
-from townlet_core.dto.health import LoopFigures, SinkHealth, SinkStatus
+from townlet_core.dto.health import LoopFigures
 from townlet_core.dto.outcome import TickSummary
 from townlet_core.events.health import (
     NO_PLUGINS,
@@ -15,9 +15,8 @@ from townlet_core.events.health import (
     HookCounts,
     LoopStatus,
     PluginCounts,
-    SinkReport,
+    SinkHealth,
     SinkState,
-    SinkTotals,
     SystemDuration,
     TickDurations,
 )
@@ -60,7 +59,7 @@ class Vitals:
         self._marks: deque[Marks] = deque(maxlen=HEALTH_TICKS)
         self._summary = TickSummary()
         self._status: LoopStatus = "ok"
-        self._states: tuple[SinkState, ...] | None = None
+        self._states: Mapping[str, SinkState] | None = None
         self._failures, self._failed_at = 0, -HEALTH_TICKS
         self._ill_within = False
         self._tick, self._ticks = -1, 0
@@ -111,7 +110,7 @@ class Vitals:
         if self._status == "failed":
             return
         ailing = tick - self._failed_at < HEALTH_TICKS or self._ill_within
-        sick = any(state != "healthy" for state in self._states or ())
+        sick = any(state != "healthy" for state in (self._states or {}).values())
         self._status = "degraded" if ailing or sick else "ok"
 
     def _report(self, tick: int) -> None:
@@ -130,15 +129,15 @@ class Vitals:
             stability=None,
             promotion=None,
             hooks=hooks,
-            sinks={name: _report_of(sink) for name, sink in sinks.items()},
+            sinks=sinks,
             plugins=self._plugins,
         )
         self._marks.clear()
         self._dispatcher.publish_diagnostic(tick, health)
 
 
-def _is_dead(sink: SinkHealth | SinkStatus) -> bool:
-    return isinstance(sink, SinkHealth) and not sink.worker.alive
+def _is_dead(sink: SinkHealth) -> bool:
+    return sink.worker is not None and not sink.worker.alive
 
 
 def _durations(ticks: Sequence[Marks]) -> TickDurations:
@@ -154,51 +153,3 @@ def _slowest(ticks: Sequence[Marks]) -> tuple[SystemDuration, ...]:
     moments = [sum(column) * _MILLI / len(ticks) for column in zip(*ticks, strict=True)]
     parts = map(SystemDuration, SYSTEMS, map(sub, moments[1:], moments))
     return tuple(sorted(parts, key=lambda part: -part.mean_ms))
-
-
-def _report_of(sink: SinkHealth | SinkStatus) -> SinkReport:
-    """Convert a sink's health or account to its entry in ``loop.health``."""
-    if isinstance(sink, SinkStatus):
-        return SinkReport(
-            state=sink.state,
-            worker=None,
-            queue=None,
-            spool=None,
-            connected=None,
-            consecutive_failures=None,
-            retries_total=sink.retries,
-            last_success_age_s=None,
-            last_error=None,
-            acked_through=None,
-            flush_seconds=None,
-            certificate_expires_s=None,
-            totals=_totals(sink),
-        )
-    return SinkReport(
-        state=sink.state,
-        worker=sink.worker,
-        queue=sink.queue,
-        spool=sink.spool,
-        connected=sink.connected,
-        consecutive_failures=sink.consecutive_failures,
-        retries_total=sink.retries_total,
-        last_success_age_s=sink.last_success_age_s,
-        last_error=sink.last_error,
-        acked_through=sink.acked_through,
-        flush_seconds=sink.flush_seconds,
-        certificate_expires_s=sink.certificate_expires_s,
-        totals=_totals(sink.totals),
-    )
-
-
-def _totals(status: SinkStatus) -> SinkTotals:
-    return SinkTotals(
-        offered=status.offered,
-        emitted=status.emitted,
-        delivered=status.delivered,
-        spooled=status.spooled,
-        buffered=status.buffered,
-        dead_lettered=status.dead_lettered,
-        dropped=status.dropped,
-        rejected=status.rejected,
-    )

@@ -57,7 +57,7 @@ def summary(**changes) -> RunSummary:
         "events_by_kind": {"affordance.start": 339, "loop.tick": 1440},
         "kpis": KPIS,
         "kpis_before": {},
-        "sinks": (SinkStatus("file", "closed", offered=9, emitted=9, delivered=9),),
+        "sinks": (SinkStatus(name="file", state="closed", offered=9, emitted=9, delivered=9),),
         "digest": None,
     }
     return RunSummary(**values | changes)

@@ -10,12 +10,11 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from tests.house.sources import ROOT
-from tests.sinks import WELL, TellingSink
+from tests.sinks import COUNTS, WELL, TellingSink
 from townlet_adapters.telemetry.monitoring.metrics import RunMetrics
 from townlet_core.dispatch import EventDispatcher, SinkRoute
-from townlet_core.dto.health import SinkHealth
 from townlet_core.errors import WorldError
-from townlet_core.events.health import HookCounts, PluginCounts, SinkReport, SpoolHealth, WorkerHealth
+from townlet_core.events.health import HookCounts, PluginCounts, SinkHealth, SpoolHealth, WorkerHealth
 from townlet_core.events.loop import LoopFailure, LoopHealth
 from townlet_core.loop import RunIdentity, SimulationLoop
 from townlet_core.records import field_hints, union_members
@@ -82,9 +81,8 @@ def rows() -> list[str]:
 
 def test_every_field_of_the_report_and_of_a_sink_stands_in_a_table():
     named = {word for row in rows() for word in re.findall(r"`([^`]+)`", row)}
-    expected = set(field_hints(LoopHealth)) | set(inner_names(SinkReport))
+    expected = set(field_hints(LoopHealth)) | set(inner_names(SinkHealth))
     assert expected - named == set()
-    assert set(field_hints(SinkHealth)) - {"counts"} <= {name.partition(".")[0] for name in named}
     others = (
         set(field_hints(HookCounts))
         | set(field_hints(PluginCounts))
@@ -96,7 +94,7 @@ def test_every_field_of_the_report_and_of_a_sink_stands_in_a_table():
 
 def test_the_tables_name_nothing_that_is_not_there():
     named = {word for row in rows() for word in re.findall(r"`([^`]+)`", row)}
-    known = set(field_hints(LoopHealth)) | set(inner_names(SinkReport)) | metric_names() | {"loop.health"}
+    known = set(field_hints(LoopHealth)) | set(inner_names(SinkHealth)) | metric_names() | {"loop.health"}
     assert {word for word in named - known if not word.startswith("townlet run")} == set()
 
 
@@ -112,7 +110,7 @@ def test_every_metric_stands_in_the_table_with_its_type_and_labels():
         FakeWorld(), FakePolicy(), RunIdentity(7), dispatcher=EventDispatcher([SinkRoute("tcp", sink)])
     )
     registry.register(RunMetrics(loop))
-    counts = replace(QUIET.counts, emitted={"bulk": 1}, dropped={"why": {"bulk": 1}})
+    counts = replace(COUNTS, emitted={"bulk": 1}, dropped={"why": {"bulk": 1}})
     sink.turn(counts=counts, totals=replace(QUIET.totals, rejected={"why": 1}))
     loop.run_for(60)
     table = {
@@ -200,7 +198,7 @@ def counted(**totals):
 
 
 def dropped(reason):
-    return lambda town: town.sink.turn(counts=replace(QUIET.counts, dropped={reason: {"bulk": 3}}))
+    return lambda town: town.sink.turn(counts=replace(COUNTS, dropped={reason: {"bulk": 3}}))
 
 
 def queued(events):

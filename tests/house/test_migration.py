@@ -7,10 +7,10 @@ from tests.events import BUILT_IN
 from tests.house.sources import ROOT
 from townlet_adapters.worlds.town.events import LATER_KINDS
 from townlet_core.dto.frame import TownFrame
-from townlet_core.dto.health import SinkHealth
 from townlet_core.dto.seen import OBSERVATION_BATCH
+from townlet_core.events.health import SinkHealth
 from townlet_core.events.schema import RESERVED_KINDS
-from townlet_core.records import field_hints
+from townlet_core.records import field_hints, union_members
 
 PAGE = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
 RIGHT = [line.split("|")[2] for line in PAGE.splitlines() if line.startswith("| ") and "before" not in line]
@@ -51,6 +51,7 @@ def test_every_field_of_a_sink_named_exists():
     hints = field_hints(SinkHealth)
     wrong = [outer for outer, _ in named if outer not in hints]
     for outer, inner in named:
-        if inner and inner not in field_hints(hints[outer]):
+        record, *_ = union_members(hints[outer])
+        if inner and inner not in field_hints(record):
             wrong.append(f"{outer}.{inner}")
     assert wrong == []

@@ -90,7 +90,7 @@ def test_a_line_beyond_the_soft_limit_is_carried_and_counted(started):
     status = sink.stop(5)
     assert [len(line) - SOFT_EVENT_BYTES for line in transport.lines[:2]] == [0, 1]
     assert (status.delivered, dict(status.rejected)) == (3, {"too_large": 1})
-    assert sink.health().counts.long_events == 2
+    assert sink.counts().long_events == 2
 
 
 def test_before_the_start_and_after_the_stop_messages_are_refused():

@@ -19,7 +19,7 @@ from townlet_adapters.telemetry.wire.endpoint import Endpoint, parse_listening
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkCounts, SinkStatus
 from townlet_core.errors import ConfigError, WorldError
-from townlet_core.events.health import Histogram, QueueHealth, SpoolHealth, WorkerHealth
+from townlet_core.events.health import Histogram, QueueHealth, SinkAccount, SpoolHealth, WorkerHealth
 from townlet_core.loop import RunIdentity, SimulationLoop
 from townlet_core.testing import CollectingSink, FailingSink, FakePolicy, FakeWorld
 
@@ -39,9 +39,7 @@ BUSY = replace(
     last_success_age_s=30.0,
     certificate_expires_s=3600.0,
     flush_seconds=Histogram((0.1, 1.0), (5, 3, 1), 6.5, 9),
-    totals=SinkStatus(
-        "tcp",
-        "shedding",
+    totals=SinkAccount(
         offered=101,
         emitted=100,
         delivered=80,
@@ -50,17 +48,17 @@ BUSY = replace(
         dead_lettered=2,
         dropped={"buffer_full": 6, "superseded": 2},
         rejected={"too_large": 1},
-        retries=9,
     ),
-    counts=SinkCounts(
-        emitted={"critical": 5, "normal": 60, "bulk": 35},
-        dropped={"buffer_full": {"normal": 4, "bulk": 2}, "superseded": {"bulk": 2}},
-        bytes_delivered=80_000,
-        emit_seconds=Histogram((1e-05, 0.001), (90, 9, 1), 0.5, 100),
-        ack_seconds=Histogram((1.0,), (2, 1), 31.0, 3),
-        dead_letters_deleted=11,
-        long_events=13,
-    ),
+)
+
+BUSY_COUNTS = SinkCounts(
+    emitted={"critical": 5, "normal": 60, "bulk": 35},
+    dropped={"buffer_full": {"normal": 4, "bulk": 2}, "superseded": {"bulk": 2}},
+    bytes_delivered=80_000,
+    emit_seconds=Histogram((1e-05, 0.001), (90, 9, 1), 0.5, 100),
+    ack_seconds=Histogram((1.0,), (2, 1), 31.0, 3),
+    dead_letters_deleted=11,
+    long_events=13,
 )
 
 TELEMETRY = "townlet_telemetry_"
@@ -141,12 +139,12 @@ class Monitor:
     ],
 )
 def test_each_number_of_a_sink_is_told_under_its_name(name, labels, value):
-    monitor = Monitor(loop_of(TellingSink(), TellingSink(BUSY)))
+    monitor = Monitor(loop_of(TellingSink(), TellingSink(BUSY, BUSY_COUNTS)))
     assert monitor.value(TELEMETRY + name, sink="sink-1", **labels) == value
 
 
 def test_moments_are_told_by_the_clock_on_the_wall():
-    monitor = Monitor(loop_of(TellingSink(BUSY)))
+    monitor = Monitor(loop_of(TellingSink(BUSY, BUSY_COUNTS)))
     before = time.time()
     success = monitor.value(f"{TELEMETRY}last_success_timestamp_seconds", sink="sink-0")
     expiry = monitor.value(f"{TELEMETRY}certificate_expiry_timestamp_seconds", sink="sink-0")
@@ -169,7 +167,7 @@ def test_what_a_sink_has_not_got_is_left_out_and_not_zero():
 
 
 def test_the_types_are_those_that_prometheus_computes_with():
-    families = Monitor(loop_of(TellingSink(BUSY))).families()
+    families = Monitor(loop_of(TellingSink(BUSY, BUSY_COUNTS))).families()
     for name, family in families.items():
         sample_names = {sample.name for sample in family.samples}
         if family.type == "counter":
@@ -193,7 +191,7 @@ def test_a_sink_that_keeps_its_account_only_is_counted_without_classes():
 def test_a_dropping_sink_that_keeps_its_account_only_tells_the_reasons():
     class Dropping(CollectingSink):
         def status(self):
-            return SinkStatus("d", "degraded", offered=3, emitted=3, dropped={"full": 3})
+            return SinkStatus(name="d", state="degraded", offered=3, emitted=3, dropped={"full": 3})
 
     monitor = Monitor(loop_of(Dropping()))
     labels = {"sink": "sink-0", "reason": "full", "class": "unknown"}
@@ -267,7 +265,7 @@ def test_the_loop_tells_that_it_failed_and_how_often_listeners_did(caplog):
 
 
 def test_no_label_names_anybody_or_grows_with_the_run():
-    loop = loop_of(CollectingSink(), TellingSink(BUSY))
+    loop = loop_of(CollectingSink(), TellingSink(BUSY, BUSY_COUNTS))
     monitor = Monitor(loop)
     loop.run_for(60)
     before = {(name, len(family.samples)) for name, family in monitor.families().items()}

@@ -67,16 +67,17 @@ def test_the_figures_add_up(started, outbox):
     sink.emit(Diagnostic(9, LoopFailure(9, None, None, "x", None)))
     transport.release()
     status = sink.stop(1e6)
-    health = sink.health()
-    assert health.totals == status
-    assert sum(health.counts.emitted.values()) == status.emitted
-    assert health.counts.emitted["bulk"] == 199
-    assert health.counts.emitted["critical"] >= 1
-    assert {reason: sum(by.values()) for reason, by in health.counts.dropped.items()} == dict(status.dropped)
-    assert health.counts.bytes_delivered == sum(map(len, transport.lines))
-    assert health.counts.emit_seconds.count >= 401 // 64
-    assert health.counts.emit_seconds.le == EMIT_BOUNDS
-    assert health.counts.ack_seconds.count >= 1
+    health, counts = sink.health(), sink.counts()
+    assert health.totals == status.account
+    assert (health.state, health.retries_total) == (status.state, status.retries)
+    assert sum(counts.emitted.values()) == status.emitted
+    assert counts.emitted["bulk"] == 199
+    assert counts.emitted["critical"] >= 1
+    assert {reason: sum(by.values()) for reason, by in counts.dropped.items()} == dict(status.dropped)
+    assert counts.bytes_delivered == sum(map(len, transport.lines))
+    assert counts.emit_seconds.count >= 401 // 64
+    assert counts.emit_seconds.le == EMIT_BOUNDS
+    assert counts.ack_seconds.count >= 1
     assert health.flush_seconds.count >= 2
     assert health.queue.peak_events <= health.queue.capacity_events == 64
     assert (health.queue.events, health.queue.bytes, health.queue.capacity_bytes) == (0, 0, 10**6)

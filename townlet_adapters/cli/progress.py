@@ -39,7 +39,7 @@ class _Meter:
 
     def _draw(self, events: int, tick: LoopTick, now: float) -> None:
         rate = self._done / max(now - self._started, 1e-9)
-        sinks = [(sink.name, sink.state) for sink in self._dispatcher.statuses()]
+        sinks = self._dispatcher.states().items()
         parts = [
             f"{_time((self._ticks - self._done) / rate)} left",
             f"day {tick.day} {_time(tick.tod)}",

@@ -13,8 +13,7 @@ from townlet_adapters.cli.errors import DONE, FAILED, INTERRUPTED
 from townlet_adapters.cli.options import OVERRIDES, require_finite, to_overrides
 from townlet_adapters.config.source import find_config
 from townlet_adapters.telemetry.spool import inspect
-from townlet_core.dto.health import SinkHealth
-from townlet_core.ports import SupportsHealth
+from townlet_core.ports import SupportsHealth, TelemetrySinkProtocol
 from townlet_plugins.access import Allowed
 
 _LOOK: Final = 0.1  # seconds between two looks at what is left
@@ -59,38 +58,39 @@ def command(  # noqa: PLR0913 - one parameter for each option
     outboxes = inspect.outboxes_in(folder)
     allowed = Allowed(allow_env, allow_path)
     with open_outboxes(find_config(config), outboxes, to_overrides(overrides), allowed) as sinks:
-        kept = {outbox: sink for outbox, sink in sinks.items() if isinstance(sink, SupportsHealth)}
-        return _wait(kept, seconds)
+        return _wait(sinks, seconds)
 
 
-def _wait(sinks: Mapping[Path, SupportsHealth], seconds: float | None) -> int:
+def _wait(sinks: Mapping[Path, TelemetrySinkProtocol], seconds: float | None) -> int:
     """Wait until every outbox is empty, and report now and then what is left."""
     began = reported = time.monotonic()
     try:
         while True:
-            healths = {outbox: sink.health() for outbox, sink in sinks.items()}
             now = time.monotonic()
-            if not any(map(_left, healths.values())):
+            if not any(map(_left, sinks.values())):
                 note("everything is delivered")
                 return DONE
             if seconds is not None and now - began > seconds:
-                _report(healths)
+                _report(sinks)
                 return FAILED
             if now - reported > _REPORT:
                 reported = now
-                _report(healths)
+                _report(sinks)
             time.sleep(_LOOK)
     except KeyboardInterrupt:
-        _report({outbox: sink.health() for outbox, sink in sinks.items()})
+        _report(sinks)
         return INTERRUPTED
 
 
-def _left(health: SinkHealth) -> int:
-    return (health.spool.events if health.spool is not None else 0) + health.queue.events
+def _left(sink: TelemetrySinkProtocol) -> int:
+    if not isinstance(sink, SupportsHealth):
+        return 0
+    health = sink.health()
+    return sum(part.events for part in (health.spool, health.queue) if part is not None)
 
 
-def _report(healths: Mapping[Path, SinkHealth]) -> None:
-    for outbox, health in healths.items():
-        if left := _left(health):
-            trouble = f"; {health.totals.last_error}" if health.totals.last_error else ""
-            note(f"{outbox}: {left} events wait{trouble}")
+def _report(sinks: Mapping[Path, TelemetrySinkProtocol]) -> None:
+    for outbox, sink in sinks.items():
+        if left := _left(sink):
+            error = sink.status().last_error
+            note(f"{outbox}: {left} events wait{f'; {error}' if error else ''}")

@@ -1,53 +1,54 @@
-"""The health of a sink and of the loop; ``loop.health`` uses the same smaller records."""
+"""What a sink and a loop report beside ``loop.health``, which has its records in ``events.health``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Final
 
 from townlet_core.dto.outcome import TickSummary
-from townlet_core.events.health import (
-    ErrorHealth,
-    Histogram,
-    QueueHealth,
-    SinkState,
-    SpoolHealth,
-    WorkerHealth,
-)
+from townlet_core.events.health import Histogram, SinkAccount, SinkHealth, SinkState
+
+_COUNTERS: Final = attrgetter(*(each.name for each in fields(SinkAccount)))
 
 
-@dataclass(frozen=True, slots=True)
-class SinkStatus:
-    """One sink's account: its counters, which obey the conservation law of telemetry.
-
-    ``offered = emitted + sum(rejected)`` and
-    ``emitted = delivered + spooled + buffered + dead_lettered + sum(dropped)``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkStatus(SinkAccount):
+    """One sink's account, and whose it is.
 
     Attributes:
         name: the sink's name within the run.
         state: its current state.
-        offered: messages passed to ``emit``.
-        emitted: messages accepted for delivery.
-        delivered: messages that reached their destination whole.
-        spooled: messages waiting in a durable outbox.
-        buffered: messages waiting in memory.
-        dead_lettered: messages put aside as undeliverable.
-        dropped: accepted messages that were lost, by reason.
-        rejected: messages that ``emit`` refused, by reason.
         retries: deliveries that were tried again.
         last_error: the latest error, None without any.
     """
 
     name: str
     state: SinkState
-    offered: int = 0
-    emitted: int = 0
-    delivered: int = 0
-    spooled: int = 0
-    buffered: int = 0
-    dead_lettered: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    rejected: Mapping[str, int] = field(default_factory=dict)
     retries: int = 0
     last_error: str | None = None
+
+    @property
+    def account(self) -> SinkAccount:
+        """The counters alone."""
+        return SinkAccount(*_COUNTERS(self))
+
+    def as_health(self) -> SinkHealth:
+        """Return the health of a sink that keeps only its account."""
+        return SinkHealth(
+            state=self.state,
+            worker=None,
+            queue=None,
+            spool=None,
+            connected=None,
+            consecutive_failures=None,
+            retries_total=self.retries,
+            last_success_age_s=None,
+            last_error=None,
+            acked_through=None,
+            flush_seconds=None,
+            certificate_expires_s=None,
+            totals=self.account,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,43 +73,6 @@ class SinkCounts:
     ack_seconds: Histogram
     dead_letters_deleted: int = 0
     long_events: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SinkHealth:
-    """The health of one sink, for people and monitors; ``SinkStatus`` is its account.
-
-    Attributes:
-        state: its current state.
-        worker: the thread that does its work; the least alive, if there are several.
-        queue: what waits in memory.
-        spool: what waits in its outbox, None without an outbox.
-        connected: whether its destination could be reached at the latest attempt.
-        consecutive_failures: attempts that failed since the last success.
-        retries_total: deliveries that were tried again.
-        last_success_age_s: seconds since the destination last accepted something, None if it never did.
-        last_error: the latest error, None without any.
-        acked_through: highest ``sequence`` of this run that the destination has, None when it has none.
-        flush_seconds: times from a write to its acknowledgement by the destination.
-        certificate_expires_s: seconds until the first certificate in use expires, None without certificates.
-        totals: its account.
-        counts: further counters for monitors.
-    """
-
-    state: SinkState
-    worker: WorkerHealth
-    queue: QueueHealth
-    spool: SpoolHealth | None
-    connected: bool
-    consecutive_failures: int
-    retries_total: int
-    last_success_age_s: float | None
-    last_error: ErrorHealth | None
-    acked_through: int | None
-    flush_seconds: Histogram
-    certificate_expires_s: float | None
-    totals: SinkStatus
-    counts: SinkCounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The records inside ``loop.health``; a sink reports its own health in the same records."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 LoopStatus = Literal["ok", "degraded", "failed"]
@@ -165,7 +165,7 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class SinkTotals:
+class SinkAccount:
     """A sink's account since the run began; it obeys the conservation law of telemetry.
 
     ``offered = emitted + sum(rejected)`` and
@@ -182,18 +182,34 @@ class SinkTotals:
         rejected: messages that ``emit`` refused, by reason.
     """
 
-    offered: int
-    emitted: int
-    delivered: int
-    spooled: int
-    buffered: int
-    dead_lettered: int
-    dropped: Mapping[str, int]
-    rejected: Mapping[str, int]
+    offered: int = 0
+    emitted: int = 0
+    delivered: int = 0
+    spooled: int = 0
+    buffered: int = 0
+    dead_lettered: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+    def imbalance(self) -> str:
+        """Return which equation of the law does not hold, with its numbers; empty when both hold."""
+        rejected, dropped = sum(self.rejected.values()), sum(self.dropped.values())
+        if self.offered != self.emitted + rejected:
+            return f"offered {self.offered} is not emitted {self.emitted} + rejected {rejected}"
+        parts = {
+            "delivered": self.delivered,
+            "spooled": self.spooled,
+            "buffered": self.buffered,
+            "dead_lettered": self.dead_lettered,
+            "dropped": dropped,
+        }
+        if self.emitted != sum(parts.values()) or min(parts.values()) < 0:
+            return f"emitted {self.emitted} is not {' + '.join(f'{key} {n}' for key, n in parts.items())}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
-class SinkReport:
+class SinkHealth:
     """The health of one sink. For a sink that keeps only its account, the other fields are null.
 
     Attributes:
@@ -224,4 +240,4 @@ class SinkReport:
     acked_through: int | None
     flush_seconds: Histogram | None
     certificate_expires_s: float | None
-    totals: SinkTotals
+    totals: SinkAccount

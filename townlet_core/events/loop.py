@@ -10,7 +10,7 @@ from townlet_core.events.health import (
     HookCounts,
     LoopStatus,
     PluginCounts,
-    SinkReport,
+    SinkHealth,
     SystemDuration,
     TickDurations,
 )
@@ -63,7 +63,7 @@ class LoopHealth(Event):
     stability: Mapping[str, float] | None
     promotion: Mapping[str, float] | None
     hooks: Mapping[str, HookCounts]
-    sinks: Mapping[str, SinkReport]
+    sinks: Mapping[str, SinkHealth]
     plugins: PluginCounts = NO_PLUGINS
 
 

@@ -4,7 +4,7 @@ from townlet_core.ports.description import WARNING, Remark, SupportsDescription
 from townlet_core.ports.policy import PolicyPort
 from townlet_core.ports.stage import ActionStage
 from townlet_core.ports.state import SupportsState
-from townlet_core.ports.telemetry import EmitResult, ShowsState, SupportsHealth, TelemetrySinkProtocol
+from townlet_core.ports.telemetry import EmitResult, SupportsHealth, TelemetrySinkProtocol
 from townlet_core.ports.transport import Transport
 from townlet_core.ports.world import WorldPort
 
@@ -14,7 +14,6 @@ __all__ = [
     "EmitResult",
     "PolicyPort",
     "Remark",
-    "ShowsState",
     "SupportsDescription",
     "SupportsHealth",
     "SupportsState",

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from townlet_core.dto.frame import StateFrame
-from townlet_core.dto.health import SinkHealth, SinkStatus
+from townlet_core.dto.health import SinkCounts, SinkStatus
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.events.base import Diagnostic, Fact
-from townlet_core.events.health import SinkState
+from townlet_core.events.health import SinkHealth, SinkState
 
 Message: TypeAlias = Fact | Diagnostic | StateFrame | ObservationMessage
 """A message for a sink."""
@@ -47,22 +47,17 @@ class TelemetrySinkProtocol(Protocol):
         """Accept, drop or reject one message; every call is counted in ``status``."""
         ...
 
+    @property
+    def state(self) -> SinkState:
+        """The current state, without the account; the loop reads it after every tick."""
+        ...
+
     def status(self) -> SinkStatus:
-        """Return the counters; cheap, from any thread."""
+        """Return the account and the state; cheap, from any thread."""
         ...
 
     def stop(self, deadline_seconds: float) -> SinkStatus:
         """Drain within the deadline, close, and return the final counters; may be called again."""
-        ...
-
-
-@runtime_checkable
-class ShowsState(Protocol):
-    """The additional protocol of a sink whose state is known without its whole account."""
-
-    @property
-    def state(self) -> SinkState:
-        """The current state; the loop reads it after every tick."""
         ...
 
 
@@ -72,4 +67,8 @@ class SupportsHealth(Protocol):
 
     def health(self) -> SinkHealth:
         """Return the sink's health; cheap, from any thread."""
+        ...
+
+    def counts(self) -> SinkCounts:
+        """Return the counters beside the account, for monitors; cheap, from any thread."""
         ...

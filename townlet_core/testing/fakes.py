@@ -469,11 +469,21 @@ class CollectingSink:
         self.messages.append(message)
         return EmitResult("accepted")
 
+    @property
+    def state(self) -> SinkState:
+        """The state."""
+        return self._state
+
     def status(self) -> SinkStatus:
         """Return the counters; messages in memory count as delivered."""
         kept = len(self.messages)
         return SinkStatus(
-            self._name, self._state, self._offered, kept, delivered=kept, rejected=dict(self._rejected)
+            name=self._name,
+            state=self._state,
+            offered=self._offered,
+            emitted=kept,
+            delivered=kept,
+            rejected=dict(self._rejected),
         )
 
     def stop(self, deadline_seconds: float) -> SinkStatus:
@@ -515,7 +525,7 @@ class FailingSink:
         """Return the state that a test has set."""
         if self._status_fails:
             raise RuntimeError("the failing sink has no status")
-        return SinkStatus("failing", self.state)
+        return SinkStatus(name="failing", state=self.state)
 
     def stop(self, deadline_seconds: float) -> SinkStatus:
         """Do nothing."""

@@ -56,7 +56,7 @@ def test_a_network_down_for_longer_than_the_outbox_holds_sheds_by_class_and_says
         sink.emit(restock(n + m))
     _, health = rig.until(sink, lambda status, _: status.dropped)
     assert health.state == "shedding"
-    dropped = health.counts.dropped
+    dropped = sink.counts().dropped
     assert {shedding for counts in dropped.values() for shedding in counts} >= {"bulk", "normal"}
     assert "outbox_full" in caplog.text
     rig.collect()

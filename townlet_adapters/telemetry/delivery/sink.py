@@ -30,10 +30,10 @@ from townlet_adapters.telemetry.delivery.limits import DeliveryLimits
 from townlet_adapters.telemetry.delivery.meters import FLUSH_BOUNDS, Meter
 from townlet_adapters.telemetry.spool.base import Row
 from townlet_adapters.telemetry.streams import strands_of
-from townlet_core.dto.health import SinkHealth, SinkStatus
+from townlet_core.dto.health import SinkCounts, SinkStatus
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import ContractError
-from townlet_core.events.health import SinkState, WorkerHealth
+from townlet_core.events.health import SinkHealth, SinkState, WorkerHealth
 from townlet_core.ports.telemetry import EmitResult, Message
 from townlet_core.ports.transport import Transport
 
@@ -155,14 +155,15 @@ class DeliveringSink:
         expires = condition.certificate_expires
         with intake.lock:
             last = max((each.last_success for each in self._couriers[-1:] if each.last_success), default=None)
+            status = self.status()
             return SinkHealth(
-                state=self._state(),
+                state=status.state,
                 worker=self._worker_health(now),
                 queue=intake.buffer.health(),
                 spool=None if self._outbox is None else self._outbox.stats(),
                 connected=condition.connected,
                 consecutive_failures=max((each.failures for each in self._couriers), default=0),
-                retries_total=sum(each.retries for each in self._couriers),
+                retries_total=status.retries,
                 last_success_age_s=None if last is None else max(0.0, now - last),
                 last_error=intake.life.error,
                 acked_through=intake.account.acked_through,
@@ -170,11 +171,14 @@ class DeliveringSink:
                 if self._couriers
                 else Meter(FLUSH_BOUNDS).read(),
                 certificate_expires_s=None if expires is None else expires - self._clock.wall(),
-                totals=self.status(),
-                counts=intake.account.counts(
-                    intake.stopwatch, 0 if self._dead_letters is None else self._dead_letters.deleted
-                ),
+                totals=status.account,
             )
+
+    def counts(self) -> SinkCounts:
+        """Return the counters beside the account."""
+        deleted = 0 if self._dead_letters is None else self._dead_letters.deleted
+        with self._intake.lock:
+            return self._intake.account.counts(self._intake.stopwatch, deleted)
 
     def stop(self, deadline_seconds: float) -> SinkStatus:
         """Drain within the deadline and close; what is left then stays in the outbox, or counts as dropped.

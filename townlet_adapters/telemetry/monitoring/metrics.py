@@ -5,17 +5,25 @@ the scrape.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
-from typing import Final, NamedTuple, TypeAlias, get_args
+from typing import Final, Generic, NamedTuple, TypeVar, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from townlet_adapters.telemetry.monitoring.town import TownFigures
-from townlet_core.dto.health import SinkHealth, SinkStatus
+from townlet_core.dto.health import SinkCounts
 from townlet_core.events.base import Diagnostic, Fact
-from townlet_core.events.health import Histogram, LoopStatus, SinkState
+from townlet_core.events.health import (
+    Histogram,
+    LoopStatus,
+    QueueHealth,
+    SinkHealth,
+    SinkState,
+    SpoolHealth,
+    WorkerHealth,
+)
 from townlet_core.events.loop import LoopHealth
 from townlet_core.loop import SimulationLoop
 
@@ -24,110 +32,117 @@ UNKNOWN_CLASS: Final = "unknown"
 
 _SINK: Final = "townlet_telemetry_"
 
-_Sinks: TypeAlias = Mapping[str, SinkHealth | SinkStatus]
+_RecordT = TypeVar("_RecordT")
+_PartT = TypeVar("_PartT", QueueHealth, SpoolHealth, WorkerHealth)
 
 
-class _Figure(NamedTuple):
-    """One number of a sink's health; without a value there is no sample."""
-
-    name: str
-    meaning: str
-    value: Callable[[SinkHealth], float | None]
-
-
-class _Spread(NamedTuple):
-    """One distribution of a sink's health."""
+class _Figure(NamedTuple, Generic[_RecordT]):
+    """One number of what a sink reports; without a value there is no sample."""
 
     name: str
     meaning: str
-    value: Callable[[SinkHealth], Histogram]
+    value: Callable[[_RecordT], float | None]
 
 
-_COUNTERS: Final = (
-    _Figure(
-        "long_events",
-        "Messages accepted with a line of more than 64 KiB.",
-        lambda sink: sink.counts.long_events,
+class _Spread(NamedTuple, Generic[_RecordT]):
+    """One distribution of what a sink reports."""
+
+    name: str
+    meaning: str
+    value: Callable[[_RecordT], Histogram | None]
+
+
+_COUNTS: Final = (
+    _Figure[SinkCounts](
+        "long_events", "Messages accepted with a line of more than 64 KiB.", lambda sink: sink.long_events
     ),
-    _Figure("bytes_delivered", "Bytes of the messages delivered.", lambda sink: sink.counts.bytes_delivered),
-    _Figure(
+    _Figure[SinkCounts](
+        "bytes_delivered", "Bytes of the messages delivered.", lambda sink: sink.bytes_delivered
+    ),
+    _Figure[SinkCounts](
         "dead_letters_deleted",
         "Dead letters that were deleted to make room for younger ones.",
-        lambda sink: sink.counts.dead_letters_deleted,
-    ),
-    _Figure(
-        "worker_restarts",
-        "Starts of the worker after an unexpected error.",
-        lambda sink: sink.worker.restarts,
+        lambda sink: sink.dead_letters_deleted,
     ),
 )
 
-_GAUGES: Final = (
-    _Figure("queue_events", "Messages waiting in memory.", lambda sink: sink.queue.events),
-    _Figure("queue_bytes", "Bytes waiting in memory.", lambda sink: sink.queue.bytes),
-    _Figure("queue_peak_events", "Most messages that ever waited.", lambda sink: sink.queue.peak_events),
-    _Figure("queue_capacity_events", "Most messages that may wait.", lambda sink: sink.queue.capacity_events),
-    _Figure("queue_capacity_bytes", "Most bytes that may wait.", lambda sink: sink.queue.capacity_bytes),
-    _Figure(
-        "spool_events", "Messages in the outbox.", lambda sink: sink.spool.events if sink.spool else None
+_RESTARTS: Final = _Figure[WorkerHealth](
+    "worker_restarts", "Starts of the worker after an unexpected error.", lambda worker: worker.restarts
+)
+
+_QUEUE: Final = (
+    _Figure[QueueHealth]("queue_events", "Messages waiting in memory.", lambda queue: queue.events),
+    _Figure[QueueHealth]("queue_bytes", "Bytes waiting in memory.", lambda queue: queue.bytes),
+    _Figure[QueueHealth](
+        "queue_peak_events", "Most messages that ever waited.", lambda queue: queue.peak_events
     ),
-    _Figure(
-        "spool_bytes",
-        "Bytes of the outbox on the disk.",
-        lambda sink: sink.spool.bytes if sink.spool else None,
+    _Figure[QueueHealth](
+        "queue_capacity_events", "Most messages that may wait.", lambda queue: queue.capacity_events
     ),
-    _Figure(
+    _Figure[QueueHealth](
+        "queue_capacity_bytes", "Most bytes that may wait.", lambda queue: queue.capacity_bytes
+    ),
+)
+
+_SPOOL: Final = (
+    _Figure[SpoolHealth]("spool_events", "Messages in the outbox.", lambda spool: spool.events),
+    _Figure[SpoolHealth]("spool_bytes", "Bytes of the outbox on the disk.", lambda spool: spool.bytes),
+    _Figure[SpoolHealth](
         "spool_oldest_age_seconds",
         "Age of the oldest message in the outbox.",
-        lambda sink: sink.spool.oldest_age_s if sink.spool else None,
+        lambda spool: spool.oldest_age_s,
     ),
-    _Figure(
+    _Figure[SpoolHealth](
         "spool_quarantined_segments",
         "Damaged files of the outbox that were put aside.",
-        lambda sink: sink.spool.quarantined if sink.spool else None,
+        lambda spool: spool.quarantined,
     ),
-    _Figure("worker_alive", "1 while the worker reports in time.", lambda sink: sink.worker.alive),
-    _Figure(
+)
+
+_WORKER: Final = (
+    _Figure[WorkerHealth]("worker_alive", "1 while the worker reports in time.", lambda worker: worker.alive),
+    _Figure[WorkerHealth](
         "worker_heartbeat_age_seconds",
         "Seconds since the last sign of life of the worker.",
-        lambda sink: sink.worker.heartbeat_age_s,
+        lambda worker: worker.heartbeat_age_s,
     ),
-    _Figure(
+)
+
+_DESTINATION: Final = (
+    _Figure[SinkHealth](
         "connected", "1 if the destination could be reached when last tried.", lambda sink: sink.connected
     ),
-    _Figure(
+    _Figure[SinkHealth](
         "consecutive_failures",
         "Attempts that failed since one succeeded.",
         lambda sink: sink.consecutive_failures,
     ),
-    _Figure(
+    _Figure[SinkHealth](
         "last_success_timestamp_seconds",
         "When the destination last acknowledged something.",
         lambda sink: _moment(sink.last_success_age_s, -1),
     ),
-    _Figure(
+    _Figure[SinkHealth](
         "certificate_expiry_timestamp_seconds",
         "When the first certificate in use expires.",
         lambda sink: _moment(sink.certificate_expires_s, +1),
     ),
 )
 
-_SPREADS: Final = (
-    _Spread(
-        "emit_duration_seconds",
-        "How long the town's thread was in the sink's emit.",
-        lambda sink: sink.counts.emit_seconds,
-    ),
-    _Spread(
-        "flush_duration_seconds",
-        "How long writes took until they were acknowledged.",
-        lambda sink: sink.flush_seconds,
-    ),
-    _Spread(
-        "ack_latency_seconds",
-        "Age of the oldest message of each batch when it was acknowledged.",
-        lambda sink: sink.counts.ack_seconds,
-    ),
+_EMIT: Final = _Spread[SinkCounts](
+    "emit_duration_seconds",
+    "How long the town's thread was in the sink's emit.",
+    lambda sink: sink.emit_seconds,
+)
+_FLUSH: Final = _Spread[SinkHealth](
+    "flush_duration_seconds",
+    "How long writes took until they were acknowledged.",
+    lambda sink: sink.flush_seconds,
+)
+_ACK: Final = _Spread[SinkCounts](
+    "ack_latency_seconds",
+    "Age of the oldest message of each batch when it was acknowledged.",
+    lambda sink: sink.ack_seconds,
 )
 
 
@@ -150,20 +165,18 @@ class RunMetrics(Collector):
         """Return every metric as it is now."""
         yield from self._of_the_loop()
         yield from self._town.collect()
-        sinks = self._loop.dispatcher.healths()
-        yield from _of_accounts(sinks)
-        healths = {name: sink for name, sink in sinks.items() if isinstance(sink, SinkHealth)}
-        for each in _COUNTERS:
-            counter = CounterMetricFamily(_SINK + each.name, each.meaning, labels=["sink"])
-            yield _filled(counter, each.value, healths)
-        for each in _GAUGES:
-            gauge = GaugeMetricFamily(_SINK + each.name, each.meaning, labels=["sink"])
-            yield _filled(gauge, each.value, healths)
-        for spread in _SPREADS:
-            histogram = HistogramMetricFamily(_SINK + spread.name, spread.meaning, labels=["sink"])
-            for name, sink in healths.items():
-                _add(histogram, [name], spread.value(sink))
-            yield histogram
+        sinks, counts = self._loop.dispatcher.healths(), self._loop.dispatcher.counts()
+        workers = _present({name: sink.worker for name, sink in sinks.items()})
+        yield from _of_accounts(sinks, counts)
+        yield from _counters(_COUNTS, counts)
+        yield from _counters((_RESTARTS,), workers)
+        yield from _gauges(_QUEUE, _present({name: sink.queue for name, sink in sinks.items()}))
+        yield from _gauges(_SPOOL, _present({name: sink.spool for name, sink in sinks.items()}))
+        yield from _gauges(_WORKER, workers)
+        yield from _gauges(_DESTINATION, sinks)
+        yield _histogram(_EMIT, counts)
+        yield _histogram(_FLUSH, sinks)
+        yield _histogram(_ACK, counts)
 
     def _of_the_loop(self) -> Iterator[Metric]:
         figures, health = self._loop.figures, self._health
@@ -188,7 +201,7 @@ class RunMetrics(Collector):
         yield systems
 
 
-def _of_accounts(sinks: _Sinks) -> Iterator[Metric]:
+def _of_accounts(sinks: Mapping[str, SinkHealth], counts: Mapping[str, SinkCounts]) -> Iterator[Metric]:
     """Return the account of every sink."""
     states = GaugeMetricFamily(f"{_SINK}sink_state", "1 for the state of the sink.", labels=["sink", "state"])
     emitted = CounterMetricFamily(
@@ -204,30 +217,29 @@ def _of_accounts(sinks: _Sinks) -> Iterator[Metric]:
     )
     retries = CounterMetricFamily(f"{_SINK}send_retries", "Deliveries tried again.", labels=["sink"])
     for name, sink in sinks.items():
-        account = sink.totals if isinstance(sink, SinkHealth) else sink
+        account, by_class = sink.totals, counts.get(name)
         for state in get_args(SinkState):
             states.add_metric([name, state], state == sink.state)
-        for shedding, count in _emitted_by_class(sink).items():
+        for shedding, count in (by_class.emitted if by_class else {UNKNOWN_CLASS: account.emitted}).items():
             emitted.add_metric([name, shedding], count)
         for reason, count in account.rejected.items():
             rejected.add_metric([name, reason], count)
-        for reason, by_class in _dropped_by_class(sink).items():
-            for shedding, count in by_class.items():
+        for reason, lost in (by_class.dropped if by_class else _of_no_class(account.dropped)).items():
+            for shedding, count in lost.items():
                 dropped.add_metric([name, reason, shedding], count)
         delivered.add_metric([name], account.delivered)
         dead.add_metric([name], account.dead_lettered)
-        retries.add_metric([name], account.retries)
+        retries.add_metric([name], sink.retries_total)
     yield from (states, emitted, rejected, dropped, delivered, dead, retries)
 
 
-def _emitted_by_class(sink: SinkHealth | SinkStatus) -> Mapping[str, int]:
-    return sink.counts.emitted if isinstance(sink, SinkHealth) else {UNKNOWN_CLASS: sink.emitted}
+def _of_no_class(dropped: Mapping[str, int]) -> Mapping[str, Mapping[str, int]]:
+    return {reason: {UNKNOWN_CLASS: count} for reason, count in dropped.items()}
 
 
-def _dropped_by_class(sink: SinkHealth | SinkStatus) -> Mapping[str, Mapping[str, int]]:
-    if isinstance(sink, SinkHealth):
-        return sink.counts.dropped
-    return {reason: {UNKNOWN_CLASS: count} for reason, count in sink.dropped.items()}
+def _present(parts: Mapping[str, _PartT | None]) -> dict[str, _PartT]:
+    """Leave out the sinks without such a part."""
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _choice(name: str, meaning: str, choices: object, chosen: str) -> GaugeMetricFamily:
@@ -239,15 +251,34 @@ def _choice(name: str, meaning: str, choices: object, chosen: str) -> GaugeMetri
     return gauge
 
 
+def _counters(figures: Iterable[_Figure[_RecordT]], records: Mapping[str, _RecordT]) -> Iterator[Metric]:
+    for each in figures:
+        yield _filled(CounterMetricFamily(_SINK + each.name, each.meaning, labels=["sink"]), each, records)
+
+
+def _gauges(figures: Iterable[_Figure[_RecordT]], records: Mapping[str, _RecordT]) -> Iterator[Metric]:
+    for each in figures:
+        yield _filled(GaugeMetricFamily(_SINK + each.name, each.meaning, labels=["sink"]), each, records)
+
+
 def _filled(
     family: CounterMetricFamily | GaugeMetricFamily,
-    value: Callable[[SinkHealth], float | None],
-    sinks: Mapping[str, SinkHealth],
+    figure: _Figure[_RecordT],
+    records: Mapping[str, _RecordT],
 ) -> Metric:
-    for name, sink in sinks.items():
-        number = value(sink)
+    for name, record in records.items():
+        number = figure.value(record)
         if number is not None:
             family.add_metric([name], number)
+    return family
+
+
+def _histogram(spread: _Spread[_RecordT], records: Mapping[str, _RecordT]) -> Metric:
+    family = HistogramMetricFamily(_SINK + spread.name, spread.meaning, labels=["sink"])
+    for name, record in records.items():
+        values = spread.value(record)
+        if values is not None:
+            _add(family, [name], values)
     return family
 
 
