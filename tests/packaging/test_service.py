@@ -125,6 +125,12 @@ def test_a_town_resumes_where_there_is_a_snapshot_and_begins_anew_where_there_is
     assert (tmp_path / "run").exists() == (option == "--resume run")
 
 
+def test_a_town_stops_before_the_collector_of_its_machine():
+    """Units stop in the opposite order of their start."""
+    (after,) = values("town", "After")
+    assert UNITS["collector"].name in after.split()
+
+
 def test_the_journal_names_the_program_and_not_the_shell_that_starts_it():
     assert values("town", "SyslogIdentifier") == ["townlet"]
 
