@@ -67,6 +67,15 @@ def test_every_command_works_in_order_and_without_a_warning(line, clone):
     assert done.stdout
 
 
+@pytest.mark.usefixtures("compiled")
+def test_the_summary_of_the_readme_is_that_of_a_first_run(clone):
+    (shown,) = re.findall(r"^```text\n(default: .*?)^```", README, re.MULTILINE | re.DOTALL)
+    printed = type_in("townlet run", clone).stdout
+    # How fast it ran, and when: of this run alone.
+    own = re.compile(r"^(speed|folder) .*$", re.MULTILINE)
+    assert own.sub(r"\1", printed) == own.sub(r"\1", shown)
+
+
 def test_every_line_is_a_command_of_make_or_of_townlet():
     assert len(COMMANDS) >= 10
     assert [line for line in LINES if line not in COMMANDS and not re.match(r"make [a-z]+ ", line)] == []
