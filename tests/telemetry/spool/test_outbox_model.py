@@ -55,7 +55,9 @@ class OutboxMachine(RuleBasedStateMachine):
         waits = len(self.town.buffer)
         code = self.town.commit()
         assert code in {"", "outbox_full, retry"}
-        assert self.town.outbox.stats().events == before + (0 if code else waits)
+        counted, expected = self.town.outbox.stats().events, before + (0 if code else waits)
+        # What is known to be missing counts as waiting until a commit declares it.
+        assert counted <= expected if self.hurt else counted == expected
 
     @rule(most=st.integers(1, 60), part=st.integers(1, 60))
     @precondition(lambda self: self.up)
@@ -105,12 +107,17 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     @precondition(lambda self: not self.up)
     def corrupt_and_restart(self, data):
-        """Damage one file while nobody runs; of a segment, never both its label and its database."""
+        """Damage one file while nobody runs, but never all that knows of a number.
+
+        So of a segment not both label and rows, and not the control page after a segment.
+        """
+        whole = {path for path in self.town.folder.iterdir() if path.is_file() and path.name != "lock"}
         files = sorted(
-            path
-            for path in self.town.folder.iterdir()
-            if path.is_file() and path.name != "lock" and path.stem not in self.hurt
+            path for path in whole if path.stem not in self.hurt and not (self.hurt and path.name == "control")
         )
+        if not files:
+            self.town.start()
+            return
         victim = data.draw(st.sampled_from([path.name for path in files]))
         path = self.town.folder / victim
         if victim == "control":
