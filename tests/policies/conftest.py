@@ -163,15 +163,15 @@ class Row(NamedTuple):
     right_value: float = 0.0
 
 
-def make_constants(words=SHIPPED, conditions=()):
+def make_constants(words=SHIPPED, conditions=(), objects=OBJECTS):
     tiles = [[(x, y) for x in range(WIDTH)] for y in range(HEIGHT)]
     passable = np.array([[is_passable(*tile) for tile in row] for row in tiles], dtype=np.uint8)
     place_at = [[place_of(*tile) if is_passable(*tile) else -1 for tile in row] for row in tiles]
     places = [[(x, y) for row in tiles for x, y in row if place_at[y][x] == p] for p in range(len(PLACES))]
     # The last field is that of the entry, which nobody can get to.
-    goals = [reach_of(x, y) for _, x, y in OBJECTS] + places + [[home] for home in HOMES] + [[]]
+    goals = [reach_of(x, y) for _, x, y in objects] + places + [[home] for home in HOMES] + [[]]
     fields = np.array([field_to(goal) for goal in goals])
-    object_type = [SYMBOLS.index(symbol) for symbol, _, _ in OBJECTS]
+    object_type = [SYMBOLS.index(symbol) for symbol, _, _ in objects]
     nearest = np.full((len(TYPES), HEIGHT, WIDTH, 8), -1, dtype=np.int32)
     for kind in range(len(TYPES)):
         of_kind = [o for o, found in enumerate(object_type) if found == kind]
@@ -195,8 +195,8 @@ def make_constants(words=SHIPPED, conditions=()):
         "district_size": seal((WIDTH, HEIGHT), np.int32),
         "nearest": seal(nearest, np.int32),
         "object_type": seal(object_type, np.int32),
-        "object_place": seal([place_of(x, y) for _, x, y in OBJECTS], np.int32),
-        "object_xy": seal([(x, y) for _, x, y in OBJECTS], np.int32),
+        "object_place": seal([place_of(x, y) for _, x, y in objects], np.int32),
+        "object_xy": seal([(x, y) for _, x, y in objects], np.int32),
         "affordance_type": seal([TYPES.index(affordance.type) for affordance in MANIFEST], np.int32),
         "affordance_duration": seal([affordance.duration for affordance in MANIFEST], np.int32),
         "affordance_need": seal([words.effect(affordance) for affordance in MANIFEST], np.float64),
@@ -222,16 +222,18 @@ def make_constants(words=SHIPPED, conditions=()):
 class SmallTown:
     """Four slots, of which ``residents`` are alive; every column is a numpy array that a test may write.
 
-    Nobody wants anything, and no two slots, needs or objects are alike: who mixes them up is noticed.
+    Nobody wants anything, and no two slots, needs or objects are alike: who mixes them up is noticed. The
+    object with the symbol ``first`` has the number 0; the others are in the order of the map.
     """
 
     SLOTS = 4
 
-    def __init__(self, residents=1, words=SHIPPED, conditions=()):
-        objects = len(OBJECTS)
+    def __init__(self, residents=1, words=SHIPPED, conditions=(), first="F"):
+        self.objects = tuple(sorted(OBJECTS, key=lambda found: found[0] != first))
+        objects = len(self.objects)
         slots = self.SLOTS
         served = {need.option: need.name for need in words.needs}
-        self.constants = make_constants(words, conditions)
+        self.constants = make_constants(words, conditions, self.objects)
         self.fields = self.constants["field_steps"].obj
         self.spec = WorldSpec(
             world="small",
@@ -282,14 +284,15 @@ class SmallTown:
         self.object_wait = np.zeros(objects, dtype=np.int32)
         items = len(words.items)
         self.object_stock = 8 + np.arange(objects * items, dtype=np.int32).reshape(objects, items)
-        self.object_price = np.array([PRICES[KINDS[place_of(x, y)]] for _, x, y in OBJECTS], dtype=np.int64)
+        self.object_price = np.array(
+            [PRICES[KINDS[place_of(x, y)]] for _, x, y in self.objects], dtype=np.int64
+        )
         self.view = View(self.constants, {name: getattr(self, name).data.toreadonly() for name in COLUMNS})
         self._seals = [a.data.toreadonly() for a in (self.mask, self.alive, self.serial)]
 
-    @staticmethod
-    def object(symbol):
+    def object(self, symbol):
         """Number of the object with a symbol of the map."""
-        return [found for found, _, _ in OBJECTS].index(symbol)
+        return [found for found, _, _ in self.objects].index(symbol)
 
     @staticmethod
     def action(name):
@@ -319,7 +322,7 @@ class SmallTown:
         if stage != 0:
             names.add("leave")
         for a, affordance in enumerate(MANIFEST):
-            for o, (symbol, ox, oy) in enumerate(OBJECTS):
+            for o, (symbol, ox, oy) in enumerate(self.objects):
                 if TYPES[SYMBOLS.index(symbol)] != affordance.type or (x, y) not in reach_of(ox, oy):
                     continue
                 fits = self.object_open[o] and self.object_powered[o]

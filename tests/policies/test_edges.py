@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.policies.conftest import SmallTown
 from tests.policies.test_rules import (
     BARISTA,
     ENERGY,
@@ -105,6 +106,27 @@ def test_a_quarter_of_hunger_left_is_enough_to_cook_first(town, decide):
     assert decide(town, MORNING)[:2] == (GET_FED, town.object("S"))
     town.needs[0, HUNGER] = 0.249
     assert decide(town, MORNING)[0] == IDLE
+
+
+@pytest.mark.parametrize(
+    ("symbol", "option", "tick", "columns"),
+    [
+        ("F", GET_FED, NOON, {"needs": (0.1, 0.9, 0.9)}),
+        ("W", GET_CLEAN, NOON, {"needs": (0.9, 0.1, 0.9)}),
+        ("B", REST, NIGHT, {"needs": (0.9, 0.9, 0.1)}),
+        ("X", SHOP, NOON, {"wallet": 4999}),
+        ("S", SHOP, NOON, {"wallet": 4999, "inventory": (0, 2)}),
+        ("N", SOCIALISE, NOON, {"extroversion": 1.0}),
+        ("R", SOCIALISE, NOON, {"extroversion": 1.0, "needs": (0.9, 0.9, 0.8)}),
+    ],
+)
+def test_the_first_object_of_a_town_is_gone_to_like_any_other(decide, symbol, option, tick, columns):
+    town = SmallTown(residents=2, first=symbol)
+    for name, value in columns.items():
+        getattr(town, name)[0] = value
+    assert town.object(symbol) == 0
+    hours = [tick + 1440 * day for day in range(20)]
+    assert (option, 0) in {decide(town, hour)[:2] for hour in hours}
 
 
 def test_a_resident_can_spend_its_last_mill_on_a_use(town, decide):

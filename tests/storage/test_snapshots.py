@@ -54,6 +54,21 @@ def test_the_same_simulation_gives_the_same_bytes(tmp_path):
     assert write_snapshot(tmp_path / "b", snapshot(), SIMULATION).read_bytes() == first
 
 
+def test_a_file_is_json_in_utf_8_with_the_letters_that_were_given(tmp_path):
+    named = replace(snapshot(), parts={"world": {"name": "Zoë 🏠"}})
+    path = write_snapshot(tmp_path, named, SIMULATION)
+    assert '"Zoë 🏠"'.encode() in gzip.decompress(path.read_bytes())
+    assert read_snapshot(path).snapshot == named
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_does_not_have_is_not_written(tmp_path, number):
+    for parts, simulation in (({"world": number}, SIMULATION), (snapshot().parts, {"seed": number})):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            write_snapshot(tmp_path, replace(snapshot(), parts=parts), simulation)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_file_is_told_apart_from_a_damaged_one(tmp_path):
     assert code_of(tmp_path / "snapshot-1.json.gz") == "snapshot_missing"
     assert code_of(tmp_path) == "snapshot_missing"
