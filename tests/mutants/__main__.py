@@ -54,8 +54,8 @@ TESTS = {
 }
 """Start of a path -> the tests behind those that import the module; the longest start decides."""
 
-RULES = ["tests/house/test_records.py"]
-"""Tests of what is the same for every module, run for each."""
+RULES = ["tests/house/test_records.py", "tests/cli/test_reference.py"]
+"""Tests of what is the same for every module, run for each: its records, its options with their limits."""
 
 EVERYTHING = ["tests"]
 """The tests of a module without an entry in ``TESTS``."""
