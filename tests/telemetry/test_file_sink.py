@@ -210,6 +210,77 @@ def test_what_cannot_be_opened_is_an_output_error(tmp_path):
             FileTransport(path).open()
 
 
+def files_open_below(folder):
+    """The paths of a folder's files, and of itself, that this process has open."""
+    links = (entry.path for entry in os.scandir("/proc/self/fd"))
+    targets = [Path(os.readlink(link)) for link in links if os.path.lexists(link)]
+    return sorted(target for target in targets if target.is_relative_to(folder))
+
+
+def broken_folder(path):
+    return FileTransport(path, disk=WatchedDisk(fails=lambda call: call.verb == "sync_folder"))
+
+
+def folder_for_a_file(path):
+    path.mkdir()
+    return FileTransport(path)
+
+
+def pipe_for_a_file(path):
+    os.mkfifo(path)
+    return FileTransport(path)
+
+
+def text_of_another_program(path):
+    path.write_text("hello\n")
+    return FileTransport(path)
+
+
+def unfinished_line_of_another_program(path):
+    path.write_bytes(line() + b"hello")
+    return FileTransport(path)
+
+
+def file_that_is_removed_meanwhile(path):
+    class Thief(WatchedDisk):
+        def sync_folder(self, folder):
+            super().sync_folder(folder)
+            path.unlink()
+
+    return FileTransport(path, disk=Thief())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        broken_folder,
+        file_that_is_removed_meanwhile,
+        folder_for_a_file,
+        pipe_for_a_file,
+        text_of_another_program,
+        unfinished_line_of_another_program,
+    ],
+    ids=lambda spoil: spoil.__name__.replace("_", "-"),
+)
+def test_a_file_that_cannot_be_opened_is_not_held_open(tmp_path, spoil):
+    transport = spoil(tmp_path / "events.ndjson")
+    with pytest.raises(OutputError):
+        transport.open()
+    assert files_open_below(tmp_path) == []
+    assert not transport.condition().connected
+
+
+def test_a_file_that_another_run_writes_is_held_open_by_that_run_alone(tmp_path):
+    path = tmp_path / "events.ndjson"
+    first = FileTransport(path)
+    first.open()
+    with pytest.raises(OutputError, match="another run is writing"):
+        FileTransport(path).open()
+    assert files_open_below(tmp_path) == [tmp_path, path]
+    first.close()
+    assert files_open_below(tmp_path) == []
+
+
 def test_a_full_disk_keeps_whole_lines_counts_the_rest_and_goes_on_when_there_is_room(small_disk, open_sink):
     path, ballast = small_disk / "events.ndjson", small_disk / "ballast"
     ballast.write_bytes(b"x" * 40_000)
