@@ -6,9 +6,17 @@ import subprocess
 
 import pytest
 
+from tests.disks import open_below
 from townlet_adapters.cli.main import main
 
 pytest_plugins = ["tests.watchdog"]
+
+
+@pytest.fixture
+def nothing_left_open(tmp_path):
+    """See that a test leaves no file of its folder open in this process, whatever failed in it."""
+    yield
+    assert open_below(tmp_path) == []
 
 
 @pytest.fixture

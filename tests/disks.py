@@ -62,3 +62,10 @@ class WatchedDisk:
 def path_of(descriptor: int) -> Path:
     """Return the path that a descriptor was opened at."""
     return Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
+def open_below(folder: Path) -> list[Path]:
+    """Return the paths of the folder and of what is in it that this process has open."""
+    links = [Path(entry.path) for entry in os.scandir("/proc/self/fd")]
+    targets = [link.readlink() for link in links if os.path.lexists(link)]
+    return sorted(target for target in targets if target.is_relative_to(folder))

@@ -10,6 +10,8 @@ import pytest
 
 from townlet_adapters.files import open_regular, read_regular
 
+pytestmark = pytest.mark.usefixtures("nothing_left_open")
+
 
 def refusal(*arguments, **options) -> OSError:
     with pytest.raises(OSError, match=r".") as caught:

@@ -6,6 +6,8 @@ from tests.disks import WatchedDisk
 from townlet_adapters.storage.atomic import write_atomically, write_json
 from townlet_core.errors import OutputError
 
+pytestmark = pytest.mark.usefixtures("nothing_left_open")
+
 
 def test_a_file_is_replaced_as_a_whole_and_nothing_is_left_beside_it(tmp_path):
     path = tmp_path / "summary.json"

@@ -15,6 +15,8 @@ from townlet_adapters.worlds.town.events.economy import EconomyRestock
 from townlet_core.errors import OutputError
 from townlet_core.events.base import Diagnostic, Fact
 
+pytestmark = pytest.mark.usefixtures("nothing_left_open")
+
 SPELLER = Encoder("urn:townlet:run:r:p1")
 
 

@@ -6,6 +6,8 @@ import pytest
 from townlet_adapters.storage.folder import claim_folder, default_path
 from townlet_core.errors import OutputError
 
+pytestmark = pytest.mark.usefixtures("nothing_left_open")
+
 
 def test_a_run_that_nobody_named_is_called_by_time_name_and_seed():
     now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -17,12 +19,17 @@ def test_two_runs_of_one_name_and_second_get_folders_of_their_own(tmp_path):
     second = claim_folder(tmp_path / "runs" / "a", named=False)
     assert first.path.name == "a"
     assert second.path.name == "a-2"
+    first.release()
+    second.release()
 
 
 def test_a_named_folder_may_be_missing_or_empty_but_not_hold_files(tmp_path):
     (tmp_path / "empty").mkdir()
-    assert claim_folder(tmp_path / "empty", named=True).path == tmp_path / "empty"
-    assert claim_folder(tmp_path / "new" / "one", named=True).path.is_dir()
+    for path in (tmp_path / "empty", tmp_path / "new" / "one"):
+        folder = claim_folder(path, named=True)
+        assert folder.path == path
+        assert path.is_dir()
+        folder.release()
     (tmp_path / "empty" / "old.txt").write_text("kept")
     with pytest.raises(OutputError, match=r"holds files already.*--out"):
         claim_folder(tmp_path / "empty", named=True)
@@ -40,6 +47,7 @@ def test_a_discarded_folder_takes_everything_made_for_it_along(tmp_path):
     folder.write_record({"run_id": "x"})
     folder.snapshots.mkdir()
     folder.discard()
+    folder.release()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -47,5 +55,6 @@ def test_discarding_leaves_an_empty_folder_that_was_there_before(tmp_path):
     folder = claim_folder(tmp_path, named=True)
     folder.write_record({"run_id": "x"})
     folder.discard()
+    folder.release()
     assert tmp_path.is_dir()
     assert list(tmp_path.iterdir()) == []

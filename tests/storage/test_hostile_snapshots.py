@@ -20,6 +20,8 @@ from townlet_adapters.storage.snapshots import (
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import OutputError, SnapshotError
 
+pytestmark = pytest.mark.usefixtures("nothing_left_open")
+
 ROOT = Path(__file__).parents[2]
 GIB = 1 << 30
 

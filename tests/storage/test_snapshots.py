@@ -18,6 +18,8 @@ from townlet_adapters.storage.snapshots import (
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import OutputError, SnapshotError
 
+pytestmark = pytest.mark.usefixtures("nothing_left_open")
+
 SIMULATION = {"seed": 7, "world": {"use": "fake", "options": {"z": 1, "a": 2}}}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.disks import WatchedDisk
+from tests.disks import WatchedDisk, open_below
 from townlet_adapters.telemetry.envelope import LINE_START, MAX_EVENT_BYTES, Encoder, seal
 from townlet_adapters.telemetry.transports.file import FileTransport
 from townlet_adapters.telemetry.transports.lines import LineAppender
@@ -210,13 +210,6 @@ def test_what_cannot_be_opened_is_an_output_error(tmp_path):
             FileTransport(path).open()
 
 
-def files_open_below(folder):
-    """The paths of a folder's files, and of itself, that this process has open."""
-    links = (entry.path for entry in os.scandir("/proc/self/fd"))
-    targets = [Path(os.readlink(link)) for link in links if os.path.lexists(link)]
-    return sorted(target for target in targets if target.is_relative_to(folder))
-
-
 def broken_folder(path):
     return FileTransport(path, disk=WatchedDisk(fails=lambda call: call.verb == "sync_folder"))
 
@@ -266,7 +259,7 @@ def test_a_file_that_cannot_be_opened_is_not_held_open(tmp_path, spoil):
     transport = spoil(tmp_path / "events.ndjson")
     with pytest.raises(OutputError):
         transport.open()
-    assert files_open_below(tmp_path) == []
+    assert open_below(tmp_path) == []
     assert not transport.condition().connected
 
 
@@ -276,9 +269,9 @@ def test_a_file_that_another_run_writes_is_held_open_by_that_run_alone(tmp_path)
     first.open()
     with pytest.raises(OutputError, match="another run is writing"):
         FileTransport(path).open()
-    assert files_open_below(tmp_path) == [tmp_path, path]
+    assert open_below(tmp_path) == [tmp_path, path]
     first.close()
-    assert files_open_below(tmp_path) == []
+    assert open_below(tmp_path) == []
 
 
 def test_a_full_disk_keeps_whole_lines_counts_the_rest_and_goes_on_when_there_is_room(small_disk, open_sink):
