@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.town.towns import town_map
-from townlet_adapters.kernels.fields import UNREACHABLE
+from townlet_adapters.kernels.fields import UNREACHABLE, detour
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.worlds.town import codes
@@ -92,6 +92,23 @@ def test_a_field_has_the_steps_over_the_tiles_that_it_covers(drawn):
         field = fields[district]
         assert (field.y, field.x) == (rows.start, columns.start)
         assert (steps[field.window] == np.where(walks < 0, UNREACHABLE, walks)).all()
+
+
+@pytest.mark.parametrize("walled", [False, True])
+def test_a_detour_leads_to_the_entry_of_the_next_district_on_the_way(walled):
+    """Of the own one where the next one cannot be reached: a wall between all rows of districts here."""
+    rows, cols, side = 4, 5, 3
+    entries = tuple((side * c + 1, side * r + 1) for r in range(rows) for c in range(cols))
+    passable = np.ones((rows * side, cols * side), np.uint8)
+    passable[side - 1 :: side] = not walled
+    nowhere = np.full(passable.shape, -1, np.int32)
+    steps, fields = find_fields(Land(cols * side, rows * side, rows, cols, entries, nowhere), passable)
+    for goal in range(rows * cols):
+        for own in range(rows * cols):
+            row, column = own // cols, own % cols
+            down, right = np.sign(goal // cols - row), np.sign(goal % cols - column)
+            following = own if walled and down else (row + down) * cols + column + right
+            assert detour(steps, fields, goal, side * column, side * row) == following, (goal, own)
 
 
 def test_in_a_town_of_up_to_three_by_three_districts_every_field_covers_the_map():

@@ -349,6 +349,32 @@ def test_a_problem_of_a_map_that_a_config_extends_is_reported_where_it_was_writt
     )
 
 
+def stamped(at: tuple[int, int], *rows: str) -> JsonValue:
+    """The small town, drawn over at one place; a space leaves a tile as it is."""
+    return {"extend": "hamlet_24", "stamp": [{"at": list(at), "rows": list(rows)}]}
+
+
+def test_a_stamp_may_touch_the_edges_of_the_map():
+    plain = load(town={"extend": "hamlet_24"})
+    for at in ((0, 0), (22, 0), (0, 22), (22, 22)):
+        assert (load(town=stamped(at, " ", "  ")).tiles == plain.tiles).all()
+
+
+@pytest.mark.parametrize(
+    ("at", "rows", "to"),
+    [
+        ((23, 22), (" ", "  "), (24, 23)),
+        ((22, 23), (" ", "  "), (23, 24)),
+        ((0, 0), (" " * 25,), (24, 0)),
+        ((0, 0), (" ",) * 25, (0, 24)),
+    ],
+)
+def test_a_stamp_that_leaves_the_map_is_refused_with_its_corners(at, rows, to):
+    assert refused(town=stamped(at, *rows)) == (
+        f"town.stamp[0]: a stamp from {at} to {to}; allowed: within the map, (0, 0) to (23, 23)"
+    )
+
+
 REMOVABLE = [
     (section, name)
     for section in ("needs", "items", "place_kinds", "object_types", "prices", "profiles")
