@@ -35,6 +35,8 @@ Specs: TypeAlias = Mapping[str, CommandSpec]
 """Commands by name."""
 
 _STAGE: Final = "command"
+_ONE_EACH: Final = ("slots",)
+"""Axes of a column with one number for each agent."""
 
 
 def may(role: Role, needed: Role) -> bool:
@@ -142,7 +144,7 @@ def context_of(
 
 
 def _residents(observation: ObservationBatch, world: WorldSpec) -> list[ResidentSeen]:
-    """Describe the living by those columns of the view that every resident of a town has."""
+    """Describe the living by the columns of the view that are about them."""
     columns = observation.view.columns if observation.view is not None else {}
     # The type checker treats every memoryview as flat.
     rows = {
@@ -150,7 +152,9 @@ def _residents(observation: ObservationBatch, world: WorldSpec) -> list[Resident
         for name in ("xy", "needs", "inventory")
     }
     tiles, needs, carried = rows["xy"], rows["needs"], rows["inventory"]
-    wallets = columns["wallet"].tolist() if "wallet" in columns else None
+    numbers = {
+        column.name: columns[column.name].tolist() for column in world.view if column.axes == _ONE_EACH
+    }
     serials = observation.serial.tolist()
     need_names = [need.name for need in world.needs]
     item_names = [item.name for item in world.items]
@@ -160,7 +164,7 @@ def _residents(observation: ObservationBatch, world: WorldSpec) -> list[Resident
             serial=serials[slot],
             position=(int(tiles[slot][0]), int(tiles[slot][1])) if tiles else None,
             needs=MappingProxyType(dict(zip(need_names, needs[slot], strict=True)) if needs else {}),
-            wallet=wallets[slot] if wallets else 0,
+            values=MappingProxyType({name: each[slot] for name, each in numbers.items()}),
             inventory=MappingProxyType(
                 {name: int(n) for name, n in zip(item_names, carried[slot], strict=True)} if carried else {}
             ),

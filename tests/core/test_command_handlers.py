@@ -94,6 +94,7 @@ def test_a_command_is_shown_the_request_and_who_lives():
     assert list(context.residents) == ["agent_0", "agent_1"]
     assert [each.serial for each in context.residents.values()] == [1, 3]
     assert context.residents["agent_1"].position is None
+    assert context.residents["agent_1"].values == {"busy": 0}
     assert list(context.residents["agent_1"].needs) == [need.name for need in FakeWorld().spec.needs]
     with pytest.raises(FrozenInstanceError):
         context.tick = 3

@@ -56,7 +56,7 @@ def test_contexts_are_many_and_always_the_same():
     contexts = hook_contexts(40)
     assert contexts == hook_contexts(40)
     assert len({context.affordance_id for context in contexts}) == 5
-    assert {context.wallet == 0 for context in contexts} == {True, False}
+    assert {context.values == {"coins": 0} for context in contexts} == {True, False}
     assert len({context.tod for context in contexts}) > 30
 
 
@@ -84,7 +84,7 @@ def remembering():
 
 
 def overwriting(context):
-    object.__setattr__(context, "wallet", 0)
+    object.__setattr__(context, "values", {})
 
 
 BREACHES = {

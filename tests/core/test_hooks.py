@@ -338,13 +338,13 @@ def test_a_context_cannot_be_changed_and_every_hook_has_one_of_its_own():
         for mapping in (context.needs, context.inventory, context.stock):
             with pytest.raises(TypeError):
                 mapping["hunger"] = 1
-        object.__setattr__(context, "wallet", 10**9)
+        object.__setattr__(context, "values", {"coins": 10**9})
         object.__setattr__(context, "needs", {})
 
     made = runner(a=prying, b=seen.append)
     ask(made, "after")
     assert made.take_rejections() == ()
-    assert (seen[1].wallet, seen[1].needs, seen[1].hook) == (CONTEXT.wallet, {"hunger": 0.5}, "b")
+    assert (seen[1].values, seen[1].needs, seen[1].hook) == (CONTEXT.values, {"hunger": 0.5}, "b")
     assert CONTEXT.needs == {"hunger": 0.5}
 
 
@@ -392,7 +392,7 @@ def test_draws_are_those_of_the_stream_world_from_index_1000_on():
 
 def test_a_draw_depends_on_seed_tick_resident_hook_and_index_alone():
     context = CONTEXT.addressed_to("bakery")
-    same = replace(context, stage="before", wallet=0, affordance_id="other")
+    same = replace(context, stage="before", values={}, affordance_id="other")
     assert same.draw(0) == context.draw(0)
     others = [
         replace(context, seed=context.seed + 1), replace(context, tick=context.tick + 1),

@@ -1,6 +1,6 @@
 """Core and policies hold no word of the shipped town: what they know of it comes through the port, as names.
 
-Needs, items, types of objects, kinds of places, profiles, options and affordances are data of the town. A
+Needs, items, types of objects, kinds of places, profiles, options, affordances and money are the town's. A
 word of them that stands in the code of another package would hold only for the shipped vocabulary.
 """
 
@@ -14,6 +14,8 @@ import pytest
 
 from tests.house.sources import ROOT, modules, tree
 from townlet_adapters.documents import read_document
+from townlet_adapters.worlds.town.compiled.columns import COLUMNS
+from townlet_adapters.worlds.town.compiled.model import FIGURES
 from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 from townlet_adapters.worlds.town.inputs.vocabulary import BEHAVIOURS
 
@@ -71,12 +73,14 @@ WORDS = vocabulary() - ORDINARY.keys()
 CHECKED = [path for folder in FREE_OF_THE_TOWN for path in modules(folder)]
 OPTIONS = set(BEHAVIOURS) - ORDINARY.keys()
 """The options that serve no need: a policy knows what they are, since they are what it does."""
+MONEY = {"mill"} | {each.name for each in (*COLUMNS, *FIGURES) if each.unit == "mills"}
+"""The town's money: its unit, and the columns and figures counted in it; a policy reads the columns."""
 
 
 @pytest.mark.parametrize("path", CHECKED, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_module_holds_no_word_of_the_shipped_vocabulary(path: Path):
     module = tree(path)
-    words = WORDS if "policies" in path.parts else WORDS | OPTIONS
+    words = WORDS if "policies" in path.parts else WORDS | OPTIONS | MONEY
     assert [
         f"{path.relative_to(ROOT)}:{line}: {word}"
         for line, text in texts(module)
@@ -89,6 +93,9 @@ def test_the_vocabulary_is_found_wherever_it_stands():
     assert found_in("need_hunger", WORDS) == found_in("HungerSpec", WORDS) == {"hunger"}
     assert found_in("Two meals.", WORDS) == {"meal"}
     assert found_in("oatmeal", WORDS) == set()
+    assert {"wallet", "treasury", "mill"} <= MONEY
+    assert found_in("wallets = columns['wallet']", MONEY) == {"wallet", "wallets"}
+    assert found_in("In mills, not milliseconds.", MONEY) == {"mill"}
     module = ast.parse("def eat_meal(stove, *, bed=1):\n    '''A fridge.'''\n    return x.cafe\n")
     assert {word for _, text in texts(module) for word in found_in(text, WORDS)} == {
         "eat_meal", "meal", "stove", "bed", "fridge", "cafe",

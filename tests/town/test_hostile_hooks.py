@@ -93,13 +93,13 @@ def talks_nonsense(context: HookContext) -> object:
 
 
 def overwrites(context: HookContext) -> object:
-    context.wallet = 10**9  # type: ignore[misc]  # what a hostile hook does
+    context.values = {"wallet": 10**9}  # type: ignore[misc]  # what a hostile hook does
     return None
 
 
 def forces(context: HookContext) -> object:
     """Gets round the frozen dataclass, and finds that it has only changed its own copy."""
-    object.__setattr__(context, "wallet", 10**9)
+    object.__setattr__(context, "values", {"wallet": 10**9})
     object.__setattr__(context, "needs", {"hunger": 1.0})
     return None
 
@@ -120,7 +120,7 @@ DISABLED_AT_ONCE = {
     "exits": (exits, "SystemExit: goodbye"),
     "recurses for ever": (recurses_for_ever, "RecursionError: "),
     "talks nonsense": (talks_nonsense, "a before-hook must return None or Cancel(reason), not str"),
-    "overwrites its context": (overwrites, "FrozenInstanceError: cannot assign to field 'wallet'"),
+    "overwrites its context": (overwrites, "FrozenInstanceError: cannot assign to field 'values'"),
     "steps the world": (reaches_for(TownWorld), "WorldError: a tick is being executed"),
     "steps the loop": (reaches_for(SimulationLoop), "ContractError: tick "),
 }

@@ -52,13 +52,13 @@ def cache_root() -> Path:
 def family_of(module: Path) -> Path:
     """Return the folder whose sources the kernels of a module can reach.
 
-    A family of ours is a folder such as ``worlds/town``, with all folders in it: its entry kernels call
-    kernels of other folders of the family. Elsewhere it is the module's own folder.
+    A family of this package is a folder such as ``worlds/town``, with all folders in it: its entry kernels
+    call kernels of other folders of the family. Elsewhere it is the module's own folder.
     """
-    ours = _KERNELS.parent
-    if not module.is_relative_to(ours):
+    package = _KERNELS.parent
+    if not module.is_relative_to(package):
         return module.parent
-    return ours.joinpath(*module.relative_to(ours).parent.parts[:2])
+    return package.joinpath(*module.relative_to(package).parent.parts[:2])
 
 
 def sources_digest(home: Path) -> str:

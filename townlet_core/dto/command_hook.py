@@ -27,15 +27,15 @@ class ResidentSeen:
         position: tile (x, y); None in a world whose view has no column ``xy``.
         needs: need -> value in [0, 1], 1 is satisfied, as named by the world's spec; empty in a world whose
             view has no column ``needs``.
-        wallet: mills; 0 in a world whose view has no column ``wallet``.
-        inventory: item -> number carried, likewise from the column ``inventory``.
+        values: column -> number: the columns of the world's view with one number for each agent.
+        inventory: item -> number carried, from the column ``inventory``; empty in a world without it.
     """
 
     agent_id: str
     serial: int
     position: tuple[int, int] | None
     needs: Mapping[str, float]
-    wallet: int
+    values: Mapping[str, float]
     inventory: Mapping[str, int]
 
 

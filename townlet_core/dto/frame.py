@@ -19,10 +19,10 @@ class TownFrame:
     Attributes:
         tick: the executed tick.
         clock: ``day``, ``tod``, ``phase`` and ``speed``.
-        agents: agent id -> slot, name, pos, home, needs, wallet, job, shift_state, option, action, ...
+        agents: agent id -> slot, name, pos, home, needs, option, action, and more of the world's own.
         objects: object id -> type, pos, holder, queue, stock, running.
         utilities: district number -> ``power``, ``water``.
-        prices: district number -> price key -> mills.
+        prices: district number -> price key -> money.
         perturbations: event id -> what it is and when it ends.
         employment: job id -> holders and capacity.
         social: ties between residents.

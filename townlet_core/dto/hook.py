@@ -17,7 +17,6 @@ MOST_EFFECTS: Final = 4
 """Most effects of one call."""
 MOST_NEED: Final = 0.2
 MOST_MONEY: Final = 500
-"""Mills."""
 MOST_ITEMS: Final = 2
 """Largest amount of one effect, of either sign."""
 
@@ -36,7 +35,7 @@ class HookContext(Draws):
         agent_id: the resident that uses the object.
         serial: the resident's number within the run.
         needs: need -> value in [0, 1], 1 is satisfied.
-        wallet: mills.
+        values: name -> whole number that the world has for each resident, such as its money.
         inventory: item -> number carried.
         position: tile (x, y) of the resident.
         profile: the resident's personality.
@@ -46,7 +45,7 @@ class HookContext(Draws):
         stock: item -> number in the object; items that it never holds are left out.
         affordance_id: the affordance in use.
         duration: ticks of a whole use.
-        paid: mills paid for this use, 0 before it is charged.
+        paid: money paid for this use, 0 before it is charged.
         reason: why the use failed; None at the other stages.
         seed: the run's seed, for ``draw``.
     """
@@ -59,7 +58,7 @@ class HookContext(Draws):
     agent_id: str
     serial: int
     needs: Mapping[str, float]
-    wallet: int
+    values: Mapping[str, int]
     inventory: Mapping[str, int]
     position: tuple[int, int]
     profile: str
@@ -79,6 +78,7 @@ class HookContext(Draws):
             self,
             hook=hook,
             needs=MappingProxyType(dict(self.needs)),
+            values=MappingProxyType(dict(self.values)),
             inventory=MappingProxyType(dict(self.inventory)),
             stock=MappingProxyType(dict(self.stock)),
         )
@@ -140,10 +140,10 @@ class InventoryEffect:
 
 @dataclass(frozen=True, slots=True)
 class MoneyEffect:
-    """Money from the treasury to the resident's wallet.
+    """Money from the world to the resident.
 
     Attributes:
-        amount: mills from -500 to 500; negative takes from the wallet what it holds.
+        amount: from -500 to 500, in the world's unit; negative takes from the resident what it has.
     """
 
     amount: int

@@ -101,7 +101,7 @@ def test_a_use_is_asked_for_before_its_charge_and_after_its_effects():
     before, after = script.seen
     assert replace(before, seed=0) == HookContext(
         stage="before", hook="script", tick=0, day=0, tod=0, agent_id=agent(0), serial=0,
-        needs={"hunger": 0.7, "hygiene": 0.7, "energy": 0.7}, wallet=2000,
+        needs={"hunger": 0.7, "hygiene": 0.7, "energy": 0.7}, values={"wallet": 2000},
         inventory={"meal": 0, "ingredients": 0}, position=(1, 1), profile=before.profile,
         object_id="fridge_1", object_type="fridge", place_id="room", stock={"meal": 12}, affordance_id="it",
         duration=3, paid=0, reason=None, seed=0,
@@ -110,7 +110,7 @@ def test_a_use_is_asked_for_before_its_charge_and_after_its_effects():
     assert before.seed == town.seed
     assert after == replace(
         before, stage="after", tick=2, tod=2, needs={**before.needs, "hunger": pytest.approx(0.9)},
-        wallet=1600, inventory={"meal": 1, "ingredients": 0}, stock={"meal": 11}, paid=400,
+        values={"wallet": 1600}, inventory={"meal": 1, "ingredients": 0}, stock={"meal": 11}, paid=400,
     )  # fmt: skip
 
 
@@ -285,7 +285,12 @@ def test_a_failed_hook_is_told_when_a_utility_is_lost():
     town.switch("water", on=False)
     town.step()
     (seen,) = script.seen
-    assert (seen.stage, seen.reason, seen.paid, seen.wallet) == ("failed", "utility_lost", 200, 2000)
+    assert (seen.stage, seen.reason, seen.paid, seen.values) == (
+        "failed",
+        "utility_lost",
+        200,
+        {"wallet": 2000},
+    )
     assert town.kinds() == ["affordance.fail"]
     assert town.told[0].refunded == 200
     assert (town.wallet(0), town.money(), town.stage(0)) == (2000, 0, "none")
@@ -296,7 +301,7 @@ def test_a_failed_hook_is_told_when_somebody_leaves():
     town = started(script)
     town.step({0: "leave"})
     (seen,) = script.seen
-    assert (seen.reason, seen.paid, seen.wallet, seen.agent_id) == ("left", 200, 2000, agent(0))
+    assert (seen.reason, seen.paid, seen.values["wallet"], seen.agent_id) == ("left", 200, 2000, agent(0))
     assert (town.kinds(), town.result(0)) == (["affordance.fail"], "ok")
 
 
@@ -306,7 +311,7 @@ def test_a_failed_hook_is_told_when_somebody_is_interrupted():
     town.teleport(0, 1, 2)
     town.step()
     (seen,) = script.seen
-    assert (seen.reason, seen.position, seen.wallet) == ("interrupted", (1, 2), 2000)
+    assert (seen.reason, seen.position, seen.values) == ("interrupted", (1, 2), {"wallet": 2000})
     assert town.kinds() == ["lifecycle.moved", "affordance.fail"]
     assert (town.at(0), town.stage(0), town.holder("shower_1")) == ((1, 2), "none", None)
 

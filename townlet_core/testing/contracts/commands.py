@@ -1,5 +1,6 @@
 """The contract of a plugin's commands."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -20,20 +21,21 @@ from townlet_core.isolation import DEFAULT_BUDGET
 from townlet_core.jsonvalue import JsonValue, canonical_json
 from townlet_core.records import record_to_json
 from townlet_core.testing.contracts.arrays import require
-from townlet_core.testing.contracts.hooks import MADE_UP_ITEMS
+from townlet_core.testing.contracts.hooks import MADE_UP_ITEMS, MADE_UP_VALUES
 from townlet_core.testing.fakes import FAKE_NEEDS
 
 _PEOPLE = 5
 _DAY = 1440
 
 
-def command_contexts(
+def command_contexts(  # noqa: PLR0913 - one argument for each kind of names
     spec: CommandSpec,
     args: Mapping[str, JsonValue],
     count: int = 20,
     *,
     needs: Sequence[str] = FAKE_NEEDS,
     items: Sequence[str] = MADE_UP_ITEMS,
+    values: Sequence[str] = MADE_UP_VALUES,
 ) -> tuple[CommandContext, ...]:
     """Return made-up requests with these arguments at many times, always the same ones.
 
@@ -45,12 +47,13 @@ def command_contexts(
         count: number of requests.
         needs: names of the residents' needs: those of the world that the command is for.
         items: names of what they may carry.
+        values: names of the columns of the world's view with one number for each of them.
 
     Raises:
         ValueError: when the arguments do not fit the spec.
     """
     return tuple(
-        replace(_context(spec, args, number), residents=_residents(number, needs, items))
+        replace(_context(spec, args, number), residents=_residents(number, needs, items, values))
         for number in range(count)
     )
 
@@ -143,24 +146,25 @@ def _some(number: int, most: int, index: int) -> int:
     return seeding.integer(0, most, 7, seeding.WORLD, number, 1, index)
 
 
-def _residents(number: int, needs: Sequence[str], items: Sequence[str]) -> Mapping[str, ResidentSeen]:
+def _residents(
+    number: int, needs: Sequence[str], items: Sequence[str], values: Sequence[str]
+) -> Mapping[str, ResidentSeen]:
     """Make up the residents of a request; each number is drawn with an index of its own."""
     residents = {}
-    width = 3 + len(needs) + len(items)
+    indices = itertools.count(1)
+
+    def some(most: int) -> int:
+        return _some(number, most, next(indices))
+
     for serial in range(_PEOPLE):
-        x, y, wallet, *others = range(width * serial + 1, width * (serial + 1) + 1)
-        satisfied = {need: _some(number, 1000, index) / 1000 for need, index in zip(needs, others)}  # noqa: B905 - the rest is for the items
-        carried = {
-            item: _some(number, 4, index) for item, index in zip(items, others[len(needs) :], strict=True)
-        }
         agent_id = f"a{serial:05d}"
         residents[agent_id] = ResidentSeen(
             agent_id,
             serial,
-            (_some(number, 47, x), _some(number, 47, y)),
-            MappingProxyType(satisfied),
-            _some(number, 6000, wallet),
-            MappingProxyType(carried),
+            (some(47), some(47)),
+            MappingProxyType({need: some(1000) / 1000 for need in needs}),
+            MappingProxyType({name: some(6000) for name in values}),
+            MappingProxyType({item: some(4) for item in items}),
         )
     return MappingProxyType(residents)
 

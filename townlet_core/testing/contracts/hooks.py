@@ -14,6 +14,7 @@ from townlet_core.testing.contracts.arrays import require
 from townlet_core.testing.fakes import FAKE_NEEDS
 
 MADE_UP_ITEMS: Final = ("tea", "wood")
+MADE_UP_VALUES: Final = ("coins",)
 """Items of made-up contexts, unless others are given."""
 _USES: Final[tuple[tuple[str, str, str], ...]] = (
     ("spring", "sip_tea", "camp_1"),
@@ -43,7 +44,11 @@ def hook_of(name: str, plugin: object) -> AffordanceHook:
 
 
 def hook_contexts(
-    count: int = 60, *, needs: Sequence[str] = FAKE_NEEDS, items: Sequence[str] = MADE_UP_ITEMS
+    count: int = 60,
+    *,
+    needs: Sequence[str] = FAKE_NEEDS,
+    items: Sequence[str] = MADE_UP_ITEMS,
+    values: Sequence[str] = MADE_UP_VALUES,
 ) -> tuple[HookContext, ...]:
     """Return made-up uses of many kinds, always the same ones; change fields with ``dataclasses.replace``.
 
@@ -51,8 +56,9 @@ def hook_contexts(
         count: number of uses.
         needs: names of the residents' needs: those of the world that the hook is for.
         items: names of what residents carry and objects hold; every other use is of an object that holds one.
+        values: names of the numbers that the world has for each resident; every fourth resident has zeros.
     """
-    return tuple(_context(number, needs, items) for number in range(count))
+    return tuple(_context(number, needs, items, values) for number in range(count))
 
 
 def check_hooks(
@@ -172,7 +178,7 @@ def _at(stage: HookStage, context: HookContext) -> HookContext:
     return replace(context, stage=stage, reason=reason)
 
 
-def _context(number: int, needs: Sequence[str], items: Sequence[str]) -> HookContext:
+def _context(number: int, needs: Sequence[str], items: Sequence[str], values: Sequence[str]) -> HookContext:
     def some(most: int, index: int) -> int:
         return seeding.integer(0, most, 7, seeding.WORLD, number, 0, index)
 
@@ -187,7 +193,7 @@ def _context(number: int, needs: Sequence[str], items: Sequence[str]) -> HookCon
         agent_id=f"a{number:05d}",
         serial=number,
         needs={need: some(1000, 100 + k) / 1000 for k, need in enumerate(needs)},
-        wallet=some(6000, 4) if number % 4 else 0,
+        values={name: some(6000, 300 + k) if number % 4 else 0 for k, name in enumerate(values)},
         inventory={item: some(4, 200 + k) for k, item in enumerate(items)},
         position=(some(47, 7), some(47, 8)),
         profile=_PROFILES[some(3, 9)],

@@ -95,7 +95,7 @@ class HookCalls:
             agent_id=agent_id(serial),
             serial=serial,
             needs=dict(zip(self._needs, r["need"][i].tolist(), strict=False)),
-            wallet=r["wallet"].item(i),
+            values={"wallet": r["wallet"].item(i)},
             inventory=dict(zip(self._item_names, r["inventory"][i].tolist(), strict=False)),
             position=(r["x"].item(i), r["y"].item(i)),
             profile=model.profile_names[r["profile"].item(i)],
