@@ -1,14 +1,10 @@
 """Replaces the file names in a town's options by the content of the files."""
 
 from townlet_adapters.documents import KeyPath
-from townlet_adapters.validation import validate
-from townlet_adapters.worlds.town.inputs.manifest import ManifestText
 from townlet_adapters.worlds.town.inputs.map_extension import extended_map
 from townlet_adapters.worlds.town.inputs.shipped import SHIPPED_MANIFESTS, SHIPPED_MAPS, SHIPPED_VOCABULARIES
-from townlet_adapters.worlds.town.inputs.sources import read_manifest_file, read_map
+from townlet_adapters.worlds.town.inputs.sources import extended_entries, read_map
 from townlet_adapters.worlds.town.inputs.texts import (
-    AffordancesOptions,
-    AffordanceText,
     ExtendedMapText,
     GridTown,
     MapText,
@@ -26,9 +22,9 @@ def embed_files(options: TownOptions, access: Access) -> TownOptions:
     """
     affordances = options.affordances
     if affordances.extend is not None and affordances.extend not in SHIPPED_MANIFESTS:
-        document, _ = read_manifest_file(affordances.extend, access)
-        texts = validate(document, ManifestText).root
-        affordances = affordances.model_copy(update=_whole_manifest(texts, affordances))
+        entries, _ = extended_entries(options, access)
+        whole = {"extend": None, "add": tuple(entry.text for entry in entries), "remove": ()}
+        affordances = affordances.model_copy(update=whole)
     town = options.town
     if isinstance(town, GridTown):
         district = _embedded_map(town.grid.district, access, ("town", "grid", "district"))
@@ -43,15 +39,6 @@ def _embedded_vocabulary(text: VocabularyText, access: Access) -> VocabularyText
     if not isinstance(text.extend, str) or text.extend in SHIPPED_VOCABULARIES:
         return text
     return text.model_copy(update={"extend": read_definitions(text.extend, access)[0]})
-
-
-def _whole_manifest(
-    texts: tuple[AffordanceText, ...], section: AffordancesOptions
-) -> dict[str, tuple[AffordanceText, ...] | tuple[str, ...] | None]:
-    """Return the keys of a section that starts empty and adds everything that this one has in the end."""
-    by_id = {text.id: text for text in texts if text.id not in section.remove}
-    by_id |= {text.id: text for text in section.add}
-    return {"extend": None, "add": tuple(by_id.values()), "remove": ()}
 
 
 def _embedded_map(

@@ -331,7 +331,7 @@ def _problems_of_prices(
 def _culprit_of_price(options: TownOptions, affordance: str, price: str) -> KeyPath:
     """Return what removes a price or asks for it anew; empty when only the map can have done that."""
     if price in options.vocabulary.remove.prices:
-        return removal_key(options.vocabulary, "prices", price)
+        return removal_key(options.vocabulary, ("prices", price))
     added = [text.id for text in options.affordances.add]
     return ("affordances", "add", added.index(affordance), "charge") if affordance in added else ()
 

@@ -21,7 +21,12 @@ from townlet_adapters.worlds.town.inputs.texts import (
     MapText,
     TownOptions,
 )
-from townlet_adapters.worlds.town.inputs.vocabulary import Vocabulary, VocabularyText, removal_key
+from townlet_adapters.worlds.town.inputs.vocabulary import (
+    SectionName,
+    Vocabulary,
+    VocabularyText,
+    removal_key,
+)
 from townlet_core.dto.hook import HookStage
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.jsonvalue import canonical_json
@@ -84,10 +89,10 @@ def _places_of_map(text: MapText, document: Document, name: str, options: TownOp
     def culprit(path: KeyPath) -> tuple[KeyPath, str]:
         match path:
             case ("legend", str(symbol), "object"):
-                key = removal_key(options.vocabulary, "object_types", text.legend[symbol].object or "")
+                key = removal_key(options.vocabulary, ("object_types", text.legend[symbol].object or ""))
                 return key, "draw over every one (town.stamp), or use another map"
             case ("kinds", str(place)):
-                key = removal_key(options.vocabulary, "place_kinds", text.kinds[place])
+                key = removal_key(options.vocabulary, ("place_kinds", text.kinds[place]))
                 return key, "draw over it (town.stamp, town.remove.kinds), or use another map"
             case ("jobs", *_):
                 return key_of_cost(options), ""
@@ -124,7 +129,7 @@ def find_manifest(
         ConfigError: when a file is missing, or an affordance is wrong.
     """
     section = options.affordances
-    entries, data = _extended_entries(options, access)
+    entries, data = extended_entries(options, access)
     if section.add or section.remove or section.extend not in SHIPPED_MANIFESTS:
         # A digest of the content, not the bytes: a snapshot holds the content of a file that may vanish.
         data = canonical_json([entry.text.model_dump(mode="json") for entry in entries])
@@ -147,12 +152,18 @@ def find_manifest(
     return replace(manifest, affordances=chosen)
 
 
-def _extended_entries(options: TownOptions, access: Access) -> tuple[list[Entry], bytes]:
-    """Return the entries of the manifest with the config's changes, and the bytes of the manifest's file."""
+def extended_entries(options: TownOptions, access: Access) -> tuple[list[Entry], bytes]:
+    """Return the entries of the manifest with the config's changes, and the bytes of the manifest's file.
+
+    Raises:
+        ConfigError: when the file is missing or not a manifest, or a change of it does not fit.
+    """
     section = options.affordances
     document, data, texts = Document(None, ""), b"", tuple[AffordanceText, ...]()
     if section.extend is not None:
-        document, data = read_manifest_file(section.extend, access)
+        path = find_file(section.extend, SHIPPED_MANIFESTS, access, ("affordances", "extend"))
+        data = read_text(path)
+        document = parse_document(data, str(path), quotable=False)
         texts = validate(document, ManifestText).root
     extended = [
         Entry(text, _places_of_entry(text, document.child((number,)), options))
@@ -177,17 +188,6 @@ def _extended_entries(options: TownOptions, access: Access) -> tuple[list[Entry]
     return list(by_id.values()), data
 
 
-def read_manifest_file(name: str, access: Access) -> tuple[Document, bytes]:
-    """Read a manifest file that a config names, and its bytes.
-
-    Raises:
-        ConfigError: when there is no such file, the config may not read it, or it is not YAML.
-    """
-    path = find_file(name, SHIPPED_MANIFESTS, access, ("affordances", "extend"))
-    data = read_text(path)
-    return parse_document(data, str(path), quotable=False), data
-
-
 def _places_of_entry(text: AffordanceText, document: Document, options: TownOptions) -> Places:
     """Return what builds the problems of an affordance: a shipped one can only not fit the vocabulary."""
     if options.affordances.extend not in SHIPPED_MANIFESTS:
@@ -197,7 +197,7 @@ def _places_of_entry(text: AffordanceText, document: Document, options: TownOpti
         remedy = f"leave it out (affordances.remove: [{text.id}])"
         match path:
             case ("object_type",):
-                return removal_key(options.vocabulary, "object_types", text.object_type), remedy
+                return removal_key(options.vocabulary, ("object_types", text.object_type)), remedy
             case ("effects", str(key)) | ("charge", int(), str(key)):
                 return _removal_of_effect(options.vocabulary, key), remedy
             case ("effects",):
@@ -212,14 +212,12 @@ def _places_of_entry(text: AffordanceText, document: Document, options: TownOpti
 
 def _removal_of_effect(text: VocabularyText, *keys: str) -> KeyPath:
     """Return what takes the first need, item or price of some effects or charges out of the vocabulary."""
-    removed = text.remove
+    named: list[tuple[SectionName, str]] = []
     for key in keys:
         _, _, word = key.partition(":")
-        prices = [price for price in removed.prices if price.endswith(f".{word}")]
-        for section, name in (("needs", word), ("items", word), *(("prices", price) for price in prices)):
-            if name in getattr(removed, section):
-                return removal_key(text, section, name)
-    return ("vocabulary",)
+        prices = [price for price in text.remove.prices if price.endswith(f".{word}")]
+        named += [("needs", word), ("items", word), *(("prices", price) for price in prices)]
+    return removal_key(text, *named)
 
 
 def _problems_of_ids(entries: list[Entry]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -118,6 +118,9 @@ class DefinitionsText(Section):
     """profile -> its definition"""
 
 
+SectionName: TypeAlias = Literal["needs", "items", "place_kinds", "object_types", "prices", "profiles"]
+
+
 class RemovalText(Section):
     """What the extended vocabulary has and this town has not."""
 
@@ -133,6 +136,18 @@ class RemovalText(Section):
     """price keys"""
     profiles: tuple[Name, ...] = ()
     """profiles"""
+
+    def names(self, section: SectionName) -> tuple[str, ...]:
+        """Return the names of one kind."""
+        each: Mapping[SectionName, tuple[str, ...]] = {
+            "needs": self.needs,
+            "items": self.items,
+            "place_kinds": self.place_kinds,
+            "object_types": self.object_types,
+            "prices": self.prices,
+            "profiles": self.profiles,
+        }
+        return each[section]
 
 
 class _ExtensionText(Section):
@@ -286,10 +301,13 @@ def shipped_definitions() -> DefinitionsText:
     return validate(read_document(shipped_file(SHIPPED_VOCABULARIES["town"])), DefinitionsText)
 
 
-def removal_key(text: VocabularyText, section: str, name: str) -> KeyPath:
-    """Return the key that takes a name out of the vocabulary; that of the vocabulary if there is none."""
-    removed: tuple[str, ...] = getattr(text.remove, section)
-    return ("vocabulary", "remove", section, removed.index(name)) if name in removed else ("vocabulary",)
+def removal_key(text: VocabularyText, *named: tuple[SectionName, str]) -> KeyPath:
+    """Return the key that takes the first of some names out of the vocabulary, else the vocabulary's."""
+    for section, name in named:
+        removed = text.remove.names(section)
+        if name in removed:
+            return ("vocabulary", "remove", section, removed.index(name))
+    return ("vocabulary",)
 
 
 def _extended(text: VocabularyText, access: Access) -> tuple[DefinitionsText, Document | None]:
@@ -361,13 +379,13 @@ class _Checks:
             return self.document.problem(path, found, allowed)
         return Problem(spell_key(("vocabulary", *path)), found, allowed)
 
-    def _missing(self, path: KeyPath, found: str, section: str, name: str) -> Problem:
+    def _missing(self, path: KeyPath, found: str, section: SectionName, name: str) -> Problem:
         """Build the problem of an entry that uses a name which the vocabulary does not have."""
         using = getattr(self.text, str(path[0]))
-        if path[1] not in using and name in getattr(self.text.remove, section):
+        if path[1] not in using and name in self.text.remove.names(section):
             what = f"{spell_key(path)} uses '{name}'"
             remedy = f"remove {path[1]} as well (vocabulary.remove.{path[0]}), or define it anew"
-            return Problem(spell_key(removal_key(self.text, section, name)), what, remedy)
+            return Problem(spell_key(removal_key(self.text, (section, name))), what, remedy)
         return self._problem(path, found, nearest(name, getattr(self.vocabulary, section)))
 
     def _of_sizes(self) -> Iterator[Problem]:

@@ -140,9 +140,7 @@ def _pending_of_schema_2(part: JsonObject) -> JsonObject:
     Raises:
         SnapshotError: when a column is damaged.
     """
-    old, residents = part.get(PENDING), part.get("residents")
-    if not isinstance(old, Mapping) or not isinstance(residents, Mapping):
-        raise SnapshotError("snapshot_corrupt", f"world.{PENDING} is damaged")
+    old, residents = _records(part, PENDING), _records(part, "residents")
     first = old.get("kind")
     shape = first.get("shape") if isinstance(first, Mapping) else None
     match shape:
