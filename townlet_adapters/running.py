@@ -17,6 +17,7 @@ from typing import Final
 from townlet_adapters.composition import OpenRun, RunRequest, open_run
 from townlet_adapters.config.model import RunConfig
 from townlet_adapters.storage.atomic import write_json
+from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.errors import (
     ConfigError,
     EmptyTownError,
@@ -32,8 +33,6 @@ from townlet_core.loop import SimulationLoop
 from townlet_core.summary import RunSummary
 
 _LOG = logging.getLogger(__name__)
-
-TICKS_OF_A_DAY: Final = 1440
 
 _STDOUT: Final = re.compile(r"stdout(-\d+)?")
 _LOOK_SECONDS: Final = 0.1
@@ -99,7 +98,7 @@ def execute(
 def run(  # noqa: PLR0913 - the settings of a run, each by its name
     config: Path | str | RunConfig | Mapping[str, JsonValue] | None = None,
     *,
-    ticks: int = TICKS_OF_A_DAY,
+    ticks: int = TICKS_PER_DAY,
     seed: int | None = None,
     policy: str | None = None,
     overrides: Mapping[str, JsonValue] | None = None,

@@ -30,6 +30,7 @@ from townlet_adapters.worlds.town.observers.kpis import KpiObserver
 from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.frame import StateFrame, TownFrame
+from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.events.base import Fact
 from townlet_core.events.loop import LoopTick
@@ -40,7 +41,6 @@ from townlet_core.testing.fakes import CollectingSink
 from townlet_plugins.access import Access
 from townlet_plugins.factory import BuildContext
 
-_DAY: Final = 1440
 _SHARED: Final = "shared.txt"  # the secret of both ends
 _LIMIT: Final = 120.0  # seconds after which a wait fails
 _TICK: Final = LoopTick(
@@ -187,7 +187,7 @@ def _day_of_a_town() -> list[list[Message]]:
         dispatcher=dispatcher,
         observers=[KpiObserver()],
     )
-    loop.run_for(_DAY)
+    loop.run_for(TICKS_PER_DAY)
     ticks: dict[int, list[Message]] = {}
     for message in collected.messages:
         ticks.setdefault(message.tick, []).append(message)

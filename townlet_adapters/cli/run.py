@@ -20,7 +20,8 @@ from townlet_adapters.cli.summary import print_summary
 from townlet_adapters.composition import OpenRun, Output, RunRequest
 from townlet_adapters.config.resolve import SinkRequest
 from townlet_adapters.config.source import Override, find_config
-from townlet_adapters.running import TICKS_OF_A_DAY, execute
+from townlet_adapters.running import execute
+from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.errors import OutputError
 from townlet_core.loop import SimulationLoop
 from townlet_core.seeding import SEED_LIMIT
@@ -59,7 +60,7 @@ class Report:
 @click.option(
     "--ticks",
     type=click.IntRange(min=1),
-    default=TICKS_OF_A_DAY,
+    default=TICKS_PER_DAY,
     show_default=True,
     metavar="N",
     help="Number of ticks to execute; 1440 ticks are a day.",

@@ -9,9 +9,9 @@ from townlet_adapters.eventfiles import StoredEvent
 from townlet_adapters.story import english
 from townlet_adapters.story.diary import Diary
 from townlet_adapters.story.notes import Moment, Note, Remark, Tally, Use, fold
+from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.jsonvalue import JsonValue
 
-_TICKS_OF_A_DAY: Final = 1440
 _TICK: Final = "loop.tick"
 FRAME: Final = "state.frame"
 
@@ -208,7 +208,7 @@ class Chronicle:
         if tick:
             yield from self._record(tick)
         if self._last is not None:
-            yield self._close(self._last, is_whole=self._last.tod == _TICKS_OF_A_DAY - 1)
+            yield self._close(self._last, is_whole=self._last.tod == TICKS_PER_DAY - 1)
 
     def _meet(self, frame: StoredEvent) -> None:
         """Take names from a frame: a run that goes on from another one has no arrivals."""
@@ -247,8 +247,8 @@ class Chronicle:
             if event.kind == _TICK and isinstance(day, int) and isinstance(tod, int):
                 return Moment(tick, day, tod)
         if self._last is None:
-            return Moment(tick, *divmod(tick, _TICKS_OF_A_DAY))
-        passed, tod = divmod(self._last.tod + tick - self._last.tick, _TICKS_OF_A_DAY)
+            return Moment(tick, *divmod(tick, TICKS_PER_DAY))
+        passed, tod = divmod(self._last.tod + tick - self._last.tick, TICKS_PER_DAY)
         return Moment(tick, self._last.day + passed, tod)
 
     def _close(self, last: Moment, *, is_whole: bool) -> Day:
@@ -256,7 +256,7 @@ class Chronicle:
         pages = {agent_id: person.diary.turn_page(last) for agent_id, person in self._people.items()}
         self._sleep_seen = self._sleep_seen or any(tally.slept for _, tally in pages.values())
         names = self.names
-        whole = is_whole and last.tick + 1 >= _TICKS_OF_A_DAY
+        whole = is_whole and last.tick + 1 >= TICKS_PER_DAY
         chapters = tuple(
             self._chapter(each, notes, last.day, names, self._closing(tally, whole=whole))
             for each, (notes, tally) in pages.items()

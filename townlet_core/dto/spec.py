@@ -1,8 +1,12 @@
 """The properties of a world that are known before its first tick."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from townlet_core.dto.command import CommandSpec
+
+TICKS_PER_DAY: Final = 1440
+"""The ticks of a day, unless a world has other days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class WorldSpec:
     map_channels: tuple[str, ...] = ()
     map_window: int = 0
     fields: tuple[str, ...] = ()
-    ticks_per_day: int = 1440
+    ticks_per_day: int = TICKS_PER_DAY
     commands: tuple[CommandSpec, ...] = ()
     needs: tuple[NeedSpec, ...] = ()
     items: tuple[ItemSpec, ...] = ()

@@ -7,6 +7,7 @@ from typing import Final
 
 from townlet_core.bounds import Bounds
 from townlet_core.dispatch import EventDispatcher
+from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.schema import event_data, family_of
 
@@ -15,7 +16,7 @@ from townlet_core.events.schema import event_data, family_of
 class RecentSettings:
     """How many of the latest facts are kept in memory."""
 
-    queue_ticks: int = field(default=120, metadata=Bounds(ge=1, le=1440))
+    queue_ticks: int = field(default=120, metadata=Bounds(ge=1, le=TICKS_PER_DAY))
     """ticks for which facts about queues are kept"""
 
     rivalry_events: int = field(default=120, metadata=Bounds(ge=1, le=100_000))

@@ -1,22 +1,23 @@
 """The ``policy.options`` of the scripted policy."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from townlet_adapters.validation import Section
 
 
-class ScriptedOptions(BaseModel):
+class ScriptedOptions(Section):
     """When a resident chooses a new option, and when a need requires attention."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    commit_ticks: Annotated[int, Field(ge=1, le=600)] = 15
+    """ticks for which a chosen option is kept"""
 
-    commit_ticks: int = Field(default=15, ge=1, le=600, description="ticks for which a chosen option is kept")
-    critical: float = Field(
-        default=0.15, ge=0.0, le=0.5, description="a need below this has priority over everything else"
-    )
-    threshold: float = Field(
-        default=0.45, ge=0.0, le=0.7, description="a need below this is cared for; 0.20 higher before a shift"
-    )
+    critical: Annotated[float, Field(ge=0.0, le=0.5)] = 0.15
+    """a need below this has priority over everything else"""
+
+    threshold: Annotated[float, Field(ge=0.0, le=0.7)] = 0.45
+    """a need below this is cared for; 0.20 higher before a shift"""
 
     @model_validator(mode="after")
     def _critical_is_not_above_threshold(self) -> Self:

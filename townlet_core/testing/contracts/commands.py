@@ -16,6 +16,7 @@ from townlet_core.dto.command_hook import (
     OfferedCommand,
     ResidentSeen,
 )
+from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.errors import ContractError
 from townlet_core.isolation import DEFAULT_BUDGET
 from townlet_core.jsonvalue import JsonValue, canonical_json
@@ -25,7 +26,6 @@ from townlet_core.testing.contracts.hooks import MADE_UP_ITEMS, MADE_UP_VALUES
 from townlet_core.testing.fakes import FAKE_NEEDS
 
 _PEOPLE = 5
-_DAY = 1440
 
 
 def command_contexts(  # noqa: PLR0913 - one argument for each kind of names
@@ -170,15 +170,15 @@ def _residents(
 
 
 def _context(spec: CommandSpec, args: Mapping[str, JsonValue], number: int) -> CommandContext:
-    tick = _some(number, 10 * _DAY, 0)
+    tick = _some(number, 10 * TICKS_PER_DAY, 0)
     return CommandContext(
         command=spec.name,
         args=MappingProxyType(spec.read(args)),
         cmd_id=f"check-{number}",
         issuer="check",
         tick=tick,
-        day=tick // _DAY,
-        tod=tick % _DAY,
+        day=tick // TICKS_PER_DAY,
+        tod=tick % TICKS_PER_DAY,
         residents=MappingProxyType({}),
         seed=7,
     )

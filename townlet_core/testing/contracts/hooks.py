@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from townlet_core import seeding
 from townlet_core.dto.hook import STAGES, Cancel, HookContext, HookStage
+from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.errors import ContractError
 from townlet_core.hook_runner import AffordanceHook, HookFunction, HookRunner
 from townlet_core.isolation import DEFAULT_BUDGET
@@ -183,13 +184,13 @@ def _context(number: int, needs: Sequence[str], items: Sequence[str], values: Se
         return seeding.integer(0, most, 7, seeding.WORLD, number, 0, index)
 
     object_type, affordance, place = _USES[number % len(_USES)]
-    tick = some(10 * 1440, 0)
+    tick = some(10 * TICKS_PER_DAY, 0)
     return HookContext(
         stage="after",
         hook="",
         tick=tick,
-        day=tick // 1440,
-        tod=tick % 1440,
+        day=tick // TICKS_PER_DAY,
+        tod=tick % TICKS_PER_DAY,
         agent_id=f"a{number:05d}",
         serial=number,
         needs={need: some(1000, 100 + k) / 1000 for k, need in enumerate(needs)},

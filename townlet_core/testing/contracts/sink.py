@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.seen import AgentReward, AgentsSeen, ObservationMessage, SeenContext
+from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.errors import ContractError
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.loop import LoopFailure, LoopTick
@@ -28,7 +29,7 @@ _SEEN: Final = AgentsSeen(
     action_names=("wait",),
     mask=((1,),),
     reward=(AgentReward(0.0),),
-    context=SeenContext(0, 0, 1440, 1),
+    context=SeenContext(0, 0, TICKS_PER_DAY, 1),
 )
 
 

@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from townlet_adapters import validation
 
 MAX_MILLS = 1_000_000
 
@@ -10,9 +12,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Mills = Annotated[int, Field(ge=0, le=MAX_MILLS)]
 
 
-class Section(BaseModel):
-    """A part of a text: immutable, no unknown keys, no conversion between types."""
+class Section(validation.Section):
+    """A part of a text: as a section of a config, and without conversion between types."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(strict=True)

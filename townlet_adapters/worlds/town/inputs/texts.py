@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from townlet_adapters.worlds.town.codes import MAX_AFFORDANCES
+from townlet_adapters.worlds.town.codes import MAX_AFFORDANCES, TICKS_PER_DAY
 from townlet_adapters.worlds.town.inputs.section import MAX_MILLS, Mills, Name, Section
 from townlet_adapters.worlds.town.inputs.tiles import Tile
 from townlet_adapters.worlds.town.inputs.vocabulary import VocabularyText
@@ -39,9 +39,9 @@ class JobText(Section):
 
     place: str
     """id of the workplace"""
-    start: Annotated[int, Field(ge=0, lt=1440)]
+    start: Annotated[int, Field(ge=0, lt=TICKS_PER_DAY)]
     """minute of the day at which the shift starts"""
-    end: Annotated[int, Field(ge=0, le=1440)]
+    end: Annotated[int, Field(ge=0, le=TICKS_PER_DAY)]
     """minute of the day at which the shift ends; before `start` when it passes midnight"""
     wage: Annotated[int, Field(ge=0, le=MAX_MILLS)]
     """mills for each tick at work"""
@@ -52,7 +52,7 @@ class JobText(Section):
 
     @model_validator(mode="after")
     def _check_length(self) -> Self:
-        length = (self.end - self.start) % 1440
+        length = (self.end - self.start) % TICKS_PER_DAY
         if not 10 <= length <= 900:  # noqa: PLR2004 - the message has both bounds
             raise ValueError(f"a shift of {length} ticks; allowed: 10 to 900")
         return self
@@ -314,7 +314,7 @@ class EmploymentOptions(Section):
     """absences within seven days that cause a review"""
     attendance_window: Annotated[int, Field(ge=1, le=14)] = 3
     """shifts over which attendance is averaged"""
-    review_ticks: Annotated[int, Field(ge=1, le=100_000)] = 1440
+    review_ticks: Annotated[int, Field(ge=1, le=100_000)] = TICKS_PER_DAY
     """ticks from the start of a review until the job is lost"""
     daily_loss_cap: Annotated[int, Field(ge=0, le=50)] = 2
     """most job losses in a district and day; 0 for no limit"""
