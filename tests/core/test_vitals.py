@@ -80,6 +80,13 @@ def test_a_town_in_which_nothing_happens_is_reported_every_sixty_ticks_and_is_we
     assert Town(TellingSink(), CollectingSink()).live(180) == [(59, "ok"), (119, "ok"), (179, "ok")]
 
 
+def test_stability_and_promotion_have_their_place_and_are_null_while_nobody_watches_them():
+    town = Town(CollectingSink())
+    town.live(60)
+    data = event_data(town.latest)
+    assert (data["stability"], data["promotion"]) == (None, None)
+
+
 def test_a_tick_asks_a_sink_that_shows_its_state_for_nothing_else():
     class ShowingSink(TellingSink):
         accounts = 0
