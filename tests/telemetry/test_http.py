@@ -543,7 +543,9 @@ def test_a_black_hole_ends_at_the_deadline(receiver, way):
 )
 def test_whatever_bytes_come_back_they_are_taken_or_a_transport_error(answer):
     one = ScriptedReceiver([lambda client: client.answer(answer)])
-    transport = HttpTransport(parse_url(f"http://127.0.0.1:{one.port}/"), None, Signatures([KEY]))
+    transport = HttpTransport(
+        parse_url(f"http://127.0.0.1:{one.port}/"), None, Signatures([KEY]), timeout=10.0
+    )
     transport.open()
     try:
         assert transport.write(batch()) == 3
@@ -566,7 +568,9 @@ def test_a_receiver_that_nobody_vouches_for_hears_nothing(way, certificates):
 
 def test_certificates_that_cannot_be_used_are_told_before_anything_is_sent(tmp_path):
     url = parse_url("https://collector.example/v1/events")
-    transport = HttpTransport(url, TlsSettings(ca_file=tmp_path / "none.pem"), Signatures([KEY]))
+    transport = HttpTransport(
+        url, TlsSettings(ca_file=tmp_path / "none.pem"), Signatures([KEY]), timeout=10.0
+    )
     with pytest.raises(ConfigError, match=r"tls\.ca_file.*No such file"):
         transport.open()
     transport.close()

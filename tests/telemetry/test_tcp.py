@@ -40,6 +40,7 @@ from townlet_adapters.telemetry.wire.frames import (
 from townlet_core.errors import ConfigError, ContractError
 from townlet_core.ports.transport import Batch, TransportError
 
+TIMEOUTS = {"connect_timeout": PATIENCE, "ack_timeout": PATIENCE}
 SOURCE = "urn:townlet:run:r:p1"
 TOKEN = "0123456789abcdef-not-to-be-seen"  # noqa: S105 - a test's
 SHORT = 0.3  # seconds, for what never happens
@@ -60,7 +61,7 @@ def send_to():
     opened = []
 
     def send_to(endpoint, tls=None, **settings):
-        found = {"connect_timeout": PATIENCE, "ack_timeout": PATIENCE, **settings}
+        found = {**TIMEOUTS, **settings}
         transport = TcpTransport(TcpSettings(endpoint, tls, TOKEN, **found))
         transport.open()
         opened.append(transport)
@@ -771,7 +772,7 @@ def test_the_token_is_nowhere_to_be_seen(certificates, send_to, caplog):
 @pytest.mark.parametrize("host", ["collector.example", "192.0.2.1", "0.0.0.0", "::"])  # noqa: S104 - refused
 def test_plaintext_to_anywhere_else_is_refused_before_anything_is_sent(host):
     with pytest.raises(ConfigError, match="plaintext"):
-        TcpTransport(TcpSettings(Endpoint(host, 1), None)).open()
+        TcpTransport(TcpSettings(Endpoint(host, 1), None, **TIMEOUTS)).open()
 
 
 def test_plaintext_is_warned_of(send_to, caplog):
@@ -785,15 +786,15 @@ def test_plaintext_is_warned_of(send_to, caplog):
 @pytest.mark.parametrize("token", ["secret\n", "secret\x00", "s\xe9cret", "s" * 4097], ids=range(4))
 def test_a_token_that_cannot_be_sent_is_refused_and_not_repeated(token):
     with pytest.raises(ConfigError, match="token") as caught:
-        TcpTransport(TcpSettings(Endpoint("localhost", 1), None, token)).open()
+        TcpTransport(TcpSettings(Endpoint("localhost", 1), None, token, **TIMEOUTS)).open()
     assert token not in str(caught.value)
-    assert token not in repr(TcpSettings(Endpoint("localhost", 1), None, token))
+    assert token not in repr(TcpSettings(Endpoint("localhost", 1), None, token, **TIMEOUTS))
 
 
 def test_files_that_cannot_work_are_found_when_it_is_opened(certificates, tmp_path):
     settings = certificates.trusting(ca_file=tmp_path / "missing.pem")
     with pytest.raises(ConfigError, match=r"tls\.ca_file"):
-        TcpTransport(TcpSettings(Endpoint("localhost", 1), settings)).open()
+        TcpTransport(TcpSettings(Endpoint("localhost", 1), settings, **TIMEOUTS)).open()
 
 
 def test_the_own_certificate_expires_though_nobody_is_connected_to(certificates, send_to):
@@ -805,7 +806,7 @@ def test_the_own_certificate_expires_though_nobody_is_connected_to(certificates,
 
 
 def test_writing_comes_after_opening():
-    transport = TcpTransport(TcpSettings(Endpoint("localhost", 1), None))
+    transport = TcpTransport(TcpSettings(Endpoint("localhost", 1), None, **TIMEOUTS))
     with pytest.raises(ContractError, match="before open"):
         transport.write(numbered(1))
     transport.interrupt()

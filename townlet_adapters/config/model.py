@@ -90,7 +90,7 @@ class TelemetrySection(Section):
     stream: StreamSettings = StreamSettings()
     """how state is sent in addition to the facts"""
 
-    sinks: tuple[SinkPart, ...] = (SinkPart(use="file", options={}),)
+    sinks: tuple[SinkPart, ...] = (SinkPart(use=DEFAULT_SINK, options={}),)
     """where messages are sent; when left out, to `events.ndjson` in the run folder; with `[]`, to no sink"""
 
 

@@ -209,10 +209,12 @@ class Rig:
         clock, port = SkewedClock(), self.proxy.endpoint.port
         tls = self.certificates.trusting()
         if self.kind == "tcp":
-            transport = TcpTransport(TcpSettings(Endpoint("localhost", port), tls, TOKEN))
+            transport = TcpTransport(
+                TcpSettings(Endpoint("localhost", port), tls, TOKEN, connect_timeout=10.0, ack_timeout=30.0)
+            )
         else:
             url = parse_url(f"https://localhost:{port}/v1/events")
-            transport = HttpTransport(url, tls, Signatures([SECRET.encode()]), wall=clock.wall)
+            transport = HttpTransport(url, tls, Signatures([SECRET.encode()]), timeout=10.0, wall=clock.wall)
         sink = DeliveringSink(
             self.kind,
             transport,

@@ -53,7 +53,7 @@ class HttpTransport:
         tls: TlsSettings | None,
         signatures: Signatures,
         *,
-        timeout: float = 10.0,
+        timeout: float,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; the receiver is not contacted before the first ``write``.

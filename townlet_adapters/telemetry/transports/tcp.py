@@ -7,7 +7,7 @@ after any error: the lines that the collector then reports as stored are not sen
 import logging
 import time
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from townlet_adapters.telemetry.transports.channel import Interrupt
 from townlet_adapters.telemetry.transports.conversation import Conversation, Progress
@@ -40,8 +40,9 @@ class TcpSettings:
     tls: TlsSettings | None
     token: str = field(default="", repr=False)
     software: str = "townlet"
-    connect_timeout: float = 10.0
-    ack_timeout: float = 30.0
+    _: KW_ONLY
+    connect_timeout: float
+    ack_timeout: float
     idle: float = 10.0
 
 
