@@ -113,7 +113,9 @@ class OutboxMachine(RuleBasedStateMachine):
         """
         whole = {path for path in self.town.folder.iterdir() if path.is_file() and path.name != "lock"}
         files = sorted(
-            path for path in whole if path.stem not in self.hurt and not (self.hurt and path.name == "control")
+            path
+            for path in whole
+            if path.stem not in self.hurt and not (self.hurt and path.name == "control")
         )
         if not files:
             self.town.start()
