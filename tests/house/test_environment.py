@@ -55,7 +55,8 @@ def test_our_own_path_file_runs_nothing():
 def test_no_start_up_module_but_the_systems_own_is_found(name):
     spec = importlib.util.find_spec(name)
     stdlib = Path(sysconfig.get_path("stdlib")).resolve()
-    assert spec is None or Path(spec.origin).resolve().is_relative_to(stdlib)
+    # Debian's is a link to a file in /etc: where it is found counts.
+    assert spec is None or Path(spec.origin).parent.resolve() == stdlib
 
 
 def test_the_environment_is_one_of_its_own():

@@ -200,7 +200,7 @@ def test_the_commands_of_the_units_run_stop_and_resume(tmp_path, etc):
     collector, town = Service("collector", tmp_path, etc, free), None
     try:
         collector.until(lambda: '"listening"' in collector.log.read_text())
-        port = re.search(r"tls://[^:]+:(\d+)", collector.log.read_text())[1]
+        port = re.search(r'tls://[^"]+:(\d+)"', collector.log.read_text())[1]
         (block,) = re.findall(r"```yaml\n(telemetry:.*?)```", PAGE.read_text(), re.DOTALL)
         block = block.replace("collector.example:7443", f"localhost:{port}")
         block = block.replace("/run/credentials/townlet-town.service", str(tmp_path / "town.credentials"))
