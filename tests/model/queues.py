@@ -92,7 +92,7 @@ def drop_far(town, thing):
     """Who is too far away for too long loses its place or hold."""
     rules = town.options.queues
     idle = [thing.holder] if thing.holder is not None and thing.holder.stage == "held" else []
-    for claim in [*idle, *thing.queue]:
+    for claim in [*thing.queue, *idle]:
         resident = claim.resident
         is_far = cheb(resident.x, resident.y, thing.x, thing.y) > rules.drop_distance
         claim.far = claim.far + 1 if is_far else 0
@@ -106,7 +106,9 @@ def stall(town, thing, holder):
         return
     rules = town.options.queues
     holder.idle += 1
-    if thing.queue and holder.idle > holder.eta:
+    if not thing.queue:
+        holder.stalled = 0
+    elif holder.idle > holder.eta:
         holder.stalled += 1
     if thing.queue and 0 < rules.ghost_step_after <= holder.stalled:
         conflict(town, holder.resident, thing.queue[0].resident, "ghost_step", thing, len(thing.queue))

@@ -24,7 +24,7 @@ class Claim:
     idle: int = 0
     """ticks of holding while the object worked"""
     stalled: int = 0
-    """ticks after the eta with others waiting"""
+    """ticks in a row, after the eta, with others waiting"""
     far: int = 0
     """ticks in a row too far away"""
     remaining: int = 0
