@@ -8,6 +8,7 @@ is no difference, 1 when there is one.
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ TOWNS: Mapping[str, dict[str, Any]] = {
 DRIVERS: Mapping[str, Driver] = {
     "scripted": scripted,
     "random": random_wishes(Chances()),
-    "wild": random_wishes(Chances(legal=0.5, aimed=0.5, fate=0.1)),
+    "wild": random_wishes(Chances(legal=0.85, aimed=0.4, fate=0.15)),
+    "wilful": random_wishes(Chances(legal=0.9, aimed=0.4, fate=0.05, wilful=0.1)),
 }
 
 
@@ -51,19 +53,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many, from --first on")
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--drive", choices=(*DRIVERS, "all"), default="all", help="who decides (all)")
+    parser.add_argument("--seen", action="store_true", help="print how often each kind of fact was compared")
     chosen = parser.parse_args(arguments)
     total = differences = 0
+    seen: Counter[str] = Counter()
     for seed in range(chosen.first, chosen.first + chosen.seeds):
         for name, options, folder in towns(chosen.towns, seed):
             case = Case(options, folder)
             for driver in DRIVERS if chosen.drive == "all" else (chosen.drive,):
                 started = time.perf_counter()
-                compared, difference = run(case, seed, int(chosen.days * DAY), DRIVERS[driver])
+                pair, difference = run(case, seed, int(chosen.days * DAY), DRIVERS[driver])
                 seconds = time.perf_counter() - started
-                total += compared
+                total += pair.compared
+                seen += pair.seen
                 differences += difference is not None
-                report = f"{name}, seed {seed}, {driver}: {compared:,} comparisons in {seconds:.1f} s"
+                report = f"{name}, seed {seed}, {driver}: {pair.compared:,} comparisons in {seconds:.1f} s"
                 print(f"{report}: {difference or 'no difference'}", flush=True)  # noqa: T201 - the report
+    if chosen.seen:
+        for kind, number in sorted(seen.items()):
+            print(f"{number:10,}  {kind}")  # noqa: T201 - the report
     print(f"{total:,} comparisons, {differences} differences")  # noqa: T201 - the report
     return int(differences > 0)
 

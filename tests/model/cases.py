@@ -17,13 +17,13 @@ ROWS = (
     ".#HrW#.#gXg#.",
     ".#rrrr+.ggg#.",
     ".#FrB#.#####.",
-    ".#HrS#.cCc.~.",
-    ".#####.ccc.~.",
+    ".#HrS#.cCcC~.",
+    ".#####.cccc~.",
     "...pNp.......",
     "...ppp.yRyyK.",
     ".......yyyyy.",
 )
-"""One of everything, and doors that two cannot pass."""
+"""One of everything, two counters side by side, and doors that two cannot pass."""
 JOBS = {
     "clerk": {"place": "grocer", "start": 60, "end": 240, "wage": 20, "late_fine": 100, "capacity": 5},
     "keeper": {"place": "cafe", "start": 1380, "end": 60, "wage": 22, "late_fine": 120, "capacity": 4},

@@ -9,7 +9,10 @@ def rounded(x):
 
 
 def frame(town):
-    """Everything that a frame shows, for the tick that was executed last."""
+    """Everything that a frame shows, for the tick that was executed last.
+
+    Events, ties and rewards are not part of the rules yet: their place is here, and it is empty.
+    """
     town.tick -= 1
     clock = residents.clock(town)
     town.tick += 1
@@ -24,6 +27,9 @@ def frame(town):
             job.id: {"holders": len(employment.holders(town, job)), "capacity": job.capacity}
             for job in town.plan.jobs
         },
+        "perturbations": {},
+        "social": {},
+        "rewards": {},
     }
 
 

@@ -1,6 +1,7 @@
 """Runs a town and the model side by side, with the intents of the scripted policy or with random ones."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.model import actions as model_actions
-from tests.model import employment, frames, money, tick
+from tests.model import frames, summaries, tick
 from tests.model.compare import Difference, compare, count, plain
 from townlet_adapters.documents import Document
 from townlet_adapters.policies.scripted.options import ScriptedOptions
@@ -59,6 +60,8 @@ class Pair:
         self.model = tick.found(case.plan, case.options, seed)
         self.option_names = [each.name for each in self.spec.options]
         self.compared = 0
+        self.seen: Counter[str] = Counter()
+        """how often each kind of fact, with its reason or status, and each failed result was compared"""
 
     def step(self, wishes: Wishes) -> Difference | None:
         """Execute a tick in both, and compare."""
@@ -74,10 +77,11 @@ class Pair:
             "facts": plain(outcome.events),
             **{part: getattr(frame, part) for part in PARTS},
             "mask": {each.id: mask[each.slot].astype(bool).tolist() for each in self.model.residents},
-            "summary": {"actions": dict(summary.actions), "failures": dict(summary.failures)},
-            "figures": dict(summary.figures),
+            "summary": plain(summary),
         }
         predicted = self._predict(wishes)
+        self.seen.update(kind_of(each) for each in actual["facts"])
+        self.seen.update(summary.failures)
         self.compared += sum(map(count, actual.values()))
         return compare(executed, actual, predicted)
 
@@ -94,14 +98,7 @@ class Pair:
             "facts": [[kind, plain(data)] for kind, data in facts],
             **{part: shown[part] for part in PARTS},
             "mask": {each.id: model_actions.mask(self.model, each) for each in self.model.residents},
-            "summary": {"actions": dict(self.model.actions), "failures": dict(self.model.failures)},
-            "figures": {
-                "queued": sum(len(each.queue) for each in self.model.things),
-                **money.accounts(self.model),
-                "reviews_pending": sum(
-                    employment.pending(self.model, number) for number in range(self.plan.districts)
-                ),
-            },
+            "summary": summaries.summary(self.model),
         }
 
     def _batch(self, wishes: Wishes) -> ActionBatch:
@@ -134,6 +131,12 @@ class Pair:
         self.world.engine.intervene(order)
 
 
+def kind_of(fact: list[Any]) -> str:
+    """The kind of a fact, with the field that distinguishes its cases."""
+    kind, data = fact
+    return " ".join([kind, *(str(data[key]) for key in ("reason", "status") if key in data)])
+
+
 def answer(result: CommandResult) -> dict[str, Any]:
     """A result without the words of its error."""
     assert result.error is None or result.error.message
@@ -141,7 +144,18 @@ def answer(result: CommandResult) -> dict[str, Any]:
     return {**plain(replace(result, error=None)), "error": error}
 
 
-PARTS = ("tick", "clock", "agents", "objects", "utilities", "prices", "employment")
+PARTS = (
+    "tick",
+    "clock",
+    "agents",
+    "objects",
+    "utilities",
+    "prices",
+    "employment",
+    "perturbations",
+    "social",
+    "rewards",
+)
 """Fields of a frame that the world fills."""
 
 Driver = Callable[[Pair, int], Iterator[Wishes]]
@@ -163,23 +177,29 @@ class Chances(NamedTuple):
     legal: float = 0.9
     """how many actions are taken from the mask"""
     aimed: float = 0.2
-    """how many have a target"""
+    """how many have a target, half of them the object of the claim"""
     fate: float = 0.0
-    """how many ticks have an intervention"""
+    """how many ticks have an intervention, and how many a command"""
+    wilful: float = 1.0
+    """how many intents are random; the others are those of the scripted policy"""
 
 
 def random_wishes(chances: Chances) -> Driver:
-    """A driver of random valid and invalid actions, and interventions."""
+    """A driver of random valid and invalid actions, interventions and commands."""
 
     def drive(pair: Pair, seed: int) -> Iterator[Wishes]:
         dice = random.Random(seed)  # noqa: S311 - a test's choice
-        while True:
-            intents = [random_intent(pair, dice, chances, row) for row in np.asarray(pair.observation.mask)]
+        for sensible in scripted(pair, seed):
+            mask, options = np.asarray(pair.observation.mask), sensible.options
+            claims = {each.slot: each.claim.thing.number for each in pair.model.residents if each.claim}
+            intents = list(zip(sensible.actions, sensible.targets, strict=True))
+            for slot in range(len(intents)):
+                if dice.random() < chances.wilful:
+                    intents[slot] = random_intent(pair, dice, chances, mask[slot], claims.get(slot, -1))
+            if dice.random() < chances.wilful:
+                options = random_options(pair, dice)
             strokes = (random_stroke(pair, dice),) if dice.random() < chances.fate else ()
             orders = (random_command(pair, dice),) if dice.random() < chances.fate else ()
-            options = None
-            if dice.random() < 0.5:
-                options = [dice.randrange(-1, len(pair.option_names)) for _ in intents]
             yield Wishes(
                 [action for action, _ in intents], [target for _, target in intents], options, strokes, orders
             )
@@ -187,7 +207,16 @@ def random_wishes(chances: Chances) -> Driver:
     return drive
 
 
-def random_intent(pair: Pair, dice: random.Random, chances: Chances, mask: Any) -> tuple[int, int]:
+def random_options(pair: Pair, dice: random.Random) -> list[int] | None:
+    """Any option for each slot, or no context at all."""
+    if dice.random() < 0.5:
+        return None
+    return [dice.randrange(-1, len(pair.option_names)) for _ in range(pair.spec.capacity)]
+
+
+def random_intent(
+    pair: Pair, dice: random.Random, chances: Chances, mask: Any, claimed: int
+) -> tuple[int, int]:
     """An action, mostly of the mask, seldom ``leave``, and a target now and then."""
     actions, things = len(mask), len(pair.plan.objects)
     if dice.random() < chances.legal:
@@ -196,8 +225,9 @@ def random_intent(pair: Pair, dice: random.Random, chances: Chances, mask: Any) 
         action = dice.choices(allowed, weights)[0]
     else:
         action = dice.randrange(-1, actions + 2)
-    target = dice.randrange(-2, things + 2) if dice.random() < chances.aimed else -1
-    return action, target
+    if dice.random() >= chances.aimed:
+        return action, -1
+    return action, claimed if dice.random() < 0.5 else dice.randrange(-2, things + 2)
 
 
 def random_stroke(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
@@ -238,12 +268,12 @@ def random_command(pair: Pair, dice: random.Random) -> Command:
     return Command("set_need", args, str(dice.random()), "ada")
 
 
-def run(case: Case, seed: int, ticks: int, drive: Driver) -> tuple[int, Difference | None]:
-    """Run a town beside its model; returns the number of comparisons, and the first difference."""
+def run(case: Case, seed: int, ticks: int, drive: Driver) -> tuple[Pair, Difference | None]:
+    """Run a town beside its model; returns them, and the first difference."""
     pair = Pair(case, seed)
     wishes = drive(pair, seed)
     for _ in range(ticks):
         difference = pair.step(next(wishes))
         if difference is not None:
-            return pair.compared, difference
-    return pair.compared, None
+            return pair, difference
+    return pair, None

@@ -27,9 +27,9 @@ def hasty():
 
 
 def agree(case, seed, ticks, drive, at_least):
-    compared, difference = run(case, seed, ticks, drive)
+    pair, difference = run(case, seed, ticks, drive)
     assert difference is None, str(difference)
-    assert compared > at_least
+    assert pair.compared > at_least
 
 
 def test_a_day_of_the_hamlet_is_as_predicted(hamlet):

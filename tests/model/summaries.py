@@ -1,0 +1,24 @@
+"""Sections 1 and 6, the numbers of a tick that ``loop.tick`` reports."""
+
+from tests.model import employment, money
+from tests.model.conventions import DAY
+
+
+def summary(town):
+    """The numbers of the tick that was executed last. Rewards are not part of the rules yet: they are 0."""
+    executed = town.tick - 1
+    return {
+        "day": executed // DAY,
+        "tod": executed % DAY,
+        "alive": len(town.residents),
+        "arrivals": 0,
+        "exits": 0,
+        "actions": dict(town.actions),
+        "failures": dict(town.failures),
+        "reward_mean": 0.0,
+        "figures": {
+            "queued": sum(len(each.queue) for each in town.things),
+            **money.accounts(town),
+            "reviews_pending": sum(employment.pending(town, number) for number in range(len(town.power))),
+        },
+    }
