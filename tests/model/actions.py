@@ -1,6 +1,6 @@
 """Section 6, actions: what the mask allows, and what becomes of an intent."""
 
-from tests.model import affordances, draws, movement, queues
+from tests.model import affordances, draws, hooks, movement, queues
 from tests.model.conventions import DIRECTIONS
 
 VERBS = ("wait", "move_north", "move_south", "move_east", "move_west", "leave", "talk")
@@ -114,8 +114,7 @@ def use(town, resident, affordance_id, target):
         affordances.tell_failure(town, resident, thing, affordance, reason)
         return reason
     if thing.holder is None and not thing.queue:
-        affordances.start(town, resident, thing, affordance)
-        return "ok"
+        return start(town, resident, thing, affordance)
     queues.join(town, resident, thing, affordance)
     return "queued"
 
@@ -136,6 +135,18 @@ def use_claim(town, claim, affordance, thing):
         affordances.tell_failure(town, resident, thing, affordance, reason)
         queues.release(town, claim, success=False)
         return reason
+    result = start(town, resident, thing, affordance)
+    if result != "ok":
+        queues.release(town, claim, success=False)
+    return result
+
+
+def start(town, resident, thing, affordance):
+    """Start a use whose checks have passed, unless a before-hook refuses."""
+    detail = hooks.cancellation(town, resident, thing, affordance)
+    if detail is not None:
+        affordances.tell_failure(town, resident, thing, affordance, "hook_cancelled", detail=detail)
+        return "hook_cancelled"
     affordances.start(town, resident, thing, affordance)
     return "ok"
 

@@ -3,7 +3,7 @@
 import operator
 from typing import Any, NamedTuple
 
-from tests.model import money, queues
+from tests.model import hooks, money, queues
 from tests.model.conventions import DAY, clamp
 from tests.model.state import Claim
 
@@ -163,13 +163,17 @@ def progress(town, claim):
     claim.remaining -= 1
     if claim.remaining > 0:
         return
-    apply(town, claim.resident, claim.thing, claim.affordance.effects)
+    resident, thing, affordance = claim.resident, claim.thing, claim.affordance
+    apply(town, resident, thing, affordance.effects)
+    effects = effects_by_key(affordance.effects)
+    for key, amount in hooks.effects(town, resident, thing, affordance, claim.paid).items():
+        effects[key] = effects.get(key, 0) + amount
     town.emit(
         "affordance.finish",
         agent_id=claim.resident.id,
         object_id=claim.thing.id,
         affordance_id=claim.affordance.id,
-        effects=effects_by_key(claim.affordance.effects),
+        effects=effects,
     )
     queues.release(town, claim, success=True)
 
@@ -219,16 +223,17 @@ def fail(town, claim, reason):
 
 
 def tell_failure(  # noqa: PLR0913, PLR0917 - the fields of the fact
-    town, resident, thing, affordance, reason, progressed=0, refunded=0
+    town, resident, thing, affordance, reason, progressed=0, refunded=0, detail=None
 ):
     """A use failed, or could not start."""
+    hooks.failed(town, resident, thing, affordance, reason=reason, refunded=refunded)
     town.emit(
         "affordance.fail",
         agent_id=resident.id,
         object_id=thing.id,
         affordance_id=affordance.id,
         reason=reason,
-        detail=None,
+        detail=detail,
         progress=progressed,
         refunded=refunded,
     )

@@ -59,6 +59,27 @@ MANIFEST = (
 """Affordances that read every kind of name and have every kind of effect."""
 
 
+HOOKS = ("baker", "warden")
+"""Hooks that an affordance can name; what they answer is drawn."""
+
+
+def hooked() -> dict[str, Any]:
+    """The crowd with hooks at three affordances: of all stages, of one hook, of two."""
+    both = list(HOOKS)
+    replaced = [
+        affordance(
+            "eat_meal", "fridge", 5, charge=[{"stock:meal": 1, "price:meal": 1}],
+            effects={"need:hunger": 0.3}, hooks={"before": both, "after": both, "failed": both},
+        ),
+        affordance(
+            "rest_sleep", "bed", 9, effects={"need:energy": 0.2},
+            hooks={"before": ["warden"], "failed": ["baker"]},
+        ),
+        affordance("buy_meal", "counter", 4, effects={"inventory:meal": 1}, hooks={"after": ["warden"]}),
+    ]  # fmt: skip
+    return crowd(affordances={"add": replaced})
+
+
 def crowd(residents: int = 12, **options: Mapping[str, object]) -> dict[str, Any]:
     """Twelve residents in a town with one of everything."""
     return {

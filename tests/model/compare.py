@@ -41,6 +41,7 @@ FIELDS = {
     "summary": "6. Actions",
     "figures": "3. Money",
     "commands": "19. Commands",
+    "hooks": "8. Affordances: Hooks",
 }
 """Field of a frame -> its paragraph; every other field is of section 21."""
 FRAME = "21. The town's frame"

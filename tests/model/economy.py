@@ -30,7 +30,7 @@ def close_day(town):
     town.emit(
         "economy.day",
         day=town.tick // DAY,
-        flows={flow: town.flows[flow] for flow in FLOWS},
+        flows={flow: town.flows[flow] for flow in (*FLOWS, "hook") if flow != "hook" or town.flows[flow]},
         **money.accounts(town),
     )
 

@@ -15,6 +15,13 @@ def bonus(town, resident, mills):
     town.flows["bonus"] += mills
 
 
+def hook(town, resident, mills):
+    """What an after-hook gives, from the treasury to the wallet; or takes, when it is negative."""
+    town.treasury -= mills
+    resident.wallet += mills
+    town.flows["hook"] += mills
+
+
 def purchase(town, resident, thing, mills):
     """From the wallet to the payee: the till of the place where the object stands, else the treasury."""
     resident.wallet -= mills

@@ -11,6 +11,7 @@ import numpy as np
 
 from tests.model import actions as model_actions
 from tests.model import frames, summaries, tick
+from tests.model.cases import HOOKS
 from tests.model.compare import Difference, compare, count, plain
 from townlet_adapters.documents import Document
 from townlet_adapters.policies.scripted.options import ScriptedOptions
@@ -21,6 +22,9 @@ from townlet_adapters.worlds.town.inputs.plan import load_town
 from townlet_adapters.worlds.town.seam.arguments import Intervention
 from townlet_core.dto.action import ActionBatch, PolicyContext
 from townlet_core.dto.command import Command, CommandResult
+from townlet_core.dto.hook import Cancel, HookContext, InventoryEffect, MoneyEffect, NeedEffect, StockEffect
+from townlet_core.hook_runner import AffordanceHook, HookRunner
+from townlet_core.testing import ManualClock
 from townlet_plugins.access import Access
 
 
@@ -34,6 +38,61 @@ class Wishes(NamedTuple):
     commands: tuple[Command, ...] = ()
 
 
+class HookAnswers:
+    """What the hooks of ``cases.HOOKS`` answer, and the contexts with which they were asked.
+
+    Attributes:
+        runner: asks them for a town.
+    """
+
+    def __init__(self) -> None:
+        self._contexts: list[Any] = []
+        stages = dict.fromkeys(("before", "after", "failed"), self._answer)
+        self.runner = HookRunner([AffordanceHook(name, stages) for name in HOOKS], clock=ManualClock())
+
+    def ask(self, context: dict[str, Any]) -> Any:
+        """Ask for the model: a reason, effects by key, or nothing."""
+        answer = self._answer(HookContext(**context))
+        if isinstance(answer, list):
+            return {key_of(effect): effect.amount for effect in answer}
+        return answer.reason if isinstance(answer, Cancel) else None
+
+    def taken(self) -> list[Any]:
+        """The contexts since the last call."""
+        taken, self._contexts = self._contexts, []
+        return taken
+
+    def _answer(self, context: HookContext) -> Cancel | list[Any] | None:
+        self._contexts.append(plain(context))
+        if context.stage == "before":
+            return Cancel("not today") if context.integer(0, 4, 0) == 0 else None
+        return draw_effects(context) if context.stage == "after" else None
+
+
+def draw_effects(context: HookContext) -> list[Any] | None:
+    """Effects of each kind, or none."""
+    if context.integer(0, 2, 1) == 0:
+        return None
+    need = sorted(context.needs)[context.integer(0, len(context.needs) - 1, 2)]
+    item = sorted(context.inventory)[context.integer(0, len(context.inventory) - 1, 3)]
+    effects: list[Any] = [NeedEffect(need, context.integer(-2, 2, 4) / 10)]
+    effects += [MoneyEffect(context.integer(-500, 500, 5)), InventoryEffect(item, context.integer(-2, 2, 6))]
+    return effects + [StockEffect(each, context.integer(-2, 2, 7)) for each in context.stock]
+
+
+def key_of(effect: Any) -> str:
+    """The key of an effect."""
+    match effect:
+        case NeedEffect():
+            return f"need:{effect.need}"
+        case StockEffect():
+            return f"stock:{effect.item}"
+        case InventoryEffect():
+            return f"inventory:{effect.item}"
+        case _:
+            return "money"
+
+
 class Case:
     """A town to run, compiled, and loaded once more for the model.
 
@@ -45,8 +104,8 @@ class Case:
 
     def __init__(self, options: Mapping[str, Any], folder: Path = Path()) -> None:
         self.options = validate(Document(dict(options), "case.yaml"), TownOptions)
-        self.compiled = TownModel.build(self.options, Access(folder))
-        self.plan = load_town(self.options, Access(folder))
+        self.compiled = TownModel.build(self.options, Access(folder), HookAnswers().runner)
+        self.plan = load_town(self.options, Access(folder), HookAnswers().runner.active)
 
 
 class Pair:
@@ -54,10 +113,11 @@ class Pair:
 
     def __init__(self, case: Case, seed: int) -> None:
         self.spec = case.compiled.spec
-        self.world = TownWorld(case.compiled)
+        self._of_town, self._of_model = HookAnswers(), HookAnswers()
+        self.world = TownWorld(case.compiled, self._of_town.runner)
         self.observation = self.world.reset(seed)
         self.plan = case.plan
-        self.model = tick.found(case.plan, case.options, seed)
+        self.model = tick.found(case.plan, case.options, seed, self._of_model.ask)
         self.option_names = [each.name for each in self.spec.options]
         self.compared = 0
         self.seen: Counter[str] = Counter()
@@ -74,6 +134,7 @@ class Pair:
         frame, summary = self.world.frame(), outcome.summary
         actual = {
             "commands": [answer(each) for each in outcome.command_results],
+            "hooks": self._of_town.taken(),
             "facts": plain(outcome.events),
             **{part: getattr(frame, part) for part in PARTS},
             "mask": {each.id: mask[each.slot].astype(bool).tolist() for each in self.model.residents},
@@ -95,6 +156,7 @@ class Pair:
         shown = frames.frame(self.model)
         return {
             "commands": results,
+            "hooks": self._of_model.taken(),
             "facts": [[kind, plain(data)] for kind, data in facts],
             **{part: shown[part] for part in PARTS},
             "mask": {each.id: model_actions.mask(self.model, each) for each in self.model.residents},

@@ -122,7 +122,6 @@ class Town:
     seed: int
     ground: Ground
     things: list[Thing]
-    things_of_type: dict[str, list[Thing]]
     residents: list[Resident] = field(default_factory=list)
     """the living, by serial"""
     tick: int = 0
@@ -138,6 +137,8 @@ class Town:
     flows: Counter[str] = field(default_factory=Counter)
     lost_jobs: Counter[int] = field(default_factory=Counter)
     """district -> jobs lost today"""
+    ask: Any = None
+    """asks a hook: context -> its answer, as plain values"""
     facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     actions: Counter[str] = field(default_factory=Counter)

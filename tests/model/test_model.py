@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.model import compare, draws, runs
-from tests.model.cases import HASTY, config, crowd, grid, strange
+from tests.model.cases import HASTY, config, crowd, grid, hooked, strange
 from tests.model.runs import Case, Chances, Pair, random_wishes, run, scripted
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "domain.md"
@@ -42,6 +42,10 @@ def test_a_morning_of_the_library_is_as_predicted():
 
 def test_random_actions_and_strokes_of_fate_are_as_predicted(hasty):
     agree(hasty, 2, 900, WILD, 300_000)
+
+
+def test_what_hooks_are_asked_and_what_comes_of_it_is_as_predicted():
+    agree(Case(hooked()), 1, 400, WILD, 150_000)
 
 
 def test_a_city_is_as_predicted():

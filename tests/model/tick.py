@@ -17,15 +17,10 @@ from tests.model.ground import Ground
 from tests.model.state import Thing, Town
 
 
-def found(plan, options, seed):
-    """The town at instant 0; its facts lead those of the first tick."""
+def found(plan, options, seed, ask=None):
+    """The town at instant 0; its facts lead those of the first tick. ``ask`` asks a hook."""
     things = [thing_of(plan, number) for number in range(len(plan.objects))]
-    of_type = {}
-    for each in things:
-        of_type.setdefault(each.type, []).append(each)
-    town = Town(
-        plan=plan, options=options, seed=seed, ground=Ground(plan), things=things, things_of_type=of_type
-    )
+    town = Town(plan=plan, options=options, seed=seed, ground=Ground(plan), things=things, ask=ask)
     town.power = [{"power": True, "water": True} for _ in range(plan.districts)]
     town.prices = [dict(plan.prices) for _ in range(plan.districts)]
     town.tills = {number: 0 for number, place in enumerate(plan.places) if place.has_till}
