@@ -61,7 +61,7 @@ def test_a_resident_has_a_name_or_an_id_and_a_day_a_number(townlet, run):
     assert townlet("story", run, "--resident", KARL) == (code, out, err)
     code, out, err = townlet("story", run, "--resident", "Iris", "--day", "1")
     assert (code, err) == (0, "")
-    assert out.splitlines()[1] == "00:00  Slept until 07:05 (since 23:10 the evening before)."
+    assert out.splitlines()[1] == "00:00  Slept until 07:05, since 23:10 the day before."
     assert townlet("story", run, "--day", "1")[1] == out
 
 

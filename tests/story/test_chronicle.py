@@ -29,7 +29,7 @@ def test_a_sleep_over_midnight_is_on_both_days():
     assert (first.number, first.is_whole, second.number, second.is_whole) == (0, True, 1, False)
     assert lines_of(first)[1:] == ["22:30 Slept past midnight."]
     assert first.chapters[0].closing == "In all: slept 1 h 30 min."
-    assert lines_of(second) == ["00:00 Slept until 06:10 (since 22:30 the evening before)."]
+    assert lines_of(second) == ["00:00 Slept until 06:10, since 22:30 the day before."]
     assert second.chapters[0].closing == "In all: slept 6 h 10 min."
 
 
@@ -44,6 +44,31 @@ def test_a_night_shift_and_a_wait_over_midnight_are_on_both_days():
     assert lines_of(second) == ["00:00 Worked as a guard until 02:00."]
     assert lines_of(first, 1)[1:] == []
     assert lines_of(second, 1) == ["00:00 Ate a meal."]
+
+
+def test_a_brief_use_over_midnight_is_on_the_day_on_which_it_began():
+    script = (
+        Script().at("00:00", arrive(IRIS, "Iris")).at("23:50", start(IRIS, "use_shower", "shower_1", 200))
+    )
+    script.at("23:59").at("00:19", finish(IRIS, "use_shower", "shower_1"), day=1)
+    script.at("08:00", start(IRIS, "use_shower", "shower_1", 200), day=1)
+    script.at("08:29", finish(IRIS, "use_shower", "shower_1"), day=1)
+    first, second = days_of(script)
+    assert lines_of(first)[1:] == ["23:50 Used the shower for 0.20 coins."]
+    assert lines_of(second) == ["08:00 Used the shower for 0.20 coins."]
+
+
+def test_a_sleep_over_two_midnights_names_the_day_on_which_it_began():
+    script = Script().at("00:00", arrive(IRIS, "Iris")).at("22:30", start(IRIS, "rest_sleep", "bed_1"))
+    script.at("23:59").at("23:59", day=1).at("01:59", finish(IRIS, "rest_sleep", "bed_1"), day=2)
+    first, second, third = days_of(script)
+    assert [day.chapters[0].closing for day in (first, second, third)] == [
+        "In all: slept 1 h 30 min.",
+        "In all: slept 24 hours.",
+        "In all: slept 2 hours.",
+    ]
+    assert lines_of(second) == ["00:00 Slept past midnight."]
+    assert lines_of(third) == ["00:00 Slept until 02:00, since 22:30 on day 0."]
 
 
 def test_the_clock_is_that_of_the_town_wherever_its_first_day_begins():

@@ -30,10 +30,24 @@ def test_the_id_of_an_affordance_reads_as_what_was_done(words, past, present):
     assert english.phrase(words, past=False) == present
 
 
+@pytest.mark.parametrize(
+    ("words", "once_more"),
+    [
+        ("eat_meal", "ate another meal"),
+        ("buy_groceries", "bought groceries again"),
+        ("use_shower", "used the shower again"),
+        ("work_out", "worked out again"),
+        ("rest_sleep", "slept again"),
+    ],
+)
+def test_what_is_done_once_more_says_so(words, once_more):
+    assert english.phrase(words, past=True, again=True) == once_more
+
+
 @pytest.mark.parametrize("words", ["", "_", "__x", "7", "ünder_über", "a" * 500])
 def test_an_id_that_is_not_english_still_gives_a_text(words):
     assert english.phrase(words, past=True)
-    assert english.phrase(words, past=False) == english.phrase(words, past=False)
+    assert english.phrase(words, past=False, again=True)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +78,13 @@ def test_amounts_read_well():
         "2 hours",
         "2 h 5 min",
     ]
-    assert [english.times(count) for count in (2, 6, 7)] == ["twice", "six times", "7 times"]
+    assert [english.times(count) for count in (2, 10, 11)] == ["twice", "ten times", "11 times"]
     assert [english.ordinal(count) for count in (2, 7, 8)] == ["second", "seventh", "8th"]
     assert [english.clock(tod) for tod in (0, 365, 1440)] == ["00:00", "06:05", "24:00"]
 
 
 def test_a_sentence_has_a_capital_a_stop_and_its_asides():
     assert english.sentence(["ate", "then slept"], ["Ivo came"]) == "Ate, then slept; Ivo came."
+    assert english.listing([]) == ""
     assert english.listing(["Ivo"]) == "Ivo"
     assert english.listing(["Ivo", "Uma", "Kaia"]) == "Ivo, Uma and Kaia"

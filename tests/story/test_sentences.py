@@ -89,7 +89,7 @@ def test_a_wait_and_the_use_after_it_are_one_sentence():
     script.at("07:12", grant(IRIS, "use_shower", "shower_1", 12), start(IRIS, "use_shower", "shower_1", 200))
     script.at("07:41", finish(IRIS, "use_shower", "shower_1"))
     assert told(script) == [
-        "07:00 Waited 12 minutes for the shower, impatient with Karl, and used the shower for 0.20 coins."
+        "07:00 Waited 12 minutes for the shower, impatient with Karl, and used it for 0.20 coins."
     ]
     assert told(script, KARL) == ["07:10 Iris waited impatiently for the shower."]
 
@@ -107,7 +107,30 @@ def test_uses_of_one_kind_in_a_row_are_one_sentence():
         script.at(f"{hour}:00", start(IRIS, "relax", f"bench_{bench}"))
         script.at(f"{hour}:19", finish(IRIS, "relax", f"bench_{bench}"))
     script.at("20:00", start(IRIS, "relax", "bench_1")).at("20:19", finish(IRIS, "relax", "bench_1"))
-    assert told(script) == ["15:00 Relaxed three times until 17:20.", "20:00 Relaxed."]
+    assert told(script) == ["15:00 Relaxed three times until 17:20.", "20:00 Relaxed again."]
+
+
+def test_a_price_is_said_when_it_is_new_and_a_use_that_it_is_not_the_first():
+    script = town()
+    for hour, paid in ((8, 400), (12, 400), (16, 0), (18, 400), (20, 600)):
+        script.at(f"{hour}:00", start(IRIS, "eat_meal", "fridge_1", paid))
+        script.at(f"{hour}:14", finish(IRIS, "eat_meal", "fridge_1"))
+    assert told(script) == [
+        "08:00 Ate a meal for 0.40 coins.",
+        "12:00 Ate another meal.",
+        "16:00 Ate another meal.",
+        "18:00 Ate another meal.",
+        "20:00 Ate another meal for 0.60 coins.",
+    ]
+
+
+def test_three_things_in_a_row_are_one_sentence_too():
+    script = town()
+    for minute, what in ((0, "cook_meal"), (20, "eat_meal"), (40, "use_shower")):
+        script.at(f"08:{minute:02}", start(IRIS, what, "thing_1"))
+        script.at(f"08:{minute + 14}", finish(IRIS, what, "thing_1"))
+    script.at("08:57", conflict(IRIS, KARL, "jostle")).at("09:40", conflict(IRIS, KARL, "jostle"))
+    assert told(script) == ["08:00 Cooked a meal, ate a meal, then used the shower; pushed past Karl twice."]
 
 
 def test_what_follows_at_once_is_in_the_same_sentence_and_so_is_a_passing_jostle():
@@ -188,6 +211,9 @@ def test_a_use_that_breaks_off_gives_the_money_back():
         "08:08 Began to use the shower, and had to stop after 8 minutes: the shower stopped working."
     ]
     assert chapter.closing == ""
+    left = AffordanceFail(IRIS, "bench_1", "relax", "left", None, 4, 0)
+    script = town().at("08:00", start(IRIS, "relax", "bench_1")).at("08:04", left)
+    assert told(script) == ["08:04 Began to relax, and left after 4 minutes."]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +237,8 @@ def test_an_object_that_is_handed_over_is_a_favour():
 
 
 def test_rent_is_a_sentence_only_when_it_cannot_be_paid():
-    assert told(town().at("23:59", EconomyRent(IRIS, 1300, 0))) == []
+    lines, chapter = day_of(IRIS, town().at("23:59", EconomyRent(IRIS, 1300, 0)))
+    assert (lines[1:], chapter.closing) == ([], "In all: paid 1.30 coins in rent.")
     owed = town().at("23:59", EconomyRent(IRIS, 0, 2))
     assert told(owed) == ["23:59 Could not pay the whole rent: 2 days are owed."]
 
@@ -232,8 +259,7 @@ def test_the_end_of_a_day_adds_it_up():
     script.at("13:00", start(KARL, "rest_sleep", "bed_1")).at("13:59", finish(KARL, "rest_sleep", "bed_1"))
     script.at("23:59", EconomyRent(IRIS, 1300, 0))
     assert day_of(IRIS, script)[1].closing == (
-        "In all: did not sleep, worked 3 hours, queued 13 minutes, "
-        "spent 0.40 coins and paid 1.30 coins in rent."
+        "In all: did not sleep, worked 3 hours, queued 13 minutes and spent 1.70 coins, 1.30 of it on rent."
     )
     assert day_of(KARL, script)[1].closing == "In all: slept an hour."
 

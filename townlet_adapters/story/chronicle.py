@@ -1,14 +1,13 @@
 """Passes the events of a run through the table of sentences, and gives each day when it is over."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from townlet_adapters.eventfiles import StoredEvent
-from townlet_adapters.story import english
+from townlet_adapters.story import english, prose
 from townlet_adapters.story.diary import Diary
-from townlet_adapters.story.notes import Moment, Note, Remark, Tally, Use, fold
+from townlet_adapters.story.notes import Moment, Note, Tally, fold
 from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.jsonvalue import JsonValue
 
@@ -134,21 +133,8 @@ class Chapter:
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """List the sentences, each with its time of day."""
-        notes = deque(self.notes)
-        while notes:
-            first = last = notes.popleft()
-            parts, asides = first.clauses(self.names), list[str]()
-            while notes and not isinstance(last, Remark):
-                following = notes[0]
-                if isinstance(following, Remark) and following.is_aside_of(last):
-                    asides += following.clauses(self.names)
-                elif isinstance(following, Use) and isinstance(last, Use) and last.is_followed_by(following):
-                    parts += [f"then {clause}" for clause in following.clauses(self.names)]
-                    last = following
-                else:
-                    break
-                notes.popleft()
-            yield english.clock(first.at.tod), english.sentence(parts, asides)
+        for tod, text in prose.sentences(self.notes, self.names):
+            yield english.clock(tod), text
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,6 @@ from dataclasses import replace
 
 from townlet_adapters.story.notes import Moment, Note, Remark, Shift, Tally, Use
 
-SLEEP = "sleep"
-"""The word in the id of every affordance that is a night's sleep."""
-
 
 class Diary:
     """One resident's present: the use that it waits for or is in, its shift, and the notes of the day."""
@@ -46,21 +43,25 @@ class Diary:
         if self._use is not None:
             self._use = replace(self._use, waited=self._use.waited + ticks)
 
-    def begin(self, at: Moment, affordance: str, thing: str, paid: int) -> None:
-        """Begin a use."""
+    def begin(self, at: Moment, affordance: str, thing: str, *, duration: int, paid: int) -> None:
+        """Begin a use that takes so many ticks and costs so many mills."""
         use = self._use
         if use is None or (use.affordance, use.thing) != (affordance, thing):
             use = Use(at, affordance, thing)
-        self._use = replace(use, begun=at, paid=paid)
+        self._use = replace(use, begun=at, duration=duration, paid=paid)
         self.spend(paid)
 
     def finish(self, at: Moment, affordance: str, thing: str) -> None:
-        """Complete a use; one with an unknown beginning is noted, too."""
+        """Complete a use; one with an unknown beginning is noted, too.
+
+        A brief one that began before midnight is on the day before alone.
+        """
         use = self._use
         if use is None or use.begun is None or use.affordance != affordance:
             use = Use(at, affordance, thing, begun=at)
         self._count_sleep(use, at)
-        self._notes.append(replace(use, until=at.tick, over=True))
+        if not (use.is_carried and use.is_brief):
+            self._notes.append(replace(use, until=at.tick, over=True))
         self._use = None
 
     def drop_use(self, at: Moment) -> int:
@@ -109,7 +110,7 @@ class Diary:
         use, shift = self._use, self._shift
         if use is not None and use.begun is not None:
             self._count_sleep(use, last)
-            self._notes.append(replace(use, until=last.tick))
+            self._notes.append(replace(use, until=last.tick, over=use.is_brief))
             use = replace(use, waited=0, annoying=(), paid=0)
         if use is not None:
             self._use = replace(use, at=midnight)
@@ -122,6 +123,6 @@ class Diary:
 
     def _count_sleep(self, use: Use, at: Moment) -> None:
         """Count the part of a sleep that is on this day."""
-        if SLEEP in use.affordance.split("_") and use.begun is not None:
+        if use.is_sleep and use.begun is not None:
             first = max(use.begun.tick, at.tick - at.tod)
             self._tally.slept += at.tick - first + 1

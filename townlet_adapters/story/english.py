@@ -45,24 +45,37 @@ _UNCOUNTED: Final = frozenset(
     }
 )  # fmt: skip
 
-_TIMES: Final = ("", "once", "twice", "three times", "four times", "five times", "six times")
+_SLEEP: Final = "sleep"
+_TIMES: Final = (
+    "", "once", "twice", "three times", "four times", "five times", "six times", "seven times", "eight times",
+    "nine times", "ten times",
+)  # fmt: skip
 _ORDINALS: Final = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 
 
-def phrase(words: str, *, past: bool) -> str:
+def is_sleep(words: str) -> bool:
+    """Return whether the id of an affordance says that it is a sleep: ``sleep`` is among its words."""
+    return _SLEEP in words.split("_")
+
+
+def phrase(words: str, *, past: bool, again: bool = False) -> str:
     """Return what the id of an affordance means: ``cook_meal`` is ``cook a meal``, or ``cooked a meal``.
 
     Args:
-        words: the id, a verb with its object or particle, joined by underscores; with ``sleep`` among them,
-            it is a sleep, whatever else the id holds.
+        words: the id, a verb with its object or particle, joined by underscores; a sleep is ``sleep``,
+            whatever else its id holds.
         past: whether the past tense is wanted.
+        again: whether it is not the first time.
     """
-    parts = ["sleep"] if "sleep" in words.split("_") else words.replace("-", "_").split("_")
+    parts = [_SLEEP] if is_sleep(words) else words.replace("-", "_").split("_")
     verb, rest = parts[0], [part for part in parts[1:] if part]
+    shown, once_more = _past(verb) if past else verb, " again" if again else ""
     if rest and rest[0] not in _PARTICLES:
-        rest.insert(0, "the" if verb == "use" else _article(rest))
-    shown = _past(verb) if past else verb
-    return " ".join(part for part in (shown, *rest) if part)
+        article = "the" if verb == "use" else _article(rest)
+        if again and article in {"a", "an"}:
+            article, once_more = "another", ""
+        rest.insert(0, article)
+    return " ".join(part for part in (shown, *rest) if part) + once_more
 
 
 def noun(name: str) -> str:
@@ -76,8 +89,8 @@ def with_article(word: str) -> str:
 
 
 def listing(words: Iterable[str]) -> str:
-    """Join words as a sentence does: ``Ivo, Uma and Karl``."""
-    *most, last = words
+    """Join words as a sentence does: ``Ivo, Uma and Karl``; empty without any."""
+    *most, last = [*words] or [""]
     return f"{', '.join(most)} and {last}" if most else last
 
 
@@ -103,8 +116,13 @@ def lasting(ticks: int) -> str:
 
 def coins(mills: int) -> str:
     """Format an amount of money: ``0.45 coins``."""
-    amount = mills / _MILLS_OF_A_COIN
-    return f"{amount:,.2f} coins" if round(amount, 2) != 1 else "a coin"
+    shown = amount(mills)
+    return "a coin" if shown == "1.00" else f"{shown} coins"
+
+
+def amount(mills: int) -> str:
+    """Format an amount of money without its unit."""
+    return f"{mills / _MILLS_OF_A_COIN:,.2f}"
 
 
 def clock(tod: int) -> str:

@@ -11,6 +11,7 @@ FREQUENT: Final = 180
 
 _WORTH_A_WAIT: Final = 5
 _LONG: Final = 60
+_BRIEF: Final = 120
 _BREATH: Final = 10
 _PAUSE: Final = 90
 _NEAR: Final = 30
@@ -57,18 +58,22 @@ class Remark:
         """Return one remark about both when the same happened again a little later; otherwise None."""
         if not self.merges or later.words != self.words or later.at.tick - self.at.tick > FREQUENT:
             return None
+        return self.with_another(later)
+
+    def with_another(self, later: "Remark") -> "Remark":
+        """Return one remark about this and the same again."""
         return replace(self, who=(*self.who, *later.who), count=self.count + later.count)
 
     def is_aside_of(self, other: "Use | Shift") -> bool:
         """Return whether it is so little, and so near to another note, that one sentence has both."""
         return self.merges and self.weight == 1 and self.at.tick - other.until <= _NEAR
 
-    def clauses(self, names: Mapping[str, str]) -> list[str]:
-        """Return the parts of the sentence."""
+    def words_about(self, names: Mapping[str, str]) -> str:
+        """Return the words with the names of the others."""
         others = list(dict.fromkeys(self.who))
         often = f" {english.times(self.count)}" if self.count > 1 and len(others) < 2 else ""  # noqa: PLR2004 - one
         who = english.listing(names.get(each, each) for each in others) if others else ""
-        return [self.words.replace("{times}", often).replace("{who}", who)]
+        return self.words.replace("{times}", often).replace("{who}", who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Use:
         at: when the wait for it began, or the use; midnight for one that began on an earlier day.
         affordance: what was done.
         thing: the object.
+        duration: ticks that the use takes, 0 when it is not known.
         waited: ticks in the queue.
         annoying: ids of those it waited for impatiently.
         begun: when the use began; None while it waits.
@@ -91,6 +97,7 @@ class Use:
     at: Moment
     affordance: str
     thing: str
+    duration: int = 0
     waited: int = 0
     annoying: tuple[str, ...] = ()
     begun: Moment | None = None
@@ -108,6 +115,21 @@ class Use:
     def is_carried(self) -> bool:
         """Whether it began on an earlier day."""
         return self.begun is not None and self.begun.day != self.at.day
+
+    @property
+    def price(self) -> int:
+        """What one use cost, in mills."""
+        return max(self.paid // self.count, 0)
+
+    @property
+    def is_sleep(self) -> bool:
+        """Whether it is a sleep."""
+        return english.is_sleep(self.affordance)
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether it is too short to be worth a word about midnight."""
+        return self.duration < _BRIEF and not self.is_sleep
 
     def joined_with(self, later: "Use") -> "Use | None":
         """Return one use for both when another of the same kind follows soon; otherwise None."""
@@ -128,31 +150,38 @@ class Use:
         single = self.over and later.over and self.count == later.count == 1
         return single and later.waited < _WORTH_A_WAIT and later.at.tick - self.until <= _BREATH
 
-    def clauses(self, names: Mapping[str, str]) -> list[str]:
-        """Return the parts of the sentence."""
-        what = english.phrase(self.affordance, past=True)
+    def clauses(self, names: Mapping[str, str], *, again: bool, priced: bool) -> list[str]:
+        """Return the parts of the sentence.
+
+        Args:
+            names: name of each resident, by id.
+            again: whether the day has had a use of this kind before.
+            priced: whether to say what it cost.
+        """
+        thing = english.noun(self.thing)
+        what = english.phrase(self.affordance, past=True, again=again and self.over and self.count == 1)
         if self.count > 1:
             what += f" {english.times(self.count)}"
-        if self.paid > 0:
-            what += f" for {english.coins(self.paid)}"
-        what += self._end()
+        end = (f" for {english.coins(self.paid)}" if priced else "") + self._end()
         if self.waited < _WORTH_A_WAIT:
-            return [what]
-        wait = f"waited {english.lasting(self.waited)} for the {english.noun(self.thing)}"
+            return [what + end]
+        wait = f"{english.lasting(self.waited)} for the {thing}"
         if self.count > 1:
-            return [what, f"{wait.replace('waited', 'waiting', 1)}"]
-        if self.annoying:
-            others = english.listing(names.get(each, each) for each in dict.fromkeys(self.annoying))
-            wait += f", impatient with {others},"
-        return [f"{wait} and {what}"]
+            return [what + end, f"waiting {wait}"]
+        others = english.listing(names.get(each, each) for each in dict.fromkeys(self.annoying))
+        annoyed = f", impatient with {others}," if others else ""
+        return [f"waited {wait}{annoyed} and {what.replace(f'the {thing}', 'it', 1)}{end}"]
 
     def _end(self) -> str:
+        """Return when it ended, if that is worth a word."""
         if not self.over:
             return " past midnight"
         end = f" until {english.clock(self.at.after(self.until))}"
         if self.begun is not None and self.is_carried:
-            return f"{end} (since {english.clock(self.begun.tod)} the evening before)"
-        return end if self.until - self.at.tick >= _LONG - 1 else ""
+            before = "the day before" if self.begun.day == self.at.day - 1 else f"on day {self.begun.day}"
+            return f"{end}, since {english.clock(self.begun.tod)} {before}"
+        first = self.begun if self.begun is not None and self.count == 1 else self.at
+        return end if self.until - first.tick >= _LONG - 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +213,8 @@ class Shift:
         """How much of a story it is."""
         return 3 if self.fined or self.withheld or self.early else 1
 
-    def clauses(self, names: Mapping[str, str]) -> list[str]:
+    def clauses(self) -> list[str]:
         """Return the parts of the sentence."""
-        del names
         work = f"as {english.with_article(english.noun(self.job))}"
         if not self.fined and not self.late:
             parts = [f"worked {work}"]
@@ -268,7 +296,8 @@ class Tally:
         if sleepless:
             parts.insert(0, "did not sleep")
         if self.spent:
-            parts.append(f"spent {english.coins(self.spent)}")
-        if self.rent:
+            rent = f", {english.amount(self.rent)} of it on rent" if self.rent else ""
+            parts.append(f"spent {english.coins(self.spent + self.rent)}{rent}")
+        elif self.rent:
             parts.append(f"paid {english.coins(self.rent)} in rent")
         return [f"in all: {english.listing(parts)}"] if parts else []

@@ -29,7 +29,6 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "insufficient_stock": "the {thing} was empty",
         "interrupted": "something came between",
         "inventory_full": "more could not be carried",
-        "left": "it took too long",
         "precondition_failed": "it was not the right moment",
         "timeout": "it was not used in time",
         "too_far": "the {thing} was too far away",
@@ -40,8 +39,13 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def _start_use(scene: Scene) -> None:
-    diary = scene.person().diary
-    diary.begin(scene.at, scene.text("affordance_id"), scene.text("object_id"), scene.number("paid"))
+    scene.person().diary.begin(
+        scene.at,
+        scene.text("affordance_id"),
+        scene.text("object_id"),
+        duration=scene.number("duration"),
+        paid=scene.number("paid"),
+    )
 
 
 def _finish_use(scene: Scene) -> None:
@@ -55,7 +59,9 @@ def _fail_use(scene: Scene) -> None:
     what = english.phrase(scene.text("affordance_id"), past=False)
     detail = scene.fields.get("detail")
     why = detail if isinstance(detail, str) else _reason(scene)
-    if progress:
+    if progress and scene.text("reason") == "left":
+        words = f"began to {what}, and left after {english.lasting(progress)}"
+    elif progress:
         words = f"began to {what}, and had to stop after {english.lasting(progress)}: {why}"
     elif waited >= _WORTH_A_WAIT:
         words = f"waited {english.lasting(waited)} in vain to {what}: {why}"
