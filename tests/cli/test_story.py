@@ -6,10 +6,12 @@ import sys
 
 import pytest
 
+from tests.events import BUILT_IN
 from tests.house.sources import ROOT
 from tests.story.script import Script, arrive, come, conflict, finish, grant, join, leave, start
 from townlet_adapters.worlds.town.events.economy import EconomyRent
 from townlet_adapters.worlds.town.events.employment import EmploymentLateStart
+from townlet_core.events.schema import family_of
 
 PAGE = ROOT / "docs/guides/story.md"
 IRIS, KARL = "a00001", "a00002"
@@ -135,6 +137,21 @@ def test_a_reader_that_leaves_ends_it_quietly(run):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_a_real_run_has_no_plain_sentence_and_one_that_goes_on_from_it_has_ids(townlet, config):
+    assert townlet("run", str(config), "--ticks", "600", "--out", "first")[0] == 0
+    code, out, err = townlet("story", "first", "--all")
+    assert (code, err) == (0, "")
+    assert len(re.findall(r"^\w+, day 0 \(grocer, \w+\)$", out, re.MULTILINE)) == 3
+    families = {family_of(kind).capitalize() for kind in BUILT_IN.classes}
+    sentences = [line[7:] for line in out.splitlines() if line]
+    assert [text for text in sentences if text.partition(":")[0] in families] == []
+    assert townlet("run", "--resume", "first", "--ticks", "300", "--out", "second")[0] == 0
+    code, out, err = townlet("story", "second", "--resident", "a0000")
+    assert (code, out) == (2, "")
+    assert "unknown resident 'a0000'; did you mean 'a0000" in err
+    assert len(set(re.findall(r"a0000\d", err))) == err.partition("known: ")[2].count("a0000")
 
 
 def test_the_page_shows_what_is_printed(townlet, run):

@@ -81,7 +81,7 @@ def command(run: Path, resident: str | None, day: int | None, *, everything: boo
         _print(chapter, first=count == 0)
         count += 1
     if count == 0:
-        known = [*book.names, *book.names.values()]
+        known = list(dict.fromkeys([*book.names, *book.names.values()]))
         raise click.UsageError(_nothing(run, choice, days, known), click.get_current_context())
     for line in reader.damage:
         click.echo(printable(line), err=True)
