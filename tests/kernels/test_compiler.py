@@ -7,10 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.house.sources import ROOT, modules, tree
-from townlet_adapters.kernels.compiler import INTERPRETED, cache_root, family_of, sources_digest
+from townlet_adapters.kernels.compiler import (
+    INTERPRETED,
+    bound,
+    cache_root,
+    entry_kernel,
+    family_of,
+    kernel,
+    sources_digest,
+)
 from townlet_adapters.kernels.draws import mix
 
 RULE = """\
@@ -115,6 +124,37 @@ def test_an_edit_of_a_rule_in_another_module_is_never_answered_from_the_cache(fa
     (family / "rules.py").write_text(RULE.format(answer=2))
     assert ask(family, cache)[0] == ["2", "False", "0"]
     assert len(list(cache.glob("family-*"))) == 2
+
+
+@kernel
+def doubled(number):
+    return number * 2
+
+
+@entry_kernel
+def double(numbers, changed):
+    for i in range(numbers.shape[0]):
+        changed[i] = doubled(numbers[i])
+    return numbers.shape[0]
+
+
+def test_a_bound_call_reads_and_writes_the_arrays_that_it_was_bound_to():
+    numbers, changed = np.array([1, 2, 3]), np.zeros(3, np.int64)
+    call = bound(double, numbers, changed)
+    assert changed.tolist() == [0, 0, 0]
+    assert call() == 3
+    assert changed.tolist() == [2, 4, 6]
+    numbers[0] = 10
+    assert call() == 3
+    assert changed.tolist() == [20, 4, 6]
+
+
+def test_a_bound_call_is_compiled_for_the_types_of_its_own_arguments():
+    whole, real = np.array([1, 2]), np.array([0.5, 1.5])
+    changed = np.zeros(2)
+    bound(double, whole, np.zeros(2, np.int64))()
+    assert bound(double, real, changed)() == 2
+    assert changed.tolist() == [1.0, 3.0]
 
 
 @pytest.mark.skipif(INTERPRETED, reason="nothing is compiled, so nothing is kept")

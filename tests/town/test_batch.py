@@ -362,6 +362,22 @@ def test_what_python_code_prints_of_towns_fits_a_line(hamlet):
     assert [text for text in map(repr, printed) if len(text) > 110 or "\n" in text or " at 0x" in text] == []
 
 
+def test_a_journal_that_grew_for_many_interventions_is_written_in_the_ticks_after_them(hamlet):
+    batch, calm = TownBatch(hamlet, 1, journal=True), TownBatch(hamlet, 1, journal=True)
+    for each in (batch, calm):
+        each.reset(1)
+        each.step(*choose(each))
+    rows = batch.journal.rows.shape[1]
+    # Each of these orders could write rows, and none does: the objects are as they should be already.
+    batch.intervene(*[Intervention(0, codes.CLOSE_OBJECT, 0, 0)] * rows)
+    for _ in range(200):
+        for each in (batch, calm):
+            each.step(*choose(each))
+        written = int(calm.journal.written[0])
+        assert batch.journal.rows[0, :written].tolist() == calm.journal.rows[0, :written].tolist()
+    assert batch.journal.rows.shape[1] > rows
+
+
 def test_a_tick_that_wrote_more_than_was_thought_possible_ends_the_run(hamlet):
     """The bound is a promise of the rules; broken, the tick's events would be lost without a word."""
     batch = TownBatch(hamlet, 1, journal=True)

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeAlias, TypeVar, cast
+from typing import NoReturn, ParamSpec, TypeAlias, TypeVar, TypeVarTuple, cast
 
 import numba
 import numpy as np
@@ -27,6 +27,7 @@ from townlet_adapters.kernels.private import complaint, make_private
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
 
 _Types: TypeAlias = tuple[types.Type, ...]
 
@@ -162,6 +163,19 @@ def entry_kernel(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return interpreted
+
+
+def bound(entry: Callable[[*Ts], R], *args: *Ts) -> Callable[[], R]:
+    """Return a call of an entry kernel with these arguments, compiled for them if necessary.
+
+    For a kernel that is called in every tick with the same arrays. numba looks up the types of all arguments
+    at every call, which for the sixty arrays of a town takes longer than the town's tick; here it does so
+    once. The call holds the arguments.
+    """
+    if INTERPRETED:
+        return functools.partial(entry, *args)
+    dispatcher = cast("CPUDispatcher", entry)
+    return functools.partial(dispatcher.compile(tuple(map(numba.typeof, args))), *args)
 
 
 def _compile(dispatcher: type[_ByType], function: Callable[P, R], **options: bool) -> Callable[P, R]:

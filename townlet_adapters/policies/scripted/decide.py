@@ -160,7 +160,7 @@ def decide_one(c: Chart, s: Scene, r: Record) -> None:
 def decide_all(
     c: Chart,
     columns: Columns,
-    tick: int,
+    now: npt.NDArray[np.int64],
     residents: Records,
     things: Records,
     action: npt.NDArray[np.int16],
@@ -173,7 +173,7 @@ def decide_all(
     Args:
         c: the world's constants.
         columns: the content of the observation.
-        tick: the tick to act in.
+        now: int64[1], the tick to act in.
         residents: RESIDENT[N], working memory.
         things: THING[O], working memory.
         action: int16[N], written.
@@ -184,7 +184,7 @@ def decide_all(
     gather_things(columns, things)
     living = count_living(columns.alive)
     s = Scene(
-        tick,
+        now[0],
         living,
         things,
         columns.object_price,

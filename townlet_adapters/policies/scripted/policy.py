@@ -1,9 +1,11 @@
 """The scripted policy behind the policy port."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from townlet_adapters.kernels.compiler import bound
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.policies.identity import identify
 from townlet_adapters.policies.scripted.chart import chart_of
@@ -17,7 +19,6 @@ from townlet_adapters.policies.scripted.columns import (
     RESIDENT,
     THING,
     Chart,
-    Columns,
     look,
 )
 from townlet_adapters.policies.scripted.decide import decide_all
@@ -121,6 +122,7 @@ class _Run:
         self._options, self._spec = options, spec
         capacity = spec.capacity
         self._seed = seed
+        self._now = np.zeros(1, dtype=np.int64)
         self._residents: Records = np.zeros(capacity, dtype=RESIDENT)
         self._action = np.zeros(capacity, dtype=np.int16)
         self._option = np.full(capacity, NONE, dtype=np.int8)
@@ -140,17 +142,8 @@ class _Run:
         memory = self._memory
         if memory is None or not memory.is_of(observation, view):
             memory = self._memory = self._wrap(observation, view)
-        decide_all(
-            memory.chart,
-            memory.columns,
-            observation.tick,
-            self._residents,
-            memory.things,
-            self._action,
-            self._option,
-            self._goal,
-            self._commit,
-        )
+        self._now[0] = observation.tick
+        memory.decide()
         return self._decision
 
     def _wrap(self, observation: ObservationBatch, view: View) -> "_Memory":
@@ -161,18 +154,29 @@ class _Run:
             chart = chart_of(view.constants, self._spec, self._options, self._seed)
         things: Records = np.zeros(len(view.columns["object_open"]), dtype=THING)
         things["x"], things["y"] = np.asarray(view.constants["object_xy"]).T
-        return _Memory(view, observation, chart, look(observation, view), things)
+        decide = bound(
+            decide_all,
+            chart,
+            look(observation, view),
+            self._now,
+            self._residents,
+            things,
+            self._action,
+            self._option,
+            self._goal,
+            self._commit,
+        )
+        return _Memory(view, observation, chart, decide)
 
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """Arrays over an observation's memory, and the objects that identify that memory."""
+    """The decision over an observation's memory, and the objects that identify that memory."""
 
     view: View
     observation: ObservationBatch
     chart: Chart
-    columns: Columns
-    things: Records
+    decide: Callable[[], None]
 
     def is_of(self, observation: ObservationBatch, view: View) -> bool:
         """Return whether another observation uses the same memory, so that nothing is wrapped anew."""

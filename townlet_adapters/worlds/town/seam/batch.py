@@ -1,16 +1,18 @@
 """A batch of towns, stepped by the same kernels, which write into arrays of the caller."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.compiler import bound
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town.compiled.model import TownModel
 from townlet_adapters.worlds.town.compiled.rows import journal_rows
-from townlet_adapters.worlds.town.compiled.state import CURSOR, EVENT
+from townlet_adapters.worlds.town.compiled.state import CURSOR, EVENT, Journal, Scratch, TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.seam.arguments import (
     Intervention,
     check_actions,
@@ -32,7 +34,7 @@ from townlet_adapters.worlds.town.seam.decode import NO_REMARKS, Remark
 from townlet_adapters.worlds.town.seam.hook_calls import HookCalls
 from townlet_adapters.worlds.town.systems.interventions import INTERVENTION
 from townlet_adapters.worlds.town.systems.observe import TownArrays
-from townlet_adapters.worlds.town.systems.tick import found_town, observe_towns, tick_towns
+from townlet_adapters.worlds.town.systems.tick import Intents, found_town, observe_towns, tick_towns
 from townlet_core.errors import ArgumentError, ConfigError, Problem, WorldError
 from townlet_core.hook_runner import HookRunner
 
@@ -104,6 +106,7 @@ class TownBatch:
             asked = _askable(model, towns, hooks)
             self._calls = HookCalls(model, asked, self.state, self._scratch.cursor, self.journal)
         self._mid_tick = self._asking = False
+        self._tick_without_orders: Callable[[], bool] | None = None
         self.founded = False
 
     def __repr__(self) -> str:
@@ -178,9 +181,7 @@ class TownBatch:
         if self._mid_tick or not self.founded:
             self._refuse()
         orders = self._take_orders() if self._orders else _NO_ORDERS
-        unfinished = tick_towns(
-            self.model.tables, self.state, self.journal, self._scratch, self.intents, orders, self.arrays
-        )
+        unfinished = self._run_tick(orders)
         if self._calls is not None:
             self._ask_and_finish(self._calls, orders, unfinished=unfinished)
         self.answers = _NO_ANSWERS if orders is _NO_ORDERS else orders["answer"]
@@ -258,9 +259,21 @@ class TownBatch:
                 calls.answer()
             finally:
                 self._asking = False
-            self._mid_tick = tick_towns(
-                self.model.tables, self.state, self.journal, self._scratch, self.intents, orders, self.arrays
-            )
+            self._mid_tick = self._run_tick(orders)
+
+    def _run_tick(self, orders: Records) -> bool:
+        """Execute a tick, or continue one; returns whether it is not finished."""
+        if orders is not _NO_ORDERS:
+            return tick_towns(*self._arguments(orders))
+        run = self._tick_without_orders
+        if run is None:
+            run = self._tick_without_orders = bound(tick_towns, *self._arguments(orders))
+        return run()
+
+    def _arguments(
+        self, orders: Records
+    ) -> tuple[Tables, TownState, Journal, Scratch, Intents, Records, TownArrays]:
+        return self.model.tables, self.state, self.journal, self._scratch, self.intents, orders, self.arrays
 
     def _take_orders(self) -> Records:
         orders = np.zeros(len(self._orders), INTERVENTION)
@@ -277,6 +290,7 @@ class TownBatch:
         needed = journal_rows(self.model.sizes._replace(orders=orders))
         if 0 < rows < needed:
             self.journal = self.journal._replace(rows=np.zeros((towns, needed), EVENT))
+            self._tick_without_orders = None
 
     def _forget_context(self) -> None:
         self.intents.option[...] = -1

@@ -1,11 +1,12 @@
 """The town as a world: a batch of one behind the world port."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.compiler import bound
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.model import FIGURES, TownModel
 from townlet_adapters.worlds.town.compiled.rows import agent_id
@@ -52,6 +53,7 @@ class TownWorld:
         self._shown = allocate_view(model.spec, model.tables, model.limits)
         self._view = view_of(model.constants, self._shown.columns, self.engine.state)
         self._totals = np.zeros(1 + len(FIGURES), np.int64)
+        self._fill_view: Callable[[], None] | None = None
         out = self.engine.arrays
         self._map, self._features, self._mask, self._alive, self._serial = (
             memoryview(array[0]).toreadonly()
@@ -99,7 +101,7 @@ class TownWorld:
         orders, places = self._take(commands) if commands else ((), range(0))
         engine.advance()
         self._tick = executed + 1
-        fill_view(self._model.tables, engine.state, self._shown, self._totals, 0)
+        self._look()
         events = self._decoder.events(engine.journal, 0, engine.remarks)
         if self._hooks is not None:
             events += self._hooks.take_rejections()
@@ -169,8 +171,16 @@ class TownWorld:
         )
         self._pending = self._decoder.events(self.engine.journal, 0) if pending else None
         self._shown.columns.occupants[...] = 0
-        fill_view(self._model.tables, state, self._shown, self._totals, 0)
+        self._look()
         return self._observation()
+
+    def _look(self) -> None:
+        """Fill the columns of the view and the totals."""
+        fill = self._fill_view
+        if fill is None:
+            tables, state = self._model.tables, self.engine.state
+            fill = self._fill_view = bound(fill_view, tables, state, self._shown, self._totals, 0)
+        fill()
 
     def _observation(self) -> ObservationBatch:
         return ObservationBatch(
