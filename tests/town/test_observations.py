@@ -17,6 +17,7 @@ from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled import observation_layout as layout
 from townlet_adapters.worlds.town.compiled.model import TownModel
 from townlet_adapters.worlds.town.seam.batch import TownBatch
+from townlet_adapters.worlds.town.systems.observe import USUAL_SIDE
 from townlet_core.dto.action import PolicyContext
 
 GOLDEN = Path(__file__).parent / "golden" / f"layout-{layout.LAYOUT_VERSION}.json"
@@ -42,6 +43,7 @@ def test_names_and_order_change_only_with_the_version_of_the_layout():
 
 def test_the_default_observation_has_139_features_15_actions_and_a_map_of_11():
     assert (len(SPEC.feature_names), len(SPEC.action_names), SPEC.map_window) == (139, 15, 11)
+    assert SPEC.map_window == USUAL_SIDE
     assert len(BASE) == 64
     assert [SPEC.feature_names.index(name) for name in ("fridge_dx", "personality_extroversion")] == [64, 88]
     assert SPEC.feature_names.index("social_friend_1_code_0") == 91

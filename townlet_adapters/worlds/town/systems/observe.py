@@ -38,6 +38,9 @@ from townlet_adapters.worlds.town.systems import affordances, employment, precon
 _ONE = np.uint64(1)
 _HALF_DAY = TICKS_PER_DAY // 2
 
+USUAL_SIDE = 11
+"""Side of the windows for which the code is fastest: the default of ``observations.window``."""
+
 
 class TownArrays(NamedTuple):
     """The arrays that a step writes for learning programs: contiguous, owned by the caller.
@@ -112,18 +115,10 @@ def mask_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
 
 
 @inlined
-def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, nearby: np.ndarray) -> None:
-    """Fill the four channels and the features that count the content of the window.
-
-    The state's grids have a margin of half a window, so the window's corner in them is the resident's
-    own position.
-    """
-    side = window.shape[1]
-    half = side // 2
-    # Windows as separate arrays: numba need not handle negative indices, and LLVM can copy whole rows.
-    occupant = s.occupant[b, r.y : r.y + side, r.x : r.x + side]
-    mark = t.object_mark[r.y : r.y + side, r.x : r.x + side]
-    held = s.reserved[b, r.y : r.y + side, r.x : r.x + side]
+def copy_window(
+    occupant: np.ndarray, mark: np.ndarray, held: np.ndarray, window: np.ndarray, side: int
+) -> tuple[int, int]:
+    """Fill the four channels from the grids; returns the numbers of occupied and of reserved tiles."""
     others = 0
     reserved = 0
     for wy in range(side):
@@ -137,6 +132,27 @@ def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, 
         for wx in range(side):
             window[layout.RESERVATIONS, wy, wx] = held[wy, wx]
             reserved += held[wy, wx]
+    return others, reserved
+
+
+@inlined
+def draw_window(t: Tables, s: TownState, b: int, r: Record, window: np.ndarray, nearby: np.ndarray) -> None:
+    """Fill the four channels and the features that count the content of the window.
+
+    The state's grids have a margin of half a window, so the window's corner in them is the resident's
+    own position.
+    """
+    side = window.shape[1]
+    half = side // 2
+    # Windows as separate arrays: numba need not handle negative indices, and LLVM can copy whole rows.
+    occupant = s.occupant[b, r.y : r.y + side, r.x : r.x + side]
+    mark = t.object_mark[r.y : r.y + side, r.x : r.x + side]
+    held = s.reserved[b, r.y : r.y + side, r.x : r.x + side]
+    # LLVM unrolls the loops over a row for a constant side; windows are half of a batch's time.
+    if side == USUAL_SIDE:
+        others, reserved = copy_window(occupant, mark, held, window, USUAL_SIDE)
+    else:
+        others, reserved = copy_window(occupant, mark, held, window, side)
     window[layout.SELF, half, half] = 1
     window[layout.AGENTS, half, half] = r.mate >= 0
     others -= 1
@@ -352,9 +368,10 @@ def observe(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
     for k in range(s.towns[b].population):
         i = s.roster[b, k]
         r = s.residents[b, i]
-        r.mask = mask_bits(t, s, b, i, now)
+        mask = mask_bits(t, s, b, i, now)
+        r.mask = mask
         for a in range(actions):
-            out.mask[b, i, a] = (r.mask >> np.uint64(a)) & _ONE
+            out.mask[b, i, a] = (mask >> np.uint64(a)) & _ONE
         features = out.features[b, i]
         describe(t, s, b, i, features, now)
         draw_window(t, s, b, r, out.map[b, i], features[t.params[0].nearby_at : t.params[0].options_at])
