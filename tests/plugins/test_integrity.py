@@ -160,6 +160,11 @@ def bytecode_beside(installed):
     installed.path("late2.pyc").write_bytes(b"")
 
 
+def bytecode_below_a_cache(installed):
+    installed.path("__pycache__/deeper").mkdir(parents=True)
+    installed.path("__pycache__/deeper/helper.pyc").write_bytes(b"")
+
+
 def bytecode(name):
     def bring(installed):
         (installed.site / name).parent.mkdir(exist_ok=True)
@@ -226,6 +231,7 @@ def compiled(name, data=b"\0"):
         (path_file, "it installs evil.pth, whose lines Python runs at every start"),
         (shared_folder, "its folder shared has no __init__.py"),
         (bytecode_beside, "late2.pyc is not in its RECORD"),
+        (bytecode_below_a_cache, "__pycache__/deeper/helper.pyc is not in its RECORD"),
         (
             bytecode("helper.pyc"),
             "it installs helper.pyc, compiled code that Python imports without its source",
@@ -313,6 +319,13 @@ def test_planted_bytecode_is_not_read_and_none_is_written(installed, pinned):
     )
     assert importlib.import_module(f"{name}.late").SAID == "as it was"
     assert sorted(installed.site.rglob("*")) == before
+
+
+@pytest.mark.parametrize("folder", ["__pycache__", "data/__pycache__", "data/more/__pycache__"])
+def test_a_cache_of_bytecode_at_any_depth_is_no_reason_to_refuse_a_plugin(installed, folder):
+    installed.path(folder).mkdir(parents=True, exist_ok=True)
+    installed.path(f"{folder}/part.cpython-311.pyc").write_bytes(EVIL)
+    assert row_of(admit(pin(installed)), installed.package).state == "allowed"
 
 
 def test_bytecode_that_is_planted_would_run_without_the_door(installed):
