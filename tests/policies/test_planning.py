@@ -154,7 +154,9 @@ def test_a_plan_must_end_in_time_for_the_shift_unless_the_need_is_critical(town,
     needed = town.constants["field_steps"][shower, 2, 2] + 30 + back + 20
     assert goal(town, 480 - needed) == "W"
     assert goal(town, 480 - needed + 1) is None
-    town.needs[0, 1] = 0.1
+    town.needs[0, 1] = ScriptedOptions().critical
+    assert goal(town, 480 - needed + 1) is None
+    town.needs[0, 1] = ScriptedOptions().critical - 0.001
     assert goal(town, 480 - needed + 1) == "W"
 
 
