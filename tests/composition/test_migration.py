@@ -15,7 +15,7 @@ import pytest
 from townlet_adapters.composition.build import open_run
 from townlet_adapters.composition.request import Output, RunRequest
 from townlet_adapters.storage.snapshots import digest_of, read_snapshot
-from townlet_adapters.worlds.town.seam.migration import from_schema_1
+from townlet_adapters.worlds.town.seam.migration import from_schema_1, from_schema_2
 from townlet_adapters.worlds.town.seam.snapshot import decode_array, encode_array
 from townlet_core.dto.snapshot import SCHEMA_VERSION
 from townlet_core.errors import SnapshotError
@@ -23,8 +23,10 @@ from townlet_core.jsonvalue import canonical_json
 from townlet_plugins.factory import StoredWorld
 
 HAMLET = Path("configs/hamlet.yaml").resolve()
-OLD = Path(__file__).resolve().parents[1] / "town" / "golden" / "hamlet-500-schema-1.json.gz"
-"""The hamlet with seed 7 at tick 500, saved by the last version with schema 1."""
+GOLDEN = Path(__file__).resolve().parents[1] / "town" / "golden"
+SAVED = {schema: GOLDEN / f"hamlet-500-schema-{schema}.json.gz" for schema in range(1, SCHEMA_VERSION)}
+"""The hamlet with seed 7 at tick 500, saved by the last version with each schema."""
+OLD = SAVED[1]
 
 
 @pytest.fixture
@@ -61,12 +63,14 @@ def rewritten(path: Path, change) -> Path:
     return path
 
 
-def test_a_run_of_the_version_before_goes_on_as_if_it_had_never_stopped(old):
-    assert read_snapshot(old).snapshot.schema_version == SCHEMA_VERSION - 1
+@pytest.mark.parametrize("schema", SAVED)
+def test_a_run_of_a_version_before_goes_on_as_if_it_had_never_stopped(tmp_path, schema):
+    old = shutil.copy(SAVED[schema], tmp_path / "snapshot-500.json.gz")
+    assert read_snapshot(old).snapshot.schema_version == schema
     notices: list[str] = []
     assert world_after(old, 300, notices) == world_after(None, 800)
     (told,) = [notice for notice in notices if "migrated" in notice]
-    assert f"migrated from schema 1 to {SCHEMA_VERSION} in memory" in told
+    assert f"migrated from schema {schema} to {SCHEMA_VERSION} in memory" in told
     assert "`townlet snapshot migrate` writes it anew" in told
 
 
@@ -128,8 +132,8 @@ def test_a_migrated_run_accepts_the_config_that_it_had(old):
         assert run.loop.tick == 500
 
 
-def stored_world(**options: object) -> StoredWorld:
-    document = json.loads(gzip.decompress(OLD.read_bytes()))
+def stored_world(schema: int = 1, **options: object) -> StoredWorld:
+    document = json.loads(gzip.decompress(SAVED[schema].read_bytes()))
     whole = {**document["simulation"]["world"]["options"], **options}
     return StoredWorld(whole, document["state"]["world"], {})
 
@@ -275,6 +279,39 @@ def test_an_array_of_another_shape_is_refused(name, change):
     value = None if change is None else {**stored.part[name], **change}
     with pytest.raises(SnapshotError, match=rf"world\.{name} is damaged"):
         from_schema_1(replace(stored, part={**stored.part, name: value}))
+
+
+def test_the_accounts_of_a_town_with_hooks_keep_their_flows():
+    stored, flows = stored_world(2), np.arange(9)[None]
+    part = from_schema_2(replace(stored, part={**stored.part, "flows": encode_array(flows)})).part
+    assert decode_array("flows", part["flows"], np.zeros((1, 10), np.int64)).tolist() == [[*range(9), 0]]
+
+
+@pytest.mark.parametrize(("slots", "expected"), [(None, 64), (4, 4), (5, 5), (3, None), ("all", None)])
+def test_a_town_of_before_has_released_no_embedding_slot(slots, expected):
+    stored = stored_world(2, embeddings={"max_slots": slots})
+    if expected is None:
+        with pytest.raises(SnapshotError, match="embedding slots"):
+            from_schema_2(stored)
+        return
+    released = from_schema_2(stored).part["released"]
+    assert not decode_array("released", released, np.zeros((1, expected), np.int64)).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("towns", None),
+        ("residents", {}),
+        ("flows", None),
+        ("flows", encode_array(np.zeros((1, 11), np.int64))),
+        ("flows", encode_array(np.zeros((2, 8), np.int64))),
+    ],
+)
+def test_a_damaged_part_of_schema_2_is_refused(name, value):
+    stored = stored_world(2)
+    with pytest.raises(SnapshotError, match=rf"world\.{name}(\.serial)? is damaged"):
+        from_schema_2(replace(stored, part={**stored.part, name: value}))
 
 
 def test_what_the_hooks_kept_is_left_as_it_is():

@@ -23,6 +23,7 @@ from townlet_adapters.worlds.town.events.employment import (
     EmploymentReview,
     EmploymentShiftCovered,
 )
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleExit
 from townlet_adapters.worlds.town.events.queue import QueueHandover, QueueLeave
 from townlet_core.events.console import ConsoleResult
 from townlet_core.events.schema import is_diagnostic
@@ -249,6 +250,16 @@ def test_a_newcomer_and_a_command_of_an_operator_are_noticed():
     result = ConsoleResult("set_need", "ok", {"agent_id": IRIS}, None, "c1", "ann", 600)
     refused = ConsoleResult("teleport", "error", {"agent_id": IRIS}, None, "c2", "ann", 600)
     assert told(town().at("10:00", result, refused)) == ["10:00 An operator intervened: set need."]
+
+
+def test_whoever_leaves_town_has_a_last_sentence():
+    script = town().at("08:00", start(IRIS, "use_shower", "shower_1", 200))
+    script.at("08:08", AffordanceFail(IRIS, "shower_1", "use_shower", "agent_exit", None, 8, 200))
+    script.at("08:08", LifecycleExit(IRIS, 0, "killed", 488, 2000, 0.0))
+    assert told(script) == [
+        "08:08 Began to use the shower, and had to stop after 8 minutes: life in town ended.",
+        "08:08 Left town for good, with 2.00 coins.",
+    ]
 
 
 def test_the_end_of_a_day_adds_it_up():

@@ -17,14 +17,15 @@ from townlet_core.events.base import Event
 
 MOST_ORDERS = 8
 """Interventions of a tick in these tests."""
-AFTER_START = frozenset({"utility_lost", "left", "interrupted"})
+AFTER_START = frozenset({"utility_lost", "left", "interrupted", "agent_exit"})
 """Reasons for which a running use fails; every other reason refuses one that has not started."""
 _DIRECTION = {
     "grant": 1, "refund": 1, "wage": 1, "bonus": 1, "purchase": -1, "fine": -1, "rent": -1, "sweep": 0,
+    "hook": 1, "estate": -1,
 }  # fmt: skip
 INTO_WALLETS = np.array([_DIRECTION[flow] for flow in codes.FLOWS])
 """What a mill of each flow does to the wallets."""
-ONE_WAY = [number for number, flow in enumerate(codes.FLOWS) if flow != "sweep"]
+ONE_WAY = [number for number, flow in enumerate(codes.FLOWS) if flow not in ("sweep", "hook")]
 """Flows that go in one direction; a till with more wages than takings is filled up by the treasury."""
 COUNTS = (
     "rent_owed", "blocked", "lateness_counter", "withheld", "paid_ticks", "on_time_ticks", "late_ticks_today",
@@ -75,10 +76,30 @@ def check_registers(s: TownState) -> None:
     require(~listed | np.take_along_axis(alive, s.roster, 1), "the roster lists the living", s)
     require((np.diff(serials, axis=1) > 0) | ~listed[:, 1:], "the roster is in the order of serials", s)
     require(~alive | (r["serial"] < s.towns["next_serial"][:, None]), "serials are below the next one", s)
-    slots = np.sort(np.where(alive, r["embedding"], -1 - np.arange(alive.shape[1])), 1)
-    require(np.diff(slots, axis=1) != 0, "an embedding slot belongs to one living resident", s)
-    dead = s.residents[~alive]
-    require([dead.tobytes().count(0) == dead.nbytes], "a dead slot is all zero", s)
+    owned = np.zeros_like(s.released)
+    towns, slots = np.nonzero(alive)
+    np.add.at(owned, (towns, r["embedding"][towns, slots]), 1)
+    require(owned <= 1, "an embedding slot belongs to one living resident", s)
+    used = np.arange(owned.shape[1]) < s.towns["embeddings"][:, None]
+    require(owned + (s.released > 0) == used, "a used embedding slot is owned or released", s)
+    require(s.released <= s.towns["tick"][:, None], "embedding slots were released before now", s)
+    for rows in (s.residents, s.cooldowns, s.outcomes):
+        dead = rows[~alive]
+        require([dead.tobytes().count(0) == dead.nbytes], "a dead slot is all zero", s)
+    check_census(s)
+
+
+def check_census(s: TownState) -> None:
+    """Profiles and names of the living are counted, and nobody shares a name."""
+    r, alive = s.residents, living(s)
+    counted = np.zeros_like(s.census)
+    towns, slots = np.nonzero(alive)
+    lives = r[towns, slots]
+    for rows, columns in ((0, lives["profile"]), (1 + lives["name_round"], lives["name"])):
+        np.add.at(counted, (towns, rows, columns), 1)
+        np.add.at(counted, (towns, rows, -1), 1)
+    require(counted == s.census, "the census counts the living", s)
+    require(counted[:, 1:, :-1] <= 1, "a name is of one living resident", s)
 
 
 def check_money(s: TownState) -> None:
@@ -296,6 +317,7 @@ class Watch:
         self._mask = self._batch.arrays.mask.copy()
         self._need = s.residents["need"].copy()
         self._job, self._skip = s.residents["job"].copy(), s.residents["skip_shift"].copy()
+        self._lived = np.where(living(s), s.residents["serial"], -1)
         midnight = (s.towns["tick"] % codes.TICKS_PER_DAY == 0)[:, None]
         self._flows = np.where(midnight & (s.towns["tick"] > 0)[:, None], 0, s.flows)
         self._wallets = s.residents["wallet"].sum(1)
@@ -304,30 +326,31 @@ class Watch:
     def after(self, actions: np.ndarray, *, needs_set: bool) -> None:
         """Compare; ``needs_set`` says that somebody's need was changed from outside."""
         model, s = self._batch.model, self._batch.state
-        alive = living(s)
+        stayed = living(s) & (s.residents["serial"] == self._lived)
         legal = (actions >= 0) & (actions < self._mask.shape[2])
         legal &= (
             np.take_along_axis(self._mask, np.where(legal, actions, 0)[:, :, None].astype(int), 2)[:, :, 0]
             == 1
         )
         refused = s.residents["last_result"] == codes.INVALID
-        require(~alive | (legal != refused), "an unmasked action is never invalid, a masked one always", s)
+        require(~stayed | (legal != refused), "an unmasked action is never invalid, a masked one always", s)
+        require(stayed | ~refused, "who arrived waits", s)
         moved = s.flows - self._flows
         require(moved[:, ONE_WAY] >= 0, "flows only grow within a day", s)
         gained = s.residents["wallet"].sum(1) - self._wallets
         require(moved @ INTO_WALLETS == gained, "the flows explain every wallet", s)
-        self._check_wages(model, s, moved[:, codes.FLOWS.index("wage")])
+        self._check_wages(model, s, stayed, moved[:, codes.FLOWS.index("wage")])
         if not needs_set:
             done = s.residents["outcomes"] > self._finished
             fell = (s.residents["need"] <= self._need).all(2)
-            require(fell | done, "a need rises only when a use ends", s)
+            require(fell | done | ~stayed, "a need rises only when a use ends", s)
 
-    def _check_wages(self, model: TownModel, s: TownState, paid: np.ndarray) -> None:
+    def _check_wages(self, model: TownModel, s: TownState, stayed: np.ndarray, paid: np.ndarray) -> None:
         """Rule 10: wages go to who is at work within the shift, and to nobody else."""
         jobs = model.tables.jobs[self._job]
         x = (s.towns["tick"][:, None] - 1 - jobs["start"]) % codes.TICKS_PER_DAY
         there = model.tables.place_at[s.residents["y"], s.residents["x"]] == jobs["place"]
-        earns = living(s) & (self._job >= 0) & ~self._skip & (x < jobs["length"]) & there
+        earns = stayed & (self._job >= 0) & ~self._skip & (x < jobs["length"]) & there
         require(
             paid == np.where(earns, jobs["wage"], 0).sum(1), "wages only within the shift, while present", s
         )

@@ -44,6 +44,7 @@ PAYLOADS = {
     "economy.rent": "agent_id paid owed_days",
     "economy.day": "day flows wallets tills treasury",
     "lifecycle.arrive": "agent_id serial slot name district position profile job_id wallet reason",
+    "lifecycle.exit": "agent_id slot reason age wallet terminal",
     "lifecycle.moved": "agent_id from to reason",
 }
 """Every kind that the town tells, with its fields in the order of the rules."""
@@ -96,6 +97,8 @@ ROWS = [
          "a00002", 2, 1, f"{load_names()[0]}-2", 0, (5, 2), "stoic", None, 70, "start")),
     ({"kind": codes.EV_MOVED, "agent": 0, "a": 2 * 16 + 5, "b": 7 * 16, "reason": codes.MOVED_DISPLACED},
      lifecycle.LifecycleMoved("a00000", (5, 2), (0, 7), "displaced")),
+    ({"kind": codes.EV_EXIT, "agent": 2, "a": 1, "b": 700, "c": 90, "x": -5.0},
+     lifecycle.LifecycleExit("a00002", 1, "killed", 700, 90, -5.0)),
 ]  # fmt: skip
 
 
@@ -136,8 +139,8 @@ def test_every_kind_of_row_has_its_event_and_every_event_of_the_town_its_kind():
 
 def test_rows_of_a_days_flows_become_one_event():
     day = {"kind": codes.EV_DAY, "agent": -1, "a": 4, "b": 10, "c": -3, "d": -7}
-    rows = [{**day, "reason": flow, "e": 100 * flow} for flow in range(len(codes.FLOWS))]
-    flows = {name: 100 * number for number, name in enumerate(codes.FLOWS)}
+    rows = [{**day, "reason": flow, "e": 100 * flow} for flow in range(codes.FIRST_RARE_FLOW)]
+    flows = {name: 100 * number for number, name in enumerate(codes.FLOWS[: codes.FIRST_RARE_FLOW])}
     assert decode(*rows) == (economy.EconomyDay(4, flows, 10, -3, -7),)
     hooked = {**day, "reason": codes.FLOW_HOOK, "e": 5}
     assert decode(*rows, hooked) == (economy.EconomyDay(4, {**flows, "hook": 5}, 10, -3, -7),)
@@ -222,6 +225,7 @@ def lives() -> list[Event]:
         events += town.jump(1440 * day + 539).step()
         events += town.jump(1440 * day + 1439).step()
     town.teleport(0, *CAFE)
+    town.remove(1)
     events += town.step()
     return events
 
@@ -360,14 +364,14 @@ def test_a_frame_does_not_change_when_the_town_lives_on():
 
 
 def test_every_number_has_a_name():
-    assert len(codes.REASONS) == len(set(codes.REASONS)) == codes.HOOK_CANCELLED + 1
+    assert len(codes.REASONS) == len(set(codes.REASONS)) == codes.AGENT_EXIT + 1
     assert [codes.REASONS[n] for n in (codes.OK, codes.INVALID, codes.BUSY, codes.UTILITY_LOST)] == [
         "ok", "invalid", "busy", "utility_lost",
     ]  # fmt: skip
     assert codes.SHIFT_STATES[codes.ABSENT] == "absent"
     assert codes.CONFLICTS[codes.IMPATIENCE] == "waiting"
     assert codes.FLOWS[codes.FLOW_SWEEP] == "sweep"
-    assert codes.HOOKED_FLOWS[codes.FLOW_HOOK] == "hook"
+    assert codes.FLOWS[codes.FLOW_ESTATE] == "estate"
     assert [codes.HOOK_STAGES[n] for n in (codes.BEFORE, codes.AFTER, codes.FAILED)] == list(STAGES)
     assert codes.FIXED_NAMES[codes.NAME_PROFILE] == "profile"
     assert codes.OPERATORS[codes.OP_GE] == ">="

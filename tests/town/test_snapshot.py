@@ -275,6 +275,8 @@ FORGERIES = {
     "fridge runs for nobody": put(OBJECTS, "running", value=True),
     "fridge held by somebody elsewhere": put(OBJECTS, "holder", 2),
     "dead slot with a wallet": put(RESIDENTS, "wallet", 5, row=3),
+    "name of somebody else": lambda state: state.residents[0, :2].__setitem__("name", 5),
+    "embedding slot of somebody else": put(RESIDENTS, "embedding", 1),
     "dead slot alive": put(RESIDENTS, "alive", value=True, row=3),
 }  # fmt: skip
 
@@ -294,6 +296,14 @@ def _town(field: str, value: int) -> Callable[[TownState], None]:
 
 
 FORGERIES |= {
+    "dead slot that cools down": _set("cooldowns", (0, 3, 0), (1, 900)),
+    "dead slot with an outcome": lambda state: state.outcomes["tick"].__setitem__((0, 3, 0), 1),
+    "embedding slot released and in use": _set("released", (0, 1), 5),
+    "embedding slot released and never used": _set("released", (0, 9), 5),
+    "embedding slot released in a tick to come": _set("released", (0, 1), 999),
+    "more embedding slots than there are": _town("embeddings", 65),
+    "embedding slots that nobody owns": _town("embeddings", 4),
+    "forced reuses below zero": _town("forced_reuses", -1),
     "cool-down of an object that is none": _set("cooldowns", (0, 0, 0, 0), 99),
     "cool-down since before the town": _set("cooldowns", (0, 0, 0, 1), -1),
     "cool-downs in another order": _set("cooldowns", (0, 0, 1, 1), 9_999),

@@ -189,6 +189,14 @@ class Town:
         number = NEEDS.index(need)
         self.engine.intervene(Intervention(0, codes.SET_NEED, slot, number, x=value))
 
+    def remove(self, slot: int) -> None:
+        """Take a resident out of town in phase 1 of the next step."""
+        self.engine.intervene(Intervention(0, codes.REMOVE, slot))
+
+    def spawn(self, home: int = 0) -> None:
+        """Let somebody arrive at a home tile in phase 1 of the next step."""
+        self.engine.intervene(Intervention(0, codes.SPAWN, home))
+
     def close(self, name: str) -> None:
         """Close an object in phase 1 of the next step."""
         self.engine.intervene(Intervention(0, codes.CLOSE_OBJECT, self.number_of(name), 1))

@@ -20,6 +20,7 @@ _A_BLOW: Final = 5
 
 _REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "agent_exit": "life in town ended",
         "busy": "something else was under way",
         "closed": "the {thing} was closed",
         "cooldown": "it was too soon after the last time",
@@ -208,6 +209,11 @@ def _arrive(scene: Scene) -> None:
         person.diary.remark(Remark(scene.at, f"began {money} in the wallet"))
 
 
+def _leave_town(scene: Scene) -> None:
+    words = f"left town for good, with {english.coins(scene.number('wallet'))}"
+    scene.person().diary.remark(Remark(scene.at, words, weight=_A_BLOW))
+
+
 def _command(scene: Scene) -> None:
     result = scene.fields.get("result")
     resident = result.get("agent_id") if isinstance(result, Mapping) else None
@@ -259,6 +265,7 @@ SENTENCES: Final[Mapping[str, Recorder]] = MappingProxyType(
         "employment.shift_covered": _cover,
         "employment.shift_end": _end_shift,
         "lifecycle.arrive": _arrive,
+        "lifecycle.exit": _leave_town,
         "queue.conflict": _conflict,
         "queue.grant": _get_object,
         "queue.handover": _hand_over,

@@ -96,9 +96,9 @@ class _LateTown(_Late[WorldPort]):
 
     def migrate(self, schema: int, stored: StoredWorld) -> StoredWorld:
         """Bring a stored town to the next schema of snapshots; raises ``SnapshotError``."""
-        from townlet_adapters.worlds.town.seam.migration import from_schema_1  # noqa: PLC0415 - imports numba
+        from townlet_adapters.worlds.town.seam.migration import STEPS  # noqa: PLC0415 - imports numba
 
-        return from_schema_1(stored) if schema == 1 else stored
+        return STEPS[schema](stored)
 
 
 def _town() -> "Factory[TownOptions, WorldPort]":

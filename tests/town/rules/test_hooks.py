@@ -260,7 +260,7 @@ def test_the_days_books_tell_what_hooks_moved_and_only_then():
     generous.run(4, {0: "use:it"})
     (told,) = generous.heard("economy.day")
     assert told.flows["hook"] == 5
-    assert list(told.flows) == list(codes.HOOKED_FLOWS)
+    assert list(told.flows) == [flow for flow in codes.FLOWS if flow != "estate"]
     silent = room(all_stages())
     silent.set_time(1439)
     silent.step()
@@ -314,6 +314,19 @@ def test_a_failed_hook_is_told_when_somebody_is_interrupted():
     assert (seen.reason, seen.position, seen.values) == ("interrupted", (1, 2), {"wallet": 2000})
     assert town.kinds() == ["lifecycle.moved", "affordance.fail"]
     assert (town.at(0), town.stage(0), town.holder("shower_1")) == ((1, 2), "none", None)
+
+
+def test_a_failed_hook_is_told_once_when_somebody_is_removed_while_it_still_lives():
+    script = all_stages()
+    town = started(script)
+    town.remove(0)
+    town.spawn()
+    town.step()
+    (seen,) = script.seen
+    assert (seen.reason, seen.agent_id, seen.paid, seen.wallet) == ("agent_exit", agent(0), 200, 2000)
+    assert town.kinds() == ["affordance.fail", "lifecycle.exit", "lifecycle.arrive"]
+    assert (town.told[1].wallet, town.told[2].agent_id, town.told[2].slot) == (2000, agent(2), 0)
+    assert (town.stage(0), town.holder("shower_1"), town.money()) == ("none", None, 0)
 
 
 def test_a_failed_hook_is_told_when_a_use_cannot_start_and_nothing_of_anothers_use():
@@ -408,9 +421,8 @@ def live(town: Town, ticks: int = 600) -> list[object]:
 
 
 def state_of(town: Town) -> list[bytes]:
-    """The whole state; the flows without those of hooks."""
-    parts = town.state._replace(flows=town.state.flows[:, : len(codes.FLOWS)])
-    return [array.tobytes() for array in parts]
+    """The whole state."""
+    return [array.tobytes() for array in town.state]
 
 
 def test_hooks_that_say_nothing_change_nothing_at_all():

@@ -74,7 +74,7 @@ def test_a_new_day_resets_its_counters_but_the_first_day_keeps_what_its_founding
     assert town.state.districts["losses_today"][0, 0] == 0
     assert town.state.flows.sum() == 0
     world, _ = found({"town": "hamlet_24"})
-    assert world.engine.state.flows[0].tolist() == [3 * 2000, 0, 0, 0, 0, 0, 0, 0]
+    assert world.engine.state.flows[0].tolist() == [3 * 2000, *[0] * 9]
 
 
 def test_events_of_a_tick_stand_in_the_order_of_its_phases():

@@ -23,14 +23,14 @@ OK, QUEUED, WAITING, RUNNING = 0, 1, 2, 3
 INVALID, BAD_TARGET, BLOCKED, NO_CLAIM, TOO_FAR, BUSY = 4, 5, 6, 7, 8, 9
 CLOSED, COOLDOWN, UTILITY_OFF, PRECONDITION_FAILED, INVENTORY_FULL = 10, 11, 12, 13, 14
 INSUFFICIENT_ITEMS, INSUFFICIENT_STOCK, INSUFFICIENT_FUNDS = 15, 16, 17
-UTILITY_LOST, LEFT, INTERRUPTED, TIMEOUT, HOOK_CANCELLED = 18, 19, 20, 21, 22
+UTILITY_LOST, LEFT, INTERRUPTED, TIMEOUT, HOOK_CANCELLED, AGENT_EXIT = 18, 19, 20, 21, 22, 23
 REASONS: Final = (
     "ok", "queued", "waiting", "running",
     "invalid", "bad_target", "blocked", "no_claim", "too_far", "busy",
     "closed", "cooldown", "utility_off", "precondition_failed", "inventory_full",
     "insufficient_items", "insufficient_stock", "insufficient_funds",
     "utility_lost", "left", "interrupted", "timeout",
-    "hook_cancelled",
+    "hook_cancelled", "agent_exit",
 )  # fmt: skip
 LAST_SUCCESS: Final = RUNNING
 ASKING: Final = -1
@@ -53,17 +53,26 @@ GHOST_STEP, JOSTLE, IMPATIENCE = 0, 1, 2
 CONFLICTS: Final = ("ghost_step", "jostle", "waiting")
 
 # Kinds of money flow (domain.md, section 3).
-FLOW_GRANT, FLOW_PURCHASE, FLOW_REFUND, FLOW_WAGE, FLOW_FINE, FLOW_RENT, FLOW_BONUS, FLOW_SWEEP = range(8)
-FLOWS: Final = ("grant", "purchase", "refund", "wage", "fine", "rent", "bonus", "sweep")
-FLOW_HOOK: Final = 8
-HOOKED_FLOWS: Final = (*FLOWS, "hook")
-"""Flows of a town whose manifest names hooks; the accounts of every other town do not have them."""
+(
+    FLOW_GRANT, FLOW_PURCHASE, FLOW_REFUND, FLOW_WAGE, FLOW_FINE, FLOW_RENT, FLOW_BONUS, FLOW_SWEEP,
+    FLOW_HOOK, FLOW_ESTATE,
+) = range(10)  # fmt: skip
+FLOWS: Final = (
+    "grant", "purchase", "refund", "wage", "fine", "rent", "bonus", "sweep",
+    "hook", "estate",
+)  # fmt: skip
+FIRST_RARE_FLOW: Final = FLOW_HOOK
+"""From here on, the day's accounts have a flow only on days on which it moved money."""
 
 # Statuses of a review, reasons of a hiring and of a move.
 REVIEW_QUEUED, REVIEW_REFUSED, REVIEW_WITHDRAWN = 0, 1, 2
 REVIEWS: Final = ("queued", "refused", "withdrawn")
 HIRED_START, HIRED_BOARD = 0, 1
 HIRINGS: Final = ("start", "board")
+ARRIVED_START, ARRIVED_CONSOLE = 0, 1
+ARRIVALS: Final = ("start", "console")
+EXIT_KILLED: Final = 0
+EXITS: Final = ("killed",)
 MOVED_TELEPORT, MOVED_DISPLACED = 0, 1
 MOVES: Final = ("teleport", "displaced")
 
@@ -74,12 +83,12 @@ MOVES: Final = ("teleport", "displaced")
     EV_ARRIVED, EV_LATE_START, EV_ABSENT, EV_DEPARTED, EV_HELPED, EV_COVERED, EV_SHIFT_END,
     EV_REVIEW, EV_JOB_LOSS, EV_HIRED,
     EV_RESTOCK, EV_RENT, EV_DAY,
-    EV_ARRIVE, EV_MOVED,
-) = range(23)  # fmt: skip
+    EV_ARRIVE, EV_MOVED, EV_EXIT,
+) = range(24)  # fmt: skip
 
 # Interventions: changes from outside in phase 1, by tests or by commands; and what became of one.
-TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT = 0, 1, 2, 3
-NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE = 0, 1, 2, 3
+TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT, SPAWN, REMOVE = 0, 1, 2, 3, 4, 5
+NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE, NO_SLOT = 0, 1, 2, 3, 4
 
 # Names that preconditions may read (domain.md, section 8.1). Names of the vocabulary follow their base: a
 # need by its own name, an item as ``inventory.<item>`` or ``stock.<item>``.

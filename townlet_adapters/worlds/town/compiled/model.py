@@ -198,7 +198,7 @@ def _sizes(plan: TownPlan) -> Sizes:
         objects=len(plan.objects),
         stocks=len(plan.vocabulary.items),
         colleagues=max((job.capacity for job in plan.jobs), default=0),
-        flows=len(codes.HOOKED_FLOWS),
+        flows=len(codes.FLOWS),
         orders=0,
     )
 
@@ -240,6 +240,7 @@ def _params(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Reco
         "carry": _padded(vocabulary.carry_limits(), codes.MAX_ITEMS),
         "population": plan.target,
         "embedding_slots": plan.embedding_slots,
+        "embedding_cooldown": options.embeddings.cooldown_ticks,
         "names": len(plan.names),
         "margin": seen.window // 2,
         "window": seen.window,

@@ -161,6 +161,11 @@ def agent_id(serial: int) -> str:
     return f"a{serial:05d}"
 
 
+def serial_of(agent: str) -> int:
+    """Return the serial in the id of a resident."""
+    return int(agent[1:])
+
+
 def _agent(column: str = "agent") -> Field:
     at = Row._fields.index(column)
     return lambda _names: lambda row: agent_id(int(row[at]))
@@ -221,7 +226,7 @@ def _coworkers(_names: Names) -> ReadAll:
 def _flows(_names: Names) -> ReadAll:
     # A town in which hooks moved no money reports the same flows as a town without hooks.
     return lambda rows: {
-        codes.HOOKED_FLOWS[row.reason]: row.e for row in rows if row.e or row.reason < len(codes.FLOWS)
+        codes.FLOWS[row.reason]: row.e for row in rows if row.e or row.reason < codes.FIRST_RARE_FLOW
     }
 
 
@@ -346,15 +351,28 @@ KINDS: Final = (
             _named("g", lambda names: names.profiles),
             _named("c", lambda names: names.jobs),
             _number("d"),
-            _constant("start"),
+            _word("reason", codes.ARRIVALS),
         ),
-        Bound(resident=1),
+        Bound(resident=1, order=1),
     ),
     RowKind(
         codes.EV_MOVED,
         lifecycle.LifecycleMoved,
         (_agent(), _tile("a"), _tile("b"), _word("reason", codes.MOVES)),
         Bound(resident=1, order=1),
+    ),
+    RowKind(
+        codes.EV_EXIT,
+        lifecycle.LifecycleExit,
+        (
+            _agent(),
+            _number("a"),
+            _word("reason", codes.EXITS),
+            _number("b"),
+            _number("c"),
+            _number("x"),
+        ),
+        Bound(order=1),
     ),
 )
 """Every kind of row, in the order of the numbers."""

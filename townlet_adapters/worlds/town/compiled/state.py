@@ -106,8 +106,10 @@ TOWN = record(
     ("treasury", "i8"),
     ("population", "i8"),
     ("embeddings", "i8"),
+    ("forced_reuses", "i8"),
 )
-"""The town itself; ``tick`` is the number of finished ticks."""
+"""The town itself; ``tick`` is the number of finished ticks, ``embeddings`` that of the embedding slots that
+were ever used, ``forced_reuses`` that of the residents whose embedding slot had not cooled down."""
 
 DISTRICT = record(("losses_today", "i8"), ("reviews", "i8"), ("utility", "u1", (2,)))
 """One district: job losses of the day, pending reviews, (power, water) on or off."""
@@ -133,6 +135,8 @@ class TownState(NamedTuple):
         cooldowns: int64[B, N, C, 2], what cools down for a resident, the latest to be usable first: object,
             and the first tick at which the pair may start a new use, 0 for no object.
         outcomes: OUTCOME[B, N, R], ring of the last outcomes.
+        released: int64[B, E], for each embedding slot 1 + the tick in which it was released, 0 while it is in
+            use or was never used.
         occupant: int16[B, Hp, Wp], a slot on the tile, -1 none.
         reserved: uint8[B, Hp, Wp], 1 on objects with a holder.
         tills: int64[B, P], mills.
@@ -149,6 +153,7 @@ class TownState(NamedTuple):
     census: npt.NDArray[np.int64]
     cooldowns: npt.NDArray[np.int64]
     outcomes: Records
+    released: npt.NDArray[np.int64]
     occupant: npt.NDArray[np.int16]
     reserved: npt.NDArray[np.uint8]
     tills: npt.NDArray[np.int64]
@@ -238,6 +243,7 @@ class Scratch(NamedTuple):
             last element the number of the current search.
         frontier: int64[H * W].
         cursor: CURSOR[1].
+        blank: RESIDENT[1], a dead slot; never written.
     """
 
     order: npt.NDArray[np.int64]
@@ -245,6 +251,7 @@ class Scratch(NamedTuple):
     visited: npt.NDArray[np.int64]
     frontier: npt.NDArray[np.int64]
     cursor: Records
+    blank: Records
 
     def __repr__(self) -> str:
         return outline(self)

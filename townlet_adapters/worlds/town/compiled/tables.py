@@ -37,6 +37,7 @@ PARAMS = record(
     ("review_queue_limit", "i8"),
     ("population", "i8"),
     ("embedding_slots", "i8"),
+    ("embedding_cooldown", "i8"),
     ("names", "i8"),
     ("margin", "i8"),
     ("window", "i8"),

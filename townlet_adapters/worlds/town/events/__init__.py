@@ -19,7 +19,7 @@ from townlet_adapters.worlds.town.events.employment import (
     EmploymentShiftCovered,
     EmploymentShiftEnd,
 )
-from townlet_adapters.worlds.town.events.lifecycle import LifecycleArrive, LifecycleMoved
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleArrive, LifecycleExit, LifecycleMoved
 from townlet_adapters.worlds.town.events.queue import (
     QueueConflict,
     QueueGrant,
@@ -48,6 +48,7 @@ TOWN_EVENTS: Final[tuple[type[Event], ...]] = (
     EmploymentShiftCovered,
     EmploymentShiftEnd,
     LifecycleArrive,
+    LifecycleExit,
     LifecycleMoved,
     QueueConflict,
     QueueGrant,
@@ -62,7 +63,6 @@ LATER_KINDS: Final = frozenset(
     {
         "economy.band",
         "economy.price",
-        "lifecycle.exit",
         "lifecycle.exit_pending",
         "perturbation.cancelled",
         "perturbation.ended",

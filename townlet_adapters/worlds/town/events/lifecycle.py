@@ -1,4 +1,4 @@
-"""Arrivals of residents and moves without walking."""
+"""Arrivals and exits of residents, and moves without walking."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,6 +21,25 @@ class LifecycleArrive(Event):
     job_id: str | None
     wallet: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleExit(Event):
+    """A resident left town for good; ``wallet`` went to the treasury. ``reason`` is killed.
+
+    Attributes:
+        slot: the slot that it leaves.
+        age: ticks since it arrived.
+        terminal: its last reward, 0 for a resident that was killed.
+    """
+
+    kind: ClassVar[str] = "lifecycle.exit"
+    agent_id: str
+    slot: int
+    reason: str
+    age: int
+    wallet: int
+    terminal: float
 
 
 @dataclass(frozen=True, slots=True)

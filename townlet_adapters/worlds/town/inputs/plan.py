@@ -353,7 +353,12 @@ def _sizes(options: TownOptions, district: District, districts: int) -> tuple[in
     if slots is not None and slots < capacity:
         allowed = f"allowed: at least population.capacity, {capacity}"
         raise ConfigError(Problem("embeddings.max_slots", str(slots), allowed))
-    return target, capacity, slots if slots is not None else max(64, 2 * capacity)
+    return target, capacity, slots if slots is not None else default_embedding_slots(capacity)
+
+
+def default_embedding_slots(capacity: int) -> int:
+    """Return the number of embedding slots of a town with so many slots for residents."""
+    return max(64, 2 * capacity)
 
 
 def _shortages(district: District, districts: int, residents: int, vocabulary: Vocabulary) -> Iterator[str]:

@@ -17,6 +17,7 @@ MAX_SIDE = 256
 MAX_GRID_SIDE = 32
 MAX_TILES = 4_194_304
 MAX_RESIDENTS = 16_384
+MAX_EMBEDDING_SLOTS = 4 * MAX_RESIDENTS
 MAX_TIE_SLOTS = 8
 MAX_COOLDOWN_TICKS: Final = 600
 
@@ -367,8 +368,10 @@ class ObservationsOptions(Section):
 class EmbeddingsOptions(Section):
     """Slots by which a learned policy distinguishes residents."""
 
-    max_slots: Annotated[int, Field(ge=1, le=4 * MAX_RESIDENTS)] | None = None
+    max_slots: Annotated[int, Field(ge=1, le=MAX_EMBEDDING_SLOTS)] | None = None
     """number of slots, at least the population's capacity; null: twice the capacity, at least 64"""
+    cooldown_ticks: Annotated[int, Field(ge=0, le=1_000_000)] = 2880
+    """ticks for which a slot should rest before another resident gets it"""
 
 
 class FeaturesOptions(Section):

@@ -137,7 +137,7 @@ class KpiObserver:
         now = [serial if lives else _NOBODY for lives, serial in zip(alive, serials, strict=True)]
         for slot, serial in enumerate(now):
             if serial != self._state.occupants[slot]:
-                self._state.needs.welcome(slot, observation.tick)
+                self._state.needs.welcome(slot, observation.tick if serial != _NOBODY else _NOBODY)
                 self._state.options.welcome(slot)
         self._state.occupants = now
 

@@ -54,7 +54,7 @@ class NeedTally:
         )
 
     def welcome(self, slot: int, instant: int) -> None:
-        """Reset a slot for a new occupant, first seen at ``instant``."""
+        """Reset a slot for a new occupant, first seen at ``instant``, or for none (-1)."""
         self.since[slot], self.unwell[slot], self.starving[slot] = instant, False, 0
 
     def see(self, living: Sequence[int], values: Values, limits: NeedLimits, starved: int | None) -> None:

@@ -11,6 +11,7 @@ from townlet_adapters.worlds.town.events.employment import (
     EmploymentLateStart,
     EmploymentShiftEnd,
 )
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleExit
 from townlet_core.events.base import Event
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
@@ -62,7 +63,7 @@ class ShiftTally:
                 self.absent_now[event.agent_id] = True
             case EmploymentShiftEnd():
                 self._end(event)
-            case EmploymentJobLoss():
+            case EmploymentJobLoss() | LifecycleExit():
                 self._forget(event.agent_id)
             case EconomyDay():
                 self.days += 1

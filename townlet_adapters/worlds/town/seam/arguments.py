@@ -31,8 +31,9 @@ class Intervention:
         town: number of the town in the batch.
         what: ``codes.TELEPORT`` (``who`` a slot, ``a``, ``b`` the tile's x, y), ``codes.SWITCH_UTILITY``
             (``who`` a district, ``a`` 0 power or 1 water, ``b`` 0 off or 1 on), ``codes.SET_NEED``
-            (``who`` a slot, ``a`` the need, ``x`` its new level, kept within [0, 1]) or
-            ``codes.CLOSE_OBJECT`` (``who`` an object, ``a`` 1 closed or 0 open).
+            (``who`` a slot, ``a`` the need, ``x`` its new level, kept within [0, 1]),
+            ``codes.CLOSE_OBJECT`` (``who`` an object, ``a`` 1 closed or 0 open), ``codes.SPAWN`` (``who`` a
+            home tile, for a resident in the lowest dead slot) or ``codes.REMOVE`` (``who`` a slot).
         who: see ``what``.
         a: whole number, see ``what``; so are ``b`` to ``f``.
         b: whole number.
@@ -43,6 +44,7 @@ class Intervention:
         x: real number, see ``what``; so are ``y`` and ``z``.
         y: real number.
         z: real number.
+        serial: serial of the resident that is meant, -1 for any in the slot.
     """
 
     town: int
@@ -57,6 +59,7 @@ class Intervention:
     x: float = 0.0
     y: float = 0.0
     z: float = 0.0
+    serial: int = -1
 
 
 def check_model(model: object) -> None:
@@ -183,6 +186,8 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
         codes.SWITCH_UTILITY: {"who": tables.start_price.shape[0], "a": len(codes.UTILITIES), "b": 2},
         codes.SET_NEED: {"who": slots, "a": len(model.vocabulary.needs)},
         codes.CLOSE_OBJECT: {"who": tables.objects.shape[0], "a": 2},
+        codes.SPAWN: {"who": tables.homes.shape[0]},
+        codes.REMOVE: {"who": slots},
     }
     if order.what not in kinds:
         known = ", ".join(map(str, sorted(kinds)))

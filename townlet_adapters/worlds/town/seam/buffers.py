@@ -50,11 +50,12 @@ def allocate_state(model: TownModel, towns: int) -> TownState:
         census=np.zeros((b, 2 + n // len(model.names), 1 + max(len(model.names), len(t.profiles))), np.int64),
         cooldowns=np.zeros((b, n, model.cooldowns, 2), np.int64),
         outcomes=np.zeros((b, n, model.outcome_history), OUTCOME),
+        released=np.zeros((b, model.plan.embedding_slots), np.int64),
         occupant=np.zeros((b, height, width), np.int16),
         reserved=np.zeros((b, height, width), np.uint8),
         tills=np.zeros((b, t.places.shape[0]), np.int64),
         price=np.zeros((b, districts, keys), np.int64),
-        flows=np.zeros((b, len(codes.HOOKED_FLOWS if model.hooked else codes.FLOWS)), np.int64),
+        flows=np.zeros((b, len(codes.FLOWS)), np.int64),
         job_holders=np.zeros((b, t.jobs.shape[0]), np.int64),
     )
 
@@ -79,6 +80,7 @@ def allocate_scratch(model: TownModel) -> Scratch:
         visited=np.zeros(tiles + 1, np.int64),
         frontier=np.zeros(tiles, np.int64),
         cursor=np.zeros(1, CURSOR),
+        blank=np.zeros(1, RESIDENT),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final, cast
 
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.command_specs import COMMANDS
+from townlet_adapters.worlds.town.compiled.rows import serial_of
 from townlet_adapters.worlds.town.seam.arguments import Intervention
 from townlet_core.dto.command import Command, CommandResult, CommandSpec, ErrorCode
 from townlet_core.suggestions import nearest
@@ -94,11 +95,15 @@ def _interventions(
     except ValueError as error:
         raise _WrongError("invalid_args", str(error)) from error
     slot = _slot_of(str(args["agent_id"]), agent_ids)
+    serial = serial_of(agent_ids[slot])
     if spec.name == "teleport":
         x, y = cast("Sequence[int]", args["position"])
         # Kernels compare the numbers with the map's size, so they may be outside of the map.
-        return (Intervention(0, codes.TELEPORT, slot, x, y),)
-    return _needs(slot, cast("Mapping[str, float]", args["needs"]), needs)
+        return (Intervention(0, codes.TELEPORT, slot, x, y, serial=serial),)
+    levels = _levels(cast("Mapping[str, float]", args["needs"]), needs)
+    return tuple(
+        Intervention(0, codes.SET_NEED, slot, need, x=level, serial=serial) for need, level in levels
+    )
 
 
 def _slot_of(agent_id: str, agent_ids: Sequence[str]) -> int:
@@ -107,12 +112,11 @@ def _slot_of(agent_id: str, agent_ids: Sequence[str]) -> int:
     return agent_ids.index(agent_id)
 
 
-def _needs(slot: int, levels: Mapping[str, float], known: Sequence[str]) -> tuple[Intervention, ...]:
+def _levels(levels: Mapping[str, float], known: Sequence[str]) -> list[tuple[int, float]]:
+    """Return the numbers of needs with their levels."""
     for need, value in levels.items():
         if need not in known:
             raise _WrongError("invalid_args", f"unknown need {need!r:.80}; {nearest(need, known)}")
         if not 0.0 <= value <= 1.0:
             raise _WrongError("invalid_args", f"{need} {value} is out of range (0 to 1, 1 is satisfied)")
-    return tuple(
-        Intervention(0, codes.SET_NEED, slot, known.index(need), x=value) for need, value in levels.items()
-    )
+    return [(known.index(need), value) for need, value in levels.items()]

@@ -3,7 +3,7 @@
 import base64
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.documents import read_document
-from townlet_adapters.worlds.town.codes import EV_ARRIVE, NOBODY
+from townlet_adapters.worlds.town.codes import EV_ARRIVE, FLOWS, NOBODY
 from townlet_adapters.worlds.town.compiled.model import most_cooldowns
 from townlet_adapters.worlds.town.compiled.state import EVENT
+from townlet_adapters.worlds.town.inputs.plan import default_embedding_slots
 from townlet_adapters.worlds.town.inputs.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.texts import MAX_EMBEDDING_SLOTS
 from townlet_adapters.worlds.town.inputs.vocabulary import Vocabulary, VocabularyText, read_vocabulary
 from townlet_adapters.worlds.town.seam.snapshot import PENDING, REBUILT, decode_array, encode_array
 from townlet_core.errors import SnapshotError
@@ -60,6 +62,36 @@ def from_schema_1(stored: StoredWorld) -> StoredWorld:
     _list_cooldowns(part, _durations(options))
     identity = {**stored.identity, "vocabulary_digest": shipped.digest}
     return StoredWorld(options, part, identity)
+
+
+def from_schema_2(stored: StoredWorld) -> StoredWorld:
+    """Bring a town of schema 2 to schema 3, in which residents can leave.
+
+    The day's accounts have two more flows, and a town knows which embedding slots were released: none.
+
+    Raises:
+        SnapshotError: when the part is damaged.
+    """
+    part = dict(stored.part)
+    towns = _records(part, "towns")
+    part["towns"] = {**towns, "forced_reuses": encode_array(np.zeros(1, np.int64))}
+    flows = _whole("flows", part.get("flows"), 2)
+    if flows.shape[1] > len(FLOWS):
+        raise SnapshotError("snapshot_corrupt", "world.flows is damaged")
+    part["flows"] = encode_array(np.pad(flows, ((0, 0), (0, len(FLOWS) - flows.shape[1]))))
+    slots = _whole("residents.serial", _records(part, "residents").get("serial"), 2).shape[1]
+    part["released"] = encode_array(np.zeros((1, _embedding_slots(stored.options, slots)), np.int64))
+    return StoredWorld(stored.options, part, stored.identity)
+
+
+def _embedding_slots(options: JsonObject, capacity: int) -> int:
+    section = options.get("embeddings")
+    given = section.get("max_slots") if isinstance(section, Mapping) else None
+    if given is None:
+        return default_embedding_slots(capacity)
+    if type(given) is not int or not capacity <= given <= MAX_EMBEDDING_SLOTS:
+        raise SnapshotError("snapshot_corrupt", "the options have an impossible number of embedding slots")
+    return given
 
 
 def _chain_queues(part: dict[str, JsonValue]) -> None:
@@ -234,3 +266,7 @@ def _without(section: JsonValue, key: str, defaults: Mapping[str, float]) -> Jso
         **section,
         key: {name: number for name, number in numbers.items() if defaults.get(name) != number},
     }
+
+
+STEPS: Final[Mapping[int, Callable[[StoredWorld], StoredWorld]]] = {1: from_schema_1, 2: from_schema_2}
+"""The step from each schema number to the next."""

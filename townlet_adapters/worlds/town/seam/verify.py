@@ -41,6 +41,7 @@ def verify_state(model: TownModel, saved: TownState, pending: Records, tick: int
         _tiles(model, saved),
         _claims(model, saved),
         _books(model, saved, tick),
+        _embeddings(saved),
         _pending(model, saved, pending),
     ):
         for what, holds in checks:
@@ -104,6 +105,7 @@ def _ranges(model: TownModel, saved: TownState) -> Iterator[Finding]:
     yield "cooldowns", _within(saved.cooldowns[..., 0], 0, max(0, len(t.objects) - 1))
     until = saved.cooldowns[..., 1]
     yield "cooldowns", bool((until >= 0).all() and (until[..., 1:] <= until[..., :-1]).all())
+    yield "released", _within(saved.released, 0, max(0, int(saved.towns["tick"][0])))
     yield "price", _within(saved.price, 0, _NO_LIMIT)
     yield "districts.utility", _within(saved.districts["utility"], 0, 1)
 
@@ -114,10 +116,13 @@ def _residents(model: TownModel, saved: TownState) -> Iterator[Finding]:
     slots = np.flatnonzero(alive)
     serials = residents["serial"][slots]
     population = int(saved.towns["population"][0])
-    yield "a dead slot", not residents[~alive].tobytes().strip(b"\0")
+    for rows in (residents, saved.cooldowns[0], saved.outcomes[0]):
+        yield "a dead slot", not rows[~alive].tobytes().strip(b"\0")
     yield "towns.population", population == len(slots)
     yield "residents.serial", len(np.unique(serials)) == len(slots)
     living, homes = residents[slots], model.tables.homes
+    names = np.stack([living["name_round"], living["name"]])
+    yield "residents.name", np.unique(names, axis=1).shape[1] == len(slots)
     yield "residents.district", bool((living["district"] == homes["district"][living["home"]]).all())
     jobs = living["job"]
     held = np.bincount(jobs[jobs >= 0], minlength=len(model.tables.jobs))
@@ -190,11 +195,20 @@ def _claims(model: TownModel, saved: TownState) -> Iterator[Finding]:
 def _books(model: TownModel, saved: TownState, tick: int) -> Iterator[Finding]:
     town = saved.towns[0]
     yield "towns.tick", int(town.tick) == tick >= 0
-    yield "towns.embeddings", int(town.embeddings) >= 0
+    yield "towns.forced_reuses", int(town.forced_reuses) >= 0
     money = _living(saved)["wallet"].sum() + saved.tills.sum() + town.treasury
     yield "the sum of all accounts", int(money) == 0
     without_till = saved.tills[0][~model.tables.places["till"]]
     yield "tills", not without_till.any()
+
+
+def _embeddings(saved: TownState) -> Iterator[Finding]:
+    """Every embedding slot that was used belongs to one living resident or was released."""
+    used, released = int(saved.towns["embeddings"][0]), saved.released[0] > 0
+    owned = np.zeros(len(released), np.int64)
+    np.add.at(owned, _living(saved)["embedding"], 1)
+    yield "towns.embeddings", 0 <= used <= len(released)
+    yield "residents.embedding", bool((owned + released == (np.arange(len(released)) < used)).all())
 
 
 def _pending(model: TownModel, saved: TownState, pending: Records) -> Iterator[Finding]:

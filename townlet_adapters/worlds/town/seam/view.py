@@ -64,19 +64,10 @@ class Shown(NamedTuple):
     limits: Limits
 
 
-_NONE: Final = frozenset(
-    {
-        "job",
-        "claim_object",
-        "claim_affordance",
-        "option",
-        "goal",
-        "duty_place",
-        "object_holder",
-        "object_price",
-    }
-)
-"""Columns in which -1 says that there is none."""
+_DESCRIBED: Final = {each.name: each for each in COLUMNS}
+_NONE: Final = -1
+_WITHOUT: Final = frozenset({"job", "claim_object", "claim_affordance", "option", "goal", "duty_place"})
+"""Columns of residents in which ``_NONE`` says that there is none, as in the rows of dead slots."""
 
 
 def allocate_view(spec: WorldSpec, tables: Tables, limits: Limits) -> Shown:
@@ -95,19 +86,26 @@ def allocate_view(spec: WorldSpec, tables: Tables, limits: Limits) -> Shown:
         "y": height,
         "x": width,
     }
-    described = {each.name: each for each in COLUMNS}
     columns = ViewColumns(
         **{
-            name: np.full(
-                [lengths[axis] for axis in described[name].axes],
-                -1 if name in _NONE else 0,
-                DTYPES[described[name].format],
-            )
+            name: np.zeros([lengths[axis] for axis in _DESCRIBED[name].axes], DTYPES[_DESCRIBED[name].format])
             for name in ViewColumns._fields
         }
     )
-    columns.refusal[:, limits.disabled] = DISABLED
-    return Shown(columns, limits)
+    shown = Shown(columns, limits)
+    blank_rows(shown, np.ones(spec.capacity, np.bool_))
+    columns.object_holder[...] = columns.object_price[...] = _NONE
+    return shown
+
+
+def blank_rows(shown: Shown, dead: npt.NDArray[np.bool_]) -> None:
+    """Clear the rows of dead slots, bool[N], and the tiles on which residents stand."""
+    columns = shown.columns
+    for name, column in columns._asdict().items():
+        if _DESCRIBED[name].axes[0] == "slots":
+            column[dead] = _NONE if name in _WITHOUT else 0
+    columns.refusal[np.ix_(dead, shown.limits.disabled)] = DISABLED
+    columns.occupants[...] = 0
 
 
 def view_of(
@@ -187,8 +185,8 @@ def fill_view(t: Tables, s: TownState, shown: Shown, totals: npt.NDArray[np.int6
         t: the town's tables.
         s: the state.
         shown: the columns to fill.
-        totals: int64[6], filled with population, residents in queues, wallets, tills, treasury (mills),
-            pending reviews.
+        totals: int64[7], filled with population, residents in queues, wallets, tills, treasury (mills),
+            pending reviews, and the serial of the next resident.
         b: which town.
     """
     v = shown.columns
@@ -198,6 +196,7 @@ def fill_view(t: Tables, s: TownState, shown: Shown, totals: npt.NDArray[np.int6
     totals[:] = 0
     totals[0] = s.towns[b].population
     totals[4] = s.towns[b].treasury
+    totals[6] = s.towns[b].next_serial
     for d in range(s.districts.shape[1]):
         totals[5] += s.districts[b, d].reviews
     for place in range(s.tills.shape[1]):

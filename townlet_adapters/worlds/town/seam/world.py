@@ -15,7 +15,7 @@ from townlet_adapters.worlds.town.seam.batch import TownBatch
 from townlet_adapters.worlds.town.seam.commands import Order, order_of, results_of
 from townlet_adapters.worlds.town.seam.decode import Decoder
 from townlet_adapters.worlds.town.seam.snapshot import load_town, save_town
-from townlet_adapters.worlds.town.seam.view import allocate_view, fill_view, view_of
+from townlet_adapters.worlds.town.seam.view import allocate_view, blank_rows, fill_view, view_of
 from townlet_core.dto.action import ActionBatch
 from townlet_core.dto.command import Command
 from townlet_core.dto.frame import TownFrame
@@ -52,7 +52,8 @@ class TownWorld:
         self._needs = tuple(model.vocabulary.needs)
         self._shown = allocate_view(model.spec, model.tables, model.limits)
         self._view = view_of(model.constants, self._shown.columns, self.engine.state)
-        self._totals = np.zeros(1 + len(FIGURES), np.int64)
+        # The population, the figures, and the serial of the next resident.
+        self._totals = np.zeros(2 + len(FIGURES), np.int64)
         self._fill_view: Callable[[], None] | None = None
         out = self.engine.arrays
         self._map, self._features, self._mask, self._alive, self._serial = (
@@ -67,6 +68,7 @@ class TownWorld:
         self._given: ActionBatch | None = None
         self._wanted: tuple[npt.NDArray[np.integer] | int, ...] = ()
         self._agent_ids: tuple[str, ...] = ()
+        self._lives: tuple[int, int] = (0, 0)
         self._tick = 0
         self._pending: tuple[Event, ...] | None = None
 
@@ -101,7 +103,7 @@ class TownWorld:
         orders, places = self._take(commands) if commands else ((), range(0))
         engine.advance()
         self._tick = executed + 1
-        self._look()
+        totals = self._look()
         events = self._decoder.events(engine.journal, 0, engine.remarks)
         if self._hooks is not None:
             events += self._hooks.take_rejections()
@@ -114,7 +116,7 @@ class TownWorld:
             terminated=self._terminated,
             truncated=self._truncated,
             events=events,
-            summary=self._summary(executed),
+            summary=self._summary(executed, totals),
             command_results=results_of(orders, self._answers(places), executed) if orders else (),
         )
 
@@ -161,26 +163,32 @@ class TownWorld:
         return answers
 
     def _awake(self, *, pending: bool) -> ObservationBatch:
-        state = self.engine.state
-        self._tick = int(state.towns["tick"][0])
-        self._agent_ids = tuple(
-            agent_id(serial) if alive else ""
-            for serial, alive in zip(
-                state.residents["serial"][0].tolist(), state.residents["alive"][0].tolist(), strict=True
-            )
-        )
+        self._tick = int(self.engine.state.towns["tick"][0])
         self._pending = self._decoder.events(self.engine.journal, 0) if pending else None
-        self._shown.columns.occupants[...] = 0
+        self._lives = (0, 0)
         self._look()
         return self._observation()
 
-    def _look(self) -> None:
-        """Fill the columns of the view and the totals."""
-        fill = self._fill_view
+    def _look(self) -> list[int]:
+        """Fill the view, and return the totals; after an arrival or exit, ids and blank rows follow."""
+        state, fill = self.engine.state, self._fill_view
         if fill is None:
-            tables, state = self._model.tables, self.engine.state
+            tables = self._model.tables
             fill = self._fill_view = bound(fill_view, tables, state, self._shown, self._totals, 0)
         fill()
+        totals: list[int] = self._totals.tolist()
+        # Without an arrival, the next serial stays as it is; then an exit is all that changes the population.
+        lives = (totals[0], totals[-1])
+        if lives != self._lives:
+            self._lives = lives
+            serials, alive = state.residents["serial"][0], state.residents["alive"][0]
+            self._agent_ids = tuple(
+                agent_id(serial) if lives else ""
+                for serial, lives in zip(serials.tolist(), alive.tolist(), strict=True)
+            )
+            blank_rows(self._shown, ~alive)
+            fill()
+        return totals
 
     def _observation(self) -> ObservationBatch:
         return ObservationBatch(
@@ -194,8 +202,8 @@ class TownWorld:
             view=self._view,
         )
 
-    def _summary(self, tick: int) -> TickSummary:
-        alive, *figures = self._totals.tolist()
+    def _summary(self, tick: int, totals: list[int]) -> TickSummary:
+        alive, *figures, _ = totals
         actions = self.engine.journal.actions[0].tolist()
         failures = self.engine.journal.failures[0].tolist()
         return TickSummary(

@@ -6,6 +6,7 @@ from townlet_adapters.worlds.town.codes import (
     EV_RENT,
     EV_RESTOCK,
     FLOW_BONUS,
+    FLOW_ESTATE,
     FLOW_FINE,
     FLOW_GRANT,
     FLOW_HOOK,
@@ -87,6 +88,15 @@ def fine(t: Tables, s: TownState, b: int, i: int, place: int, amount: int) -> in
     credit_place(t, s, b, place, taken)
     s.flows[b, FLOW_FINE] += taken
     return taken
+
+
+@kernel
+def estate(s: TownState, b: int, i: int) -> None:
+    """Wallet -> treasury: all that a resident leaves behind."""
+    amount = s.residents[b, i].wallet
+    s.residents[b, i].wallet = 0
+    s.towns[b].treasury += amount
+    s.flows[b, FLOW_ESTATE] += amount
 
 
 @kernel

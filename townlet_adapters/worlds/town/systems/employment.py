@@ -220,6 +220,17 @@ def leave_job(s: TownState, b: int, i: int) -> None:
 
 
 @kernel
+def retire(s: TownState, b: int, i: int) -> None:
+    """Take the job and a pending review from a resident that leaves town."""
+    r = s.residents[b, i]
+    if r.review_since >= 0:
+        s.districts[b, r.district].reviews -= 1
+        r.review_since = NOBODY
+    if r.job >= 0:
+        leave_job(s, b, i)
+
+
+@kernel
 def record_review(s: TownState, j: Journal, b: int, i: int, status: int) -> None:
     """Write a review's change of status."""
     r = s.residents[b, i]

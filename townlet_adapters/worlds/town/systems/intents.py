@@ -15,6 +15,7 @@ from townlet_adapters.worlds.town.codes import (
     MOVE_NORTH,
     MOVE_WEST,
     NO_CLAIM,
+    NOBODY,
     OK,
     WAIT,
 )
@@ -99,6 +100,8 @@ def resolve(
 ) -> bool:
     """Phase 4a: one intent for every living resident; a masked one is ``invalid`` and has no effect.
 
+    A resident that arrived in this tick waits: no policy has seen it.
+
     Returns:
         True when a hook must be called before the resident at the cursor can be processed.
     """
@@ -112,6 +115,9 @@ def resolve(
         action = int(actions[b, i])
         target = int(targets[b, i])
         r.moved = False
+        if r.mask == 0:
+            r.mask = _ONE << np.uint64(WAIT)
+            action, target = WAIT, NOBODY
         result = INVALID
         counted = WAIT
         if 0 <= action < action_count and (r.mask >> np.uint64(action)) & _ONE:

@@ -3,19 +3,23 @@
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.records import Record, Records, record
 from townlet_adapters.worlds.town.codes import (
+    ARRIVED_CONSOLE,
     BLOCKED_TILE,
     CLOSE_OBJECT,
     CLOSED,
     EXECUTED,
+    EXIT_KILLED,
     GONE,
     INTERRUPTED,
+    REMOVE,
     SET_NEED,
+    SPAWN,
     SWITCH_UTILITY,
     TELEPORT,
 )
-from townlet_adapters.worlds.town.compiled.state import Journal, TownState
+from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import affordances, hook_requests, movement, queues
+from townlet_adapters.worlds.town.systems import affordances, hook_requests, movement, queues, residents
 
 INTERVENTION = record(
     ("town", "i8"),
@@ -23,10 +27,12 @@ INTERVENTION = record(
     ("who", "i8"),
     *((name, "i8") for name in "abcdef"),
     *((name, "f8") for name in "xyz"),
+    ("serial", "i8"),
     ("answer", "i8"),
 )
-"""One intervention: ``who`` is a slot, district or object; ``a`` to ``f`` and ``x`` to ``z`` depend on
-``what``; the kernel writes what became of it into ``answer``."""
+"""One intervention: ``who`` is a slot, district, object or home tile; ``a`` to ``f`` and ``x`` to ``z``
+depend on ``what``; ``serial`` is that of the resident that is meant, -1 for any in the slot; the
+kernel writes what became of it into ``answer``."""
 
 
 @kernel
@@ -52,12 +58,13 @@ def close_object(t: Tables, s: TownState, j: Journal, b: int, o: int, closed: bo
 
 
 @kernel
-def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Record, now: int) -> bool:
+def intervene(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Record, now: int) -> bool:
     """Execute one intervention and write its answer; an impossible one changes nothing.
 
     Returns:
         Whether it is done; if not, a hook must be called first.
     """
+    c = w.cursor[0]
     order.answer = EXECUTED
     if order.what == SWITCH_UTILITY:
         s.districts[b, order.who].utility[order.a] = order.b
@@ -65,9 +72,14 @@ def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Rec
     if order.what == CLOSE_OBJECT:
         close_object(t, s, j, b, order.who, order.a != 0, now)
         return True
+    if order.what == SPAWN:
+        order.answer = residents.admit(t, s, j, w, b, order.who, ARRIVED_CONSOLE)
+        return True
     r = s.residents[b, order.who]
-    if not r.alive:
+    if not r.alive or (order.serial >= 0 and r.serial != order.serial):
         order.answer = GONE
+    elif order.what == REMOVE:
+        return residents.remove(t, s, j, w, b, order.who, EXIT_KILLED, now)
     elif order.what == SET_NEED:
         r.need[order.a] = min(1.0, max(0.0, order.x))
         reset_context(r)
@@ -82,11 +94,12 @@ def intervene(t: Tables, s: TownState, j: Journal, c: Record, b: int, order: Rec
 
 
 @kernel
-def intervene_all(t: Tables, s: TownState, j: Journal, c: Record, b: int, orders: Records, now: int) -> bool:
+def intervene_all(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, orders: Records, now: int) -> bool:
     """Phase 1: this town's interventions in the order of acceptance; True when a hook must be called."""
+    c = w.cursor[0]
     for k in range(c.entity, orders.shape[0]):
         if orders[k].town == b:
-            if not intervene(t, s, j, c, b, orders[k], now):
+            if not intervene(t, s, j, w, b, orders[k], now):
                 c.entity = k
                 return True
             hook_requests.pass_on(c)

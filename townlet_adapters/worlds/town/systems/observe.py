@@ -361,9 +361,33 @@ def describe(t: Tables, s: TownState, b: int, i: int, features: np.ndarray, now:
         features[column + 2] = profile.ambition
 
 
+@kernel
+def blank_row(out: TownArrays, b: int, i: int) -> None:
+    """Clear the row of a dead slot; the mask allows only ``wait``."""
+    out.map[b, i] = 0
+    out.features[b, i] = 0.0
+    out.mask[b, i] = 0
+    out.mask[b, i, WAIT] = 1
+    out.reward[b, i] = 0.0
+    out.terminated[b, i] = 0
+    out.truncated[b, i] = 0
+    out.alive[b, i] = 0
+    out.serial[b, i] = 0
+
+
+@kernel
+def blank(out: TownArrays, b: int) -> None:
+    """Clear all rows of a town."""
+    for i in range(out.alive.shape[1]):
+        blank_row(out, b, i)
+
+
 @inlined
 def observe(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
-    """Phase 12: write the observation of instant ``now`` for every living resident."""
+    """Phase 12: write the observation of instant ``now``; the row of a slot that was freed becomes blank."""
+    for i in range(out.alive.shape[1]):
+        if out.alive[b, i] and not s.residents[b, i].alive:
+            blank_row(out, b, i)
     actions = out.mask.shape[2]
     for k in range(s.towns[b].population):
         i = s.roster[b, k]
@@ -377,17 +401,3 @@ def observe(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
         draw_window(t, s, b, r, out.map[b, i], features[t.params[0].nearby_at : t.params[0].options_at])
         out.alive[b, i] = 1
         out.serial[b, i] = r.serial
-
-
-@kernel
-def blank(out: TownArrays, b: int) -> None:
-    """Clear a town's rows: all slots are dead, and the mask allows only ``wait``."""
-    out.map[b] = 0
-    out.features[b] = 0.0
-    out.mask[b] = 0
-    out.mask[b, :, WAIT] = 1
-    out.reward[b] = 0.0
-    out.terminated[b] = 0
-    out.truncated[b] = 0
-    out.alive[b] = 0
-    out.serial[b] = 0

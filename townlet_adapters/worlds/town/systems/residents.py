@@ -1,22 +1,32 @@
-"""Creation of residents (domain.md, sections 5 and 10.4)."""
+"""How residents come and go (domain.md, sections 5, 10.4 and 14)."""
 
 from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.records import Record
-from townlet_adapters.worlds.town.codes import EV_ARRIVE, HIRED_START, NOBODY
+from townlet_adapters.worlds.town.codes import (
+    AGENT_EXIT,
+    ARRIVED_START,
+    BLOCKED_TILE,
+    EV_ARRIVE,
+    EV_EXIT,
+    EXECUTED,
+    HIRED_START,
+    NO_SLOT,
+    NOBODY,
+)
 from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import economy, employment, journal, movement, queues
+from townlet_adapters.worlds.town.systems import affordances, economy, employment, journal, movement, queues
 
 PROFILE_DRAW = 0
 NAME_DRAW = 0
 
 
 @kernel
-def count(s: TownState, b: int, row: int, column: int) -> None:
-    """Add one living resident to the census."""
-    s.census[b, row, column] += 1
-    s.census[b, row, s.census.shape[2] - 1] += 1
+def count(s: TownState, b: int, row: int, column: int, change: int) -> None:
+    """Add one living resident to the census (1), or take one from it (-1)."""
+    s.census[b, row, column] += change
+    s.census[b, row, s.census.shape[2] - 1] += change
 
 
 @kernel
@@ -32,7 +42,7 @@ def choose_name(t: Tables, s: TownState, b: int, r: Record) -> None:
         name = (name + 1) % names
     r.name = name
     r.name_round = name_round
-    count(s, b, 1 + name_round, name)
+    count(s, b, 1 + name_round, name, 1)
 
 
 @kernel
@@ -54,8 +64,26 @@ def choose_profile(t: Tables, s: TownState, b: int, r: Record) -> int:
 
 
 @kernel
-def create(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, home: int) -> None:
-    """Create a resident of the start population in slot i at a home tile."""
+def take_embedding(t: Tables, s: TownState, b: int) -> int:
+    """Take the lowest embedding slot that was never used, else the one that was released longest ago."""
+    town = s.towns[b]
+    if town.embeddings < s.released.shape[1]:
+        town.embeddings += 1
+        return town.embeddings - 1
+    oldest = -1
+    for slot in range(s.released.shape[1]):
+        released = s.released[b, slot]
+        if released > 0 and (oldest < 0 or released < s.released[b, oldest]):
+            oldest = slot
+    if town.tick < s.released[b, oldest] - 1 + t.params[0].embedding_cooldown:
+        town.forced_reuses += 1
+    s.released[b, oldest] = 0
+    return oldest
+
+
+@kernel
+def create(t: Tables, s: TownState, j: Journal, b: int, i: int, home: int, flat: int, reason: int) -> None:
+    """Create a resident of a home tile in the dead slot i, on a free tile (flat index)."""
     town = s.towns[b]
     r = s.residents[b, i]
     r.alive = True
@@ -75,23 +103,21 @@ def create(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, home
     r.lost_job_day = NOBODY
     r.attendance = 1.0
     r.ctx_reset = True
-    r.embedding = town.embeddings % t.params[0].embedding_slots
+    r.embedding = take_embedding(t, s, b)
     employment.clear_shift(r)
     r.behind = NOBODY
     queues.clear_claim(r)
     choose_name(t, s, b, r)
     r.profile = choose_profile(t, s, b, r)
-    count(s, b, 0, r.profile)
-    flat = movement.nearest_free(t, s, w, b, t.homes[home].x, t.homes[home].y)
+    count(s, b, 0, r.profile, 1)
     width = t.passable.shape[1]
     movement.put(s, t.params[0].margin, b, i, flat % width, flat // width)
     s.roster[b, town.population] = i
     town.population += 1
     town.next_serial += 1
-    town.embeddings += 1
     economy.grant(s, b, i, t.params[0].start_wallet)
-    job = employment.vacancy(t, s, b, r.district)
-    journal.write(j, b, EV_ARRIVE, r.serial, -1, -1, 0, i, flat, job)
+    job = employment.vacancy(t, s, b, r.district) if reason == ARRIVED_START else NOBODY
+    journal.write(j, b, EV_ARRIVE, r.serial, -1, -1, reason, i, flat, job)
     if journal.is_kept(j, b):
         row = journal.last(j, b)
         row.d = r.wallet
@@ -101,3 +127,83 @@ def create(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, home
         row.h = r.district
     if job >= 0:
         employment.hire(t, s, j, b, i, job, HIRED_START, town.tick)
+
+
+@kernel
+def admit(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, home: int, reason: int) -> int:
+    """Create a resident in the lowest dead slot, as near to a home tile as there is room.
+
+    Returns:
+        ``EXECUTED``, or why there is no arrival: ``NO_SLOT`` or ``BLOCKED_TILE``.
+    """
+    slot = 0
+    while slot < s.residents.shape[1] and s.residents[b, slot].alive:
+        slot += 1
+    if slot == s.residents.shape[1]:
+        return NO_SLOT
+    flat = movement.nearest_free(t, s, w, b, t.homes[home].x, t.homes[home].y)
+    if flat < 0:
+        return BLOCKED_TILE
+    create(t, s, j, b, slot, home, flat, reason)
+    return EXECUTED
+
+
+@kernel
+def strike_off(s: TownState, b: int, i: int) -> None:
+    """Take a resident from the roster."""
+    town = s.towns[b]
+    town.population -= 1
+    k = 0
+    while s.roster[b, k] != i:
+        k += 1
+    for later in range(k, town.population):
+        s.roster[b, later] = s.roster[b, later + 1]
+    s.roster[b, town.population] = 0
+
+
+@kernel
+def forget(s: TownState, b: int, i: int) -> None:
+    """Clear what a resident remembers of objects: cool-downs and outcomes."""
+    for k in range(s.cooldowns.shape[2]):
+        s.cooldowns[b, i, k, 0], s.cooldowns[b, i, k, 1] = 0, 0
+    for k in range(s.outcomes.shape[2]):
+        line = s.outcomes[b, i, k]
+        line.tick = 0
+        line.affordance = 0
+        line.object = 0
+        line.reason = 0
+        line.duration = 0
+
+
+@kernel
+def free(t: Tables, s: TownState, w: Scratch, b: int, i: int) -> None:
+    """Free the slot of a resident that has no claim: it becomes like one that was never used.
+
+    The wallet goes to the treasury. The embedding slot cools down; serial and name are not given again while
+    others have them. The row of the observation becomes blank when it is next written.
+    """
+    r = s.residents[b, i]
+    economy.estate(s, b, i)
+    movement.lift(s, t.params[0].margin, b, i)
+    employment.retire(s, b, i)
+    count(s, b, 0, r.profile, -1)
+    count(s, b, 1 + r.name_round, r.name, -1)
+    s.released[b, r.embedding] = s.towns[b].tick + 1
+    strike_off(s, b, i)
+    forget(s, b, i)
+    s.residents[b, i] = w.blank[0]
+
+
+@kernel
+def remove(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, reason: int, now: int) -> bool:
+    """End a resident's claim, record its exit and free its slot.
+
+    Returns:
+        Whether it is done; if not, a hook must be called first.
+    """
+    if not affordances.end_claim(t, s, j, w.cursor[0], b, i, AGENT_EXIT, now):
+        return False
+    r = s.residents[b, i]
+    journal.write(j, b, EV_EXIT, r.serial, -1, -1, reason, i, now - r.birth, r.wallet)
+    free(t, s, w, b, i)
+    return True

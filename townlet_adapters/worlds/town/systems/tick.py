@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import entry_kernel, inlined, kernel
 from townlet_adapters.kernels.records import Records, outline
-from townlet_adapters.worlds.town.codes import NOBODY, TICKS_PER_DAY, UTILITIES
+from townlet_adapters.worlds.town.codes import ARRIVED_START, NOBODY, TICKS_PER_DAY, UTILITIES
 from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import (
@@ -108,7 +108,7 @@ def tick_towns(
             open_tick(s, j, wants, b, now)  # 0
             hook_requests.enter(c, 1)
         if c.phase == 1:
-            if orders.shape[0] > 0 and interventions.intervene_all(t, s, j, c, b, orders, now):  # 1
+            if orders.shape[0] > 0 and interventions.intervene_all(t, s, j, w, b, orders, now):  # 1
                 return True
             hook_requests.enter(c, 3)
         if c.phase == 3:
@@ -159,7 +159,9 @@ def found_town(
         s.reserved[b, t.objects[o].y + margin, t.objects[o].x + margin] = 0
     blank(out, b)
     for k in range(t.params[0].population):
-        residents.create(t, s, j, w, b, k, k % t.homes.shape[0])
+        home = k % t.homes.shape[0]
+        flat = movement.nearest_free(t, s, w, b, t.homes[home].x, t.homes[home].y)
+        residents.create(t, s, j, b, k, home, flat, ARRIVED_START)
     observe(t, s, out, b, 0)
 
 
