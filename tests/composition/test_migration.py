@@ -15,7 +15,7 @@ import pytest
 from townlet_adapters.composition.build import open_run
 from townlet_adapters.composition.request import Output, RunRequest
 from townlet_adapters.storage.snapshots import digest_of, read_snapshot
-from townlet_adapters.worlds.town.seam.migration import from_schema_1, from_schema_2
+from townlet_adapters.worlds.town.seam.migration import from_schema_1, from_schema_2, from_schema_3
 from townlet_adapters.worlds.town.seam.snapshot import decode_array, encode_array
 from townlet_core.dto.snapshot import SCHEMA_VERSION
 from townlet_core.errors import SnapshotError
@@ -312,6 +312,47 @@ def test_a_damaged_part_of_schema_2_is_refused(name, value):
     stored = stored_world(2)
     with pytest.raises(SnapshotError, match=rf"world\.{name}(\.serial)? is damaged"):
         from_schema_2(replace(stored, part={**stored.part, name: value}))
+
+
+def test_what_was_off_or_closed_gets_an_effect_without_an_end():
+    stored = stored_world(3)
+    districts, objects = stored.part["districts"], stored.part["objects"]
+    closed = np.zeros((1, 8), np.bool_)
+    closed[0, [2, 5]] = True
+    part = from_schema_3(
+        replace(
+            stored,
+            part={
+                **stored.part,
+                "districts": {**districts, "utility": encode_array(np.array([[[1, 0]]], np.uint8))},
+                "objects": {**objects, "closed": encode_array(closed)},
+            },
+        )
+    ).part
+    rows = {
+        name: decode_array(name, value, np.zeros((1, 26), np.int64))[0, :4].tolist()
+        for name, value in part["effects"].items()
+    }
+    assert rows == {
+        "kind": [1, 2, 2, 0], "who": [0, 2, 5, 0], "key": [1, 0, 0, 0],
+        "scale": [0] * 4, "until": [0] * 4, "source": [0] * 4,
+    }  # fmt: skip
+    assert decode_array("effects", part["towns"]["effects"], np.zeros(1, np.int64)).tolist() == [3]
+    assert part["price"] == {"normal": stored.part["price"]}
+    assert not {"utility", "closed"} & {*part["districts"], *part["objects"]}
+
+
+@pytest.mark.parametrize("name", ["districts", "objects", "price", "towns"])
+@pytest.mark.parametrize("value", [None, {}])
+def test_a_damaged_part_of_schema_3_is_refused(name, value):
+    stored = stored_world(3)
+    if (name, value) == ("towns", {}):
+        assert from_schema_3(replace(stored, part={**stored.part, "towns": {}})).part["towns"].keys() == {
+            "effects"
+        }
+        return
+    with pytest.raises(SnapshotError, match=rf"world\.{name}(\.\w+)? is (damaged|not an array)"):
+        from_schema_3(replace(stored, part={**stored.part, name: value}))
 
 
 def test_what_the_hooks_kept_is_left_as_it_is():

@@ -57,6 +57,7 @@ def check_invariants(batch: TownBatch) -> None:
     check_nobody_keeps_an_object_idle(model, s)
     check_needs_and_goods(model, s)
     check_jobs(model, s)
+    check_effects(s)
     check_arrays(batch)
     check_rows(batch)
 
@@ -203,6 +204,28 @@ def works(model: TownModel, s: TownState) -> np.ndarray:
     placed = model.tables.objects
     utility = s.districts["utility"][:, placed["district"]]
     return ((placed["utilities"] == 0) | (utility != 0)).all(2)
+
+
+def check_effects(s: TownState) -> None:
+    """What is off, closed and dear is what the active effects and base prices say, and nothing else."""
+    off, closed = np.ones_like(s.districts["utility"]), np.zeros_like(s.objects["closed"])
+    price, ends = s.price["normal"].copy(), np.full(len(s.towns), 2**62)
+    for b, number in np.argwhere(s.effects["kind"] != 0).tolist():
+        kind, who, key, scale, until, _ = s.effects[b, number].item()
+        if kind == codes.EFFECT_OFF:
+            off[b, who, key] = 0
+        elif kind == codes.EFFECT_CLOSED:
+            closed[b, who] = True
+        else:
+            price[b, who, key] = min(10**12, (price[b, who, key] * scale + 500) // 1000)
+        ends[b] = min(ends[b], until or 2**62)
+    require((s.effects["kind"] != 0).sum(1) == s.towns["effects"], "active effects are counted", s)
+    require(np.diff(s.effects["source"], axis=1)[s.effects["kind"][:, 1:] != 0][None] >= 0, "in order", s)
+    require(s.districts["utility"] == off, "a utility is off while an effect says so", s)
+    require(s.objects["closed"] == closed, "an object is closed while an effect says so", s)
+    require(s.price["now"] == price, "prices are base prices under the effects", s)
+    require(s.towns["effects_end"] == ends, "the next end of an effect is known", s)
+    require(s.towns["tick"] <= ends, "an effect that is over is gone", s)
 
 
 def check_nobody_keeps_an_object_idle(model: TownModel, s: TownState) -> None:

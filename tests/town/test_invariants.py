@@ -122,11 +122,26 @@ class Chaos:
                 return Intervention(b, codes.CLOSE_OBJECT, int(draw(objects)), 0)
 
     def _wild_stroke(self, b: int) -> Intervention:
-        """Let somebody go, or somebody come, rather the latter."""
-        draw = self._random.integers
-        if draw(3) == 0:
-            return Intervention(b, codes.REMOVE, int(draw(self._batch.state.residents.shape[1])))
-        return Intervention(b, codes.SPAWN, int(draw(len(self._batch.model.tables.homes))))
+        """Let somebody go or come, rather the latter; or something be off, closed or dear for a while."""
+        draw, state = self._random.integers, self._batch.state
+        end = int(state.towns["tick"][b] + draw(40)) if draw(2) else codes.NO_END
+        by = int(draw(3)), end
+        match int(draw(7)):
+            case 0:
+                return Intervention(b, codes.REMOVE, int(draw(state.residents.shape[1])))
+            case 1 | 2:
+                return Intervention(b, codes.SPAWN, int(draw(len(self._batch.model.tables.homes))))
+            case 3:
+                return Intervention(b, codes.SWITCH_UTILITY, 0, int(draw(2)), int(draw(2)), *by)
+            case 4:
+                thing = int(draw(state.objects.shape[1]))
+                return Intervention(b, codes.CLOSE_OBJECT, thing, int(draw(2)), 0, *by)
+            case 5:
+                key = int(draw(state.price.shape[2]))
+                return Intervention(b, codes.SCALE_PRICE, 0, key, int(draw(800, 1800)), *by)
+            case _:
+                key = int(draw(state.price.shape[2]))
+                return Intervention(b, codes.SET_PRICE, 0, key, int(draw(500)))
 
 
 def live(batch: TownBatch, chaos: Chaos, ticks: int, *, looks_every: int = 1) -> list[Chronicle]:
@@ -260,6 +275,11 @@ DAMAGE = {
     "inventories keep their limits": lambda s: spoil(s.residents[EVERYBODY], "inventory", 7),
     "stock lies in [0, capacity]": lambda s: spoil(s.objects, "stock", -1),
     "cool-downs end in time": lambda s: spoil(s.cooldowns, np.s_[:, :RESIDENTS, :, 1], 10_000),
+    "active effects are counted": lambda s: spoil(s.towns, "effects", 1),
+    "a utility is off while an effect says so": lambda s: spoil(s.districts, "utility", 0),
+    "an object is closed while an effect says so": lambda s: spoil(s.objects[:, free_object(s)], "closed", 1),
+    "prices are base prices under the effects": lambda s: spoil(s.price, "normal", 1),
+    "the next end of an effect is known": lambda s: spoil(s.towns, "effects_end", 10_000),
     "jobs know how many hold them": lambda s: spoil(s.job_holders, ..., 0),
     "wages are paid within the shift": lambda s: spoil(s.residents[EVERYBODY], "paid_ticks", 181),
     "districts know their pending reviews": lambda s: spoil(s.districts, "reviews", 1),

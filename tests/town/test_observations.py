@@ -69,7 +69,8 @@ def poor() -> Features:
     r.inventory[:2] = 3, 2
     r.episode_tick = 720
     r.embedding = 16
-    town.state.price[0, 0] = town.state.price[0, 0] * 3 // 2
+    town.state.price["now"] = town.state.price["normal"] * 3 // 2
+    town.state.towns[0].effects = len(town.model.price_keys)
     town.look()
     return town.features(0)
 

@@ -83,7 +83,7 @@ class Watched(Town):
         used.holder = rng.integers(-1, 2)
         used.closed = rng.random() < 0.1
         district.utility[:] = rng.integers(0, 2, 2)
-        self.state.price[0, 0, :] = rng.integers(300, 600)
+        self.put_price(int(rng.integers(300, 600)))
         self.show()
         return name
 

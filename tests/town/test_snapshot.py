@@ -12,7 +12,8 @@ import pytest
 
 from tests.town.towns import Town
 from tests.town.village import BESIDE, OFFICE, STREET, Village
-from townlet_adapters.worlds.town.compiled.state import EVENT, TownState
+from townlet_adapters.worlds.town import codes
+from townlet_adapters.worlds.town.compiled.state import DERIVED, EVENT, TownState
 from townlet_adapters.worlds.town.seam.snapshot import REBUILT, encode_array, load_town, save_town
 from townlet_adapters.worlds.town.seam.world import TownWorld
 from townlet_core.dto.action import ActionBatch
@@ -208,6 +209,32 @@ def test_what_follows_from_the_rest_is_not_saved_but_rebuilt():
         assert getattr(town.state, name).any(), f"{name} is empty: nothing was compared"
 
 
+def test_what_follows_from_effects_is_not_saved_but_derived():
+    town = busy()
+    town.switch("power", on=False, source=3, until=900)
+    town.close("counter_1")
+    town.scale("home.meal", 1500, source=2)
+    town.set_price("home.meal", 500)
+    town.step()
+    saved = stored(town.world.snapshot())
+    assert not DERIVED & {name for value in saved.parts["world"].values() for name in value}
+    heir = TownWorld(town.model)
+    heir.restore(saved)
+    assert state_bytes(heir.engine.state) == state_bytes(town.state)
+    assert heir.engine.state.towns[0].effects_end == 900
+    assert heir.engine.state.districts["utility"].tolist() == [[[0, 1]]]
+    assert int(heir.engine.state.objects["closed"].sum()) == 1
+    assert town.price("home.meal") == 750
+    assert play(heir, 600) == play(town.world, 600)
+
+
+def test_effects_that_were_forged_well_are_restored():
+    """The forger's effects are those of a town, but for what each forgery changes."""
+    heir = TownWorld(busy().model)
+    heir.restore(forged(_effect()))
+    assert heir.engine.state.districts["utility"].tolist() == [[[0, 1]]]
+
+
 def test_two_residents_on_one_tile_are_rebuilt_alike():
     """After a ghost step the grid holds one of two: whoever came first, it is the same one."""
     for walker, other in ((0, 1), (1, 0)):
@@ -288,6 +315,21 @@ def _set(array: str, index: object, value: object) -> Callable[[TownState], None
     return change
 
 
+def _effects(*rows: tuple[int, ...]) -> Callable[[TownState], None]:
+    def change(state: TownState) -> None:
+        state.towns[0]["effects"] = len(rows)
+        for number, row in enumerate(rows):
+            state.effects[0, number] = row
+
+    return change
+
+
+def _effect(**changes: int) -> Callable[[TownState], None]:
+    """An outage until tick 400, but for the changes."""
+    row = {"kind": codes.EFFECT_OFF, "who": 0, "key": 0, "scale": 0, "until": 400, "source": 1, **changes}
+    return _effects(tuple(row.values()))
+
+
 def _town(field: str, value: int) -> Callable[[TownState], None]:
     def change(state: TownState) -> None:
         state.towns[0][field] = value
@@ -307,7 +349,25 @@ FORGERIES |= {
     "cool-down of an object that is none": _set("cooldowns", (0, 0, 0, 0), 99),
     "cool-down since before the town": _set("cooldowns", (0, 0, 0, 1), -1),
     "cool-downs in another order": _set("cooldowns", (0, 0, 1, 1), 9_999),
-    "price below zero": _set("price", (0, 0, 0), -1),
+    "price below zero": lambda state: state.price["normal"].__setitem__((0, 0, 0), -1),
+    "price beyond what an edit may say": lambda state: state.price["normal"].__setitem__((0, 0, 0), 10**9),
+    "more effects than rows": _town("effects", 99),
+    "effects below zero": _town("effects", -1),
+    "effect of an unknown kind": _effect(kind=4),
+    "empty effect among others": _effect(kind=0),
+    "effect on a district that is none": _effect(who=1),
+    "effect on a utility that is none": _effect(key=2),
+    "scale of a utility": _effect(scale=1),
+    "effect that was over before now": _effect(until=363),
+    "effect of a source below zero": _effect(source=-1),
+    "effects out of order": _effects((codes.EFFECT_OFF, 0, 0, 0, 0, 2), (codes.EFFECT_OFF, 0, 1, 0, 0, 1)),
+    "effect that is listed twice": _effects(*[(codes.EFFECT_OFF, 0, 0, 0, 0, 2)] * 2),
+    "closure of an object that is none": _effects((codes.EFFECT_CLOSED, 7, 0, 0, 0, 0)),
+    "closure with a key": _effects((codes.EFFECT_CLOSED, 6, 1, 0, 0, 0)),
+    "price key that is none": _effects((codes.EFFECT_SCALED, 0, 99, 1100, 0, 0)),
+    "price scaled beyond the limit": _effects((codes.EFFECT_SCALED, 0, 0, 10_001, 0, 0)),
+    "price scaled below zero": _effects((codes.EFFECT_SCALED, 0, 0, -1, 0, 0)),
+    "row behind the last effect": _set("effects", (0, 3), (codes.EFFECT_OFF, 0, 0, 0, 0, 0)),
     "money from nowhere": _set("tills", (0, 1), 5),
     "till of a home": _set("tills", (0, 0), 5),
     "population too large": _town("population", 5),
@@ -317,7 +377,6 @@ FORGERIES |= {
     "tick below zero": _town("tick", -1),
     "serials run backwards": _town("next_serial", 2),
     "embeddings below zero": _town("embeddings", -1),
-    "utility of a third kind": lambda state: state.districts["utility"].__setitem__((0, 0, 0), 7),
     "reviews nobody waits for": lambda state: state.districts["reviews"].__setitem__((0, 0), 1),
 }  # fmt: skip
 

@@ -179,10 +179,34 @@ class Town:
         """Move a resident in phase 1 of the next step."""
         self.engine.intervene(Intervention(0, codes.TELEPORT, slot, x, y))
 
-    def switch(self, utility: str, *, on: bool, district: int = 0) -> None:
+    def switch(
+        self,
+        utility: str,
+        *,
+        on: bool,
+        district: int = 0,
+        source: int = codes.MANUAL,
+        until: int = codes.NO_END,
+    ) -> None:
         """Switch ``power`` or ``water`` in phase 1 of the next step."""
         number = codes.UTILITIES.index(utility)
-        self.engine.intervene(Intervention(0, codes.SWITCH_UTILITY, district, number, int(on)))
+        self.engine.intervene(Intervention(0, codes.SWITCH_UTILITY, district, number, int(on), source, until))
+
+    def set_price(self, key: str, mills: int) -> None:
+        """Edit a base price in phase 1 of the next step."""
+        self.engine.intervene(Intervention(0, codes.SET_PRICE, 0, self.model.price_keys.index(key), mills))
+
+    def scale(self, key: str, permille: int, source: int = codes.MANUAL, until: int = codes.NO_END) -> None:
+        """Scale a price in phase 1 of the next step."""
+        number = self.model.price_keys.index(key)
+        self.engine.intervene(Intervention(0, codes.SCALE_PRICE, 0, number, permille, source, until))
+
+    def put_price(self, mills: int, key: str | None = None) -> None:
+        """Change a base price, or all of them, at once."""
+        keys = [key] if key else self.model.price_keys
+        for each in keys:
+            price = self.state.price[0, 0, self.model.price_keys.index(each)]
+            price.normal = price.now = mills
 
     def set_need(self, slot: int, need: str, value: float) -> None:
         """Set a need in phase 1 of the next step."""
@@ -197,13 +221,17 @@ class Town:
         """Let somebody arrive at a home tile in phase 1 of the next step."""
         self.engine.intervene(Intervention(0, codes.SPAWN, home))
 
-    def close(self, name: str) -> None:
+    def close(self, name: str, source: int = codes.MANUAL, until: int = codes.NO_END) -> None:
         """Close an object in phase 1 of the next step."""
-        self.engine.intervene(Intervention(0, codes.CLOSE_OBJECT, self.number_of(name), 1))
+        self.engine.intervene(Intervention(0, codes.CLOSE_OBJECT, self.number_of(name), 1, c=source, d=until))
 
-    def open(self, name: str) -> None:
+    def open(self, name: str, source: int = codes.MANUAL) -> None:
         """Open an object in phase 1 of the next step."""
-        self.engine.intervene(Intervention(0, codes.CLOSE_OBJECT, self.number_of(name), 0))
+        self.engine.intervene(Intervention(0, codes.CLOSE_OBJECT, self.number_of(name), 0, c=source))
+
+    def price(self, key: str) -> int:
+        """A price in mills, under the active effects."""
+        return int(self.state.price[0, 0, self.model.price_keys.index(key)].now)
 
     # What there is to see.
 

@@ -165,7 +165,7 @@ def test_prices_are_those_of_the_config_and_of_the_district_at_the_start_of_the_
     (start,) = town.step({0: SHOWER})
     assert start.paid == 7
     town.step({0: "leave"})
-    town.state.price[0, 0, town.model.price_keys.index("home.shower")] = 11
+    town.put_price(11, "home.shower")
     town.look()
     (start,) = town.step({0: SHOWER})
     assert start.paid == 11
@@ -317,7 +317,7 @@ def test_a_refund_is_exact_after_the_till_was_swept_and_the_price_changed():
     town.step({0: "use:buy_meal"})
     town.step()
     assert town.state.tills[0].tolist() == [0, 0]
-    town.state.price[...] = 1
+    town.put_price(1)
     town.step({0: "leave"})
     assert (town.wallet(0), town.heard("affordance.fail")[0].refunded) == (2000, 450)
     assert sorted(town.state.tills[0].tolist()) == [-450, 0]

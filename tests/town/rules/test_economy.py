@@ -57,7 +57,7 @@ def test_a_purchase_goes_to_the_till_of_the_place_or_to_the_treasury(thing, use,
 def test_a_refund_gives_exactly_back_what_was_paid(thing, use, paid, payee):
     town = Village().stand(0, BESIDE[thing])
     town.step({0: f"use:{use}"})
-    town.state.price[...] *= 7  # a later price is nobody's business
+    town.put_price(7 * 450)  # a later price is nobody's business
     town.step({0: "leave"})
     assert town.heard("affordance.fail")[0].refunded == paid
     assert (town.wallet(0), treasury(town)) == (2000, -6000)
@@ -185,8 +185,7 @@ def test_prices_are_those_of_the_config_and_of_the_place_where_the_object_stands
     town.step({0: "use:use_shower"})
     assert town.heard("affordance.start")[0].paid == 77
     town = Village().stand(0, BESIDE["counter_1"])
-    keys = list(town.model.price_keys)
-    town.state.price[0, 0, keys.index("cafe.meal")] = 13
+    town.put_price(13, "cafe.meal")
     town.step({0: "use:buy_meal"})
     assert town.heard("affordance.start")[0].paid == 13
 

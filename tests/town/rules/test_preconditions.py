@@ -60,7 +60,7 @@ def set_utility(index: int) -> Change:
 
 def set_price(mills: int) -> Change:
     def change(town: Town) -> None:
-        town.state.price[0, 0, town.model.price_keys.index("home.meal")] = mills
+        town.put_price(mills, "home.meal")
 
     return change
 

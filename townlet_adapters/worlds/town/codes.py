@@ -87,8 +87,21 @@ MOVES: Final = ("teleport", "displaced")
 ) = range(24)  # fmt: skip
 
 # Interventions: changes from outside in phase 1, by tests or by commands; and what became of one.
-TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT, SPAWN, REMOVE = 0, 1, 2, 3, 4, 5
-NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE, NO_SLOT = 0, 1, 2, 3, 4
+TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT, SPAWN, REMOVE, SET_PRICE, SCALE_PRICE = range(8)
+NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE, NO_SLOT, NO_ROOM = 0, 1, 2, 3, 4, 5
+
+# Effects on utilities, objects and prices (domain.md, section 13); 0 is an empty row of their list.
+EFFECT_OFF, EFFECT_CLOSED, EFFECT_SCALED = 1, 2, 3
+MANUAL: Final = 0
+"""The source of effects that no event has; events count from 1."""
+NO_END: Final = 0
+EFFECTS_PER_DISTRICT: Final = 16
+WHOLE_PRICE: Final = 1000
+MOST_SCALE: Final = 10_000
+"""Permille of a price."""
+MOST_PRICE: Final = 10**12
+MOST_BASE: Final = 100
+"""A base price may be edited up to so many times what the config says."""
 
 # Names that preconditions may read (domain.md, section 8.1). Names of the vocabulary follow their base: a
 # need by its own name, an item as ``inventory.<item>`` or ``stock.<item>``.

@@ -118,6 +118,11 @@ class TownModel:
         )
 
     @property
+    def effect_rows(self) -> int:
+        """The most effects that can be active at the same time."""
+        return most_effects(len(self.plan.objects), self.tables.start_price.shape[0])
+
+    @property
     def hooked(self) -> bool:
         """Whether the manifest names hooks."""
         return bool(self.hook_identity)
@@ -169,6 +174,11 @@ class TownModel:
 def most_cooldowns(objects: int, durations: Iterable[int]) -> int:
     """Return how many objects cool down for one resident at most: it has finished one use after the other."""
     return max(1, min(objects, math.ceil(MAX_COOLDOWN_TICKS / min(durations))))
+
+
+def most_effects(objects: int, districts: int) -> int:
+    """Return the length of the list of effects: each object closed, each utility off, and more for events."""
+    return objects + districts * (len(codes.UTILITIES) + codes.EFFECTS_PER_DISTRICT)
 
 
 def _validated(options: TownOptions | Mapping[str, JsonValue]) -> TownOptions:

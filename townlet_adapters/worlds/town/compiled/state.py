@@ -6,7 +6,7 @@ numba compiles a kernel once for each type of argument. Numbers of items are the
 one as an argument, and with room for 16 items a batch of towns would be a tenth larger.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -107,12 +107,27 @@ TOWN = record(
     ("population", "i8"),
     ("embeddings", "i8"),
     ("forced_reuses", "i8"),
+    ("effects", "i8"),
+    ("effects_end", "i8"),
 )
 """The town itself; ``tick`` is the number of finished ticks, ``embeddings`` that of the embedding slots that
-were ever used, ``forced_reuses`` that of the residents whose embedding slot had not cooled down."""
+were ever used, ``forced_reuses`` that of the residents whose embedding slot had not cooled down, ``effects``
+that of the active effects; ``effects_end`` is the first tick in which one of them is over."""
 
 DISTRICT = record(("losses_today", "i8"), ("reviews", "i8"), ("utility", "u1", (2,)))
 """One district: job losses of the day, pending reviews, (power, water) on or off."""
+
+PRICE = record(("normal", "i8"), ("now", "i8"))
+"""One price in mills: the base price, as the config or an edit says, and the price under active effects."""
+
+EFFECT = record(
+    ("kind", "i8"), ("who", "i8"), ("key", "i8"), ("scale", "i8"), ("until", "i8"), ("source", "i8"),
+)  # fmt: skip
+"""One active effect: ``who`` is a district or an object, ``key`` a utility or a price key, ``scale`` in
+permille, ``until`` the first tick without it (``NO_END`` for none), ``source`` an event or ``MANUAL``."""
+
+DERIVED: Final = frozenset({"utility", "closed", "now", "effects_end"})
+"""Fields that follow from effects and base prices (``systems/effects.py``); their names are unique."""
 
 OUTCOME = record(("tick", "i8"), ("affordance", "i8"), ("object", "i8"), ("reason", "i8"), ("duration", "i8"))
 """One entry of a resident's outcome history."""
@@ -140,7 +155,8 @@ class TownState(NamedTuple):
         occupant: int16[B, Hp, Wp], a slot on the tile, -1 none.
         reserved: uint8[B, Hp, Wp], 1 on objects with a holder.
         tills: int64[B, P], mills.
-        price: int64[B, D, K], mills by price key.
+        price: PRICE[B, D, K], by price key.
+        effects: EFFECT[B, E], the active effects in the order of their sources, then empty rows.
         flows: int64[B, kinds], mills moved today.
         job_holders: int64[B, J].
     """
@@ -157,7 +173,8 @@ class TownState(NamedTuple):
     occupant: npt.NDArray[np.int16]
     reserved: npt.NDArray[np.uint8]
     tills: npt.NDArray[np.int64]
-    price: npt.NDArray[np.int64]
+    price: Records
+    effects: Records
     flows: npt.NDArray[np.int64]
     job_holders: npt.NDArray[np.int64]
 
@@ -243,7 +260,6 @@ class Scratch(NamedTuple):
             last element the number of the current search.
         frontier: int64[H * W].
         cursor: CURSOR[1].
-        blank: RESIDENT[1], a dead slot; never written.
     """
 
     order: npt.NDArray[np.int64]
@@ -251,7 +267,6 @@ class Scratch(NamedTuple):
     visited: npt.NDArray[np.int64]
     frontier: npt.NDArray[np.int64]
     cursor: Records
-    blank: Records
 
     def __repr__(self) -> str:
         return outline(self)

@@ -16,6 +16,7 @@ from townlet_core.errors import ArgumentError
 SEED_RANGE = 2**64
 
 _LAST_TARGET = np.iinfo(np.int32).max
+_LAST_NUMBER = 1 << 62
 _INTEGER_KINDS = "iu"
 
 # The method of an array does the same behind two more Python calls, which a batch of one town would feel.
@@ -32,8 +33,13 @@ class Intervention:
         what: ``codes.TELEPORT`` (``who`` a slot, ``a``, ``b`` the tile's x, y), ``codes.SWITCH_UTILITY``
             (``who`` a district, ``a`` 0 power or 1 water, ``b`` 0 off or 1 on), ``codes.SET_NEED``
             (``who`` a slot, ``a`` the need, ``x`` its new level, kept within [0, 1]),
-            ``codes.CLOSE_OBJECT`` (``who`` an object, ``a`` 1 closed or 0 open), ``codes.SPAWN`` (``who`` a
-            home tile, for a resident in the lowest dead slot) or ``codes.REMOVE`` (``who`` a slot).
+            ``codes.CLOSE_OBJECT`` (``who`` an object, ``a`` 1 closed or 0 open), ``codes.SET_PRICE`` (``who``
+            a district, ``a`` the price key, ``b`` its base price in mills), ``codes.SCALE_PRICE`` (``who``
+            a district, ``a`` the price key, ``b`` permille of the price, 1000 ends it), ``codes.SPAWN``
+            (``who`` a home tile, for a resident in the lowest dead slot) or ``codes.REMOVE`` (``who`` a
+            slot). What switches, closes or scales has a source (``c``, ``codes.MANUAL`` or the number of an
+            event), ends only what is of the same source, and ends by itself in the tick ``d`` unless that
+            is 0.
         who: see ``what``.
         a: whole number, see ``what``; so are ``b`` to ``f``.
         b: whole number.
@@ -181,11 +187,15 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
         ArgumentError: with the field at fault and its range.
     """
     slots, tables = model.spec.capacity, model.tables
+    districts, keys = tables.start_price.shape
+    lasting = {"c": _LAST_NUMBER, "d": _LAST_NUMBER}
     kinds = {
         codes.TELEPORT: {"who": slots},
-        codes.SWITCH_UTILITY: {"who": tables.start_price.shape[0], "a": len(codes.UTILITIES), "b": 2},
+        codes.SWITCH_UTILITY: {"who": districts, "a": len(codes.UTILITIES), "b": 2, **lasting},
         codes.SET_NEED: {"who": slots, "a": len(model.vocabulary.needs)},
-        codes.CLOSE_OBJECT: {"who": tables.objects.shape[0], "a": 2},
+        codes.CLOSE_OBJECT: {"who": tables.objects.shape[0], "a": 2, **lasting},
+        codes.SET_PRICE: {"who": districts, "a": keys},
+        codes.SCALE_PRICE: {"who": districts, "a": keys, "b": codes.MOST_SCALE + 1, **lasting},
         codes.SPAWN: {"who": tables.homes.shape[0]},
         codes.REMOVE: {"who": slots},
     }
@@ -196,6 +206,10 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
         found = getattr(order, name)
         if not 0 <= found < count:
             raise ArgumentError(f"{name} is {found} in {order}; expected 0 to {count - 1}")
+    if order.what == codes.SET_PRICE:
+        most = codes.MOST_BASE * int(tables.start_price[order.who, order.a])
+        if not 0 <= order.b <= most:
+            raise ArgumentError(f"b is {order.b} in {order}; expected 0 to {most}, the price in mills")
     for name in ("x", "y", "z"):
         if math.isnan(getattr(order, name)):
             raise ArgumentError(f"{name} is nan in {order}; expected a number")

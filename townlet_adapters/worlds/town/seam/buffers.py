@@ -7,9 +7,11 @@ from townlet_adapters.worlds.town.compiled.model import TownModel
 from townlet_adapters.worlds.town.compiled.state import (
     CURSOR,
     DISTRICT,
+    EFFECT,
     EVENT,
     OBJECT,
     OUTCOME,
+    PRICE,
     RESIDENT,
     TOWN,
     Journal,
@@ -54,7 +56,8 @@ def allocate_state(model: TownModel, towns: int) -> TownState:
         occupant=np.zeros((b, height, width), np.int16),
         reserved=np.zeros((b, height, width), np.uint8),
         tills=np.zeros((b, t.places.shape[0]), np.int64),
-        price=np.zeros((b, districts, keys), np.int64),
+        price=np.zeros((b, districts, keys), PRICE),
+        effects=np.zeros((b, model.effect_rows), EFFECT),
         flows=np.zeros((b, len(codes.FLOWS)), np.int64),
         job_holders=np.zeros((b, t.jobs.shape[0]), np.int64),
     )
@@ -80,7 +83,6 @@ def allocate_scratch(model: TownModel) -> Scratch:
         visited=np.zeros(tiles + 1, np.int64),
         frontier=np.zeros(tiles, np.int64),
         cursor=np.zeros(1, CURSOR),
-        blank=np.zeros(1, RESIDENT),
     )
 
 

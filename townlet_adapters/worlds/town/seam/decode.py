@@ -123,7 +123,7 @@ class Decoder:
             agents={agents[i]: self._frame_agent(i, residents[i], needs[i]) for i in living},
             objects=self._frame_objects(state, b, agents),
             utilities=self._kept("utilities", state.districts["utility"][b].tolist(), _frame_utilities),
-            prices=self._kept("prices", state.price[b].tolist(), self._frame_prices),
+            prices=self._kept("prices", state.price["now"][b].tolist(), self._frame_prices),
             employment=self._kept("employment", state.job_holders[b].tolist(), self._frame_employment),
         )
 

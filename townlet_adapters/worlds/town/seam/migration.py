@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.documents import read_document
-from townlet_adapters.worlds.town.codes import EV_ARRIVE, FLOWS, NOBODY
-from townlet_adapters.worlds.town.compiled.model import most_cooldowns
-from townlet_adapters.worlds.town.compiled.state import EVENT
+from townlet_adapters.worlds.town.codes import EFFECT_CLOSED, EFFECT_OFF, EV_ARRIVE, FLOWS, NOBODY
+from townlet_adapters.worlds.town.compiled.model import most_cooldowns, most_effects
+from townlet_adapters.worlds.town.compiled.state import EFFECT, EVENT
 from townlet_adapters.worlds.town.inputs.plan import default_embedding_slots
 from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 from townlet_adapters.worlds.town.inputs.texts import MAX_EMBEDDING_SLOTS
@@ -81,6 +81,35 @@ def from_schema_2(stored: StoredWorld) -> StoredWorld:
     part["flows"] = encode_array(np.pad(flows, ((0, 0), (0, len(FLOWS) - flows.shape[1]))))
     slots = _whole("residents.serial", _records(part, "residents").get("serial"), 2).shape[1]
     part["released"] = encode_array(np.zeros((1, _embedding_slots(stored.options, slots)), np.int64))
+    return StoredWorld(stored.options, part, stored.identity)
+
+
+def from_schema_3(stored: StoredWorld) -> StoredWorld:
+    """Bring a town of schema 3 to schema 4, in which effects say what is off or closed.
+
+    Every utility that was off and every object that was closed gets an effect without an end. Prices had no
+    effects: each was its base price.
+
+    Raises:
+        SnapshotError: when the part is damaged.
+    """
+    part = dict(stored.part)
+    districts, objects = _records(part, "districts"), _records(part, "objects")
+    shape = _whole("districts.losses_today", districts.get("losses_today"), 2).shape
+    utility = decode_array("districts.utility", districts.get("utility"), np.zeros((*shape, 2), np.uint8))[0]
+    number = _whole("objects.holder", objects.get("holder"), 2).shape
+    closed = decode_array("objects.closed", objects.get("closed"), np.zeros(number, np.bool_))[0]
+    off = [(EFFECT_OFF, who, key) for who, key in np.argwhere(utility == 0).tolist()]
+    shut = [(EFFECT_CLOSED, who, 0) for who in np.flatnonzero(closed).tolist()]
+    effects = np.zeros((1, most_effects(len(closed), len(utility))), EFFECT)
+    for row, (kind, who, key) in zip(effects[0], off + shut, strict=False):
+        row.kind, row.who, row.key = kind, who, key
+    count = encode_array(np.array([len(off) + len(shut)]))
+    part["effects"] = {name: encode_array(effects[name]) for name in effects.dtype.names or ()}
+    part["towns"] = {**_records(part, "towns"), "effects": count}
+    part["price"] = {"normal": encode_array(_whole("price", part.get("price"), 3))}
+    part["districts"] = {name: value for name, value in districts.items() if name != "utility"}
+    part["objects"] = {name: value for name, value in objects.items() if name != "closed"}
     return StoredWorld(stored.options, part, stored.identity)
 
 
@@ -268,5 +297,9 @@ def _without(section: JsonValue, key: str, defaults: Mapping[str, float]) -> Jso
     }
 
 
-STEPS: Final[Mapping[int, Callable[[StoredWorld], StoredWorld]]] = {1: from_schema_1, 2: from_schema_2}
+STEPS: Final[Mapping[int, Callable[[StoredWorld], StoredWorld]]] = {
+    1: from_schema_1,
+    2: from_schema_2,
+    3: from_schema_3,
+}
 """The step from each schema number to the next."""

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town.codes import NOBODY
 from townlet_adapters.worlds.town.compiled.model import TownModel
-from townlet_adapters.worlds.town.compiled.state import EVENT, Journal, TownState
+from townlet_adapters.worlds.town.compiled.state import DERIVED, EVENT, Journal, TownState
 from townlet_adapters.worlds.town.seam.verify import verify_state
+from townlet_adapters.worlds.town.systems.effects import derive_towns
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.errors import SnapshotError
 from townlet_core.hook_runner import HookRunner
@@ -62,11 +63,12 @@ def decode_array(name: str, value: JsonValue, like: npt.NDArray[np.generic]) -> 
 
 
 def _columns(model: TownModel, records: Records) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
-    """Return views of the fields of records, without the room that the vocabulary does not use."""
+    """Return views of the fields that are saved, without the room that the vocabulary does not use."""
     used = {"need": len(model.vocabulary.needs)}
     used |= dict.fromkeys(("inventory", "stock"), len(model.vocabulary.items))
     for name in records.dtype.names or ():
-        yield name, records[name][..., : used[name]] if name in used else records[name]
+        if name not in DERIVED:
+            yield name, records[name][..., : used[name]] if name in used else records[name]
 
 
 def _encoded(model: TownModel, array: npt.NDArray[np.generic]) -> JsonObject:
@@ -162,6 +164,7 @@ def load_town(
         hooks.import_state(part.get(_HOOKS))
     for (_, target), (_, array) in zip(_arrays(state), _arrays(saved), strict=True):
         target[...] = array
+    derive_towns(state)
     journal.written[0] = len(rows)
     journal.rows[0, : len(rows)] = rows
     return len(rows) > 0

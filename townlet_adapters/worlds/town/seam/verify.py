@@ -42,6 +42,7 @@ def verify_state(model: TownModel, saved: TownState, pending: Records, tick: int
         _claims(model, saved),
         _books(model, saved, tick),
         _embeddings(saved),
+        _effects(model, saved, tick),
         _pending(model, saved, pending),
     ):
         for what, holds in checks:
@@ -106,8 +107,8 @@ def _ranges(model: TownModel, saved: TownState) -> Iterator[Finding]:
     until = saved.cooldowns[..., 1]
     yield "cooldowns", bool((until >= 0).all() and (until[..., 1:] <= until[..., :-1]).all())
     yield "released", _within(saved.released, 0, max(0, int(saved.towns["tick"][0])))
-    yield "price", _within(saved.price, 0, _NO_LIMIT)
-    yield "districts.utility", _within(saved.districts["utility"], 0, 1)
+    base = saved.price["normal"]
+    yield "price.normal", bool(((base >= 0) & (base <= codes.MOST_BASE * t.start_price)).all())
 
 
 def _residents(model: TownModel, saved: TownState) -> Iterator[Finding]:
@@ -200,6 +201,30 @@ def _books(model: TownModel, saved: TownState, tick: int) -> Iterator[Finding]:
     yield "the sum of all accounts", int(money) == 0
     without_till = saved.tills[0][~model.tables.places["till"]]
     yield "tills", not without_till.any()
+
+
+def _effects(model: TownModel, saved: TownState, tick: int) -> Iterator[Finding]:
+    """The rows of effects are those of things that exist, in the order of their sources, each once."""
+    effects, active = saved.effects[0], int(saved.towns["effects"][0])
+    yield "towns.effects", 0 <= active <= len(effects)
+    yield "an empty effect", not effects[active:].tobytes().strip(b"\0")
+    rows = effects[:active]
+    districts, keys = model.tables.start_price.shape
+    things = {
+        codes.EFFECT_OFF: (districts, len(codes.UTILITIES), 0),
+        codes.EFFECT_CLOSED: (len(model.tables.objects), 1, 0),
+        codes.EFFECT_SCALED: (districts, keys, codes.MOST_SCALE),
+    }
+    yield "effects.kind", bool(np.isin(rows["kind"], list(things)).all())
+    for kind, (owners, names, scale) in things.items():
+        some = rows[rows["kind"] == kind]
+        yield "effects.who", _within(some["who"], 0, owners - 1)
+        yield "effects.key", _within(some["key"], 0, names - 1)
+        yield "effects.scale", _within(some["scale"], 0, scale)
+    yield "effects.until", bool(((rows["until"] == codes.NO_END) | (rows["until"] >= tick)).all())
+    yield "effects.source", bool((rows["source"] >= 0).all() and (np.diff(rows["source"]) >= 0).all())
+    whose = np.stack([rows[name] for name in ("kind", "who", "key", "source")])
+    yield "effects", np.unique(whose, axis=1).shape[1] == active
 
 
 def _embeddings(saved: TownState) -> Iterator[Finding]:

@@ -171,7 +171,7 @@ def show_object(t: Tables, s: TownState, shown: Shown, b: int, o: int) -> None:
         v.object_stock[o, item] = live.stock[item]
     for good in range(v.object_price.shape[1]):
         key = t.price_key[placed.kind, good]
-        v.object_price[o, good] = s.price[b, placed.district, key] if key >= 0 else -1
+        v.object_price[o, good] = s.price[b, placed.district, key].now if key >= 0 else -1
     refusals.refuse_at_object(t, s, limits, b, o, v.object_refusal[o])
     for value in range(limits.object_values.shape[0]):
         v.object_value[o, value] = refusals.read_objects(t, s, b, o, limits.object_values[value])

@@ -52,7 +52,7 @@ def money_due(t: Tables, s: TownState, b: int, o: int, a: int, alternative: int)
     for item in range(t.charge_price.shape[2]):
         quantity = t.charge_price[a, alternative, item]
         if quantity > 0:
-            due += quantity * s.price[b, placed.district, t.price_key[placed.kind, item]]
+            due += quantity * s.price[b, placed.district, t.price_key[placed.kind, item]].now
     return due
 
 

@@ -7,19 +7,33 @@ from townlet_adapters.worlds.town.codes import (
     BLOCKED_TILE,
     CLOSE_OBJECT,
     CLOSED,
+    EFFECT_CLOSED,
+    EFFECT_OFF,
+    EFFECT_SCALED,
     EXECUTED,
     EXIT_KILLED,
     GONE,
     INTERRUPTED,
+    NO_ROOM,
     REMOVE,
+    SCALE_PRICE,
     SET_NEED,
+    SET_PRICE,
     SPAWN,
     SWITCH_UTILITY,
     TELEPORT,
+    WHOLE_PRICE,
 )
 from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import affordances, hook_requests, movement, queues, residents
+from townlet_adapters.worlds.town.systems import (
+    affordances,
+    effects,
+    hook_requests,
+    movement,
+    queues,
+    residents,
+)
 
 INTERVENTION = record(
     ("town", "i8"),
@@ -45,16 +59,33 @@ def reset_context(r: Record) -> None:
 
 
 @kernel
-def close_object(t: Tables, s: TownState, j: Journal, b: int, o: int, closed: bool, now: int) -> None:
-    """Close an object, dismissing its queue and an idle holder while a running use finishes; or open it."""
+def dismiss(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
+    """Dismiss the queue and an idle holder of an object that was closed; a running use finishes."""
     target = s.objects[b, o]
-    target.closed = closed
-    if not closed:
-        return
     while target.queue_length > 0:
         queues.leave(t, s, j, b, s.objects[b, o].first, CLOSED, now)
     if target.holder >= 0 and not target.running:
         queues.leave(t, s, j, b, target.holder, CLOSED, now)
+
+
+@kernel
+def change_effects(t: Tables, s: TownState, j: Journal, b: int, order: Record, now: int) -> int:
+    """Switch a utility, close or open an object, or set or scale a price; returns the answer."""
+    if order.what == SET_PRICE:
+        effects.set_base(s, b, order.who, order.a, order.b)
+        return EXECUTED
+    kind, key, scale, imposed = EFFECT_OFF, order.a, 0, order.b == 0
+    if order.what == CLOSE_OBJECT:
+        kind, key, imposed = EFFECT_CLOSED, 0, order.a != 0
+    elif order.what == SCALE_PRICE:
+        kind, scale, imposed = EFFECT_SCALED, order.b, order.b != WHOLE_PRICE
+    if not imposed:
+        effects.lift(s, b, kind, order.who, key, order.c)
+    elif not effects.impose(s, b, kind, order.who, key, scale, order.d, order.c):
+        return NO_ROOM
+    elif kind == EFFECT_CLOSED:
+        dismiss(t, s, j, b, order.who, now)
+    return EXECUTED
 
 
 @kernel
@@ -66,11 +97,9 @@ def intervene(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Re
     """
     c = w.cursor[0]
     order.answer = EXECUTED
-    if order.what == SWITCH_UTILITY:
-        s.districts[b, order.who].utility[order.a] = order.b
-        return True
-    if order.what == CLOSE_OBJECT:
-        close_object(t, s, j, b, order.who, order.a != 0, now)
+    what = order.what
+    if what == SWITCH_UTILITY or what == CLOSE_OBJECT or what == SET_PRICE or what == SCALE_PRICE:
+        order.answer = change_effects(t, s, j, b, order, now)
         return True
     if order.what == SPAWN:
         order.answer = residents.admit(t, s, j, w, b, order.who, ARRIVED_CONSOLE)

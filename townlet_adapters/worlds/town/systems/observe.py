@@ -266,14 +266,14 @@ def describe_goal(t: Tables, r: Record, nearby: np.ndarray) -> None:
 
 
 @inlined
-def price_level(t: Tables, s: TownState, b: int, district: int) -> float:
-    """tanh(mean(price / base) - 1) over all price keys of a district."""
+def price_level(s: TownState, b: int, district: int) -> float:
+    """tanh(mean(price / base) - 1) over a district's price keys; without effects, prices are base prices."""
     keys = s.price.shape[2]
-    if keys == 0:
+    if s.towns[b].effects == 0 or keys == 0:
         return 0.0
     total = 0.0
     for k in range(keys):
-        price, base = s.price[b, district, k], t.start_price[district, k]
+        price, base = s.price[b, district, k].now, s.price[b, district, k].normal
         total += 1.0 if price == base or base == 0 else price / base
     mean = total / keys
     return 0.0 if mean == 1.0 else math.tanh(mean - 1.0)
@@ -351,7 +351,7 @@ def describe(t: Tables, s: TownState, b: int, i: int, features: np.ndarray, now:
     town[layout.COMMIT] = min(1.0, r.commit / layout.COMMIT_SCALE)
     town[layout.POWER_ON] = district.utility[POWER]
     town[layout.WATER_ON] = district.utility[WATER]
-    town[layout.PRICE_LEVEL] = price_level(t, s, b, r.district)
+    town[layout.PRICE_LEVEL] = price_level(s, b, r.district)
     describe_targets(t, r, features)
     column = t.params[0].personality_at
     if column >= 0:

@@ -1,8 +1,10 @@
 """How residents come and go (domain.md, sections 5, 10.4 and 14)."""
 
+import numpy as np
+
 from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import kernel
-from townlet_adapters.kernels.records import Record
+from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.worlds.town.codes import (
     AGENT_EXIT,
     ARRIVED_START,
@@ -14,9 +16,12 @@ from townlet_adapters.worlds.town.codes import (
     NO_SLOT,
     NOBODY,
 )
-from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
+from townlet_adapters.worlds.town.compiled.state import RESIDENT, Journal, Scratch, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import affordances, economy, employment, journal, movement, queues
+
+_DEAD: Records = np.zeros(1, RESIDENT)
+"""A dead slot: a constant of the compiled code, as each array that kernels take costs time in every call."""
 
 PROFILE_DRAW = 0
 NAME_DRAW = 0
@@ -176,7 +181,7 @@ def forget(s: TownState, b: int, i: int) -> None:
 
 
 @kernel
-def free(t: Tables, s: TownState, w: Scratch, b: int, i: int) -> None:
+def free(t: Tables, s: TownState, b: int, i: int) -> None:
     """Free the slot of a resident that has no claim: it becomes like one that was never used.
 
     The wallet goes to the treasury. The embedding slot cools down; serial and name are not given again while
@@ -191,7 +196,7 @@ def free(t: Tables, s: TownState, w: Scratch, b: int, i: int) -> None:
     s.released[b, r.embedding] = s.towns[b].tick + 1
     strike_off(s, b, i)
     forget(s, b, i)
-    s.residents[b, i] = w.blank[0]
+    s.residents[b, i] = _DEAD[0]
 
 
 @kernel
@@ -205,5 +210,5 @@ def remove(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, reas
         return False
     r = s.residents[b, i]
     journal.write(j, b, EV_EXIT, r.serial, -1, -1, reason, i, now - r.birth, r.wallet)
-    free(t, s, w, b, i)
+    free(t, s, b, i)
     return True

@@ -7,12 +7,13 @@ import numpy.typing as npt
 
 from townlet_adapters.kernels.compiler import entry_kernel, inlined, kernel
 from townlet_adapters.kernels.records import Records, outline
-from townlet_adapters.worlds.town.codes import ARRIVED_START, NOBODY, TICKS_PER_DAY, UTILITIES
+from townlet_adapters.worlds.town.codes import ARRIVED_START, NOBODY, TICKS_PER_DAY
 from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import (
     affordances,
     economy,
+    effects,
     employment,
     hook_requests,
     intents,
@@ -24,8 +25,6 @@ from townlet_adapters.worlds.town.systems import (
     residents,
 )
 from townlet_adapters.worlds.town.systems.observe import TownArrays, blank, observe
-
-_UTILITIES = len(UTILITIES)
 
 
 class Intents(NamedTuple):
@@ -110,6 +109,8 @@ def tick_towns(
         if c.phase == 1:
             if orders.shape[0] > 0 and interventions.intervene_all(t, s, j, w, b, orders, now):  # 1
                 return True
+            if now >= s.towns[b].effects_end:
+                effects.expire(s, b, now)  # 3
             hook_requests.enter(c, 3)
         if c.phase == 3:
             if affordances.fail_where_utility_is_off(t, s, j, c, b, now):  # 3
@@ -144,10 +145,9 @@ def found_town(
     s.towns[b].seed = seed
     s.occupant[b] = NOBODY
     for district in range(s.districts.shape[1]):
-        for utility in range(_UTILITIES):
-            s.districts[b, district].utility[utility] = 1
         for key in range(s.price.shape[2]):
-            s.price[b, district, key] = t.start_price[district, key]
+            s.price[b, district, key].normal = t.start_price[district, key]
+    effects.derive(s, b)
     for o in range(t.objects.shape[0]):
         placed = s.objects[b, o]
         placed.holder = NOBODY
