@@ -20,7 +20,7 @@ def ask(town, stage, resident, thing, affordance, *, paid, reason=None):  # noqa
             "agent_id": resident.id,
             "serial": resident.serial,
             "needs": dict(resident.needs),
-            "wallet": resident.wallet,
+            "values": {"wallet": resident.wallet},
             "inventory": dict(resident.inventory),
             "position": (resident.x, resident.y),
             "profile": resident.profile,
