@@ -20,10 +20,11 @@ from tests.telemetry.delivering import (
     sequences,
     sink_over,
 )
+from tests.telemetry.spool.town import read_all
 from townlet_adapters.telemetry.clock import SystemClock
 from townlet_adapters.telemetry.delivery.courier import NETWORK
-from townlet_adapters.telemetry.delivery.errands import Mail, Sending
-from townlet_adapters.telemetry.spool.base import OutboxLimits, Row
+from townlet_adapters.telemetry.delivery.errands import Commit, Mail, Sending
+from townlet_adapters.telemetry.spool.base import Loss, OutboxLimits, Row
 from townlet_adapters.telemetry.spool.frames import ROW, read_frames
 from townlet_adapters.telemetry.spool.outbox import Outbox
 from townlet_adapters.telemetry.testing import HastyClock, ManualClock, ScriptedOutbox, ScriptedTransport
@@ -364,3 +365,43 @@ def test_a_removed_outbox_is_reported_as_an_error_of_its_sink(tmp_path, started)
     assert sink.status().last_error == "outbox_removed: the outbox was removed while in use"
     transport.release()
     assert_law(sink.stop(30))
+
+
+def test_a_loss_that_the_sender_finds_while_rows_are_committed_survives_a_kill_behind_the_commit(tmp_path):
+    def outbox_in(name):
+        return Outbox(tmp_path / name, OutboxLimits(1 << 20, 20_000), SystemClock())
+
+    older = outbox_in("spool")
+    older.open(OLDER)
+    older.begin([])
+    older.note_emitted(20)
+    for number in range(20):
+        older.commit([Row(number, b"x" * 5000 + b"\n")], ())
+    older.close()
+    damaged = min((tmp_path / "spool").glob("segment-*.rows"))
+    damaged.write_bytes(b"x" * damaged.stat().st_size)
+
+    outbox = outbox_in("spool")
+    sink = sink_over(ScriptedTransport(), HastyClock(), outbox=outbox)
+    intake = sink._intake
+    assert outbox.open(SOURCE) == ()
+    outbox.begin([])
+    mail = Mail(intake, outbox, -1)
+    commit, sending = Commit(intake, outbox, mail), Sending(intake, outbox, mail, ScriptedTransport(), None)
+    intake.open()
+    sink.emit(fact())
+
+    rows = commit.load(99)
+    first = sending.load(1).sequences[0]  # the sender finds the damage
+    assert first > 0
+    commit.carry(rows)
+    shutil.copytree(tmp_path / "spool", tmp_path / "killed")
+    commit.settle(rows, 1)
+    assert declarations(commit.load(99).lines) == [(OLDER, "segment_damaged", set(range(first)))]
+    outbox.close()
+
+    next_run = outbox_in("killed")
+    assert next_run.open("urn:townlet:run:s:p1") == (Loss.of(OLDER, "segment_damaged", [(0, first - 1)]),)
+    next_run.begin([])
+    assert read_all(next_run) == [*((OLDER, n) for n in range(first, 20)), (SOURCE, 0)]
+    next_run.close()

@@ -242,6 +242,10 @@ class ScriptedOutbox:
                     self._found.append(Loss.of(named["source"], named["reason"], named["ranges"]))
             return numbers
 
+    def has_losses(self) -> bool:
+        """Return whether there are damaged rows to return."""
+        return bool(self._found)
+
     def take_losses(self) -> tuple[Loss, ...]:
         """Return the damaged rows as losses."""
         with self._lock:

@@ -2,7 +2,7 @@
 
 import threading
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from townlet_adapters.telemetry.delivery.deadletters import DeadLetters
@@ -42,8 +42,12 @@ class OutboxProtocol(Protocol):
         """Settle rows; returns their number."""
         ...
 
+    def has_losses(self) -> bool:
+        """Return whether damage was found since the last ``take_losses``."""
+        ...
+
     def take_losses(self) -> tuple[Loss, ...]:
-        """Return the damage found since the last call."""
+        """Return the damage found since the last call; only the committer calls it."""
         ...
 
     def stats(self) -> SpoolHealth:
@@ -62,13 +66,14 @@ class OutboxProtocol(Protocol):
 class _FromBuffer:
     """Takes lines from the buffer, in order."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, take_losses: Callable[[], Sequence[Loss]] = tuple) -> None:
         self._intake = intake
+        self._take_losses = take_losses
         self._phase = intake.life.phase
 
     def load(self, most: int) -> Batch | None:
         """Wait for lines in the buffer."""
-        lines = self._intake.await_batch(most)
+        lines = self._intake.await_batch(most, self._take_losses)
         self._phase = self._intake.life.phase
         if not lines:
             return None
@@ -115,7 +120,7 @@ class Commit(_FromBuffer):
 
     def __init__(self, intake: Intake, outbox: OutboxProtocol, mail: "Mail") -> None:
         """Empty the buffer into ``outbox``, and report it through ``mail``."""
-        super().__init__(intake)
+        super().__init__(intake, outbox.take_losses)
         self._outbox = outbox
         self._mail = mail
         self._undeclared: tuple[Loss, ...] = ()
@@ -135,9 +140,9 @@ class Commit(_FromBuffer):
                 [Row(*row) for row in zip(batch.sequences, batch.lines, strict=True)], self._undeclared
             )
         finally:
-            found = self._outbox.take_losses()
-            with self._intake.lock:
-                self._intake.note_found(found)
+            if self._outbox.has_losses():
+                with self._intake.lock:
+                    self._intake.note_found()
         return len(batch.lines)
 
     def settle(self, batch: Batch, count: int) -> None:
@@ -243,9 +248,10 @@ class Sending:
                 if intake.life.is_late():
                     return None
             batch = self._outbox.read(min(most, BATCH_EVENTS), BATCH_BYTES)
-            found = self._outbox.take_losses()
+            has_losses = self._outbox.has_losses()
             with intake.lock:
-                intake.note_found(found)
+                if has_losses:
+                    intake.note_found()
                 batch = self._accounted_for(batch)
                 if batch is not None:
                     return batch

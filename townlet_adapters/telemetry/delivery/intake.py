@@ -78,7 +78,7 @@ class Intake:
         self.buffer = buffer
         self._drafter = drafter
         self._losses = Losses(source)  # numbers that no record declares yet
-        self._found_lost: list[Loss] = []  # damage found by the outbox that is not counted yet
+        self._found_lost = False  # whether the outbox found losses that were not taken from it yet
         self._pulse = Pulse(clock)
         self._troubled = False  # whether the worker's latest attempt failed
         self.shed_since_move = False
@@ -180,14 +180,19 @@ class Intake:
         """Count lines that were in the outbox before the first message."""
         self.account.begin_with(shedding for _, _, shedding, _ in lines)
 
-    def await_batch(self, most: int) -> Sequence[Line]:
-        """Wait for lines and take a batch of at most ``most``; empty when there will be no more."""
+    def await_batch(self, most: int, take_losses: Callable[[], Sequence[Loss]] = tuple) -> Sequence[Line]:
+        """Wait for lines and take a batch of at most ``most``; empty when there will be no more.
+
+        ``take_losses`` returns what the outbox found lost. It is called here, in the thread that commits, so
+        that ``undeclared`` or a record has every loss that the outbox regards as taken at the next commit.
+        """
         with self.lock:
             while True:
                 self._await_work()
                 if self.is_over():
                     return ()
-                self._account_for_found()
+                self._found_lost = False
+                self._account_for(take_losses())
                 self._declare_losses()
                 if self.buffer.events:
                     break
@@ -233,9 +238,9 @@ class Intake:
     def _time_to_gather(self) -> float:
         return self._pulse.time_to_gather() if self.life.phase == "open" else 0.0
 
-    def _account_for_found(self) -> None:
+    def _account_for(self, found: Sequence[Loss]) -> None:
         """Count the losses of the outbox; done by the committer, so that all own rows are counted before."""
-        found, self._found_lost = self._found_lost, []
+        self._note_removal(found)
         for loss in found:
             self._losses.note(loss.reason, loss.ranges, loss.source)
             if loss.source == self.source:
@@ -253,17 +258,19 @@ class Intake:
     def count_lost_at_close(self, found: Sequence[Loss]) -> None:
         """Count the losses that the outbox found when it was closed; the next run declares them."""
         with self.lock:
+            self._note_removal(found)
             for loss in found:
                 if self.life.phase != "closed" and loss.source == self.source:
                     self._count_lost_rows(loss)
 
-    def note_found(self, found: Sequence[Loss]) -> None:
-        """Keep losses that the outbox found for the committer to count; with the lock held."""
-        if found:
-            self._found_lost += found
-            if any(loss.reason == OUTBOX_REMOVED for loss in found):
-                self.note_fault(OUTBOX_REMOVED, f"{OUTBOX_REMOVED}: the outbox was removed while in use")
-            self.wake()
+    def note_found(self) -> None:
+        """Make the committer take what the outbox found lost; with the lock held."""
+        self._found_lost = True
+        self.wake()
+
+    def _note_removal(self, found: Sequence[Loss]) -> None:
+        if any(loss.reason == OUTBOX_REMOVED for loss in found):
+            self.note_fault(OUTBOX_REMOVED, f"{OUTBOX_REMOVED}: the outbox was removed while in use")
 
     def _declare_losses(self) -> None:
         """Put records of losses into the buffer; with the lock held."""

@@ -158,12 +158,19 @@ class Outbox:
                 raise refused(error) from error
             self._queue.free()
 
-    def take_losses(self) -> tuple[Loss, ...]:
-        """Return what was found lost since the last call, in segments of any source; for the committer.
+    def has_losses(self) -> bool:
+        """Return whether something was found lost since the last ``take_losses``; for any thread."""
+        return self._queue.undeclared.has_found()
 
-        From the next commit on they are the caller's to pass as ``undeclared`` until a committed row
-        declares them. Count by ``rows``, which is how many rows of this run no longer wait; the ranges may
-        name again what was declared before, by a row that may have gone with the segment.
+    def take_losses(self) -> tuple[Loss, ...]:
+        """Return what was found lost since the last call, in segments of any source.
+
+        Only the committer calls it, and not between collecting ``undeclared`` and the commit: from the next
+        commit on they are the caller's to pass until a committed row declares them. A commit that neither
+        passes nor declares one would leave it unknown after a kill.
+
+        Count by ``rows``, which is how many rows of this run no longer wait; the ranges may name again what
+        was declared before, by a row that may have gone with the segment.
         """
         return self._queue.undeclared.take()
 

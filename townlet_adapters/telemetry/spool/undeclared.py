@@ -1,6 +1,6 @@
 """Losses that no committed row declares yet, from the moment they are found.
 
-found -> taken by the caller -> passed by it with each commit -> declared by a row that it commits
+found -> taken by the committer -> passed by it with each commit -> declared by a row that it commits
 """
 
 import threading
@@ -57,6 +57,10 @@ class Undeclared:
             found, self._found = self._found, []
             self._taken += found
         return tuple(_losses_of(found))
+
+    def has_found(self) -> bool:
+        """Return whether something was found since the last ``take``."""
+        return bool(self._found)
 
     def owes(self, segment: Segment) -> bool:
         """Return whether losses in a segment are still to be stored elsewhere."""
