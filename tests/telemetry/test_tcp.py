@@ -604,8 +604,9 @@ def test_a_fault_anywhere_under_tls_loses_and_doubles_nothing(certificates, send
 def test_a_hostile_network_costs_the_deadline_and_is_survived(send_to, fate, code):
     with ScriptedPeer() as peer, FaultProxy(peer.endpoint, [fate]) as proxy:
         transport = send_to(proxy.endpoint, **IMPATIENT)
-        faults = push(transport, numbered(3))
-        assert [error.code for error in faults] == [code]
+        faults = [error.code for error in push(transport, numbered(3))]
+        # On a busy machine the deadline may be too short for an honest connection, too.
+        assert faults == [code, *["timeout"] * (proxy.accepted - 2)]
         assert peer.lines(SOURCE) == numbered(3).lines
 
 
@@ -618,7 +619,8 @@ def test_a_collector_that_takes_nothing_costs_the_deadline(send_to):
         transport = send_to(peer.endpoint, ack_timeout=SHORT)
         with fails("timeout", match="sending"):
             transport.write(numbered(4000, filling=4000))
-        assert transport.write(numbered(3)) == 3
+        push(transport, numbered(3))
+        assert peer.lines(SOURCE) == numbered(3).lines
 
 
 def test_a_collector_that_is_slow_but_moves_is_not_given_up(send_to):
