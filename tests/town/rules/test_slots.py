@@ -292,6 +292,22 @@ def test_whoever_comes_and_goes_nothing_of_it_stays(crowd, seed, ticks, pace):
             assert column.tobytes() == theirs.view.columns[name].tobytes(), name
 
 
+def test_the_summary_of_a_tick_counts_who_arrives_and_who_leaves():
+    town = hall((3, 2), (5, 2))
+
+    def seen() -> tuple[int, int, int]:
+        town.step()
+        return town.summary.arrivals, town.summary.exits, town.summary.alive
+
+    assert seen() == (0, 0, 2)
+    town.remove(0)
+    assert seen() == (0, 1, 1)
+    town.remove(1)
+    town.spawn()
+    assert seen() == (1, 1, 1)
+    assert seen() == (0, 0, 1)
+
+
 def test_scripted_residents_live_on_while_others_come_and_go():
     world, policy, kpis = (
         TownWorld(TownModel.build({"town": "hamlet_24"})),

@@ -103,6 +103,7 @@ class TownWorld:
         orders, places = self._take(commands) if commands else ((), range(0))
         engine.advance()
         self._tick = executed + 1
+        before = self._lives
         totals = self._look()
         events = self._decoder.events(engine.journal, 0, engine.remarks)
         if self._hooks is not None:
@@ -116,7 +117,7 @@ class TownWorld:
             terminated=self._terminated,
             truncated=self._truncated,
             events=events,
-            summary=self._summary(executed, totals),
+            summary=self._summary(executed, totals, before),
             command_results=results_of(orders, self._answers(places), executed) if orders else (),
         )
 
@@ -202,14 +203,19 @@ class TownWorld:
             view=self._view,
         )
 
-    def _summary(self, tick: int, totals: list[int]) -> TickSummary:
-        alive, *figures, _ = totals
+    def _summary(self, tick: int, totals: list[int], before: tuple[int, int]) -> TickSummary:
+        """Sum up a tick; ``before`` is the population and the next serial when it began."""
+        alive, *figures, next_serial = totals
+        population, serial = before
+        arrivals = next_serial - serial
         actions = self.engine.journal.actions[0].tolist()
         failures = self.engine.journal.failures[0].tolist()
         return TickSummary(
             day=tick // codes.TICKS_PER_DAY,
             tod=tick % codes.TICKS_PER_DAY,
             alive=alive,
+            arrivals=arrivals,
+            exits=population + arrivals - alive,
             actions=_counted(self._model.spec.action_names, actions),
             failures=_counted(codes.REASONS, failures),
             figures=dict(zip(_FIGURE_NAMES, figures, strict=True)),
