@@ -1,6 +1,6 @@
 """Section 19, commands, and the other interventions of phase 1."""
 
-from tests.model import movement, queues
+from tests.model import lifecycle, movement, queues
 from tests.model.conventions import clamp
 
 
@@ -43,7 +43,14 @@ def close(town, number, is_closed):
         town.things[number].closed = False
 
 
-INTERVENTIONS = {"teleport": teleport, "set_need": set_need, "switch": switch, "close": close}
+INTERVENTIONS = {
+    "teleport": teleport,
+    "set_need": set_need,
+    "switch": switch,
+    "close": close,
+    "spawn": lifecycle.spawn,
+    "remove": lifecycle.remove,
+}
 
 
 def obey(town, command):

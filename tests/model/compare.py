@@ -17,6 +17,7 @@ FACTS = {
     "employment.": "10. Employment",
     "economy.": "11. Economy: Day end",
     "lifecycle.arrive": "5. Residents",
+    "lifecycle.exit": "14. Arriving and leaving: Leaving",
     "lifecycle.moved": "7. Movement and ghost steps",
 }
 """Start of a kind of fact -> its paragraph in docs/domain.md; the first match decides."""

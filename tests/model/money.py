@@ -22,6 +22,13 @@ def hook(town, resident, mills):
     town.flows["hook"] += mills
 
 
+def estate(town, resident):
+    """The whole wallet of a resident that leaves, to the treasury."""
+    town.treasury += resident.wallet
+    town.flows["estate"] += resident.wallet
+    resident.wallet = 0
+
+
 def purchase(town, resident, thing, mills):
     """From the wallet to the payee: the till of the place where the object stands, else the treasury."""
     resident.wallet -= mills

@@ -8,19 +8,21 @@ from tests.model.state import Resident
 
 def found(town):
     """The founding: newborns in the order of their serials; each has its home tile and looks for a job."""
-    for serial in range(town.plan.target):
-        newborn = create(town, serial)
-        employment.hire_at_start(town, newborn, lambda newborn=newborn: announce(town, newborn))
+    homes = town.plan.home_tiles
+    for slot in range(town.plan.target):
+        newborn = create(town, slot, homes[slot % len(homes)])
+        employment.hire_at_start(town, newborn, lambda newborn=newborn: announce(town, newborn, "start"))
 
 
-def create(town, serial):
-    """A newborn."""
-    options, homes = town.options.population, town.plan.home_tiles
-    home = homes[serial % len(homes)]
+def create(town, slot, home):
+    """A newborn, with the next serial."""
+    options, serial = town.options.population, town.born
+    town.born += 1
     name = draw_name(town, serial)
     newborn = Resident(
         serial=serial,
-        slot=serial,
+        slot=slot,
+        born=town.tick,
         name=name,
         profile=draw_profile(town, name, serial),
         home=home,
@@ -35,7 +37,7 @@ def create(town, serial):
     return newborn
 
 
-def announce(town, newborn):
+def announce(town, newborn, reason):
     """The fact of an arrival."""
     town.emit(
         "lifecycle.arrive",
@@ -48,7 +50,7 @@ def announce(town, newborn):
         profile=newborn.profile,
         job_id=newborn.job.id if newborn.job else None,
         wallet=newborn.wallet,
-        reason="start",
+        reason=reason,
     )
 
 

@@ -137,7 +137,7 @@ class Pair:
             "hooks": self._of_town.taken(),
             "facts": plain(outcome.events),
             **{part: getattr(frame, part) for part in PARTS},
-            "mask": {each.id: mask[each.slot].astype(bool).tolist() for each in self.model.residents},
+            "mask": {name: mask[each["slot"]].astype(bool).tolist() for name, each in frame.agents.items()},
             "summary": plain(summary),
         }
         predicted = self._predict(wishes)
@@ -188,6 +188,10 @@ class Pair:
                 )
             case "close", (number, is_closed):
                 order = Intervention(0, codes.CLOSE_OBJECT, number, int(is_closed))
+            case "spawn", (home,):
+                order = Intervention(0, codes.SPAWN, home)
+            case "remove", (slot,):
+                order = Intervention(0, codes.REMOVE, slot)
             case _:
                 raise ValueError(name)
         self.world.engine.intervene(order)
@@ -295,7 +299,7 @@ def random_intent(
 def random_stroke(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
     """A random intervention."""
     plan, slots = pair.plan, pair.spec.capacity
-    match dice.randrange(5):
+    match dice.randrange(7):
         case 0:
             return (
                 "teleport",
@@ -313,9 +317,11 @@ def random_stroke(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
         case 2:
             return "set_need", dice.randrange(slots), dice.choice(list(plan.vocabulary.needs)), dice.random()
         case 3:
-            return "close", dice.randrange(len(plan.objects)), True
-        case _:
-            return "close", dice.randrange(len(plan.objects)), False
+            return "spawn", dice.randrange(len(plan.home_tiles))
+        case 4:
+            return "remove", dice.randrange(slots)
+        case drawn:
+            return "close", dice.randrange(len(plan.objects)), drawn % 2 == 1
 
 
 def random_command(pair: Pair, dice: random.Random) -> Command:

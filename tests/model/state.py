@@ -76,6 +76,7 @@ class Resident:
 
     serial: int
     slot: int
+    born: int
     name: str
     profile: str
     home: Any
@@ -103,6 +104,8 @@ class Resident:
     refused: bool = False
     lost_today: bool = False
     rent_owed: int = 0
+    waits: bool = False
+    """whether it came in this tick, in which it waits whatever its slot is given"""
     action: str | None = "wait"
     target: int = -1
     option: str | None = None
@@ -125,6 +128,10 @@ class Town:
     residents: list[Resident] = field(default_factory=list)
     """the living, by serial"""
     tick: int = 0
+    born: int = 0
+    """residents so far, the next serial"""
+    arrivals: int = 0
+    exits: int = 0
     at: dict[tuple[int, int], list[Resident]] = field(default_factory=dict)
     """tile -> who stands on it, in the order of coming"""
     power: list[dict[str, bool]] = field(default_factory=list)

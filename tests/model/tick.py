@@ -62,6 +62,7 @@ def step(town, intents, context=None, orders=()):
         for each in town.residents
     }
     town.actions, town.failures = Counter(), Counter()
+    town.arrivals = town.exits = 0
     open_(town, context)
     results = []
     for order in orders:
@@ -101,8 +102,9 @@ def decide(town, intents, allowed):
     order = actions.fair_order(town)
     names = actions.names(town)
     for each in order:
-        action, target = intents[each.slot]
-        result = actions.fulfil(town, each, (action, target), allowed=allowed[each])
+        action, target = (0, -1) if each.waits else intents[each.slot]
+        result = actions.fulfil(town, each, (action, target), allowed=each.waits or allowed[each])
+        each.waits = False
         each.action, each.target = names[action] if 0 <= action < len(names) else None, target
         town.actions["wait" if result == "invalid" else each.action] += 1
         if result not in actions.SUCCESSES:

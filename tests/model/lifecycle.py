@@ -1,0 +1,38 @@
+"""Section 14, arriving and leaving."""
+
+from tests.model import money, movement, queues, residents
+
+
+def spawn(town, home):
+    """A newcomer of a home tile takes the lowest dead slot; without a slot or a tile, no one comes."""
+    tile = town.plan.home_tiles[home]
+    taken = {each.slot for each in town.residents}
+    slot = next((each for each in range(town.plan.capacity) if each not in taken), None)
+    if slot is None or movement.nearest_free(town, tile.x, tile.y) is None:
+        return
+    newcomer = residents.create(town, slot, tile)
+    newcomer.waits = True
+    residents.announce(town, newcomer, "console")
+    town.arrivals += 1
+
+
+def remove(town, slot):
+    """The claim of a resident ends, its exit is told, and its slot is freed."""
+    leaver = next((each for each in town.residents if each.slot == slot), None)
+    if leaver is None:
+        return
+    if leaver.claim is not None:
+        queues.end(town, leaver.claim, "agent_exit")
+    town.emit(
+        "lifecycle.exit",
+        agent_id=leaver.id,
+        slot=slot,
+        reason="killed",
+        age=town.tick - leaver.born,
+        wallet=leaver.wallet,
+        terminal=0.0,
+    )
+    money.estate(town, leaver)
+    movement.leave_tile(town, leaver)
+    town.residents.remove(leaver)
+    town.exits += 1
