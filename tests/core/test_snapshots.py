@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from townlet_core.dispatch import EventDispatcher, SinkRoute
-from townlet_core.dto.snapshot import Snapshot
+from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
 from townlet_core.errors import ContractError, LoopFailedError, SnapshotError
 from townlet_core.events.base import Fact
 from townlet_core.jsonvalue import canonical_json
@@ -69,7 +69,11 @@ def snapshot_of(**changes):
 @pytest.mark.parametrize(
     ("snapshot", "code", "message"),
     [
-        (snapshot_of(schema_version=99), "snapshot_schema", "schema version 99; this Townlet reads 2"),
+        (
+            snapshot_of(schema_version=99),
+            "snapshot_schema",
+            f"schema version 99; this Townlet reads {SCHEMA_VERSION}",
+        ),
         (snapshot_of(identity={"sim_digest": "other"}), "snapshot_identity", "sim_digest is other"),
         (snapshot_of(identity={"sim_digest": "abc"}), "snapshot_identity", "not of a fake world of 3 slots"),
         (snapshot_of(parts={"policy": ...}), "snapshot_corrupt", "has no part policy"),

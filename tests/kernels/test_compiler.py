@@ -105,7 +105,7 @@ ENTRIES = [path for path in sorted(FAMILIES) if "@entry_kernel" in path.read_tex
 @pytest.mark.parametrize("path", ENTRIES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_the_digest_of_an_entry_kernel_covers_every_source_of_its_family_that_it_reaches(path):
     reached, family = imports_of(path), family_of(path)
-    assert len(reached) > 3
+    assert len(reached) > 1, "nothing was found that it reaches"
     assert [each for each in sorted(reached) if not each.is_relative_to(family)] == []
 
 

@@ -15,7 +15,7 @@ from townlet_adapters.storage.snapshots import (
     retain_snapshots,
     write_snapshot,
 )
-from townlet_core.dto.snapshot import Snapshot
+from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
 from townlet_core.errors import OutputError, SnapshotError
 
 pytestmark = pytest.mark.usefixtures("nothing_left_open")
@@ -86,8 +86,10 @@ def test_a_truncated_file_is_corrupt(tmp_path, cut):
 def test_any_flipped_byte_is_corrupt(tmp_path):
     path = write_snapshot(tmp_path, snapshot(), SIMULATION)
     whole = path.read_bytes()
-    # Bytes 4 to 9 of a gzip header (time, flags, system) carry nothing that is read.
-    for position in [*range(4), *range(10, len(whole))]:
+    # Bytes 4 to 9 of a gzip header (time, flags, system) carry nothing that is read, nor do the bits
+    # that fill the last byte of the compressed data, which the checksum and the length follow.
+    last = len(whole) - 9
+    for position in [*range(4), *range(10, last), *range(last + 1, len(whole))]:
         damaged = bytearray(whole)
         damaged[position] ^= 0x10
         path.write_bytes(damaged)
@@ -116,7 +118,7 @@ def test_an_edited_file_is_corrupt(tmp_path, changes):
 
 
 def test_a_newer_schema_says_so(tmp_path):
-    path = rewritten(write_snapshot(tmp_path, snapshot(), SIMULATION), schema=3)
+    path = rewritten(write_snapshot(tmp_path, snapshot(), SIMULATION), schema=SCHEMA_VERSION + 1)
     assert code_of(path) == "snapshot_schema"
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.town.towns import town_map
+from townlet_adapters.kernels.compiler import entry_kernel
 from townlet_adapters.kernels.fields import UNREACHABLE, detour
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
@@ -94,6 +95,12 @@ def test_a_field_has_the_steps_over_the_tiles_that_it_covers(drawn):
         assert (steps[field.window] == np.where(walks < 0, UNREACHABLE, walks)).all()
 
 
+@entry_kernel
+def led(steps, fields, goal, x, y):
+    """``detour``, which only kernels can call."""
+    return detour(steps, fields, goal, x, y)
+
+
 @pytest.mark.parametrize("walled", [False, True])
 def test_a_detour_leads_to_the_entry_of_the_next_district_on_the_way(walled):
     """Of the own one where the next one cannot be reached: a wall between all rows of districts here."""
@@ -108,7 +115,7 @@ def test_a_detour_leads_to_the_entry_of_the_next_district_on_the_way(walled):
             row, column = own // cols, own % cols
             down, right = np.sign(goal // cols - row), np.sign(goal % cols - column)
             following = own if walled and down else (row + down) * cols + column + right
-            assert detour(steps, fields, goal, side * column, side * row) == following, (goal, own)
+            assert led(steps, fields, goal, side * column, side * row) == following, (goal, own)
 
 
 def test_in_a_town_of_up_to_three_by_three_districts_every_field_covers_the_map():

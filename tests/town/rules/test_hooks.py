@@ -323,7 +323,12 @@ def test_a_failed_hook_is_told_once_when_somebody_is_removed_while_it_still_live
     town.spawn()
     town.step()
     (seen,) = script.seen
-    assert (seen.reason, seen.agent_id, seen.paid, seen.wallet) == ("agent_exit", agent(0), 200, 2000)
+    assert (seen.reason, seen.agent_id, seen.paid, seen.values["wallet"]) == (
+        "agent_exit",
+        agent(0),
+        200,
+        2000,
+    )
     assert town.kinds() == ["affordance.fail", "lifecycle.exit", "lifecycle.arrive"]
     assert (town.told[1].wallet, town.told[2].agent_id, town.told[2].slot) == (2000, agent(2), 0)
     assert (town.stage(0), town.holder("shower_1"), town.money()) == ("none", None, 0)
