@@ -394,7 +394,7 @@ def test_a_collector_that_lies_is_left_and_nothing_is_lost_or_doubled(certificat
     script, code = LIES[lie]
     serving, trusting = (certificates.serving(), certificates.trusting()) if secured else (None, None)
     with ScriptedPeer(serving, [script]) as peer:
-        transport = send_to(peer.endpoint, trusting, ack_timeout=SHORT, connect_timeout=1.0)
+        transport = send_to(peer.endpoint, trusting, ack_timeout=2.0, connect_timeout=2.0)
         faults = push(transport, numbered(3))
         assert [(error.code, error.verdict) for error in faults] == ([(code, "retry")] if code else [])
         stored = peer.lines(SOURCE)
@@ -629,11 +629,12 @@ def test_a_collector_that_is_slow_but_moves_is_not_given_up(send_to):
     def slow(peer_line: Line) -> None:
         hello = peer_line.welcome()
         while True:
-            peer_line.peer.stopped.wait(0.6 * SHORT)
+            peer_line.peer.stopped.wait(0.4)
             peer_line.store(hello)
 
     with ScriptedPeer(None, [slow]) as peer:
-        assert send_to(peer.endpoint, ack_timeout=SHORT).write(numbered(4 * MAX_LINES)) == 4 * MAX_LINES
+        # All four take longer than the time for one, which leaves each more than half a second to spare.
+        assert send_to(peer.endpoint, ack_timeout=1.0).write(numbered(4 * MAX_LINES)) == 4 * MAX_LINES
         assert peer.accepted == 1
 
 
