@@ -65,8 +65,11 @@ def _answer(run: Callable[[int], object]) -> None:
 
 def start(checkout: Path, case: str) -> subprocess.Popen:
     """Start the case in the environment of a checkout, and wait until it is warm."""
+    python = checkout / ".venv/bin/python"
+    if not python.exists():
+        sys.exit(f"{checkout}: there is no environment; run 'make setup' there")
     process = subprocess.Popen(  # noqa: S603 - our own environments
-        [checkout / ".venv/bin/python", __file__, str(checkout), "--case", case, "--serve"],
+        [python, __file__, str(checkout), "--case", case, "--serve"],
         cwd=checkout,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

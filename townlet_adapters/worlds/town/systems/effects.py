@@ -21,11 +21,11 @@ NEVER = 1 << 62
 @kernel
 def derive(s: TownState, b: int) -> None:
     """Compute utilities, closures and prices from the list of effects; spikes multiply in its order."""
-    for d in range(s.districts.shape[1]):
-        for utility in range(s.districts[b, d].utility.shape[0]):
-            s.districts[b, d].utility[utility] = 1
+    for district in range(s.districts.shape[1]):
+        for utility in range(s.districts[b, district].utility.shape[0]):
+            s.districts[b, district].utility[utility] = 1
         for key in range(s.price.shape[2]):
-            s.price[b, d, key].now = s.price[b, d, key].normal
+            s.price[b, district, key].now = s.price[b, district, key].normal
     for o in range(s.objects.shape[1]):
         s.objects[b, o].closed = False
     town = s.towns[b]
