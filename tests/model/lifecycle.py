@@ -9,18 +9,19 @@ def spawn(town, home):
     taken = {each.slot for each in town.residents}
     slot = next((each for each in range(town.plan.capacity) if each not in taken), None)
     if slot is None or movement.nearest_free(town, tile.x, tile.y) is None:
-        return
+        return "no_slot"
     newcomer = residents.create(town, slot, tile)
     newcomer.waits = True
     residents.announce(town, newcomer, "console")
     town.arrivals += 1
+    return "executed"
 
 
 def remove(town, slot):
     """The claim of a resident ends, its exit is told, and its slot is freed."""
     leaver = next((each for each in town.residents if each.slot == slot), None)
     if leaver is None:
-        return
+        return "gone"
     if leaver.claim is not None:
         queues.end(town, leaver.claim, "agent_exit")
     town.emit(
@@ -36,3 +37,4 @@ def remove(town, slot):
     movement.leave_tile(town, leaver)
     town.residents.remove(leaver)
     town.exits += 1
+    return "executed"

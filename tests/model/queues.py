@@ -130,9 +130,8 @@ def show_impatience(town, thing):
             conflict(town, claim.resident, thing.holder.resident, "waiting", thing, len(thing.queue))
 
 
-def close(town, thing):
+def dismiss(town, thing):
     """Closing an object dismisses its queue and idle holder."""
-    thing.closed = True
     for claim in list(thing.queue):
         drop(town, claim, "closed")
     if thing.holder is not None and thing.holder.stage == "held":

@@ -121,7 +121,8 @@ class Pair:
         self.option_names = [each.name for each in self.spec.options]
         self.compared = 0
         self.seen: Counter[str] = Counter()
-        """how often each kind of fact, with its reason or status, and each failed result was compared"""
+        """how often each kind of fact, with its reason or status, each failed result and each answer was
+        compared"""
 
     def step(self, wishes: Wishes) -> Difference | None:
         """Execute a tick in both, and compare."""
@@ -132,7 +133,9 @@ class Pair:
         executed = self.model.tick
         mask = np.asarray(outcome.observation.mask)
         frame, summary = self.world.frame(), outcome.summary
+        answers = self.world.engine.answers[: len(wishes.interventions)].tolist()
         actual = {
+            "answers": [ANSWERS[each] for each in answers],
             "commands": [answer(each) for each in outcome.command_results],
             "hooks": self._of_town.taken(),
             "facts": plain(outcome.events),
@@ -143,6 +146,7 @@ class Pair:
         predicted = self._predict(wishes)
         self.seen.update(kind_of(each) for each in actual["facts"])
         self.seen.update(summary.failures)
+        self.seen.update(actual["answers"])
         self.compared += sum(map(count, actual.values()))
         return compare(executed, actual, predicted)
 
@@ -152,9 +156,10 @@ class Pair:
         if wishes.options is not None:
             context = [self.option_names[each] if each >= 0 else None for each in wishes.options]
         orders = (*wishes.interventions, *wishes.commands)
-        facts, results = tick.step(self.model, intents, context, orders)
+        facts, answers, results = tick.step(self.model, intents, context, orders)
         shown = frames.frame(self.model)
         return {
+            "answers": answers,
             "commands": results,
             "hooks": self._of_model.taken(),
             "facts": [[kind, plain(data)] for kind, data in facts],
@@ -182,12 +187,17 @@ class Pair:
             case "set_need", (slot, need, level):
                 number = list(self.plan.vocabulary.needs).index(need)
                 order = Intervention(0, codes.SET_NEED, slot, number, x=level)
-            case "switch", (district, utility, is_on):
-                order = Intervention(
-                    0, codes.SWITCH_UTILITY, district, codes.UTILITIES.index(utility), int(is_on)
-                )
-            case "close", (number, is_closed):
-                order = Intervention(0, codes.CLOSE_OBJECT, number, int(is_closed))
+            case "switch", (district, utility, is_on, source, until):
+                number = codes.UTILITIES.index(utility)
+                order = Intervention(0, codes.SWITCH_UTILITY, district, number, int(is_on), source, until)
+            case "close", (number, is_closed, source, until):
+                order = Intervention(0, codes.CLOSE_OBJECT, number, int(is_closed), c=source, d=until)
+            case "scale", (district, key, permille, source, until):
+                number = list(self.plan.prices).index(key)
+                order = Intervention(0, codes.SCALE_PRICE, district, number, permille, source, until)
+            case "set_price", (district, key, mills):
+                number = list(self.plan.prices).index(key)
+                order = Intervention(0, codes.SET_PRICE, district, number, mills)
             case "spawn", (home,):
                 order = Intervention(0, codes.SPAWN, home)
             case "remove", (slot,):
@@ -209,6 +219,15 @@ def answer(result: CommandResult) -> dict[str, Any]:
     error = {"code": result.error.code, "details": dict(result.error.details)} if result.error else None
     return {**plain(replace(result, error=None)), "error": error}
 
+
+ANSWERS = {
+    codes.EXECUTED: "executed",
+    codes.BLOCKED_TILE: "blocked_tile",
+    codes.GONE: "gone",
+    codes.NO_SLOT: "no_slot",
+    codes.NO_ROOM: "no_room",
+}
+"""What became of an intervention, in words."""
 
 PARTS = (
     "tick",
@@ -299,7 +318,7 @@ def random_intent(
 def random_stroke(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
     """A random intervention."""
     plan, slots = pair.plan, pair.spec.capacity
-    match dice.randrange(7):
+    match dice.randrange(8):
         case 0:
             return (
                 "teleport",
@@ -308,20 +327,30 @@ def random_stroke(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
                 dice.randrange(-1, plan.height + 1),
             )
         case 1:
-            return (
-                "switch",
-                dice.randrange(plan.districts),
-                dice.choice(("power", "water")),
-                dice.random() < 0.7,
-            )
-        case 2:
             return "set_need", dice.randrange(slots), dice.choice(list(plan.vocabulary.needs)), dice.random()
-        case 3:
+        case 2:
             return "spawn", dice.randrange(len(plan.home_tiles))
-        case 4:
+        case 3:
             return "remove", dice.randrange(slots)
+        case _:
+            return random_effect(pair, dice)
+
+
+def random_effect(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
+    """Something is off, closed or dear, or no longer so, for a source; or a price is edited."""
+    plan = pair.plan
+    district, key = dice.randrange(plan.districts), dice.choice(list(plan.prices))
+    lasting = dice.randrange(4), dice.choice((0, pair.model.tick + dice.randrange(60)))
+    match dice.randrange(5):
+        case 0:
+            return "switch", district, dice.choice(("power", "water")), dice.random() < 0.7, *lasting
+        case 1:
+            return "scale", district, key, dice.choice((0, 333, 500, 1000, 1800, 10_000)), *lasting
+        case 2:
+            most = dice.choice((1, 2, 100)) * plan.prices[key]
+            return "set_price", district, key, dice.randrange(1 + most)
         case drawn:
-            return "close", dice.randrange(len(plan.objects)), drawn % 2 == 1
+            return "close", dice.randrange(len(plan.objects)), drawn % 2 == 1, *lasting
 
 
 def random_command(pair: Pair, dice: random.Random) -> Command:

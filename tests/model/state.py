@@ -136,8 +136,12 @@ class Town:
     """tile -> who stands on it, in the order of coming"""
     power: list[dict[str, bool]] = field(default_factory=list)
     """district -> utility -> whether it is on"""
+    base_prices: list[dict[str, int]] = field(default_factory=list)
+    """district -> price key -> mills, before any effect"""
     prices: list[dict[str, int]] = field(default_factory=list)
     """district -> price key -> mills"""
+    effects: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    """what is off, closed or dear, by (kind, thing, source)"""
     tills: dict[int, int] = field(default_factory=dict)
     """place -> mills"""
     treasury: int = 0

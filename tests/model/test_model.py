@@ -52,6 +52,20 @@ def test_a_city_is_as_predicted():
     agree(Case(grid(2, 2)), 1, 60, random_wishes(Chances(fate=0.2)), 80_000)
 
 
+def test_spikes_beyond_what_a_price_holds_and_a_full_list_are_as_predicted(hasty):
+    pair = Pair(hasty, 1)
+    wishes = next(scripted(pair, 1))
+    spikes = [("scale", 0, "home.meal", 10_000, source, 40 + source) for source in range(11)]
+    spikes += [("scale", 0, "home.meal", 7, 11, 20), ("scale", 0, "home.meal", 7, 8, 30)]
+    outages = [("switch", 0, "power", False, source, 9) for source in range(pair.plan.districts * 60)]
+    for strokes in (spikes, outages, [("close", 0, False, 0, 0), ("close", 0, True, 0, 0)]):
+        difference = pair.step(wishes._replace(interventions=tuple(strokes)))
+        assert difference is None, str(difference)
+    assert pair.seen["no_room"] > 0
+    for _ in range(50):
+        assert pair.step(wishes) is None
+
+
 @pytest.mark.slow
 def test_days_of_towns_are_as_predicted():
     agree(Case({"town": "town_48"}), 3, 2 * 1440, scripted, 1_000_000)

@@ -8,6 +8,7 @@ from tests.model import (
     commands,
     conflicts,
     economy,
+    effects,
     employment,
     movement,
     queues,
@@ -22,7 +23,8 @@ def found(plan, options, seed, ask=None):
     things = [thing_of(plan, number) for number in range(len(plan.objects))]
     town = Town(plan=plan, options=options, seed=seed, ground=Ground(plan), things=things, ask=ask)
     town.power = [{"power": True, "water": True} for _ in range(plan.districts)]
-    town.prices = [dict(plan.prices) for _ in range(plan.districts)]
+    town.base_prices = [dict(plan.prices) for _ in range(plan.districts)]
+    effects.follow(town)
     town.tills = {number: 0 for number, place in enumerate(plan.places) if place.has_till}
     residents.found(town)
     return town
@@ -50,7 +52,7 @@ def thing_of(plan, number):
 
 
 def step(town, intents, context=None, orders=()):
-    """Execute a tick; returns its facts and the results of its commands.
+    """Execute a tick; returns its facts, the answers of its interventions and the results of its commands.
 
     ``intents`` is slot -> (action, target), ``context`` slot -> option name or none. ``orders`` are
     interventions, as tuples of a name and arguments, and commands, in the order of acceptance.
@@ -64,12 +66,14 @@ def step(town, intents, context=None, orders=()):
     town.actions, town.failures = Counter(), Counter()
     town.arrivals = town.exits = 0
     open_(town, context)
-    results = []
+    known_by_id = {each.id: each for each in town.residents}
+    answers, results = [], []
     for order in orders:
         if isinstance(order, tuple):
-            commands.INTERVENTIONS[order[0]](town, *order[1:])
+            answers.append(commands.INTERVENTIONS[order[0]](town, *order[1:]))
         else:
-            results.append(commands.obey(town, order))
+            results.append(commands.obey(town, order, known_by_id))
+    effects.end(town)
     end_powerless_uses(town)
     decide(town, intents, allowed)
     use_objects(town)
@@ -79,7 +83,7 @@ def step(town, intents, context=None, orders=()):
     conflicts.sum_up(town)
     town.tick += 1
     facts, town.facts = town.facts, []
-    return facts, results
+    return facts, answers, results
 
 
 def open_(town, context):

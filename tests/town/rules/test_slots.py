@@ -195,7 +195,7 @@ def test_a_command_for_one_who_left_does_not_reach_the_next_in_its_slot():
         ],
     )
     gone, moved = outcome.command_results
-    assert (gone.error.code, moved.status) == ("not_found", "ok")
+    assert (gone.error.code, gone.error.details, moved.status) == ("not_found", {}, "ok")
     assert int(town.resident(0).serial) == 2
     assert town.need(0, "hunger") == pytest.approx(0.7, abs=0.01)
 

@@ -79,7 +79,8 @@ def results_of(orders: Sequence[Order], answers: Sequence[int], tick: int) -> tu
         elif fault is None:
             results.append(command.done(tick, command.args))
         else:
-            results.append(command.refused(tick, *fault, command.args))
+            about = command.args if fault[0] == "blocked_tile" else None
+            results.append(command.refused(tick, *fault, about))
     return tuple(results)
 
 
