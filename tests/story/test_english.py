@@ -80,6 +80,9 @@ def test_amounts_read_well():
     ]
     assert [english.times(count) for count in (2, 10, 11)] == ["twice", "ten times", "11 times"]
     assert [english.ordinal(count) for count in (2, 7, 8)] == ["second", "seventh", "8th"]
+    assert [english.ordinal(count) for count in (11, 12, 21, 22, 23, 24, 111)] == [
+        "11th", "12th", "21st", "22nd", "23rd", "24th", "111th",
+    ]  # fmt: skip
     assert [english.clock(tod) for tod in (0, 365, 1440)] == ["00:00", "06:05", "24:00"]
 
 

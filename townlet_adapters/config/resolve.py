@@ -198,6 +198,7 @@ def resolve(
     if sinks is not None:
         source = _with_sinks(source, catalogue, sinks)
     with source.blame():
+        _require_run_config(source.document)
         raw = _completed(source.document)
         substituted = substitute(raw, source.access)
         run = validate(raw, RunConfig)
@@ -239,6 +240,17 @@ def resolve(
         sim_digest=digest_of(simulation),
         source=source,
     )
+
+
+def _require_run_config(document: Document) -> None:
+    """Refuse another kind of file in one line, instead of calling each of its keys unknown."""
+    keys = document.value.keys() if isinstance(document.value, Mapping) else set[str]()
+    if keys and keys.isdisjoint(RunConfig.model_fields):
+        allowed = (
+            "a mapping: townlet: 1, seed: 7, world: ...; "
+            "to check a map or another file of a world, check the config that names it"
+        )
+        raise ConfigError(document.problem((), "not a run config: it has no key of one", allowed))
 
 
 def digest_of(value: JsonValue) -> str:

@@ -51,6 +51,7 @@ _TIMES: Final = (
     "nine times", "ten times",
 )  # fmt: skip
 _ORDINALS: Final = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh")
+_ENDINGS: Final[Mapping[int, str]] = MappingProxyType({1: "st", 2: "nd", 3: "rd"})
 
 
 def is_sleep(words: str) -> bool:
@@ -100,8 +101,11 @@ def times(count: int) -> str:
 
 
 def ordinal(count: int) -> str:
-    """Format a place in an order: ``second``, ``12th``."""
-    return _ORDINALS[count] if count < len(_ORDINALS) else f"{count}th"
+    """Format a place in an order: ``second``, ``12th``, ``21st``."""
+    if count < len(_ORDINALS):
+        return _ORDINALS[count]
+    teen = count // 10 % 10 == 1
+    return f"{count}{'th' if teen else _ENDINGS.get(count % 10, 'th')}"
 
 
 def lasting(ticks: int) -> str:
