@@ -1,7 +1,8 @@
-"""Calls the commands of plugins without trusting them: answers have limits, and calls have a budget."""
+"""Calls the commands of plugins and stages without trusting them: answers have limits, calls a budget."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
@@ -30,6 +31,7 @@ from townlet_core.isolation import (
     type_name,
 )
 from townlet_core.jsonvalue import JsonObject, JsonValue, checked_json
+from townlet_core.ports.stage import SupportsCommands
 
 Specs: TypeAlias = Mapping[str, CommandSpec]
 """Commands by name."""
@@ -45,31 +47,45 @@ def may(role: Role, needed: Role) -> bool:
 
 
 class CommandHandlers:
-    """The commands that plugins add; for the loop's own thread, except ``counters``."""
+    """The commands that plugins and stages add; for the loop's own thread, except ``counters``."""
 
     def __init__(
         self,
         offered: Sequence[OfferedCommand] = (),
         *,
+        stages: Iterable[SupportsCommands] = (),
         budget_seconds: float = DEFAULT_BUDGET,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Take the offered commands.
 
         Args:
-            offered: commands with unique names.
+            offered: commands of plugins.
+            stages: the stages whose commands are added.
             budget_seconds: duration that one call may take; the answer of a longer call is discarded.
             clock: monotonic seconds.
 
         Raises:
-            ContractError: when two of them have the same name.
+            ContractError: when two commands have the same name.
         """
+        self._offered, self._budget, self._clock = tuple(offered), budget_seconds, clock
         self._functions = {each.spec.name: each.function for each in offered}
-        self._specs: Specs = MappingProxyType({each.spec.name: each.spec for each in offered})
-        if len(self._specs) < len(offered):
-            names = ", ".join(each.spec.name for each in offered)
+        answered = [(spec, stage) for stage in stages for spec in stage.commands]
+        self._stages = {spec.name: stage for spec, stage in answered}
+        specs = [*(each.spec for each in offered), *(spec for spec, _ in answered)]
+        self._specs: Specs = MappingProxyType({spec.name: spec for spec in specs})
+        if len(self._specs) < len(specs):
+            names = ", ".join(spec.name for spec in specs)
             raise ContractError(f"command names must be unique; found: {names}")
-        self._isolation = Isolation(self._functions, what=_STAGE, budget_seconds=budget_seconds, clock=clock)
+        self._isolation = Isolation(self._specs, what=_STAGE, budget_seconds=budget_seconds, clock=clock)
+
+    def with_stages(self, stages: Iterable[SupportsCommands]) -> "CommandHandlers":
+        """Return new handlers of the same commands and of those of stages.
+
+        Raises:
+            ContractError: when two commands have the same name.
+        """
+        return CommandHandlers(self._offered, stages=stages, budget_seconds=self._budget, clock=self._clock)
 
     @property
     def specs(self) -> Specs:
@@ -86,7 +102,7 @@ class CommandHandlers:
         return self._isolation.is_disabled(name)
 
     def ask(self, context: CommandContext, obeyed: Specs) -> CommandDone | CommandRefused | None:
-        """Call a command that is not disabled.
+        """Call a plugin's command that is not disabled.
 
         Args:
             context: the request; a copy for this call alone, because the plugin may change it.
@@ -95,13 +111,40 @@ class CommandHandlers:
         Returns:
             A checked copy of the answer; None when it was discarded.
         """
-        name = context.command
-        function, spec = self._functions[name], self._specs[name]
+        function = self._functions[context.command]
+        return self._call(context.command, context.issuer, lambda: function(context), obeyed)
+
+    def is_of_stage(self, name: str) -> bool:
+        """Return whether a stage answers a command."""
+        return name in self._stages
+
+    def ask_stage(
+        self, request: Command, observation: ObservationBatch, obeyed: Specs
+    ) -> CommandDone | CommandRefused | None:
+        """Call the stage of a command that is not disabled, first to answer, then to do what it granted.
+
+        Args:
+            request: the request.
+            observation: what every agent sees at the start of the tick.
+            obeyed: the commands that the world accepts.
+
+        Returns:
+            A checked copy of the answer; None when it was discarded.
+        """
+        stage, spec = self._stages[request.name], self._specs[request.name]
+        # A stage gets copies of the arguments, because it could change them.
+        given = replace(request, args=spec.read(request.args))
+        answer = self._call(request.name, request.issuer, lambda: stage.answer(given, observation), obeyed)
+        if isinstance(answer, CommandDone):
+            stage.obey(replace(request, args=spec.read(request.args)), observation)
+        return answer
+
+    def _call(
+        self, name: str, issuer: str, function: Callable[[], object], obeyed: Specs
+    ) -> CommandDone | CommandRefused | None:
+        spec = self._specs[name]
         answer = self._isolation.call(
-            name,
-            lambda: function(context),
-            lambda given: _read_answer(given, spec, obeyed),
-            f"asked by '{context.issuer}'",
+            name, function, lambda given: _read_answer(given, spec, obeyed), f"asked by '{issuer}'"
         )
         if not isinstance(answer, Dropped):
             return answer

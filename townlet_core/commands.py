@@ -106,7 +106,7 @@ class CommandBus:
         """Create a bus that refuses every command of the world until ``begin`` has named them.
 
         Args:
-            handlers: the commands that plugins add.
+            handlers: the commands that plugins and stages add.
             coming_tick: returns the tick that the next step executes; callable from any thread.
         """
         self._handlers, self._coming_tick = handlers, coming_tick
@@ -118,7 +118,7 @@ class CommandBus:
 
     @property
     def specs(self) -> Specs:
-        """Every available command by name: those of the world, then those of plugins."""
+        """Every available command by name: those of the world, then those of plugins and stages."""
         return {**self._obeyed, **self._handlers.specs}
 
     @property
@@ -130,7 +130,7 @@ class CommandBus:
         """Take over the commands that the world accepts.
 
         Raises:
-            ContractError: when the world names a command twice, or one that a plugin offers.
+            ContractError: when the world names a command twice, or one that a plugin or a stage answers.
         """
         names = [each.name for each in (*spec.commands, *self._handlers.specs.values())]
         if len(set(names)) < len(names):
@@ -175,7 +175,7 @@ class CommandBus:
         return entry.ticket
 
     def open_round(self, observation: ObservationBatch, seed: int) -> "CommandRound":
-        """Take the waiting requests and call the plugins whose commands are among them; the loop calls this.
+        """Take the waiting requests and call the plugins and stages that answer them; the loop calls this.
 
         Args:
             observation: what every agent sees at the start of the tick.
@@ -268,15 +268,18 @@ class CommandBus:
     def _answer(
         self, request: Command, observation: ObservationBatch, seed: int
     ) -> CommandResult | CommandDone | None:
-        """Call the plugin that offers the command; None for a command of the world."""
+        """Call the plugin or the stage of the command; None for a command of the world."""
         name, tick = request.name, observation.tick
         spec = self._handlers.specs.get(name)
         if spec is None:
             return None
         if self._handlers.is_disabled(name):
             return request.refused(tick, "unsupported", f"{name} is disabled for the rest of the run")
-        context = context_of(request, spec, observation, seed, self._world)
-        answer = self._handlers.ask(context, self._obeyed)
+        if self._handlers.is_of_stage(name):
+            answer = self._handlers.ask_stage(request, observation, self._obeyed)
+        else:
+            context = context_of(request, spec, observation, seed, self._world)
+            answer = self._handlers.ask(context, self._obeyed)
         if isinstance(answer, CommandRefused):
             return request.refused(tick, answer.code, answer.reason)
         if answer is None:
@@ -299,7 +302,8 @@ class CommandRound:
     """The requests of one tick and their answers.
 
     Attributes:
-        commands: the commands for the world, in the order of acceptance.
+        commands: the commands for the world: those of requests in the order of acceptance, then the orders
+            of stages.
     """
 
     def __init__(
@@ -307,6 +311,10 @@ class CommandRound:
     ) -> None:
         """Hold the requests to answer."""
         self.commands, self._cases, self._rejected = commands, cases, rejected
+
+    def with_orders(self, orders: Sequence[Command]) -> "CommandRound":
+        """Return the same round with commands of stages, whose results do not become facts."""
+        return CommandRound((*self.commands, *orders), self._cases, self._rejected)
 
     def close(self, tick: int, results: Sequence[CommandResult]) -> tuple[Event, ...]:
         """Answer every request with the world's results.
@@ -333,6 +341,10 @@ class CommandRound:
             facts.append(_fact_of(result))
             case.entry.ticket.settle(result)
         return (*facts, *self._rejected)
+
+
+NO_ROUND: Final = CommandRound((), (), ())
+"""The round of a tick without any request."""
 
 
 class _RefusedError(Exception):

@@ -116,9 +116,11 @@ class SimulationLoop:
             clock: seconds, for durations only.
 
         Raises:
-            ContractError: when two observers or two stages have the same name.
+            ContractError: when two observers, two stages or two commands have the same name.
         """
-        plugged = plugged or Plugged()
+        _require_unique("observer", [observer.name for observer in observers])
+        _require_unique("stage", [stage.name for stage in stages])
+        plugged = (plugged or Plugged()).with_stages(stages)
         self._run, self._clock = run, clock
         self._dispatcher = dispatcher or EventDispatcher()
         self._pacer, self._snapshots = pacer or Pacer("max"), snapshots or SnapshotSchedule()
@@ -131,8 +133,6 @@ class SimulationLoop:
         self._observation: ObservationBatch | None = None
         self._stop_requested = self._stepping = False
         self._failure: str | None = None
-        _require_unique("observer", [observer.name for observer in self._parts.observers])
-        _require_unique("stage", [stage.name for stage in self._parts.stages])
 
     def __repr__(self) -> str:
         tick = self._observation.tick if self._observation is not None else 0

@@ -1,11 +1,12 @@
 """What plugins bring to a run, as the loop needs it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from townlet_core.command_handlers import CommandHandlers
 from townlet_core.events.health import NO_PLUGINS, HookCounts, PluginCounts
 from townlet_core.events.schema import EventRegistry
+from townlet_core.ports.stage import ActionStage, SupportsCommands
 from townlet_core.vitals import Hooks, no_hooks
 
 
@@ -28,3 +29,12 @@ class Plugged:
     def counters(self) -> Mapping[str, HookCounts]:
         """Return the counts of the plugins' hooks and commands."""
         return {**self.hooks(), **self.handlers.counters()}
+
+    def with_stages(self, stages: Sequence[ActionStage]) -> "Plugged":
+        """Return the same with the commands that stages answer.
+
+        Raises:
+            ContractError: when two commands have the same name.
+        """
+        commanded = [stage for stage in stages if isinstance(stage, SupportsCommands)]
+        return replace(self, handlers=self.handlers.with_stages(commanded)) if commanded else self

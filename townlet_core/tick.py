@@ -1,21 +1,28 @@
-"""One tick: the policy decides, stages pass its actions on, the world executes, the observers watch."""
+"""One tick: the policy decides, stages pass its actions on, the world executes, the observers watch.
+
+The waiting commands are taken before the stages are applied, so that a stage can act on its own at once.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from townlet_core.commands import CommandBus
+from townlet_core.commands import NO_ROUND, CommandBus, CommandRound
 from townlet_core.dto.action import ActionBatch, Decision
+from townlet_core.dto.command import Command
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome
+from townlet_core.dto.spec import WorldSpec
+from townlet_core.errors import ContractError
 from townlet_core.events.base import Event, Fact
 from townlet_core.failures import PartName
 from townlet_core.ledger import Ledger
 from townlet_core.observers.port import Observer
 from townlet_core.ports.policy import PolicyPort
-from townlet_core.ports.stage import ActionStage
+from townlet_core.ports.stage import ActionStage, SupportsOrders
 from townlet_core.ports.world import WorldPort
 from townlet_core.snapshot_parts import Keepers, keepers_of
+from townlet_core.suggestions import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +88,11 @@ class TickRunner:
         decision = parts.policy.decide(observation)
         announced = ledger.announce(parts.policy.identity, parts.world.spec.variant)
         self.part = "stage"
-        actions, staged = self._pass_on(observation, decision)
+        asked = parts.commands.open_round(observation, parts.seed) if parts.commands.waiting else NO_ROUND
+        actions, staged, orders = self._pass_on(observation, decision)
         ledger.meet(staged)
         self.part, decided = "world", clock()
-        outcome, answers = self._obey(observation, actions)
+        outcome, answers = self._obey(tick, actions, asked.with_orders(orders) if orders else asked)
         ledger.meet(outcome.events)
         self.part, stepped = "observer", clock()
         watched = [event for observer in parts.observers for event in observer.observe(outcome, tick)]
@@ -96,24 +104,44 @@ class TickRunner:
 
     def _pass_on(
         self, observation: ObservationBatch, decision: Decision
-    ) -> tuple[ActionBatch, Sequence[Event]]:
-        """Pass a decision through the stages; returns the actions that the last one left, and all events."""
+    ) -> tuple[ActionBatch, Sequence[Event], Sequence[Command]]:
+        """Pass a decision through the stages; returns what the last one left, and all events and orders."""
         if not self._parts.stages:
-            return decision.actions, ()
+            return decision.actions, (), ()
         events: list[Event] = []
+        orders: list[Command] = []
         for stage in self._parts.stages:
             actions, added = stage.apply(observation, decision)
             decision = replace(decision, actions=actions)
             events += added
-        return decision.actions, events
+            if isinstance(stage, SupportsOrders):
+                orders += orders_of(stage, stage.name, self._parts.world.spec)
+        return decision.actions, events, orders
 
     def _obey(
-        self, observation: ObservationBatch, actions: ActionBatch
+        self, tick: int, actions: ActionBatch, asked: CommandRound
     ) -> tuple[StepOutcome, tuple[Event, ...]]:
-        """Execute a tick of the world with the waiting commands; returns the outcome and the results."""
-        world, commands = self._parts.world, self._parts.commands
-        if not commands.waiting:
-            return world.step(actions), ()
-        asked = commands.open_round(observation, self._parts.seed)
-        outcome = world.step(actions, asked.commands)
-        return outcome, asked.close(observation.tick, outcome.command_results)
+        """Execute a tick of the world with a round of commands; returns the outcome and the answers."""
+        if asked is NO_ROUND:
+            return self._parts.world.step(actions), ()
+        outcome = self._parts.world.step(actions, asked.commands)
+        return outcome, asked.close(tick, outcome.command_results)
+
+
+def orders_of(stage: SupportsOrders, name: str, spec: WorldSpec) -> list[Command]:
+    """Take the commands that a stage gives to the world, in the stage's name.
+
+    Raises:
+        ContractError: when one is not of this world, or its arguments do not fit.
+    """
+    known = {each.name: each for each in spec.commands}
+    orders: list[Command] = []
+    for order in stage.take_orders():
+        if order.name not in known:
+            allowed = nearest(order.name, known)
+            raise ContractError(f"the stage '{name}' gave the unknown command '{order.name}'; {allowed}")
+        try:
+            orders.append(Command(order.name, known[order.name].read(order.args), issuer=name))
+        except ValueError as error:
+            raise ContractError(f"the stage '{name}' gave a wrong command: {error}") from error
+    return orders

@@ -2,7 +2,7 @@
 
 from townlet_core.ports.description import WARNING, Remark, SupportsDescription
 from townlet_core.ports.policy import PolicyPort
-from townlet_core.ports.stage import ActionStage
+from townlet_core.ports.stage import ActionStage, SupportsCommands, SupportsOrders
 from townlet_core.ports.state import SupportsState
 from townlet_core.ports.telemetry import EmitResult, SupportsHealth, TelemetrySinkProtocol
 from townlet_core.ports.transport import Transport
@@ -14,8 +14,10 @@ __all__ = [
     "EmitResult",
     "PolicyPort",
     "Remark",
+    "SupportsCommands",
     "SupportsDescription",
     "SupportsHealth",
+    "SupportsOrders",
     "SupportsState",
     "TelemetrySinkProtocol",
     "Transport",

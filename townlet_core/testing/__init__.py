@@ -10,6 +10,7 @@ from townlet_core.testing.events import FAKE_EVENTS
 from townlet_core.testing.fakes import (
     CollectingSink,
     FailingSink,
+    FakeCommandedStage,
     FakeObserver,
     FakePolicy,
     FakeStage,
@@ -21,6 +22,7 @@ __all__ = [
     "FAKE_EVENTS",
     "CollectingSink",
     "FailingSink",
+    "FakeCommandedStage",
     "FakeObserver",
     "FakePolicy",
     "FakeStage",

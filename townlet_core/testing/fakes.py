@@ -12,6 +12,7 @@ from typing import Final, cast
 from townlet_core import seeding
 from townlet_core.dto.action import ActionBatch, Decision, PolicyContext, PolicyIdentity
 from townlet_core.dto.command import Argument, Command, CommandResult, CommandSpec
+from townlet_core.dto.command_hook import CommandDone, CommandRefused
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.observation import ObservationBatch, View
@@ -419,7 +420,7 @@ class FakeStage:
 
     def apply(
         self, observation: ObservationBatch, decision: Decision
-    ) -> tuple[ActionBatch, tuple[Event, ...]]:
+    ) -> tuple[ActionBatch, tuple[FakeHeld, ...]]:
         """Replace one agent's action by the first action; an agent that waits already is left alone."""
         if observation.tick == self._fail_at:
             raise ZeroDivisionError("the fake stage fails at this tick")
@@ -441,6 +442,54 @@ class FakeStage:
         if type(state) is not int or not 0 <= state < self._slots:
             raise SnapshotError("snapshot_corrupt", f"the state of '{self.name}' is damaged: {state!r}")
         self._turn = state
+
+
+class FakeCommandedStage(FakeStage):
+    """Makes agents wait in turns, and takes commands: ``skip`` moves the turn on by some slots.
+
+    It gives every agent that it makes wait a drink of ``FakeWorld``.
+    """
+
+    commands: Final = (
+        CommandSpec("skip", "admin", "Moves the turn on.", (Argument("slots", "int", required=False),)),
+    )
+
+    def __init__(self, name: str = "commanded") -> None:
+        """Build the stage."""
+        super().__init__(name)
+        self._orders: list[Command] = []
+
+    def begin(self, spec: WorldSpec, seed: int) -> None:
+        """Start with the seed's slot and without orders."""
+        super().begin(spec, seed)
+        self._orders.clear()
+
+    def answer(self, request: Command, observation: ObservationBatch) -> CommandDone | CommandRefused:
+        """Refuse to skip no slot, or more than there are; report the slot of the new turn."""
+        del observation
+        slots = cast("int", request.args.get("slots", 1))
+        if not 0 < slots < self._slots:
+            return CommandRefused(f"slots is {slots}; allowed: 1 to {self._slots - 1}", "conflict")
+        return CommandDone(result={"slot": (self._turn + slots) % self._slots})
+
+    def obey(self, request: Command, observation: ObservationBatch) -> None:
+        """Move the turn on."""
+        del observation
+        self._turn = (self._turn + cast("int", request.args.get("slots", 1))) % self._slots
+
+    def apply(
+        self, observation: ObservationBatch, decision: Decision
+    ) -> tuple[ActionBatch, tuple[FakeHeld, ...]]:
+        """Replace one agent's action as ``FakeStage`` does, and order a drink for the agent."""
+        actions, events = super().apply(observation, decision)
+        self._orders += [Command("feed", {"agent_id": event.agent_id, "amount": 0.125}) for event in events]
+        return actions, events
+
+    def take_orders(self) -> tuple[Command, ...]:
+        """Return the orders of this tick."""
+        orders = tuple(self._orders)
+        self._orders.clear()
+        return orders
 
 
 class CollectingSink:

@@ -1,37 +1,45 @@
 """The contract of ``ActionStage``."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
+from townlet_core.command_handlers import CommandHandlers
 from townlet_core.dto.action import ActionBatch, Decision
+from townlet_core.dto.command import Command
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import ContractError
 from townlet_core.events.schema import event_data
 from townlet_core.jsonvalue import JsonValue, canonical_json
 from townlet_core.ports.policy import PolicyPort
-from townlet_core.ports.stage import ActionStage
+from townlet_core.ports.stage import ActionStage, SupportsCommands, SupportsOrders
 from townlet_core.ports.state import SupportsState
 from townlet_core.ports.world import WorldPort
+from townlet_core.records import record_to_json
 from townlet_core.testing.contracts.arrays import ArrayRule, require
 from townlet_core.testing.fakes import FakePolicy, FakeWorld
+from townlet_core.tick import orders_of
 
 
-def check_stage(
+def check_stage(  # noqa: PLR0913 - what the stage works with, each with a default
     make_stage: Callable[[], ActionStage],
     make_world: Callable[[], WorldPort] = FakeWorld,
     make_policy: Callable[[], PolicyPort] = FakePolicy,
     *,
+    requests: Mapping[int, Sequence[Command]] = MappingProxyType({}),
     ticks: int = 63,
     seed: int = 7,
 ) -> None:
-    """Check that a stage keeps the contract of ``ActionStage``.
+    """Check that a stage keeps the contract of ``ActionStage``, and those of the protocols it adds.
 
     Args:
         make_stage: builds a fresh stage; all of them must be equal.
         make_world: builds a fresh world for it.
         make_policy: builds a fresh policy whose decisions it gets.
+        requests: the commands to give to the stage in a tick, by tick; a stage that answers commands needs
+            each of them at least once.
         ticks: length of the compared runs, at least 2.
         seed: their seed.
 
@@ -48,9 +56,12 @@ def check_stage(
             if halfway is not None and tick == ticks // 2:
                 stage = halfway(stage)
                 halfway = None
+            answers = [_ask(stage, request, observation, world.spec) for request in requests.get(tick, ())]
             actions, shown = _apply(stage, observation, policy.decide(observation), world.spec)
-            seen.append(shown)
-            observation = world.step(actions).observation
+            orders = orders_of(stage, stage.name, world.spec) if isinstance(stage, SupportsOrders) else []
+            told: list[JsonValue] = [*answers, *map(record_to_json, orders)]
+            seen.append(shown + canonical_json(told))
+            observation = world.step(actions, orders).observation
         return seen
 
     def take_over(stage: ActionStage) -> ActionStage:
@@ -62,10 +73,36 @@ def check_stage(
 
     stage = make_stage()
     require(stage.name, "name is empty; the snapshot part of the stage is named after it")
+    if isinstance(stage, SupportsCommands):
+        asked = {request.name for each in requests.values() for request in each}
+        unasked = {spec.name for spec in stage.commands} - asked
+        require(not unasked, f"no request for {', '.join(sorted(unasked))}: give one for each command")
     first = play(stage)
     _compare(first, play(make_stage()), "a second stage with the same seed")
     _compare(first, play(stage), "the same stage after another begin(); it must forget every earlier run")
     _compare(first, play(make_stage(), take_over), "a stage that took over halfway; implement SupportsState")
+
+
+def _ask(stage: ActionStage, request: Command, observation: ObservationBatch, spec: WorldSpec) -> JsonValue:
+    """Call a stage to answer a request and to do what it granted; returns the answer."""
+    where = f"{request.name} at tick {observation.tick}"
+    if not isinstance(stage, SupportsCommands):
+        raise ContractError(f"{where}: the stage answers no commands; implement SupportsCommands")
+    handlers = CommandHandlers(stages=(stage,), budget_seconds=float("inf"))
+    require(request.name in handlers.specs, f"{where}: the stage has no such command")
+    before = _state(stage)
+    asked = replace(request, args=handlers.specs[request.name].read(request.args))
+    first = stage.answer(asked, observation)
+    require(_state(stage) == before, f"{where}: answer() changed the stage; obey() does what was granted")
+    answer = handlers.ask_stage(request, observation, {each.name: each for each in spec.commands})
+    for rejected in handlers.take_rejections():
+        raise ContractError(f"{where}: {rejected.problem}")
+    require(answer == first, f"{where}: the answer was {first}, and then {answer}")
+    return record_to_json(answer)
+
+
+def _state(stage: object) -> JsonValue:
+    return stage.export_state() if isinstance(stage, SupportsState) else None
 
 
 def _apply(
