@@ -152,13 +152,15 @@ def start(town, resident, thing, affordance):
 
 
 def choose(town, resident, affordance):
-    """A free object before one in use, then the shortest expected wait, then the lowest index."""
+    """Of those that pass all checks, a free object before one in use, then the shortest expected wait, then
+    the lowest index; when none passes, the lowest index.
+    """
     there = [thing for thing in in_reach(town, resident) if affordance in thing.offers]
     passing = [each for each in there if affordances.refusal(town, resident, each, affordance) is None]
     return min(
-        passing or there,
+        passing,
         key=lambda each: (each.holder is not None or bool(each.queue), expected_wait(each), each.number),
-        default=None,
+        default=min(there, key=lambda each: each.number, default=None),
     )
 
 

@@ -19,7 +19,7 @@ def teleport(town, slot, x, y):
     movement.move_to(town, resident, (x, y), "teleport")
     if resident.claim is not None:
         queues.end(town, resident.claim, "interrupted")
-    resident.option = None
+    resident.forget()
     resident.ghost, resident.blocked = False, 0
     return "executed"
 
@@ -30,7 +30,7 @@ def set_need(town, slot, need, level):
     if resident is None:
         return "gone"
     resident.needs[need] = clamp(level, 0.0, 1.0)
-    resident.option = None
+    resident.forget()
     return "executed"
 
 

@@ -40,6 +40,8 @@ FIELDS = {
     "answers": "13. What is off, closed or dear",
     "employment": "10. Employment",
     "mask": "6. Actions",
+    "features": "16. Observations",
+    "map": "16. Observations",
     "summary": "6. Actions",
     "figures": "3. Money",
     "commands": "19. Commands",

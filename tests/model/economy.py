@@ -14,7 +14,7 @@ def open_day(town):
         town.flows.clear()
         town.lost_jobs.clear()
         for each in town.residents:
-            each.lost_today = False
+            each.lost_today, each.late_today = False, 0
 
 
 def close_day(town):

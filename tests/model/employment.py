@@ -120,6 +120,7 @@ def be_present(town, resident, x, *, is_first):
         if x > town.options.employment.grace_ticks and coworkers:
             town.emit("employment.helped", agent_id=resident.id, job_id=job.id, coworkers=coworkers)
     if resident.shift_state == "late":
+        resident.late_today += 1
         note_late(town, resident, attended_before=not is_first)
     else:
         shift.on_time_ticks += 1
@@ -141,6 +142,7 @@ def be_away(town, resident):
     """Away within the shift."""
     shift, rules = resident.shift, town.options.employment
     if resident.shift_state == "late":
+        resident.late_today += 1
         note_late(town, resident, attended_before=shift.first is not None)
         money.fine(town, resident, rules.late_tick_fine)
         shift.withheld += resident.job.wage

@@ -3,13 +3,10 @@
 ``Ground`` is made of the loaded plan, which is data; it never changes.
 """
 
-from collections import deque
-
-from tests.model.conventions import DIRECTIONS, LONGEST_PATH, UNREACHABLE
+from tests.model.conventions import DIRECTIONS
+from tests.model.fields import Fields
 
 FLOOR, ROAD, DOOR = 0, 1, 2
-WINDOW = 3
-"""Distances are known in a window of 3 x 3 districts."""
 
 
 class Ground:
@@ -28,21 +25,23 @@ class Ground:
         for number, each in enumerate(plan.objects):
             for tile in each.reach:
                 self.in_reach.setdefault(tile, []).append(number)
-        self._district = (plan.width // plan.grid_cols, plan.height // plan.grid_rows)
-        self._grid = (plan.grid_cols, plan.grid_rows)
-        self._reach = [each.reach for each in plan.objects]
-        self._middle = [each.district for each in plan.objects]
-        self._fields = {}
+        self.district_size = (plan.width // plan.grid_cols, plan.height // plan.grid_rows)
+        self.fields = Fields(plan, self.stands)
+        self.centres = [self._centre(number) for number in range(len(plan.places))]
+        """centre of the bounding box of each place"""
+
+    def _centre(self, place):
+        tiles = [(x, y) for y, row in enumerate(self.place_at) for x, at in enumerate(row) if at == place]
+        columns, rows = {x for x, _ in tiles}, {y for _, y in tiles}
+        return (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
 
     def stands(self, x, y):
         """Whether the tile is on the map and passable."""
         return 0 <= x < self.width and 0 <= y < self.height and self.passable[y][x]
 
     def path_to(self, number, x, y):
-        """Steps to the reach of an object, known in a window around the object's district."""
-        if number not in self._fields:
-            self._fields[number] = self._walk(self._reach[number], self._window(self._middle[number]))
-        return self._fields[number].get((x, y), UNREACHABLE)
+        """Steps to the reach of an object."""
+        return self.fields.steps(self.fields.objects + number, x, y)
 
     def around(self, x, y):
         """The tiles that can be walked to from one, by (path, y, x); the first is the tile itself."""
@@ -59,26 +58,3 @@ class Ground:
 
     def _steps(self, x, y):
         return [(x + dx, y + dy) for dx, dy in DIRECTIONS.values() if self.stands(x + dx, y + dy)]
-
-    def _window(self, district):
-        """The tiles (first x, first y, behind the last x, behind the last y) of a district's window."""
-        edges = []
-        row, column = divmod(district, self._grid[0])
-        for middle, count, side in zip((column, row), self._grid, self._district, strict=True):
-            first = max(0, min(middle - 1, count - WINDOW))
-            edges.append((first * side, min(count, first + WINDOW) * side))
-        return edges[0][0], edges[1][0], edges[0][1], edges[1][1]
-
-    def _walk(self, goals, window):
-        left, top, right, bottom = window
-        steps = dict.fromkeys(goals, 0)
-        waiting = deque(goals)
-        while waiting:
-            tile = waiting.popleft()
-            if steps[tile] == LONGEST_PATH:
-                break
-            for x, y in self._steps(*tile):
-                if left <= x < right and top <= y < bottom and (x, y) not in steps:
-                    steps[x, y] = steps[tile] + 1
-                    waiting.append((x, y))
-        return steps

@@ -36,5 +36,6 @@ def remove(town, slot):
     money.estate(town, leaver)
     movement.leave_tile(town, leaver)
     town.residents.remove(leaver)
+    town.rested[leaver.embedding] = town.tick
     town.exits += 1
     return "executed"

@@ -5,6 +5,9 @@ from tests.model.conventions import DAY
 from tests.model.movement import nearest_free, stand
 from tests.model.state import Resident
 
+BEHAVIOURS = ("go_to_work", "shop", "socialise", "avoid_rival", "idle")
+"""Options that no need has."""
+
 
 def found(town):
     """The founding: newborns in the order of their serials; each has its home tile and looks for a job."""
@@ -30,6 +33,7 @@ def create(town, slot, home):
         y=0,
         needs=dict.fromkeys(town.plan.vocabulary.needs, options.start_need),
         inventory=dict.fromkeys(town.plan.vocabulary.items, 0),
+        embedding=embedding_slot(town),
     )
     stand(town, newborn, *nearest_free(town, home.x, home.y))
     town.residents.append(newborn)
@@ -67,6 +71,17 @@ def draw_name(town, serial):
             if name not in taken:
                 return name
         suffix += 1
+
+
+def embedding_slot(town):
+    """The lowest slot that was never used; else the one that was released longest ago, ties by number."""
+    taken = {each.embedding for each in town.residents}
+    unused = (each for each in range(town.plan.embedding_slots) if each not in taken | set(town.rested))
+    slot = next(unused, None)
+    if slot is None:
+        slot = min(town.rested, key=lambda each: (town.rested[each], each))
+        del town.rested[slot]
+    return slot
 
 
 def draw_profile(town, name, serial):

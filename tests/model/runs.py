@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.model import actions as model_actions
-from tests.model import frames, summaries, tick
+from tests.model import frames, observations, summaries, tick
 from tests.model.cases import HOOKS
 from tests.model.compare import Difference, compare, count, plain
 from townlet_adapters.documents import Document
@@ -33,7 +33,8 @@ class Wishes(NamedTuple):
 
     actions: list[int]
     targets: list[int]
-    options: list[int] | None
+    context: tuple[list[int], list[int], list[int]] | None
+    """option, goal and commitment of each slot"""
     interventions: tuple[tuple[Any, ...], ...] = ()
     commands: tuple[Command, ...] = ()
 
@@ -141,6 +142,8 @@ class Pair:
             "facts": plain(outcome.events),
             **{part: getattr(frame, part) for part in PARTS},
             "mask": {name: mask[each["slot"]].astype(bool).tolist() for name, each in frame.agents.items()},
+            "features": self._features(frame.agents),
+            "map": self._maps(frame.agents),
             "summary": plain(summary),
         }
         predicted = self._predict(wishes)
@@ -150,11 +153,24 @@ class Pair:
         self.compared += sum(map(count, actual.values()))
         return compare(executed, actual, predicted)
 
+    def _features(self, agents: Mapping[str, Any]) -> dict[str, Any]:
+        rows = np.asarray(self.observation.features)
+        names = self.spec.feature_names
+        return {
+            name: dict(zip(names, rows[each["slot"]].tolist(), strict=True)) for name, each in agents.items()
+        }
+
+    def _maps(self, agents: Mapping[str, Any]) -> dict[str, bytes]:
+        maps = np.asarray(self.observation.map)
+        return {name: maps[each["slot"]].tobytes() for name, each in agents.items()}
+
     def _predict(self, wishes: Wishes) -> dict[str, Any]:
         intents = list(zip(wishes.actions, wishes.targets, strict=True))
         context = None
-        if wishes.options is not None:
-            context = [self.option_names[each] if each >= 0 else None for each in wishes.options]
+        if wishes.context is not None:
+            options, *others = wishes.context
+            named = [self.option_names[each] if each >= 0 else None for each in options]
+            context = list(zip(named, *others, strict=True))
         orders = (*wishes.interventions, *wishes.commands)
         facts, answers, results = tick.step(self.model, intents, context, orders)
         shown = frames.frame(self.model)
@@ -165,16 +181,19 @@ class Pair:
             "facts": [[kind, plain(data)] for kind, data in facts],
             **{part: shown[part] for part in PARTS},
             "mask": {each.id: model_actions.mask(self.model, each) for each in self.model.residents},
+            "features": {
+                each.id: single(observations.features(self.model, each)) for each in self.model.residents
+            },
+            "map": observations.maps(self.model),
             "summary": summaries.summary(self.model),
         }
 
     def _batch(self, wishes: Wishes) -> ActionBatch:
         context = None
-        if wishes.options is not None:
+        if wishes.context is not None:
+            option, goal, commit = wishes.context
             context = PolicyContext(
-                np.array(wishes.options, np.int8).data,
-                np.full(self.spec.capacity, -1, np.int32).data,
-                np.zeros(self.spec.capacity, np.int16).data,
+                np.array(option, np.int8).data, np.array(goal, np.int32).data, np.array(commit, np.int16).data
             )
         return ActionBatch(
             np.array(wishes.actions, np.int16).data, np.array(wishes.targets, np.int32).data, context
@@ -205,6 +224,11 @@ class Pair:
             case _:
                 raise ValueError(name)
         self.world.engine.intervene(order)
+
+
+def single(values: Mapping[str, float]) -> dict[str, float]:
+    """The values as 32-bit numbers hold them."""
+    return dict(zip(values, np.array(list(values.values()), np.float32).tolist(), strict=True))
 
 
 def kind_of(fact: list[Any]) -> str:
@@ -253,7 +277,12 @@ def scripted(pair: Pair, seed: int) -> Iterator[Wishes]:
     while True:
         batch = policy.decide(pair.observation).actions
         assert batch.context is not None
-        yield Wishes(batch.action.tolist(), batch.target.tolist(), batch.context.option.tolist())
+        context = batch.context
+        yield Wishes(
+            batch.action.tolist(),
+            batch.target.tolist(),
+            (context.option.tolist(), context.goal.tolist(), context.commit_remaining.tolist()),
+        )
 
 
 class Chances(NamedTuple):
@@ -275,28 +304,33 @@ def random_wishes(chances: Chances) -> Driver:
     def drive(pair: Pair, seed: int) -> Iterator[Wishes]:
         dice = random.Random(seed)  # noqa: S311 - a test's choice
         for sensible in scripted(pair, seed):
-            mask, options = np.asarray(pair.observation.mask), sensible.options
+            mask, context = np.asarray(pair.observation.mask), sensible.context
             claims = {each.slot: each.claim.thing.number for each in pair.model.residents if each.claim}
             intents = list(zip(sensible.actions, sensible.targets, strict=True))
             for slot in range(len(intents)):
                 if dice.random() < chances.wilful:
                     intents[slot] = random_intent(pair, dice, chances, mask[slot], claims.get(slot, -1))
             if dice.random() < chances.wilful:
-                options = random_options(pair, dice)
+                context = random_context(pair, dice)
             strokes = (random_stroke(pair, dice),) if dice.random() < chances.fate else ()
             orders = (random_command(pair, dice),) if dice.random() < chances.fate else ()
             yield Wishes(
-                [action for action, _ in intents], [target for _, target in intents], options, strokes, orders
+                [action for action, _ in intents], [target for _, target in intents], context, strokes, orders
             )
 
     return drive
 
 
-def random_options(pair: Pair, dice: random.Random) -> list[int] | None:
-    """Any option for each slot, or no context at all."""
+def random_context(pair: Pair, dice: random.Random) -> tuple[list[int], list[int], list[int]] | None:
+    """Any option, goal and commitment for each slot, or no context at all."""
     if dice.random() < 0.5:
         return None
-    return [dice.randrange(-1, len(pair.option_names)) for _ in range(pair.spec.capacity)]
+    slots = range(pair.spec.capacity)
+    return (
+        [dice.randrange(-1, len(pair.option_names)) for _ in slots],
+        [dice.randrange(-1, len(pair.spec.fields) + 1) for _ in slots],
+        [dice.randrange(20) for _ in slots],
+    )
 
 
 def random_intent(

@@ -109,6 +109,26 @@ class Resident:
     action: str | None = "wait"
     target: int = -1
     option: str | None = None
+    goal: int = -1
+    """a field"""
+    commit: int = 0
+    """ticks of commitment left"""
+    reset: bool = True
+    """whether the policy must forget its plan"""
+    last: tuple[int, int] | None = None
+    """the last intent: number of the action, and target"""
+    succeeded: bool = False
+    """whether the last intent was a success"""
+    repeated: int = 0
+    """ticks since the last intent was first issued without interruption"""
+    late_today: int = 0
+    """late ticks of the day"""
+    embedding: int = 0
+    """slot of its embedding"""
+
+    def forget(self):
+        """Reset the context."""
+        self.option, self.goal, self.commit, self.reset = None, -1, 0, True
 
     @property
     def id(self):
@@ -132,6 +152,8 @@ class Town:
     """residents so far, the next serial"""
     arrivals: int = 0
     exits: int = 0
+    rested: dict[int, int] = field(default_factory=dict)
+    """embedding slot -> when it was released"""
     at: dict[tuple[int, int], list[Resident]] = field(default_factory=dict)
     """tile -> who stands on it, in the order of coming"""
     power: list[dict[str, bool]] = field(default_factory=list)

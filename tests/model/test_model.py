@@ -49,7 +49,7 @@ def test_what_hooks_are_asked_and_what_comes_of_it_is_as_predicted():
 
 
 def test_a_city_is_as_predicted():
-    agree(Case(grid(2, 2)), 1, 60, random_wishes(Chances(fate=0.2)), 80_000)
+    agree(Case(grid(4, 2, "hamlet_24")), 1, 60, random_wishes(Chances(fate=0.4)), 200_000)
 
 
 def test_spikes_beyond_what_a_price_holds_and_a_full_list_are_as_predicted(hasty):
@@ -151,6 +151,7 @@ def test_the_model_imports_nothing_of_the_engine():
             "tests",
             "collections",
             "dataclasses",
+            "math",
             "operator",
             "typing",
         }

@@ -54,7 +54,8 @@ def thing_of(plan, number):
 def step(town, intents, context=None, orders=()):
     """Execute a tick; returns its facts, the answers of its interventions and the results of its commands.
 
-    ``intents`` is slot -> (action, target), ``context`` slot -> option name or none. ``orders`` are
+    ``intents`` is slot -> (action, target), ``context`` slot -> (option name or none, goal,
+    commitment). ``orders`` are
     interventions, as tuples of a name and arguments, and commands, in the order of acceptance.
     """
     known = len(actions.names(town))
@@ -90,7 +91,8 @@ def open_(town, context):
     """Phase 0."""
     economy.open_day(town)
     for each in town.residents:
-        each.option = context[each.slot] if context is not None else None
+        each.option, each.goal, each.commit = context[each.slot] if context is not None else (None, -1, 0)
+        each.reset = False
 
 
 def end_powerless_uses(town):
@@ -109,11 +111,18 @@ def decide(town, intents, allowed):
         action, target = (0, -1) if each.waits else intents[each.slot]
         result = actions.fulfil(town, each, (action, target), allowed=each.waits or allowed[each])
         each.waits = False
+        note(each, (action, target), result)
         each.action, each.target = names[action] if 0 <= action < len(names) else None, target
         town.actions["wait" if result == "invalid" else each.action] += 1
         if result not in actions.SUCCESSES:
             town.failures[result] += 1
     movement.make_room(town)
+
+
+def note(resident, intent, result):
+    """What a resident did last, and for how long."""
+    resident.repeated = resident.repeated + 1 if intent == resident.last else 1
+    resident.last, resident.succeeded = intent, result in actions.SUCCESSES
 
 
 def use_objects(town):
