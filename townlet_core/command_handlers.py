@@ -62,7 +62,8 @@ class CommandHandlers:
         Args:
             offered: commands of plugins.
             stages: the stages whose commands are added.
-            budget_seconds: duration that one call may take; the answer of a longer call is discarded.
+            budget_seconds: duration that one call of a plugin's command may take; the answer of a longer call
+                is discarded.
             clock: monotonic seconds.
 
         Raises:
@@ -134,17 +135,28 @@ class CommandHandlers:
         stage, spec = self._stages[request.name], self._specs[request.name]
         # A stage gets copies of the arguments, because it could change them.
         given = replace(request, args=spec.read(request.args))
-        answer = self._call(request.name, request.issuer, lambda: stage.answer(given, observation), obeyed)
+        answer = self._call(
+            request.name,
+            request.issuer,
+            lambda: stage.answer(given, observation),
+            obeyed,
+            # A stage remembers what it granted, so a slow machine must not make another run of it.
+            timed=False,
+        )
         if isinstance(answer, CommandDone):
             stage.obey(replace(request, args=spec.read(request.args)), observation)
         return answer
 
     def _call(
-        self, name: str, issuer: str, function: Callable[[], object], obeyed: Specs
+        self, name: str, issuer: str, function: Callable[[], object], obeyed: Specs, *, timed: bool = True
     ) -> CommandDone | CommandRefused | None:
         spec = self._specs[name]
         answer = self._isolation.call(
-            name, function, lambda given: _read_answer(given, spec, obeyed), f"asked by '{issuer}'"
+            name,
+            function,
+            lambda given: _read_answer(given, spec, obeyed),
+            f"asked by '{issuer}'",
+            timed=timed,
         )
         if not isinstance(answer, Dropped):
             return answer

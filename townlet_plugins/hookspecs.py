@@ -75,6 +75,9 @@ def townlet_stages() -> Sequence[PartFactory[ActionStage]]:
 
     Called once, when the catalogue is loaded and before any config is validated. Build nothing here.
 
+    A stage may answer commands of its own (``SupportsCommands``), and give commands to the world
+    (``SupportsOrders``).
+
     Returns:
         One factory for each name that ``stages`` may list.
     """

@@ -27,6 +27,7 @@ OWN_ENTRY_POINTS: Final = frozenset(
     {
         ("town", "townlet_adapters.worlds.plugin"),
         ("policies", "townlet_adapters.policies.plugin"),
+        ("stages", "townlet_adapters.stages.plugin"),
         ("telemetry", "townlet_adapters.telemetry.plugin"),
     }
 )

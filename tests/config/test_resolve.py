@@ -91,7 +91,10 @@ def test_seed_world_policy_and_observers_make_another_simulation(catalogue, chan
     [
         (MINIMAL.replace("seed: 7\n", ""), "a.yaml:1: seed: this key is missing; a whole number from 0"),
         (MINIMAL.replace("seed", "sed"), "a.yaml:2: sed: unknown key; did you mean 'seed'? known: "),
-        ("rows: ['...']\nkinds: {}", "a.yaml:1: not a run config: it has no key of one; a mapping: townlet: 1"),
+        (
+            "rows: ['...']\nkinds: {}",
+            "a.yaml:1: not a run config: it has no key of one; a mapping: townlet: 1",
+        ),
         ("{}", "a.yaml:1: townlet: this key is missing; 1"),
         (MINIMAL.replace("7", "'7'"), 'a.yaml:2: seed: "7"; a whole number from 0'),
         (MINIMAL.replace("7", "7.0"), "a.yaml:2: seed: 7.0; a whole number from 0"),

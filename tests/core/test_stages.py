@@ -4,18 +4,21 @@ from dataclasses import replace
 
 import pytest
 
+from townlet_core.command_handlers import CommandHandlers
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.command import Command, CommandSpec
 from townlet_core.dto.command_hook import CommandDone
 from townlet_core.errors import ContractError, LoopFailedError, SnapshotError
 from townlet_core.events.base import Fact
 from townlet_core.loop import RunIdentity, SimulationLoop
+from townlet_core.plugged import Plugged
 from townlet_core.testing import (
     CollectingSink,
     FakeCommandedStage,
     FakePolicy,
     FakeStage,
     FakeWorld,
+    ManualClock,
     check_stage,
 )
 
@@ -258,6 +261,27 @@ def test_an_answer_that_fails_is_refused_and_the_command_disabled_while_the_run_
     assert (first.result.error.code, second.result.error.code) == ("internal", "unsupported")
     problems = [m.event.problem for m in sink.messages if m.event.kind == "plugin.rejected"]
     assert problems == ["ZeroDivisionError: no skip at 0; the command is disabled for the rest of the run"]
+
+
+def test_a_slow_answer_of_a_stage_is_an_answer():
+    clock = ManualClock()
+
+    class Slow(FakeCommandedStage):
+        def answer(self, request, observation):
+            clock.sleep(9.0)
+            return super().answer(request, observation)
+
+    loop = SimulationLoop(
+        FakeWorld(3),
+        FakePolicy(),
+        RUN,
+        stages=[Slow()],
+        plugged=Plugged(handlers=CommandHandlers(clock=clock)),
+    )
+    for number in range(4):
+        ticket = loop.commands.submit(skip(str(number)), "admin")
+        loop.step()
+        assert ticket.result.status == "ok"
 
 
 def test_a_stage_that_cannot_do_what_it_granted_ends_the_run():

@@ -22,6 +22,7 @@ from townlet_adapters.worlds.town.events.queue import (
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.loop import LoopFailure, LoopTick
+from townlet_core.events.policy import PolicyGuardrail
 from townlet_core.events.schema import EventRegistry, event_data
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.transforms.base import Withheld
@@ -326,7 +327,14 @@ def test_an_unknown_kind_is_withheld_and_an_event_about_nobody_is_handed_on():
     assert rename()(books) is books
 
 
+def test_a_target_that_is_an_id_gets_a_pseudonym():
+    renaming = rename()
+    changed = renaming(fact(PolicyGuardrail("a0", "chat_rival", "a1"))).event
+    assert changed == PolicyGuardrail(renaming.pseudonym("a0"), "chat_rival", renaming.pseudonym("a1"))
+
+
 HARMLESS = {
+    "action",
     "actions",
     "affordance_id",
     "allow_line",

@@ -58,7 +58,7 @@ def test_a_wheel_offers_the_command_and_our_own_plugins(wheel):
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt"))
     lines = wheel.read(name).decode().splitlines()
     assert "townlet = townlet_adapters.cli.main:main" in lines
-    for plugin in ("policies", "telemetry", "town"):
+    for plugin in ("policies", "stages", "telemetry", "town"):
         assert any(line.startswith(f"{plugin} = townlet_adapters.") for line in lines)
 
 

@@ -34,7 +34,20 @@ def set_need(town, slot, need, level):
     return "executed"
 
 
+def interrupt(town, slot, idle):
+    """End a resident's claim, or if idle, only a place in a queue or a hold; its context is reset."""
+    resident = living(town, slot)
+    if resident is None:
+        return "gone"
+    claim = resident.claim
+    if claim is not None and not (idle and claim.stage == "running"):
+        queues.end(town, claim, "idle" if idle else "interrupted")
+    resident.forget()
+    return "executed"
+
+
 INTERVENTIONS = {
+    "interrupt": interrupt,
     "teleport": teleport,
     "set_need": set_need,
     "switch": effects.switch,
@@ -106,4 +119,11 @@ def _set_need(town, args, known):
     return {"agent_id": resident.id, "needs": needs}
 
 
-COMMANDS = {"teleport": _teleport, "set_need": _set_need}
+def _interrupt(town, args, known):
+    resident = _known(args, known)
+    _require_life(town, resident)
+    interrupt(town, resident.slot, args.get("idle", False))
+    return {key: args[key] for key in ("agent_id", "idle") if key in args}
+
+
+COMMANDS = {"teleport": _teleport, "set_need": _set_need, "interrupt": _interrupt}

@@ -203,6 +203,8 @@ class Pair:
         match name, arguments:
             case "teleport", (slot, x, y):
                 order = Intervention(0, codes.TELEPORT, slot, x, y)
+            case "interrupt", (slot, idle):
+                order = Intervention(0, codes.INTERRUPT, slot, int(idle))
             case "set_need", (slot, need, level):
                 number = list(self.plan.vocabulary.needs).index(need)
                 order = Intervention(0, codes.SET_NEED, slot, number, x=level)
@@ -352,7 +354,7 @@ def random_intent(
 def random_stroke(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
     """A random intervention."""
     plan, slots = pair.plan, pair.spec.capacity
-    match dice.randrange(8):
+    match dice.randrange(9):
         case 0:
             return (
                 "teleport",
@@ -366,6 +368,8 @@ def random_stroke(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
             return "spawn", dice.randrange(len(plan.home_tiles))
         case 3:
             return "remove", dice.randrange(slots)
+        case 4:
+            return "interrupt", dice.randrange(slots), dice.random() < 0.5
         case _:
             return random_effect(pair, dice)
 
@@ -391,6 +395,10 @@ def random_command(pair: Pair, dice: random.Random) -> Command:
     """A random command, possible or not."""
     agent, plan = f"a{dice.randrange(pair.spec.capacity):05d}", pair.plan
     args: dict[str, Any] = {"agent_id": agent}
+    if dice.random() < 0.3:
+        if dice.random() < 0.7:
+            args["idle"] = dice.random() < 0.5
+        return Command("interrupt", args, str(dice.random()), "ada")
     if dice.random() < 0.5:
         args["position"] = [dice.randrange(-1, plan.width + 1), dice.randrange(-1, plan.height + 1)]
         return Command("teleport", args, str(dice.random()), "ada")

@@ -121,7 +121,7 @@ def test_two_allowed_plugins_of_one_name_cannot_both_be_had(tmp_path, site):
     assert bakery.canary.exists() != other.canary.exists()
 
 
-@pytest.mark.parametrize("name", ["town", "policies", "telemetry"])
+@pytest.mark.parametrize("name", ["town", "policies", "stages", "telemetry"])
 def test_a_plugin_that_is_called_like_one_of_ours_stays_outside(tmp_path, site, name):
     squatter = Package(tmp_path / "canary", entry_point=name)
     squatter.install(site)
@@ -239,8 +239,9 @@ def test_our_own_world_policies_and_sinks_come_through_the_door():
     assert "town" in catalogue.worlds
     assert {"scripted", "random"} <= set(catalogue.policies)
     assert {"file", "stdout"} <= set(catalogue.sinks)
+    assert {"guardrail", "possession"} == set(catalogue.stages)
     assert {row.kind for row in catalogue.rows if row.state == BUILTIN} == {
-        "world", "policy", "sink", "observer", "event",
+        "world", "policy", "stage", "sink", "observer", "event",
     }  # fmt: skip
 
 

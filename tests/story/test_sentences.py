@@ -26,6 +26,7 @@ from townlet_adapters.worlds.town.events.employment import (
 from townlet_adapters.worlds.town.events.lifecycle import LifecycleExit
 from townlet_adapters.worlds.town.events.queue import QueueHandover, QueueLeave
 from townlet_core.events.console import ConsoleResult
+from townlet_core.events.policy import PolicyGuardrail, PolicyPossession
 from townlet_core.events.schema import is_diagnostic
 
 FACTS = sorted(kind for kind in BUILT_IN.classes if not is_diagnostic(kind))
@@ -250,6 +251,31 @@ def test_a_newcomer_and_a_command_of_an_operator_are_noticed():
     result = ConsoleResult("set_need", "ok", {"agent_id": IRIS}, None, "c1", "ann", 600)
     refused = ConsoleResult("teleport", "error", {"agent_id": IRIS}, None, "c2", "ann", 600)
     assert told(town().at("10:00", result, refused)) == ["10:00 An operator intervened: set need."]
+
+
+def test_a_person_who_acts_for_a_resident_is_noticed_and_so_is_how_it_ended():
+    script = town().at("10:00", PolicyPossession(IRIS, "acquire", "ann"))
+    script.at("10:30", PolicyPossession(IRIS, "release", "ben"))
+    script.at("11:00", PolicyPossession(IRIS, "acquire", "ben"))
+    script.at("16:00", PolicyPossession(IRIS, "expire", "ben"))
+    assert told(script) == [
+        "10:00 Was guided by a person from here on.",
+        "10:30 Was left to decide alone again.",
+        "11:00 Was guided by a person from here on.",
+        "16:00 Was left to decide alone again: the person had gone.",
+    ]
+
+
+def test_what_a_guardrail_prevented_is_a_sentence_once_for_all_its_ticks():
+    script = town()
+    for minute in range(3):
+        script.at(f"10:0{minute}", PolicyGuardrail(IRIS, "chat_rival", KARL))
+    for minute in range(3):
+        script.at(f"15:0{minute}", PolicyGuardrail(IRIS, "queue_rival", "shower_1"))
+    assert told(script) == [
+        "10:00 Thought better of talking to Karl three times.",
+        "15:00 Kept away from the shower three times, because of the company.",
+    ]
 
 
 def test_whoever_leaves_town_has_a_last_sentence():

@@ -364,7 +364,7 @@ def test_a_frame_does_not_change_when_the_town_lives_on():
 
 
 def test_every_number_has_a_name():
-    assert len(codes.REASONS) == len(set(codes.REASONS)) == codes.AGENT_EXIT + 1
+    assert len(codes.REASONS) == len(set(codes.REASONS)) == codes.UNUSED + 1
     assert [codes.REASONS[n] for n in (codes.OK, codes.INVALID, codes.BUSY, codes.UTILITY_LOST)] == [
         "ok", "invalid", "busy", "utility_lost",
     ]  # fmt: skip

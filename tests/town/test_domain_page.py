@@ -27,6 +27,8 @@ from tests.town.words import OPTIONS as BEHAVIOURS
 from townlet_adapters.policies.scripted import columns as scripted
 from townlet_adapters.policies.scripted import controllers, planning, rules
 from townlet_adapters.policies.scripted.options import ScriptedOptions
+from townlet_adapters.stages.plugin import townlet_stages
+from townlet_adapters.stages.possession import PossessionStage
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled import model, navigation
 from townlet_adapters.worlds.town.compiled import observation_layout as layout
@@ -93,7 +95,7 @@ def test_the_page_has_the_sections_of_the_rules():
 def test_the_commands_are_those_that_the_town_obeys():
     rows = table("command", "role", "arguments", "effect", "errors")
     told = [(words(row["command"])[0], row["role"], tuple(words(row["arguments"]))) for row in rows]
-    obeyed = TownModel.build(TownOptions()).spec.commands
+    obeyed = (*TownModel.build(TownOptions()).spec.commands, *PossessionStage.commands)
     assert told == [(spec.name, spec.role, tuple(each.name for each in spec.arguments)) for spec in obeyed]
     assert {code for row in rows for code in words(row["errors"])} <= ERROR_CODES
     page = PAGE.read_text(encoding="utf-8")
@@ -363,6 +365,23 @@ def named_text(mark: str) -> str:
     """The line that begins with a mark, up to the first full stop."""
     (line,) = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(mark)]
     return line.partition(".")[0]
+
+
+def test_the_options_of_the_stages_are_those_of_the_page():
+    rows = table("stage", "key", "default", "range")
+    told = [
+        (words(row["stage"])[0], words(row["key"])[0], words(row["default"])[0], row["range"]) for row in rows
+    ]
+    assert told == [
+        (factory.name, key, str(field.default), "{} to {}".format(*map(spaced, bounds(field) or ())))
+        for factory in townlet_stages()
+        for key, field in leaves(factory.options)
+    ]
+
+
+def spaced(number: float) -> str:
+    """A number as the page writes it: thousands apart."""
+    return f"{number:,g}".replace(",", " ") if number >= 1000 else f"{number:g}"
 
 
 def test_numbers_of_the_scripted_policy_are_those_of_the_page():

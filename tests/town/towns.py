@@ -213,6 +213,10 @@ class Town:
         number = NEEDS.index(need)
         self.engine.intervene(Intervention(0, codes.SET_NEED, slot, number, x=value))
 
+    def interrupt(self, slot: int, *, idle: bool = False) -> None:
+        """End a resident's claim in phase 1 of the next step; if idle, only a place in a queue or a hold."""
+        self.engine.intervene(Intervention(0, codes.INTERRUPT, slot, int(idle)))
+
     def remove(self, slot: int) -> None:
         """Take a resident out of town in phase 1 of the next step."""
         self.engine.intervene(Intervention(0, codes.REMOVE, slot))

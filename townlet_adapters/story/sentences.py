@@ -222,6 +222,26 @@ def _command(scene: Scene) -> None:
         scene.of(resident).diary.remark(Remark(scene.at, words, weight=_A_BLOW, merges=True))
 
 
+def _possess(scene: Scene) -> None:
+    words = {
+        "acquire": "was guided by a person from here on",
+        "release": "was left to decide alone again",
+        "expire": "was left to decide alone again: the person had gone",
+    }.get(scene.text("action"))
+    if words is not None:
+        scene.person().diary.remark(Remark(scene.at, words, weight=_A_BLOW))
+
+
+def _hold_back(scene: Scene) -> None:
+    reason, target = scene.text("reason"), scene.text("target")
+    if reason == "chat_rival":
+        remark = Remark(scene.at, "thought better of talking to {who}{times}", (target,), 2, merges=True)
+    else:
+        words = f"kept away from the {english.noun(target)}{{times}}, because of the company"
+        remark = Remark(scene.at, words, weight=2, merges=True)
+    scene.person().diary.remark(remark)
+
+
 def _plain(scene: Scene) -> None:
     """Note an event of a kind that has no sentence, by its name and its fields."""
     if is_diagnostic(scene.kind):
@@ -266,6 +286,8 @@ SENTENCES: Final[Mapping[str, Recorder]] = MappingProxyType(
         "employment.shift_end": _end_shift,
         "lifecycle.arrive": _arrive,
         "lifecycle.exit": _leave_town,
+        "policy.guardrail": _hold_back,
+        "policy.possession": _possess,
         "queue.conflict": _conflict,
         "queue.grant": _get_object,
         "queue.handover": _hand_over,

@@ -12,7 +12,7 @@ from townlet_core.events.base import Event
 from townlet_core.events.console import ConsoleResult
 from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
 from townlet_core.events.plugin import PluginRefused, PluginRejected
-from townlet_core.events.policy import PolicyMetadata
+from townlet_core.events.policy import PolicyGuardrail, PolicyMetadata, PolicyPossession
 from townlet_core.events.telemetry import TelemetryLoss
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.records import Hint, field_hints, record_to_json, union_members
@@ -29,8 +29,6 @@ RESERVED_KINDS: Final = frozenset(
         "narration",
         "observation.batch",
         "policy.anneal.update",
-        "policy.guardrail",
-        "policy.possession",
         "promotion.state",
         "stability.alert",
         "stability.metrics",
@@ -249,7 +247,9 @@ CORE_EVENTS: Final = EventRegistry(
         LoopTick,
         PluginRefused,
         PluginRejected,
+        PolicyGuardrail,
         PolicyMetadata,
+        PolicyPossession,
         TelemetryLoss,
     )
 )

@@ -65,8 +65,9 @@ class SupportsCommands(Protocol):
     def answer(self, request: Command, observation: ObservationBatch) -> CommandDone | CommandRefused:
         """Answer a request; changes nothing.
 
-        The limits and the budget of a plugin's command apply. An answer that breaks one is discarded: the
-        request is refused, and ``obey`` is not called.
+        The limits of a plugin's command apply to the answer, but no budget: a stage is part of the run. An
+        answer that breaks a limit, or an exception, is discarded: the request is refused, and ``obey`` is not
+        called.
         """
         ...
 

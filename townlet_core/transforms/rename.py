@@ -37,7 +37,10 @@ RESIDENT_FIELDS: Final = frozenset(
 """Names of fields whose texts (single, in a list, or as keys) are ids or display names of residents."""
 
 NUMBER_FIELDS: Final = frozenset({"serial", "slot", "target"})
-"""Names of fields whose number identifies a resident or slot: -1 in an event, left out of a frame."""
+"""Names of fields whose number identifies a resident or slot: -1 in an event, left out of a frame.
+
+A text in such a field of an event is an id, and gets a pseudonym.
+"""
 
 IDENTIFYING_FEATURE: Final = re.compile(r"serial|slot|target|embedding_slot|.+_code_\d+")
 """Names of features that identify a resident: -1 for all, so that a policy still finds its columns."""
@@ -137,7 +140,8 @@ class RenameResidents:
 
     def _field(self, each: Field, value: object, known: _Names) -> object:
         if each.json_name in NUMBER_FIELDS:
-            return HIDDEN_NUMBER
+            # A target may be an id, of a resident or of an object: the same pseudonym for the same one.
+            return self._residents(value, known) if isinstance(value, str) else HIDDEN_NUMBER
         return self._member(each.json_name, value, known)
 
     def _frame(self, frame: TownFrame) -> TownFrame:

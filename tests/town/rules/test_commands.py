@@ -112,6 +112,8 @@ def test_each_of_many_moves_in_one_tick_gets_its_own_answer():
         (Command("teleport", {"agent_id": "a00009", "position": [0, 3]}), "not_found"),
         (Command("teleport", {"agent_id": "", "position": [0, 3]}), "not_found"),
         (Command("set_need", {"agent_id": "nobody", "needs": {"hunger": 1.0}}), "not_found"),
+        (Command("interrupt", {"agent_id": "a00009"}), "not_found"),
+        (Command("interrupt", {"agent_id": agent(0), "idle": "yes"}), "invalid_args"),
         (set_need(0, thirst=0.5), "invalid_args"),
         (set_need(0, hunger=1.01), "invalid_args"),
         (set_need(0, hunger=-0.01), "invalid_args"),
@@ -135,6 +137,13 @@ def test_a_command_ends_a_claim_and_lets_the_policy_plan_anew():
     town = town_of((2, 2), (4, 2))
     town.step({0: "use:it"})
     give(town, teleport(0, 0, 3))
+    assert town.stage(0) == "none"
+    assert town.resident(0).ctx_reset
+    town.place((2, 2), (4, 2))
+    town.step({0: "use:it"})
+    (idle,) = give(town, Command("interrupt", {"agent_id": agent(0), "idle": True}))
+    assert (idle.result, town.stage(0)) == ({"agent_id": agent(0), "idle": True}, "running")
+    give(town, Command("interrupt", {"agent_id": agent(0)}))
     assert town.stage(0) == "none"
     assert town.resident(0).ctx_reset
     give(town, set_need(1, hunger=0.5))

@@ -54,7 +54,7 @@ def test_a_teleport_to_where_one_cannot_stand_changes_nothing(tile):
     assert not town.resident(0).ctx_reset
 
 
-@pytest.mark.parametrize("what", [codes.TELEPORT, codes.SET_NEED])
+@pytest.mark.parametrize("what", [codes.TELEPORT, codes.SET_NEED, codes.INTERRUPT])
 def test_nothing_can_be_done_to_an_empty_slot(what):
     town = town_of((1, 1), population={"capacity": 3})
     town.engine.intervene(Intervention(0, what, 2, 1, 3, x=0.5))

@@ -216,6 +216,38 @@ def test_a_teleport_ends_a_place_in_a_queue_a_hold_and_a_use():
     assert (town.holder("shower_1"), town.queue("shower_1")) == (None, [])
 
 
+def test_an_interruption_ends_a_place_in_a_queue_a_hold_and_a_use():
+    town = hall(3)
+    line_up(town, 0, 1, 2)
+    for slot, kind in ((2, "queue.leave"), (0, "affordance.fail"), (1, "queue.leave")):
+        town.interrupt(slot)
+        town.step()
+        told = town.heard(kind)
+        assert [(event.agent_id, event.reason) for event in told] == [(agent(slot), "interrupted")]
+        assert town.resident(slot).ctx_reset
+        check_claims(town)
+    assert (town.holder("shower_1"), town.queue("shower_1")) == (None, [])
+    town.interrupt(0)
+    town.step()
+    assert town.told == ()
+
+
+def test_an_idle_one_loses_a_place_in_a_queue_and_a_hold_but_no_running_use():
+    town = hall(3)
+    line_up(town, 0, 1, 2)
+    town.interrupt(2, idle=True)
+    town.interrupt(0, idle=True)
+    town.step()
+    assert [(event.agent_id, event.reason) for event in town.heard("queue.leave")] == [(agent(2), "idle")]
+    assert (town.kinds(), town.stage(0)) == (["queue.leave"], "running")
+    town.step({0: "leave"})
+    assert town.stage(1) == "held"
+    town.interrupt(1, idle=True)
+    town.step()
+    assert [(event.agent_id, event.reason) for event in town.heard("queue.leave")] == [(agent(1), "idle")]
+    assert (town.holder("shower_1"), town.queue("shower_1")) == (None, [])
+
+
 def test_closing_dismisses_the_queue_and_an_idle_holder_and_lets_nobody_in():
     town = hall(3)
     line_up(town, 0, 1, 2)

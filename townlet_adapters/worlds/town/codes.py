@@ -24,6 +24,7 @@ INVALID, BAD_TARGET, BLOCKED, NO_CLAIM, TOO_FAR, BUSY = 4, 5, 6, 7, 8, 9
 CLOSED, COOLDOWN, UTILITY_OFF, PRECONDITION_FAILED, INVENTORY_FULL = 10, 11, 12, 13, 14
 INSUFFICIENT_ITEMS, INSUFFICIENT_STOCK, INSUFFICIENT_FUNDS = 15, 16, 17
 UTILITY_LOST, LEFT, INTERRUPTED, TIMEOUT, HOOK_CANCELLED, AGENT_EXIT = 18, 19, 20, 21, 22, 23
+UNUSED = 24
 REASONS: Final = (
     "ok", "queued", "waiting", "running",
     "invalid", "bad_target", "blocked", "no_claim", "too_far", "busy",
@@ -31,6 +32,7 @@ REASONS: Final = (
     "insufficient_items", "insufficient_stock", "insufficient_funds",
     "utility_lost", "left", "interrupted", "timeout",
     "hook_cancelled", "agent_exit",
+    "idle",
 )  # fmt: skip
 LAST_SUCCESS: Final = RUNNING
 ASKING: Final = -1
@@ -87,7 +89,9 @@ MOVES: Final = ("teleport", "displaced")
 ) = range(24)  # fmt: skip
 
 # Interventions: changes from outside in phase 1, by tests or by commands; and what became of one.
-TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT, SPAWN, REMOVE, SET_PRICE, SCALE_PRICE = range(8)
+(
+    TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT, SPAWN, REMOVE, SET_PRICE, SCALE_PRICE, INTERRUPT,
+) = range(9)  # fmt: skip
 NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE, NO_SLOT, NO_ROOM = 0, 1, 2, 3, 4, 5
 
 # Effects on utilities, objects and prices (domain.md, section 13); 0 is an empty row of their list.

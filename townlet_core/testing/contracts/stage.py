@@ -88,7 +88,7 @@ def _ask(stage: ActionStage, request: Command, observation: ObservationBatch, sp
     where = f"{request.name} at tick {observation.tick}"
     if not isinstance(stage, SupportsCommands):
         raise ContractError(f"{where}: the stage answers no commands; implement SupportsCommands")
-    handlers = CommandHandlers(stages=(stage,), budget_seconds=float("inf"))
+    handlers = CommandHandlers(stages=(stage,))
     require(request.name in handlers.specs, f"{where}: the stage has no such command")
     before = _state(stage)
     asked = replace(request, args=handlers.specs[request.name].read(request.args))

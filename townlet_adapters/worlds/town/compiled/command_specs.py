@@ -17,4 +17,10 @@ COMMANDS: Final = (
         "Sets needs of a resident, in [0, 1]; its policy plans anew.",
         (Argument("agent_id", "text"), Argument("needs", "reals")),
     ),
+    CommandSpec(
+        "interrupt",
+        "admin",
+        "Ends a resident's claim, if idle only a place in a queue or a hold; its policy plans anew.",
+        (Argument("agent_id", "text"), Argument("idle", "bool", required=False)),
+    ),
 )

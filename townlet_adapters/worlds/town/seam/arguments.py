@@ -36,8 +36,9 @@ class Intervention:
             ``codes.CLOSE_OBJECT`` (``who`` an object, ``a`` 1 closed or 0 open), ``codes.SET_PRICE`` (``who``
             a district, ``a`` the price key, ``b`` its base price in mills), ``codes.SCALE_PRICE`` (``who``
             a district, ``a`` the price key, ``b`` permille of the price, 1000 ends it), ``codes.SPAWN``
-            (``who`` a home tile, for a resident in the lowest dead slot) or ``codes.REMOVE`` (``who`` a
-            slot). What switches, closes or scales has a source (``c``, ``codes.MANUAL`` or the number of an
+            (``who`` a home tile, for a resident in the lowest dead slot), ``codes.REMOVE`` (``who`` a slot)
+            or ``codes.INTERRUPT`` (``who`` a slot, ``a`` 1 when it is idle: a running use goes on then, else
+            0). What switches, closes or scales has a source (``c``, ``codes.MANUAL`` or the number of an
             event), ends only what is of the same source, and ends by itself in the tick ``d`` unless that
             is 0.
         who: see ``what``.
@@ -198,6 +199,7 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
         codes.SCALE_PRICE: {"who": districts, "a": keys, "b": codes.MOST_SCALE + 1, **lasting},
         codes.SPAWN: {"who": tables.homes.shape[0]},
         codes.REMOVE: {"who": slots},
+        codes.INTERRUPT: {"who": slots, "a": 2},
     }
     if order.what not in kinds:
         known = ", ".join(map(str, sorted(kinds)))

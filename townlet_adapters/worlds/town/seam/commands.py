@@ -101,6 +101,8 @@ def _interventions(
         x, y = cast("Sequence[int]", args["position"])
         # Kernels compare the numbers with the map's size, so they may be outside of the map.
         return (Intervention(0, codes.TELEPORT, slot, x, y, serial=serial),)
+    if spec.name == "interrupt":
+        return (Intervention(0, codes.INTERRUPT, slot, int(bool(args.get("idle"))), serial=serial),)
     levels = _levels(cast("Mapping[str, float]", args["needs"]), needs)
     return tuple(
         Intervention(0, codes.SET_NEED, slot, need, x=level, serial=serial) for need, level in levels

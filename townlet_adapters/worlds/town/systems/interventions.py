@@ -13,6 +13,7 @@ from townlet_adapters.worlds.town.codes import (
     EXECUTED,
     EXIT_KILLED,
     GONE,
+    INTERRUPT,
     INTERRUPTED,
     NO_ROOM,
     REMOVE,
@@ -20,8 +21,10 @@ from townlet_adapters.worlds.town.codes import (
     SET_NEED,
     SET_PRICE,
     SPAWN,
+    STAGE_RUNNING,
     SWITCH_UTILITY,
     TELEPORT,
+    UNUSED,
     WHOLE_PRICE,
 )
 from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
@@ -118,6 +121,12 @@ def intervene(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Re
             return True
         if not affordances.end_claim(t, s, j, c, b, order.who, INTERRUPTED, now):
             return False
+        reset_context(r)
+    elif order.what == INTERRUPT:
+        idle = order.a != 0
+        if not (idle and r.claim_stage == STAGE_RUNNING):
+            if not affordances.end_claim(t, s, j, c, b, order.who, UNUSED if idle else INTERRUPTED, now):
+                return False
         reset_context(r)
     return True
 
