@@ -262,7 +262,7 @@ def test_a_person_who_acts_for_a_resident_is_noticed_and_so_is_how_it_ended():
         "10:00 Was guided by a person from here on.",
         "10:30 Was left to decide alone again.",
         "11:00 Was guided by a person from here on.",
-        "16:00 Was left to decide alone again: the person had gone.",
+        "16:00 Was no longer guided by the person.",
     ]
 
 

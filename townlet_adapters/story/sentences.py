@@ -226,7 +226,7 @@ def _possess(scene: Scene) -> None:
     words = {
         "acquire": "was guided by a person from here on",
         "release": "was left to decide alone again",
-        "expire": "was left to decide alone again: the person had gone",
+        "expire": "was no longer guided by the person",
     }.get(scene.text("action"))
     if words is not None:
         scene.person().diary.remark(Remark(scene.at, words, weight=_A_BLOW))
