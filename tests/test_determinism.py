@@ -151,7 +151,7 @@ def test_a_run_in_two_processes_is_the_run_in_one_event_by_event(tmp_path):
     assert resumed == digest
     facts = facts_of(whole)
     assert [seq for seq, *_ in facts] == list(range(len(facts)))
-    assert {kind for *_, kind, _ in facts} >= {"townlet.affordance.finish", "townlet.queue.grant"}
+    assert {kind for *_, kind, _ in facts} >= {"townlet.affordance.finish", "townlet.employment.arrived"}
     assert facts_of(first) + facts_of(second) == facts
 
 

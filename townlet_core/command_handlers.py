@@ -185,14 +185,15 @@ def context_of(
 ) -> CommandContext:
     """Build the context of one call of a plugin's command; everything in it is a copy."""
     tick = observation.tick
+    day, tod = world.clock(tick)
     return CommandContext(
         command=request.name,
         args=MappingProxyType(spec.read(request.args)),
         cmd_id=request.cmd_id,
         issuer=request.issuer,
         tick=tick,
-        day=tick // world.ticks_per_day,
-        tod=tick % world.ticks_per_day,
+        day=day,
+        tod=tod,
         residents=MappingProxyType({each.agent_id: each for each in _residents(observation, world)}),
         seed=seed,
     )

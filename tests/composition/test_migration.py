@@ -14,8 +14,14 @@ import pytest
 
 from townlet_adapters.composition.build import open_run
 from townlet_adapters.composition.request import Output, RunRequest
+from townlet_adapters.config.source import Override
 from townlet_adapters.storage.snapshots import digest_of, read_snapshot
-from townlet_adapters.worlds.town.seam.migration import from_schema_1, from_schema_2, from_schema_3
+from townlet_adapters.worlds.town.seam.migration import (
+    from_schema_1,
+    from_schema_2,
+    from_schema_3,
+    from_schema_4,
+)
 from townlet_adapters.worlds.town.seam.snapshot import decode_array, encode_array
 from townlet_core.dto.snapshot import SCHEMA_VERSION
 from townlet_core.errors import SnapshotError
@@ -64,11 +70,11 @@ def rewritten(path: Path, change) -> Path:
 
 
 @pytest.mark.parametrize("schema", SAVED)
-def test_a_run_of_a_version_before_goes_on_as_if_it_had_never_stopped(tmp_path, schema):
+def test_a_run_of_a_version_before_goes_on_and_its_version_makes_no_difference(tmp_path, schema):
     old = shutil.copy(SAVED[schema], tmp_path / "snapshot-500.json.gz")
     assert read_snapshot(old).snapshot.schema_version == schema
     notices: list[str] = []
-    assert world_after(old, 300, notices) == world_after(None, 800)
+    assert world_after(old, 300, notices) == world_after(SAVED[SCHEMA_VERSION - 1], 300)
     (told,) = [notice for notice in notices if "migrated" in notice]
     assert f"migrated from schema {schema} to {SCHEMA_VERSION} in memory" in told
     assert "`townlet snapshot migrate` writes it anew" in told
@@ -126,10 +132,27 @@ def test_a_snapshot_of_another_name_is_left_as_it_is(tmp_path, townlet):
 
 
 def test_a_migrated_run_accepts_the_config_that_it_had(old):
+    before = {"time": {"start_tod": 0}, "population": {"start_spread": 0.0}}
+    overrides = tuple(
+        Override(("world", "options", section, key), value, "test")
+        for section, values in before.items()
+        for key, value in values.items()
+    )
     with open_run(RunRequest(
-        config=HAMLET, resume=old, sinks=(), output=Output(keep=False), notify=[].append
+        config=HAMLET, resume=old, overrides=overrides, sinks=(), output=Output(keep=False), notify=[].append
     )) as run:  # fmt: skip
         assert run.loop.tick == 500
+
+
+def test_the_clock_of_a_migrated_town_goes_on(old):
+    with open_run(request(old)) as run:
+        assert run.loop.spec.clock(run.loop.tick) == (0, 500)
+
+
+def test_needs_of_before_began_at_one_level():
+    migrated = from_schema_4(stored_world(4, population={"start_need": 0.4, "target": 2})).options
+    assert migrated["population"] == {"start_need": 0.4, "start_spread": 0.0, "target": 2}
+    assert migrated["time"] == {"start_tod": 0}
 
 
 def stored_world(schema: int = 1, **options: object) -> StoredWorld:

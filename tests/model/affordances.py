@@ -4,7 +4,7 @@ import operator
 from typing import Any, NamedTuple
 
 from tests.model import hooks, money, queues
-from tests.model.conventions import DAY, clamp
+from tests.model.conventions import clamp
 from tests.model.state import Claim
 
 OPERATORS = {
@@ -81,7 +81,7 @@ NAMES = {
     "attendance_ratio": lambda at: at.resident.attendance,
     "rent_owed": lambda at: at.resident.rent_owed,
     "tod": lambda at: at.town.tod,
-    "day": lambda at: at.town.tick // DAY,
+    "day": lambda at: at.town.day,
     "queue_length": lambda at: len(at.thing.queue),
     "power_on": lambda at: at.town.power[at.thing.district]["power"],
     "water_on": lambda at: at.town.power[at.thing.district]["water"],

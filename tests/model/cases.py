@@ -84,6 +84,7 @@ def crowd(residents: int = 12, **options: Mapping[str, object]) -> dict[str, Any
     """Twelve residents in a town with one of everything."""
     return {
         "town": town_map(ROWS, JOBS),
+        "time": {"start_tod": 0},
         **options,
         "population": {"target": residents, "capacity": residents + 2, **options.get("population", {})},
         "economy": {"balance_check": "off", **options.get("economy", {})},
@@ -127,7 +128,12 @@ def strange(seed: int) -> dict[str, Any]:
     return crowd(
         pick((1, 5, 12, 25)),
         affordances={"add": list(MANIFEST), "remove": pick(([], ["relax"], ["eat_meal", "work_out"]))},
-        population={"start_wallet": pick((0, 300, 2000, 50000)), "start_need": pick((0, 0.3, 0.7, 1))},
+        time={"start_tod": pick((0, 360, 1000, 1439))},
+        population={
+            "start_wallet": pick((0, 300, 2000, 50000)),
+            "start_need": pick((0, 0.3, 0.7, 1)),
+            "start_spread": pick((0, 0.25, 1)),
+        },
         needs={"decay": pick(({}, {"hunger": 0.01, "energy": 0}))},
         personalities={"weights": pick(({}, {"balanced": 0, "stoic": 1}))},
         queues={

@@ -18,20 +18,21 @@ def open_day(town):
 
 
 def close_day(town):
-    """Phase 9: stipend, rent, sweep, restock, job board, report."""
+    """Phase 9: stipend, rent (but for a day within which the town started), sweep, restock, jobs, report."""
     if town.tod != DAY - 1:
         return
     for each in town.residents:
         money.grant(town, each, town.options.economy.stipend)
-    for each in town.residents:
-        collect_rent(town, each)
+    if town.tick + 1 >= DAY:
+        for each in town.residents:
+            collect_rent(town, each)
     money.sweep(town)
     for thing in town.things:
         restock(town, thing)
     employment.open_board(town)
     town.emit(
         "economy.day",
-        day=town.tick // DAY,
+        day=town.day,
         flows={flow: town.flows[flow] for flow in (*FLOWS, *RARE) if flow in FLOWS or town.flows[flow]},
         **money.accounts(town),
     )

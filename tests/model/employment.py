@@ -9,9 +9,9 @@ CHANCE_AT_THE_BOARD = 0.5
 POST_SHIFT = 240
 
 
-def minute(town, job):
-    """x = (tod - start) mod 1440."""
-    return (town.tod - job.start) % DAY
+def minute(town, job, ahead=0):
+    """x = (tod - start) mod 1440, of this tick or some ticks ahead."""
+    return (town.tod + ahead - job.start) % DAY
 
 
 def holders(town, job):
@@ -45,16 +45,16 @@ def hire_at_start(town, newborn, announce):
     """At the start, by serial: the arrival is told with the job, then the hiring."""
     job = vacancy(town, newborn.home.district)
     if job is not None:
-        take(town, newborn, job)
+        take(town, newborn, job, ahead=0)
     announce()
     if job is not None:
         town.emit("employment.hired", agent_id=newborn.id, job_id=job.id, reason="start")
 
 
-def take(town, resident, job):
-    """Take a job; a shift that runs now is skipped."""
+def take(town, resident, job, ahead):
+    """Take a job from some ticks ahead on; a shift that has begun before is skipped."""
     resident.job = job
-    resident.shift = Shift(skipped=minute(town, job) < job.length)
+    resident.shift = Shift(skipped=0 < minute(town, job, ahead) < job.length)
 
 
 def outside(town, resident):
@@ -261,5 +261,5 @@ def open_board(town):
         if job is None:
             continue
         if draws.unit(town.seed, "lifecycle", town.tick, each.serial, 4) < CHANCE_AT_THE_BOARD:
-            take(town, each, job)
+            take(town, each, job, ahead=1)
             town.emit("employment.hired", agent_id=each.id, job_id=job.id, reason="board")

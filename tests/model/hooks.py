@@ -5,7 +5,7 @@ is predicted, and compared.
 """
 
 from tests.model import money
-from tests.model.conventions import DAY, clamp
+from tests.model.conventions import clamp
 
 
 def ask(town, stage, resident, thing, affordance, *, paid, reason=None):  # noqa: PLR0913 - as the context
@@ -15,7 +15,7 @@ def ask(town, stage, resident, thing, affordance, *, paid, reason=None):  # noqa
             "stage": stage,
             "hook": hook,
             "tick": town.tick,
-            "day": town.tick // DAY,
+            "day": town.day,
             "tod": town.tod,
             "agent_id": resident.id,
             "serial": resident.serial,

@@ -1,7 +1,7 @@
 """Section 5, residents: who they are, where they start, and how their needs fall."""
 
 from tests.model import draws, employment, money
-from tests.model.conventions import DAY
+from tests.model.conventions import clamp
 from tests.model.movement import nearest_free, stand
 from tests.model.state import Resident
 
@@ -31,7 +31,7 @@ def create(town, slot, home):
         home=home,
         x=0,
         y=0,
-        needs=dict.fromkeys(town.plan.vocabulary.needs, options.start_need),
+        needs=draw_needs(town, serial),
         inventory=dict.fromkeys(town.plan.vocabulary.items, 0),
         embedding=embedding_slot(town),
     )
@@ -84,6 +84,19 @@ def embedding_slot(town):
     return slot
 
 
+def draw_needs(town, serial):
+    """The level of each need: drawn around the level that the config says, need by need."""
+    population = town.options.population
+    drawn = {
+        need: draws.unit(town.seed, "lifecycle", town.tick, serial, 16 + number)
+        for number, need in enumerate(town.plan.vocabulary.needs)
+    }
+    return {
+        need: clamp(population.start_need + (2 * each - 1) * population.start_spread, 0.0, 1.0)
+        for need, each in drawn.items()
+    }
+
+
 def draw_profile(town, name, serial):
     """What the config says, else drawn among the profiles by how many are missing of each."""
     given = town.options.personalities.overrides
@@ -119,4 +132,4 @@ def let_needs_fall(town):
 
 def clock(town):
     """The day, the minute of it, and whether it is day."""
-    return {"day": town.tick // DAY, "tod": town.tod, "phase": "day" if 360 <= town.tod < 1260 else "night"}
+    return {"day": town.day, "tod": town.tod, "phase": "day" if 360 <= town.tod < 1260 else "night"}

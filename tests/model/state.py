@@ -180,7 +180,12 @@ class Town:
     @property
     def tod(self):
         """Minute of the day."""
-        return self.tick % 1440
+        return (self.tick + self.options.time.start_tod) % 1440
+
+    @property
+    def day(self):
+        """Number of the day; the town starts at some minute of day 0."""
+        return (self.tick + self.options.time.start_tod) // 1440
 
     def emit(self, kind, /, **data):
         """Add a fact to the tick's."""

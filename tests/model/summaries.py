@@ -6,10 +6,10 @@ from tests.model.conventions import DAY
 
 def summary(town):
     """The numbers of the tick that was executed last. Rewards are not part of the rules yet: they are 0."""
-    executed = town.tick - 1
+    day, tod = divmod(town.tick - 1 + town.options.time.start_tod, DAY)
     return {
-        "day": executed // DAY,
-        "tod": executed % DAY,
+        "day": day,
+        "tod": tod,
         "alive": len(town.residents),
         "arrivals": town.arrivals,
         "exits": town.exits,

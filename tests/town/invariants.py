@@ -50,7 +50,7 @@ def check_invariants(batch: TownBatch) -> None:
     """
     model, s = batch.model, batch.state
     check_registers(s)
-    check_money(s)
+    check_money(model, s)
     check_positions(model, s)
     check_claims(model, s)
     check_uses(model, s)
@@ -103,13 +103,18 @@ def check_census(s: TownState) -> None:
     require(counted[:, 1:, :-1] <= 1, "a name is of one living resident", s)
 
 
-def check_money(s: TownState) -> None:
+def is_midnight(model: TownModel, s: TownState) -> np.ndarray:
+    """Whether the last tick of each town, bool[B], was a day's last one."""
+    return np.asarray((s.towns["tick"] + model.tables.params[0].start_tod) % codes.TICKS_PER_DAY == 0)
+
+
+def check_money(model: TownModel, s: TownState) -> None:
     """Rule 1: no money is made or lost, and nobody owes."""
     wallets = s.residents["wallet"]
     require(wallets.sum(1) + s.tills.sum(1) + s.towns["treasury"] == 0, "all accounts add up to 0", s)
     require(wallets >= 0, "no wallet is below 0", s)
     require(s.flows[:, ONE_WAY] >= 0, "flows are counted, not netted", s)
-    midnight = s.towns["tick"] % codes.TICKS_PER_DAY == 0
+    midnight = is_midnight(model, s)
     require(~midnight[:, None] | (s.tills == 0), "the tills are empty at midnight", s)
 
 
@@ -266,7 +271,7 @@ def check_needs_and_goods(model: TownModel, s: TownState) -> None:
     require((inventory >= 0) & (inventory <= carry), "inventories keep their limits", s)
     stock = s.objects["stock"]
     require((stock >= 0) & (stock <= model.tables.objects["capacity"]), "stock lies in [0, capacity]", s)
-    midnight = s.towns["tick"] % codes.TICKS_PER_DAY == 0
+    midnight = is_midnight(model, s)
     require(
         ~midnight[:, None, None] | (stock == model.tables.objects["capacity"]), "midnight fills stocks", s
     )
@@ -341,7 +346,7 @@ class Watch:
         self._need = s.residents["need"].copy()
         self._job, self._skip = s.residents["job"].copy(), s.residents["skip_shift"].copy()
         self._lived = np.where(living(s), s.residents["serial"], -1)
-        midnight = (s.towns["tick"] % codes.TICKS_PER_DAY == 0)[:, None]
+        midnight = is_midnight(self._batch.model, s)[:, None]
         self._flows = np.where(midnight & (s.towns["tick"] > 0)[:, None], 0, s.flows)
         self._wallets = s.residents["wallet"].sum(1)
         self._finished = s.residents["outcomes"].copy()
@@ -371,7 +376,8 @@ class Watch:
     def _check_wages(self, model: TownModel, s: TownState, stayed: np.ndarray, paid: np.ndarray) -> None:
         """Rule 10: wages go to who is at work within the shift, and to nobody else."""
         jobs = model.tables.jobs[self._job]
-        x = (s.towns["tick"][:, None] - 1 - jobs["start"]) % codes.TICKS_PER_DAY
+        tod = s.towns["tick"][:, None] - 1 + self._batch.model.tables.params[0].start_tod
+        x = (tod - jobs["start"]) % codes.TICKS_PER_DAY
         there = model.tables.place_at[s.residents["y"], s.residents["x"]] == jobs["place"]
         earns = stayed & (self._job >= 0) & ~self._skip & (x < jobs["length"]) & there
         require(

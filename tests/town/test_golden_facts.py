@@ -13,8 +13,8 @@ from townlet_plugins.catalogue import load_catalogue
 
 DAYS = 7
 GOLDEN = {
-    "configs/town.yaml": "b7b15e994476238c249582d37c5ae066e12733a31d1177962c5ea61877ff215b",
-    "configs/hamlet.yaml": "4d295cc8a046801de94d69d360422f97e98e385bf61cd4d35b6e66cd80a0102b",
+    "configs/town.yaml": "929458a0bf71758231cd2d661131e9331b9da3fc2ad13a4f33e7259c1990a0c1",
+    "configs/hamlet.yaml": "39ff45341d8c3eae3df16a8ba814fbc4a2dfb4d03c4cda25fe900f42034df9c4",
 }
 
 

@@ -63,7 +63,7 @@ def test_whoever_acts_by_chance_is_never_refused_and_neglects_itself():
 
 
 def test_a_town_that_only_waits_would_lose_its_first_balanced_resident_in_tick_698():
-    model = TownModel.build()
+    model = TownModel.build({"population": {"start_spread": 0}})
     batch = TownBatch(model, 1)
     batch.reset(1)
     balanced = batch.state.residents["profile"][0] == model.profile_names.index("balanced")

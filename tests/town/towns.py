@@ -88,7 +88,8 @@ def build_model(
 ) -> TownModel:
     """Make a model of a drawn town; ``options`` are sections of ``world.options``."""
     given: dict[str, object] = {"town": town_map(rows, jobs), **options}
-    given["population"] = {"target": residents, **options.get("population", {})}
+    given["time"] = {"start_tod": 0, **options.get("time", {})}
+    given["population"] = {"target": residents, "start_spread": 0, **options.get("population", {})}
     given["economy"] = {"balance_check": "off", **options.get("economy", {})}
     if manifest is not None:
         given["affordances"] = {"extend": None, "add": list(manifest), **options.get("affordances", {})}

@@ -101,6 +101,7 @@ class WorldSpec:
         map_window: side K of the square window, in tiles.
         fields: name of each navigation field number; goals of a ``PolicyContext`` are indices into it.
         ticks_per_day: number of ticks in a day.
+        start_tod: the tick of day 0 at which the world starts.
         commands: the commands that the world accepts; it never receives any other.
         needs: the agents' needs, in the order of every array that holds them.
         items: kinds of things, in the order of every array that counts them.
@@ -120,6 +121,7 @@ class WorldSpec:
     map_window: int = 0
     fields: tuple[str, ...] = ()
     ticks_per_day: int = TICKS_PER_DAY
+    start_tod: int = 0
     commands: tuple[CommandSpec, ...] = ()
     needs: tuple[NeedSpec, ...] = ()
     items: tuple[ItemSpec, ...] = ()
@@ -127,6 +129,10 @@ class WorldSpec:
     constants: tuple[ColumnSpec, ...] = ()
     view: tuple[ColumnSpec, ...] = ()
     figures: tuple[FigureSpec, ...] = ()
+
+    def clock(self, tick: int) -> tuple[int, int]:
+        """Return the day of a tick, and its number within that day."""
+        return divmod(tick + self.start_tod, self.ticks_per_day)
 
     def __repr__(self) -> str:
         return (

@@ -150,6 +150,17 @@ def test_a_newborn_has_nothing_but_what_the_config_gives():
     assert (bool(r.ghost), r.mate, bool(r.ctx_reset), r.serial, r.birth) == (False, -1, True, 2, 0)
 
 
+def test_the_needs_of_newborns_are_drawn_around_a_level():
+    population = {"start_need": 0.8, "start_spread": 0.5}
+    town = Village(seed=9, population=population)
+    drawn = [
+        [seeding.unit(9, seeding.LIFECYCLE, 0, serial, 16 + need) for need in range(3)] for serial in range(3)
+    ]
+    expected = [[min(1.0, max(0.0, 0.8 + (2 * each - 1) * 0.5)) for each in row] for row in drawn]
+    assert [town.resident(slot).need[:3].tolist() for slot in range(3)] == expected
+    assert len({each for row in expected for each in row}) > 5
+
+
 def test_serials_and_embedding_slots_count_up_and_dead_slots_are_zero():
     town = Village()
     living = town.state.residents[0, :3]

@@ -30,6 +30,36 @@ def test_the_summary_tells_the_day_and_minute_of_the_executed_tick():
     assert town.world.frame().clock == {"day": 1, "tod": 1, "phase": "night"}
 
 
+@pytest.mark.parametrize(("start", "ends"), [(0, [1439, 2879]), (360, [1079, 2519]), (1439, [0, 1440, 2880])])
+def test_a_town_may_start_at_any_minute_of_day_0_and_its_days_end_at_midnight(start, ends):
+    town = Village(time={"start_tod": start})
+    town.run(ends[-1] + 1)
+    assert town.when("economy.day") == ends
+    days = [event.day for _, event in town.log if isinstance(event, economy.EconomyDay)]
+    assert days == list(range(len(ends)))
+    assert (town.summary.day, town.summary.tod) == (days[-1], 1439)
+    assert town.world.frame().clock == {"day": days[-1], "tod": 1439, "phase": "night"}
+    assert town.features(0)["time_cos"] == 1.0
+    assert town.world.spec.clock(town.tick) == (days[-1] + 1, 0)
+
+
+def test_no_rent_falls_due_for_a_day_within_which_the_town_started():
+    town = Village(time={"start_tod": 1})
+    town.run(1439 + 1440)
+    assert town.when("economy.rent") == [1438 + 1440] * 3
+    assert town.when("economy.day") == [1438, 1438 + 1440]
+
+
+def test_shifts_follow_the_clock_and_not_the_ticks():
+    """Clerks from 360 on, the watch from 1380 until 120."""
+    town = Village(time={"start_tod": 340}).stand(0, OFFICE[0]).stand(1, CAFE)
+    town.run(25)
+    assert [tick for tick, event in town.log if event.kind == "employment.arrived"] == [20]
+    assert town.resident(0).paid_ticks == 5
+    assert town.features(0)["shift_start_in"] == pytest.approx(-5 / 720)
+    assert town.resident(1).paid_ticks == 0
+
+
 def test_an_episode_counts_the_ticks_of_a_resident_and_begins_anew_after_a_day():
     town = Village().jump(360)
     shown = []

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.clock import TICKS_PER_DAY
 from townlet_adapters.kernels.fields import FIELD
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.policies.scripted.columns import (
     CARE,
     CHARGE,
     CONDITION,
-    DAY,
     JOB,
     NEED,
     NONE,
@@ -108,7 +108,7 @@ def jobs_of(constants: Constants) -> tuple[Records, npt.NDArray[np.int32]]:
     jobs = np.zeros(len(place), dtype=JOB)
     jobs["field"] = len(constants["object_type"]) + place
     jobs["start"] = constants["job_start"]
-    jobs["length"] = (np.asarray(constants["job_end"]) - np.asarray(constants["job_start"])) % DAY
+    jobs["length"] = (np.asarray(constants["job_end"]) - np.asarray(constants["job_start"])) % TICKS_PER_DAY
     jobs["first_tile"] = np.searchsorted(place_at[tiles], place, side="left")
     jobs["last_tile"] = np.searchsorted(place_at[tiles], place, side="right") - 1
     return jobs, tiles
@@ -149,6 +149,7 @@ def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, se
         jobs=jobs,
         tiles=tiles,
         seed=np.uint64(seed),
+        start_tod=spec.start_tod,
         commit_ticks=options.commit_ticks,
         critical=options.critical,
         threshold=options.threshold,

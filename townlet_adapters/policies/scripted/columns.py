@@ -29,7 +29,6 @@ MAX_NEEDS, MAX_ITEMS, MAX_ACTIONS = 8, 16, 64
 NO_CLAIM, QUEUED, HELD, RUNNING = 0, 1, 2, 3
 # The fixed verbs that the rules use; steps are MOVE_NORTH + direction.
 WAIT, MOVE_NORTH, LEAVE = 0, 1, 5
-DAY = 1440
 HOUR = 60
 
 USE = record(
@@ -141,6 +140,7 @@ class Chart(NamedTuple):
         jobs: JOB[J].
         tiles: int32[...], flat indices of the passable tiles of each place, place by place.
         seed: the run's seed, uint64.
+        start_tod: minute of day 0 at which the world starts.
         commit_ticks: option ``commit_ticks``.
         critical: option ``critical``.
         threshold: option ``threshold``.
@@ -161,6 +161,7 @@ class Chart(NamedTuple):
     jobs: Records
     tiles: npt.NDArray[np.int32]
     seed: np.uint64
+    start_tod: int
     commit_ticks: int
     critical: float
     threshold: float

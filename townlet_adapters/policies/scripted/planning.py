@@ -2,13 +2,13 @@
 
 from typing import TypeAlias
 
+from townlet_adapters.kernels.clock import TICKS_PER_DAY, since
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.draws import POLICY, unit
 from townlet_adapters.kernels.fields import UNREACHABLE, steps_to
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.policies.scripted.columns import (
     CARE,
-    DAY,
     HOUR,
     NO_CLAIM,
     NONE,
@@ -70,9 +70,8 @@ def ticks_to_shift(c: Chart, s: Scene, r: Record) -> int:
     if r.job == NONE:
         return -1
     job = c.jobs[r.job]
-    if (s.tick - job.start) % DAY < job.length:
-        return -1
-    return int((job.start - s.tick) % DAY)
+    elapsed = since(job.start, s.tick, c.start_tod)
+    return -1 if elapsed < job.length else int(TICKS_PER_DAY - elapsed)
 
 
 @inlined
@@ -139,7 +138,7 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
     if due < 0 or not fits(c, r, a) or refused(c, s, r, o, a, due):
         return IMPOSSIBLE
     ticks = path + s.things[o].wait + c.uses[a].duration
-    if limit < DAY:
+    if limit < TICKS_PER_DAY:
         back = commute(c, s, o, r.job)
         if back >= UNREACHABLE or ticks + back + SPARE_TICKS > limit:
             return IMPOSSIBLE

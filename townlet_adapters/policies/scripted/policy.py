@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from townlet_adapters.kernels.clock import TICKS_PER_DAY
 from townlet_adapters.kernels.compiler import bound
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.policies.identity import identify
 from townlet_adapters.policies.scripted.chart import chart_of
 from townlet_adapters.policies.scripted.columns import (
     COLUMNS_READ,
-    DAY,
     MAX_ACTIONS,
     MAX_ITEMS,
     MAX_NEEDS,
@@ -99,8 +99,8 @@ def _misfit(spec: WorldSpec) -> str | None:
         return f"its view has no {', '.join(sorted(missing))}"
     if not spec.fields:
         return "it has no navigation fields"
-    if spec.ticks_per_day != DAY:
-        return f"its days have {spec.ticks_per_day} ticks, not {DAY}"
+    if spec.ticks_per_day != TICKS_PER_DAY:
+        return f"its days have {spec.ticks_per_day} ticks, not {TICKS_PER_DAY}"
     for what, number, most in (
         ("needs", len(spec.needs), MAX_NEEDS),
         ("items", len(spec.items), MAX_ITEMS),

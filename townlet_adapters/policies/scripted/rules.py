@@ -6,13 +6,13 @@ which do not exist yet: their conditions never hold.
 
 from typing import TypeAlias
 
+from townlet_adapters.kernels.clock import since, time_of_day
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.draws import POLICY, unit
 from townlet_adapters.kernels.fields import UNREACHABLE
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.policies.scripted.columns import (
     CARE,
-    DAY,
     HOUR,
     IDLE,
     NONE,
@@ -96,7 +96,7 @@ def work_calls(c: Chart, s: Scene, r: Record) -> bool:
     if path >= UNREACHABLE:
         return False
     ahead = r.lead + path
-    return bool((s.tick - job.start + ahead) % DAY < job.length + ahead)
+    return bool(since(job.start - ahead, s.tick, c.start_tod) < job.length + ahead)
 
 
 @kernel
@@ -119,7 +119,7 @@ def need_choice(c: Chart, s: Scene, r: Record) -> Choice:
 @kernel
 def night_choice(c: Chart, s: Scene, r: Record) -> Choice:
     """Rule 5: at night, a need is below its level for the night, and a plan for it exists."""
-    time = s.tick % DAY
+    time = time_of_day(s.tick, c.start_tod)
     if NIGHT_TO <= time < NIGHT_FROM:
         return NO_CHOICE
     tried = 0
@@ -166,7 +166,7 @@ def feels_sociable(c: Chart, s: Scene, r: Record) -> bool:
 @kernel
 def errand_choice(c: Chart, s: Scene, r: Record) -> Choice:
     """Rules 6 and 7, by day: shop, or seek company."""
-    if not ERRANDS_FROM <= s.tick % DAY < ERRANDS_TO:
+    if not ERRANDS_FROM <= time_of_day(s.tick, c.start_tod) < ERRANDS_TO:
         return NO_CHOICE
     needs = to_shop_for(c, r) if c.own[SHOP] != NONE else 0
     if needs != 0:

@@ -219,6 +219,13 @@ class AffordanceText(Section):
     """`meal` marks a meal that can be shared"""
 
 
+class TimeOptions(Section):
+    """The clock."""
+
+    start_tod: Annotated[int, Field(ge=0, lt=TICKS_PER_DAY)] = 360
+    """minute of day 0 at which the town starts"""
+
+
 class PopulationOptions(Section):
     """The number of residents and their initial state."""
 
@@ -229,7 +236,9 @@ class PopulationOptions(Section):
     start_wallet: Mills = 2000
     """mills in each resident's wallet at the start"""
     start_need: Annotated[float, Field(ge=0, le=1)] = 0.7
-    """level of every need at the start; 1 is satisfied"""
+    """level of needs at the start; 1 is satisfied"""
+    start_spread: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """how far a need may lie from `start_need` at the start; drawn for each need of each resident"""
 
 
 class NeedsOptions(Section):
@@ -390,6 +399,8 @@ class TownOptions(Section):
     """needs, items, kinds of place, types of object, prices and profiles; the shipped ones unless given"""
     town: TownSource = "town_48"
     """name of a shipped map, a map file (relative to the config), a map, `extend: ...`, `grid: ...`"""
+    time: TimeOptions = TimeOptions()
+    """the clock"""
     population: PopulationOptions = PopulationOptions()
     """the number of residents and their initial state"""
     needs: NeedsOptions = NeedsOptions()

@@ -48,7 +48,7 @@ class KpiObserver:
     def begin(self, spec: WorldSpec) -> None:
         """Start counting at zero."""
         slots = spec.capacity
-        self._ticks_per_day = spec.ticks_per_day
+        self._spec = spec
         self._needs = tuple(need.name for need in spec.needs)
         self._window = NeedWindow(self._needs)
         self._options = len(spec.options)
@@ -81,7 +81,7 @@ class KpiObserver:
         """Return all numbers; unknown ones are left out."""
         self._count_needs()
         state = self._state
-        agent_days = state.agent_ticks / self._ticks_per_day
+        agent_days = state.agent_ticks / self._spec.ticks_per_day
         return {
             "agent_days": agent_days,
             **state.uses.kpis(self._settings.names, agent_days),
@@ -145,11 +145,11 @@ class KpiObserver:
         if not self._needs:
             return
         full = self._window.hold(view.columns["needs"])
-        day_ends = instant % self._ticks_per_day == 0
+        day_ends = self._spec.clock(instant)[1] == 0
         if full or day_ends:
             self._count_needs()
         if day_ends:
-            self._state.needs.close_day(self._living, instant - self._ticks_per_day + 1)
+            self._state.needs.close_day(self._living, instant - self._spec.ticks_per_day + 1)
 
     def _count_needs(self) -> None:
         self._window.count(self._state.needs, self._living, self._settings.limits)

@@ -109,6 +109,7 @@ class Decoder:
         is cheap.
         """
         tick = int(state.towns["tick"][b]) - 1
+        day, tod = self._model.spec.clock(tick)
         living = state.roster[b, : int(state.towns["population"][b])].tolist()
         residents = _columns(state.residents[b], _FRAME_COLUMNS_OF_RESIDENTS)
         needs = state.residents["need"][b, :, : len(self._needs)].round(FRAME_DECIMALS).tolist()
@@ -116,9 +117,9 @@ class Decoder:
         return TownFrame(
             tick=tick,
             clock={
-                "day": tick // codes.TICKS_PER_DAY,
-                "tod": tick % codes.TICKS_PER_DAY,
-                "phase": "day" if _DAYLIGHT[0] <= tick % codes.TICKS_PER_DAY < _DAYLIGHT[1] else "night",
+                "day": day,
+                "tod": tod,
+                "phase": "day" if _DAYLIGHT[0] <= tod < _DAYLIGHT[1] else "night",
             },
             agents={agents[i]: self._frame_agent(i, residents[i], needs[i]) for i in living},
             objects=self._frame_objects(state, b, agents),

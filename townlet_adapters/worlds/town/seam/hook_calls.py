@@ -86,12 +86,13 @@ class HookCalls:
         kind = model.plan.affordances.affordances[asked["affordance"].item()]
         stock = self._stock[o].tolist()
         tick, serial = self._town["tick"].item(), r["serial"].item(i)
+        day, tod = model.spec.clock(tick)
         return HookContext(
             stage=stage,
             hook="",
             tick=tick,
-            day=tick // codes.TICKS_PER_DAY,
-            tod=tick % codes.TICKS_PER_DAY,
+            day=day,
+            tod=tod,
             agent_id=agent_id(serial),
             serial=serial,
             needs=dict(zip(self._needs, r["need"][i].tolist(), strict=False)),

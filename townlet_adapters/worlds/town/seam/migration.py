@@ -113,6 +113,17 @@ def from_schema_3(stored: StoredWorld) -> StoredWorld:
     return StoredWorld(stored.options, part, stored.identity)
 
 
+def from_schema_4(stored: StoredWorld) -> StoredWorld:
+    """Bring a town of schema 4 to schema 5, whose clock may start at any time, and whose needs are drawn.
+
+    The clock had started at midnight, and all needs at one level.
+    """
+    section = stored.options.get("population")
+    population = {**(section if isinstance(section, Mapping) else {}), "start_spread": 0.0}
+    options = {**stored.options, "time": {"start_tod": 0}, "population": population}
+    return StoredWorld(options, stored.part, stored.identity)
+
+
 def _embedding_slots(options: JsonObject, capacity: int) -> int:
     section = options.get("embeddings")
     given = section.get("max_slots") if isinstance(section, Mapping) else None
@@ -301,5 +312,6 @@ STEPS: Final[Mapping[int, Callable[[StoredWorld], StoredWorld]]] = {
     1: from_schema_1,
     2: from_schema_2,
     3: from_schema_3,
+    4: from_schema_4,
 }
 """The step from each schema number to the next."""

@@ -205,14 +205,15 @@ class TownWorld:
 
     def _summary(self, tick: int, totals: list[int], before: tuple[int, int]) -> TickSummary:
         """Sum up a tick; ``before`` is the population and the next serial when it began."""
+        day, tod = self.spec.clock(tick)
         alive, *figures, next_serial = totals
         population, serial = before
         arrivals = next_serial - serial
         actions = self.engine.journal.actions[0].tolist()
         failures = self.engine.journal.failures[0].tolist()
         return TickSummary(
-            day=tick // codes.TICKS_PER_DAY,
-            tod=tick % codes.TICKS_PER_DAY,
+            day=day,
+            tod=tod,
             alive=alive,
             arrivals=arrivals,
             exits=population + arrivals - alive,

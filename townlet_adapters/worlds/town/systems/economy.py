@@ -100,15 +100,20 @@ def estate(s: TownState, b: int, i: int) -> None:
 
 
 @kernel
+def pay_stipends(t: Tables, s: TownState, b: int) -> None:
+    """Treasury -> wallets: what every resident gets at the end of a day."""
+    if t.params[0].stipend > 0:
+        for k in range(s.towns[b].population):
+            grant(s, b, s.roster[b, k], t.params[0].stipend)
+
+
+@kernel
 def collect_rent(t: Tables, s: TownState, j: Journal, b: int) -> None:
     """Another day's rent falls due for every resident; each pays as many whole days as its wallet holds."""
     rent = t.params[0].rent
-    stipend = t.params[0].stipend
     for k in range(s.towns[b].population):
         i = s.roster[b, k]
         r = s.residents[b, i]
-        if stipend > 0:
-            grant(s, b, i, stipend)
         r.rent_owed += 1
         paid = 0
         while r.rent_owed > 0 and r.wallet >= rent:

@@ -1,6 +1,7 @@
 """Shifts, wages, fines, reviews, hiring (domain.md, section 10)."""
 
 from townlet_adapters.kernels import draws
+from townlet_adapters.kernels.clock import day_of, since
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
@@ -182,7 +183,7 @@ def work(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
     """One tick of one job holder."""
     r = s.residents[b, i]
     job = t.jobs[r.job]
-    elapsed = (now - job.start) % TICKS_PER_DAY
+    elapsed = since(job.start, now, t.params[0].start_tod)
     if elapsed >= job.length:
         r.skip_shift = False
         r.shift_state = off_shift_state(t, elapsed, job.length)
@@ -268,7 +269,7 @@ def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> Non
         district.reviews -= 1
         district.losses_today += 1
         r.review_since = NOBODY
-        r.lost_job_day = now // TICKS_PER_DAY
+        r.lost_job_day = day_of(now, t.params[0].start_tod)
         leave_job(s, b, i)
 
 
@@ -309,7 +310,7 @@ def hire(t: Tables, s: TownState, j: Journal, b: int, i: int, job: int, reason: 
     s.job_holders[b, job] += 1
     r.shift_state = PRE_SHIFT
     clear_shift(r)
-    elapsed = (instant - t.jobs[job].start) % TICKS_PER_DAY
+    elapsed = since(t.jobs[job].start, instant, t.params[0].start_tod)
     r.skip_shift = 0 < elapsed < t.jobs[job].length
     journal.write(j, b, EV_HIRED, r.serial, -1, -1, reason, job, 0, 0)
 
@@ -320,7 +321,7 @@ def open_job_board(t: Tables, s: TownState, j: Journal, b: int, now: int) -> Non
     for k in range(s.towns[b].population):
         i = s.roster[b, k]
         r = s.residents[b, i]
-        if r.job >= 0 or r.lost_job_day == now // TICKS_PER_DAY:
+        if r.job >= 0 or r.lost_job_day == day_of(now, t.params[0].start_tod):
             continue
         job = vacancy(t, s, b, r.district)
         if job < 0:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.clock import since, time_of_day
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE, steps_to, way_to
 from townlet_adapters.kernels.records import Record
@@ -206,10 +207,9 @@ def describe_job(t: Tables, r: Record, status: np.ndarray, now: int) -> None:
     status[layout.SHIFT_PROGRESS] = 0.0
     if employed:
         job = t.jobs[r.job]
-        tod = now % TICKS_PER_DAY
-        until = (job.start - tod + _HALF_DAY) % TICKS_PER_DAY - _HALF_DAY
+        elapsed = since(job.start, now, t.params[0].start_tod)
+        until = (_HALF_DAY - elapsed) % TICKS_PER_DAY - _HALF_DAY
         status[layout.SHIFT_START_IN] = until / _HALF_DAY
-        elapsed = (tod - job.start) % TICKS_PER_DAY
         if elapsed < job.length:
             status[layout.SHIFT_PROGRESS] = elapsed / job.length
 
@@ -336,7 +336,7 @@ def describe(t: Tables, s: TownState, b: int, i: int, features: np.ndarray, now:
     status[layout.WALLET] = math.tanh(r.wallet / 5000)
     status[layout.RENT_OWED] = min(1.0, r.rent_owed / 3)
     describe_job(t, r, status, now)
-    tod = now % TICKS_PER_DAY
+    tod = time_of_day(now, params.start_tod)
     status[layout.TIME_SIN] = t.time_wave[tod, 0]
     status[layout.TIME_COS] = t.time_wave[tod, 1]
     status[layout.EMBEDDING_SLOT] = r.embedding / params.embedding_slots

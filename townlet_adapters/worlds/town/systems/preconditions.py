@@ -1,5 +1,6 @@
 """Evaluates a manifest's preconditions (domain.md, section 8.1)."""
 
+from townlet_adapters.kernels.clock import day_of, time_of_day
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
@@ -31,7 +32,6 @@ from townlet_adapters.worlds.town.codes import (
     OP_LE,
     OP_LT,
     POWER,
-    TICKS_PER_DAY,
     WATER,
 )
 from townlet_adapters.worlds.town.compiled.state import TownState
@@ -80,9 +80,9 @@ def read_name(t: Tables, s: TownState, b: int, i: int, o: int, due: int, now: in
     if name == NAME_PRICE:
         return due
     if name == NAME_TOD:
-        return now % TICKS_PER_DAY
+        return time_of_day(now, t.params[0].start_tod)
     if name == NAME_DAY:
-        return now // TICKS_PER_DAY
+        return day_of(now, t.params[0].start_tod)
     if name == NAME_QUEUE_LENGTH:
         return used.queue_length
     if name >= NAME_STOCK:

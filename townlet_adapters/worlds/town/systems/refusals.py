@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.clock import day_of, time_of_day
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
@@ -13,7 +14,6 @@ from townlet_adapters.worlds.town.codes import (
     NAME_TOD,
     NOBODY,
     ON_TIME,
-    TICKS_PER_DAY,
 )
 from townlet_adapters.worlds.town.compiled.limits import ALLOWED, PRECONDITION, Limits
 from townlet_adapters.worlds.town.compiled.state import TownState
@@ -27,9 +27,9 @@ def read_own(t: Tables, r: Record, now: int, name: int) -> float:
     if NAME_NEED <= name < NAME_INVENTORY:
         return r.need[name - NAME_NEED]
     if name == NAME_TOD:
-        return now % TICKS_PER_DAY
+        return time_of_day(now, t.params[0].start_tod)
     if name == NAME_DAY:
-        return now // TICKS_PER_DAY
+        return day_of(now, t.params[0].start_tod)
     return read_resident(t, r, name)
 
 

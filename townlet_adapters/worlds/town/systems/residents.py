@@ -25,6 +25,8 @@ _DEAD: Records = np.zeros(1, RESIDENT)
 
 PROFILE_DRAW = 0
 NAME_DRAW = 0
+FIRST_NEED_DRAW = 16
+"""Index of the draw of the first need; the others follow."""
 
 
 @kernel
@@ -97,7 +99,9 @@ def create(t: Tables, s: TownState, j: Journal, b: int, i: int, home: int, flat:
     r.home = home
     r.district = t.homes[home].district
     for n in range(t.params[0].needs):
-        r.need[n] = t.params[0].start_need
+        drawn = draws.unit(town.seed, draws.LIFECYCLE, r.birth, r.serial, FIRST_NEED_DRAW + n)
+        level = t.params[0].start_need + (2.0 * drawn - 1.0) * t.params[0].start_spread
+        r.need[n] = min(1.0, max(0.0, level))
     r.mate = NOBODY
     r.job = NOBODY
     r.option = NOBODY

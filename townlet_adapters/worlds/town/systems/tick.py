@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.clock import day_of, time_of_day
 from townlet_adapters.kernels.compiler import entry_kernel, inlined, kernel
 from townlet_adapters.kernels.records import Records, outline
 from townlet_adapters.worlds.town.codes import ARRIVED_START, NOBODY, TICKS_PER_DAY
@@ -49,10 +50,10 @@ class Intents(NamedTuple):
 
 
 @inlined
-def open_tick(s: TownState, j: Journal, wants: Intents, b: int, now: int) -> None:
+def open_tick(t: Tables, s: TownState, j: Journal, wants: Intents, b: int, now: int) -> None:
     """Phase 0: a new day resets its counters; per-tick buffers are cleared, contexts are stored."""
     journal.clear(j, b)
-    new_day = now > 0 and now % TICKS_PER_DAY == 0
+    new_day = now > 0 and time_of_day(now, t.params[0].start_tod) == 0
     for k in range(s.towns[b].population):
         i = s.roster[b, k]
         r = s.residents[b, i]
@@ -71,12 +72,14 @@ def open_tick(s: TownState, j: Journal, wants: Intents, b: int, now: int) -> Non
 
 @kernel
 def end_day(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
-    """Phase 9 in the last tick of a day."""
-    economy.collect_rent(t, s, j, b)
+    """Phase 9 in the last tick of a day; for a day within which the town started, no rent falls due."""
+    economy.pay_stipends(t, s, b)
+    if now + 1 >= TICKS_PER_DAY:
+        economy.collect_rent(t, s, j, b)
     economy.sweep_tills(t, s, b)
     economy.restock(t, s, j, b)
     employment.open_job_board(t, s, j, b, now)
-    economy.report_day(s, j, b, now // TICKS_PER_DAY)
+    economy.report_day(s, j, b, day_of(now, t.params[0].start_tod))
 
 
 @inlined
@@ -104,7 +107,7 @@ def tick_towns(
     for b in range(s.towns.shape[0]):
         now = s.towns[b].tick
         if c.phase == 0:
-            open_tick(s, j, wants, b, now)  # 0
+            open_tick(t, s, j, wants, b, now)  # 0
             hook_requests.enter(c, 1)
         if c.phase == 1:
             if orders.shape[0] > 0 and interventions.intervene_all(t, s, j, w, b, orders, now):  # 1
@@ -128,7 +131,7 @@ def tick_towns(
         queues.grant_free_objects(t, s, j, b, now)  # 5c
         needs.decay(t, s, b)  # 6
         employment.employ(t, s, j, b, now)  # 7
-        if (now + 1) % TICKS_PER_DAY == 0:
+        if time_of_day(now + 1, t.params[0].start_tod) == 0:
             end_day(t, s, j, b, now)  # 9
         close_tick(s, b)  # 13 before 12: an observation describes the next instant
         observe(t, s, out, b, now + 1)  # 12
