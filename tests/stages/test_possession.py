@@ -289,8 +289,9 @@ def test_viewers_possess_nobody():
 def test_the_possession_of_an_agent_that_left_ends_and_no_order_is_given_for_it():
     run = Run(world=Village(2, empty_from=4))
     token = run.acquire(0)
-    for _ in range(5):
+    for _ in range(4):
         run.loop.step()
+    assert run.code("act", token=token, action="wait") == "not_found"
     assert run.told == [(0, "agent_0", "acquire", "ada"), (5, "agent_0", "expire", "ada")]
     assert run.world.orders == [(0, "agent_0", False)]
     assert run.code("act", token=token, action="wait") == "not_found"

@@ -67,6 +67,14 @@ class Places(NamedTuple):
     place_at: npt.NDArray[np.int32]
 
 
+class _Memory(NamedTuple):
+    """A view, wrapped."""
+
+    view: View
+    columns: Columns
+    places: Places
+
+
 class _Stop(NamedTuple):
     """An intent that is not executed: the rule, and the agent or object that it is about."""
 
@@ -86,9 +94,7 @@ class GuardrailStage:
         self._critical = options.critical
         self._spec = WorldSpec("", 0, 0, (), ())
         self._wait = 0
-        self._view: View | None = None
-        self._columns: Columns | None = None
-        self._places: Places | None = None
+        self._memory: _Memory | None = None
 
     def begin(self, spec: WorldSpec, seed: int) -> None:
         """Prepare for a run.
@@ -98,7 +104,7 @@ class GuardrailStage:
         """
         del seed
         self._spec, self._wait = spec, wait_of(spec, self.name)
-        self._view = self._columns = self._places = None
+        self._memory = None
         shown = {column.name for column in (*spec.constants, *spec.view)}
         missing = [name for name in (*Columns._fields, *Places._fields) if name not in shown]
         if missing:
@@ -140,10 +146,10 @@ class GuardrailStage:
             raise ContractError(
                 "guardrail: WorldSpec.view describes columns, but the observation has no view"
             )
-        if view is not self._view or self._columns is None or self._places is None:
-            self._view, self._places = view, _places(view.constants)
-            self._columns = Columns(*(np.asarray(view.columns[name]) for name in Columns._fields))
-        return self._columns, self._places
+        if self._memory is None or self._memory.view is not view:
+            columns = Columns(*(np.asarray(view.columns[name]) for name in Columns._fields))
+            self._memory = _Memory(view, columns, _places(view.constants))
+        return self._memory.columns, self._memory.places
 
 
 class _Scene(NamedTuple):

@@ -82,7 +82,7 @@ class _Judgement(NamedTuple):
     follow: Callable[[], None] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Tick:
     """What the requests of a tick lead to, until ``apply``.
 
@@ -201,7 +201,6 @@ class PossessionStage:
         def acquire() -> None:
             self._acquired += 1
             self._held[agent_id] = Possession(token, issuer, observation.tick)
-            self._now.freed.discard(agent_id)
             self._now.events.append(PolicyPossession(agent_id, "acquire", issuer))
             self._interrupt(agent_id)
 
