@@ -28,6 +28,7 @@ NEW = {
     "sink": "townlet-tally",
     "policy": "townlet-wanderer",
     "world": "townlet-corridor",
+    "stage": "townlet-curfew",
     "hooks": "townlet-hot-water",
 }
 """What `townlet plugins new` writes, by kind."""

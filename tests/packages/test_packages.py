@@ -25,6 +25,8 @@ OFFERS = {
     ("townlet-wanderer", "policy", "wanderer"),
     ("townlet-corridor", "world", "corridor"),
     ("townlet-corridor", "event", "corridor.arrived"),
+    ("townlet-curfew", "stage", "curfew"),
+    ("townlet-curfew", "event", "curfew.held"),
     ("townlet-hot-water", "hook", "hot_water"),
 }
 HAMLET = {"use": "town", "options": {"town": "hamlet_24"}}
@@ -35,6 +37,7 @@ RUNS = {
     "townlet-tally": {"world": HAMLET, "telemetry": {"sinks": [{"use": "tally"}]}},
     "townlet-wanderer": {"world": HAMLET, "policy": {"use": "wanderer"}},
     "townlet-corridor": {"world": {"use": "corridor"}, "policy": {"use": "random"}},
+    "townlet-curfew": {"world": HAMLET, "stages": ["curfew"]},
     "townlet-hot-water": {"plugins": {"hooks": ["hot_water"]}},
 }
 """A config that uses what each of them brings."""

@@ -63,6 +63,10 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             "A Townlet world: a corridor that walkers go up and down.",
             ("numpy>=2.2,<3", "pydantic>=2.12,<3"),
         ),
+        "stage": Kind(
+            "A Townlet stage: a curfew during which every agent waits.",
+            ("numpy>=2.2,<3", "pydantic>=2.12,<3"),
+        ),
         "hooks": Kind("Townlet hooks that keep the hot water off at night.", ()),
     }
 )
