@@ -16,11 +16,13 @@ from townlet_adapters.composition.build import open_run
 from townlet_adapters.composition.request import Output, RunRequest
 from townlet_adapters.config.source import Override
 from townlet_adapters.storage.snapshots import digest_of, read_snapshot
+from townlet_adapters.worlds.town.compiled.model import TownModel
 from townlet_adapters.worlds.town.seam.migration import (
     from_schema_1,
     from_schema_2,
     from_schema_3,
     from_schema_4,
+    from_schema_5,
 )
 from townlet_adapters.worlds.town.seam.snapshot import decode_array, encode_array
 from townlet_core.dto.snapshot import SCHEMA_VERSION
@@ -376,6 +378,37 @@ def test_a_damaged_part_of_schema_3_is_refused(name, value):
         return
     with pytest.raises(SnapshotError, match=rf"world\.{name}(\.\w+)? is (damaged|not an array)"):
         from_schema_3(replace(stored, part={**stored.part, name: value}))
+
+
+def test_a_town_of_before_has_no_ties_and_keeps_all_that_it_had():
+    stored = stored_world(5)
+    migrated = from_schema_5(stored)
+    for name, value in stored.part.items():
+        kept = migrated.part[name]
+        assert {field: kept[field] for field in value} == value
+    assert migrated.part.keys() - stored.part.keys() == {"ties"}
+    assert migrated.part["residents"].keys() - stored.part["residents"].keys() == {"ties", "talk_ready"}
+    for added in (migrated.part["residents"]["ties"], migrated.part["residents"]["talk_ready"]):
+        assert decode_array("added", added, np.zeros((1, 4), np.int64)).tolist() == [[0] * 4]
+    other = decode_array("ties.other", migrated.part["ties"]["other"], np.zeros((1, 4, 6), np.int64))
+    assert not other.any()
+
+
+def test_the_shipped_vocabulary_and_the_layout_are_known_by_what_they_are_now():
+    old = read_snapshot(SAVED[5]).snapshot.identity
+    assert (old["layout_version"], len(old["vocabulary_digest"])) == ("1", 64)
+    migrated = from_schema_5(replace(stored_world(5), identity=dict(old))).identity
+    assert migrated["layout_version"] == "2"
+    assert migrated["vocabulary_digest"] == TownModel.build().vocabulary.digest != old["vocabulary_digest"]
+    custom = from_schema_5(replace(stored_world(5), identity={**old, "vocabulary_digest": "mine"}))
+    assert custom.identity["vocabulary_digest"] == "mine"
+
+
+@pytest.mark.parametrize("value", [None, {}, {"serial": None}])
+def test_a_damaged_part_of_schema_5_is_refused(value):
+    stored = stored_world(5)
+    with pytest.raises(SnapshotError, match=r"world\.residents(\.serial)? is damaged"):
+        from_schema_5(replace(stored, part={**stored.part, "residents": value}))
 
 
 def test_what_the_hooks_kept_is_left_as_it_is():

@@ -354,6 +354,7 @@ HARMLESS = {
     "item",
     "job_id",
     "object_id",
+    "place_id",
     "policy_hash",
     "profile",
     "promotion",
@@ -367,6 +368,7 @@ HARMLESS = {
     "stage",
     "state",
     "status",
+    "threshold",
     "variant",
     "version",
 }

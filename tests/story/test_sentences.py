@@ -25,6 +25,13 @@ from townlet_adapters.worlds.town.events.employment import (
 )
 from townlet_adapters.worlds.town.events.lifecycle import LifecycleExit
 from townlet_adapters.worlds.town.events.queue import QueueHandover, QueueLeave
+from townlet_adapters.worlds.town.events.social import (
+    SocialAvoidance,
+    SocialChat,
+    SocialSharedMeal,
+    SocialThreshold,
+    SocialTie,
+)
 from townlet_core.events.console import ConsoleResult
 from townlet_core.events.policy import PolicyGuardrail, PolicyPossession
 from townlet_core.events.schema import is_diagnostic
@@ -318,3 +325,67 @@ def test_an_event_that_lacks_a_field_gets_the_plain_sentence_too():
     line |= {"type": "townlet.economy.rent", "tick": 600, "data": {"agent_id": IRIS, "paid": "much"}}
     script.lines.append(json.dumps(line).encode())
     assert told(script) == ["10:00 Economy: rent (paid much)."]
+
+
+# Society.
+
+
+def test_a_chat_is_in_both_diaries_and_says_how_it_went():
+    script = town().at("10:00", SocialChat(IRIS, KARL, success=True, quality=0.5))
+    script.at("14:00", SocialChat(KARL, IRIS, success=True, quality=0.9))
+    script.at("18:00", SocialChat(IRIS, UMA, success=False, quality=0.5))
+    assert told(script) == [
+        "10:00 Chatted with Karl.",
+        "14:00 Had a lively chat with Karl.",
+        "18:00 Had an awkward talk with Uma.",
+    ]
+    assert told(script, UMA) == ["18:00 Had an awkward talk with Iris."]
+
+
+def test_chats_in_a_row_are_one_sentence():
+    script = town()
+    for when, other in (("10:00", KARL), ("10:30", UMA), ("11:00", KARL)):
+        script.at(when, SocialChat(IRIS, other, success=True, quality=0.5))
+    assert told(script) == ["10:00 Chatted with Karl and Uma."]
+    assert told(script, KARL) == ["10:00 Chatted with Iris twice."]
+
+
+def test_a_meal_is_shared_by_both():
+    script = town().at("12:00", SocialSharedMeal((IRIS, KARL), "cafe"))
+    assert told(script) == ["12:00 Shared a meal with Karl."]
+    assert told(script, KARL) == ["12:00 Shared a meal with Iris."]
+
+
+def test_who_is_avoided_does_not_notice():
+    script = town().at("12:00", SocialAvoidance(IRIS, KARL, 4))
+    assert told(script) == ["12:00 Kept out of the way of Karl."]
+    assert told(script, KARL) == []
+
+
+@pytest.mark.parametrize(
+    ("threshold", "sentence"),
+    [
+        ("friend", "Came to think of Karl as a friend."),
+        ("rival", "Had had enough of Karl, and meant to keep away."),
+        ("feud", "Fell out with Karl for good: it is a feud now."),
+    ],
+)
+def test_a_turn_between_two_is_told_of_the_one_who_feels_it(threshold, sentence):
+    script = town().at("12:00", SocialThreshold(IRIS, KARL, threshold, 0.7))
+    assert told(script) == [f"12:00 {sentence}"]
+    assert told(script, KARL) == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sentences"),
+    [
+        ((0.4, 0.4, 0.0), ["12:00 Said goodbye to Karl."]),
+        ((0.4, 0.4, 0.6), ["12:00 Parted from Karl without regret."]),
+        ((0.1, 0.1, 0.1), []),
+    ],
+)
+def test_only_an_exit_of_somebody_who_matters_is_a_sentence_about_a_tie(numbers, sentences):
+    script = town().at("12:00", SocialTie(IRIS, KARL, "removed", "exit", *numbers))
+    assert told(script) == sentences
+    script = town().at("12:00", SocialTie(IRIS, KARL, "removed", "decay", *numbers))
+    assert told(script) == []

@@ -58,6 +58,7 @@ def check_invariants(batch: TownBatch) -> None:
     check_needs_and_goods(model, s)
     check_jobs(model, s)
     check_effects(s)
+    check_ties(model, s)
     check_arrays(batch)
     check_rows(batch)
 
@@ -84,7 +85,7 @@ def check_registers(s: TownState) -> None:
     used = np.arange(owned.shape[1]) < s.towns["embeddings"][:, None]
     require(owned + (s.released > 0) == used, "a used embedding slot is owned or released", s)
     require(s.released <= s.towns["tick"][:, None], "embedding slots were released before now", s)
-    for rows in (s.residents, s.cooldowns, s.outcomes):
+    for rows in (s.residents, s.cooldowns, s.outcomes, s.ties, s.portraits):
         dead = rows[~alive]
         require([dead.tobytes().count(0) == dead.nbytes], "a dead slot is all zero", s)
     check_census(s)
@@ -297,6 +298,34 @@ def check_jobs(model: TownModel, s: TownState) -> None:
     b, i = np.nonzero(alive & (r["review_since"] >= 0))
     np.add.at(reviewed, (b, r["district"][b, i]), 1)
     require(reviewed == s.districts["reviews"], "districts know their pending reviews", s)
+
+
+def check_ties(model: TownModel, s: TownState) -> None:
+    """Rule 8: ties are few, in their ranges, each to another one of the living, and what follows is known."""
+    r, ties, alive = s.residents, s.ties, living(s)
+    most = ties.shape[2]
+    require((r["ties"] >= 0) & (r["ties"] <= most), "an owner has few ties", s)
+    real = np.arange(most) < r["ties"][..., None]
+    blank = ties[~real]
+    require([blank.tobytes().count(0) == blank.nbytes], "a tie that there is not is all zero", s)
+    other = ties["other"]
+    slots = np.arange(alive.shape[1])[:, None]
+    lives = np.take_along_axis(alive, np.where(real, other, 0).reshape(len(alive), -1), 1).reshape(
+        other.shape
+    )
+    require(~real | (lives & (other != slots)), "a tie is to another one who lives", s)
+    listed = np.sort(np.where(real, other, -1 - np.arange(most)), axis=2)
+    require(np.diff(listed, axis=2) != 0, "a tie is the only one to its other end", s)
+    for name, low in (("trust", -1), ("familiarity", -1), ("rivalry", 0)):
+        require((ties[name] >= low) & (ties[name] <= 1), f"{name} keeps its range", s)
+    tick = s.towns["tick"][:, None, None]
+    require(~real | ((ties["changed"] >= 0) & (ties["changed"] < tick)), "a tie changed before now", s)
+    level = model.tables.profiles["avoids_from"][r["profile"]]
+    avoided = (real & (ties["rivalry"] >= level[..., None])).sum(2)
+    require(~alive | (r["avoided"] == avoided), "who is avoided is counted", s)
+    require(~alive | (r["portrayed"] == 1), "every portrait is up to date", s)
+    fiercest = ties["rivalry"].max(2).astype(np.float32)
+    require(~alive | (s.portraits[..., 0] == fiercest), "a portrait shows the fiercest rivalry", s)
 
 
 def check_arrays(batch: TownBatch) -> None:

@@ -11,7 +11,7 @@ from tests.town.village import BESIDE, CAFE, OFFICE, STREET, Village, found
 from tests.town.words import INGREDIENTS, NEEDS
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.rows import KINDS, agent_id
-from townlet_adapters.worlds.town.events import affordance, economy, employment, lifecycle, queue
+from townlet_adapters.worlds.town.events import affordance, economy, employment, lifecycle, queue, social
 from townlet_adapters.worlds.town.inputs.resident_names import load_names
 from townlet_adapters.worlds.town.seam.decode import Decoder
 from townlet_core.dto.hook import STAGES
@@ -46,9 +46,15 @@ PAYLOADS = {
     "lifecycle.arrive": "agent_id serial slot name district position profile job_id wallet reason",
     "lifecycle.exit": "agent_id slot reason age wallet terminal",
     "lifecycle.moved": "agent_id from to reason",
+    "social.chat": "speaker listener success quality",
+    "social.shared_meal": "agents place_id",
+    "social.avoidance": "agent_id rival distance",
+    "social.tie": "owner other status reason trust familiarity rivalry",
+    "social.threshold": "owner other threshold value",
 }
 """Every kind that the town tells, with its fields in the order of the rules."""
 
+PLACES = tuple(place.id for place in Village().model.plan.places)
 ROWS = [
     ({"kind": codes.EV_START, "agent": 1, "object": 0, "affordance": 0, "a": 15, "b": 400, "c": 1},
      affordance.AffordanceStart("a00001", "fridge_1", "eat_meal", 15, 400, 1)),
@@ -99,6 +105,19 @@ ROWS = [
      lifecycle.LifecycleMoved("a00000", (5, 2), (0, 7), "displaced")),
     ({"kind": codes.EV_EXIT, "agent": 2, "a": 1, "b": 700, "c": 90, "x": -5.0},
      lifecycle.LifecycleExit("a00002", 1, "killed", 700, 90, -5.0)),
+    ({"kind": codes.EV_CHAT, "agent": 2, "other": 1, "a": 1, "x": 0.5},
+     social.SocialChat("a00002", "a00001", success=True, quality=0.5)),
+    ({"kind": codes.EV_CHAT, "agent": 2, "other": 1, "a": 0, "x": 0.4},
+     social.SocialChat("a00002", "a00001", success=False, quality=0.4)),
+    ({"kind": codes.EV_MEAL, "agent": 2, "other": 1, "object": 0, "a": 1},
+     social.SocialSharedMeal(("a00002", "a00001"), PLACES[1])),
+    ({"kind": codes.EV_AVOIDANCE, "agent": 2, "other": 1, "a": 4},
+     social.SocialAvoidance("a00002", "a00001", 4)),
+    ({"kind": codes.EV_TIE, "agent": 2, "other": 1, "a": codes.TIE_REMOVED, "reason": codes.TIE_EXIT,
+      "x": 0.1, "y": -0.2, "z": 0.3},
+     social.SocialTie("a00002", "a00001", "removed", "exit", 0.1, -0.2, 0.3)),
+    ({"kind": codes.EV_THRESHOLD, "agent": 2, "other": 1, "reason": codes.FEUD, "x": 0.9},
+     social.SocialThreshold("a00002", "a00001", "feud", 0.9)),
 ]  # fmt: skip
 
 
@@ -227,11 +246,34 @@ def lives() -> list[Event]:
     town.teleport(0, *CAFE)
     town.remove(1)
     events += town.step()
-    return events
+    return [*events, *society()]
 
 
-def test_the_rules_lead_to_every_kind_of_event_but_a_handover_which_needs_ties():
-    assert {event.kind for event in lives()} == PAYLOADS.keys() - {"queue.handover"}
+def society() -> list[Event]:
+    """A chat in front of the shower, a courtesy, a shared meal, and a step away from a rival."""
+    town = Village().stand(0, BESIDE["shower_1"]).stand(1, (5, 3)).stand(2, (6, 3))
+    town.set_tie(0, 2, trust=0.5)
+    events = [*town.step({1: "talk"}), *town.step({0: "use:use_shower"})]
+    events += [*town.step({1: "use:use_shower"}), *town.step({2: "use:use_shower"})]
+    events += town.wait(30)
+    meal = {
+        "id": "eat",
+        "object_type": "bench",
+        "duration": 10,
+        "effects": {"need:hunger": 0.1},
+        "tags": ["meal"],
+    }
+    town = Town(["ErNrNr", "hrrrrr"], [(2, 1), (4, 1)], manifest=[meal])
+    town.set_tie(0, 1, trust=0.55)
+    for _ in range(10):
+        events += town.step({0: "use:eat", 1: "use:eat"})
+    town = Village().stand(0, STREET[2]).stand(1, (0, 0))
+    town.set_tie(0, 1, rivalry=0.8)
+    return [*events, *town.step({0: "move_south"})]
+
+
+def test_the_rules_lead_to_every_kind_of_event():
+    assert {event.kind for event in lives()} == PAYLOADS.keys()
 
 
 def test_every_payload_has_exactly_the_fields_of_the_rules_and_is_json():
@@ -364,7 +406,7 @@ def test_a_frame_does_not_change_when_the_town_lives_on():
 
 
 def test_every_number_has_a_name():
-    assert len(codes.REASONS) == len(set(codes.REASONS)) == codes.UNUSED + 1
+    assert len(codes.REASONS) == len(set(codes.REASONS)) == codes.TALK_COOLDOWN + 1
     assert [codes.REASONS[n] for n in (codes.OK, codes.INVALID, codes.BUSY, codes.UTILITY_LOST)] == [
         "ok", "invalid", "busy", "utility_lost",
     ]  # fmt: skip

@@ -37,7 +37,7 @@ from townlet_adapters.worlds.town.inputs import prices, texts, townmap
 from townlet_adapters.worlds.town.inputs.resident_names import load_names
 from townlet_adapters.worlds.town.inputs.texts import TownOptions
 from townlet_adapters.worlds.town.inputs.tiles import TILES
-from townlet_adapters.worlds.town.systems import conflicts, employment, queues
+from townlet_adapters.worlds.town.systems import avoidance, chat, company, conflicts, employment, queues, ties
 from townlet_core import seeding
 from townlet_core.commands import MOST_REMEMBERED, MOST_WAITING
 from townlet_core.dto.command import ERROR_CODES
@@ -84,7 +84,7 @@ def named(*head: str) -> dict[str, str]:
 
 def test_the_page_has_the_sections_of_the_rules():
     numbers = re.findall(r"^## (\d+)\.", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert numbers == [str(n) for n in (*range(12), 13, 14, 16, 17, 19, 20, 21, 23, 24, 25, 26)]
+    assert numbers == [str(n) for n in (*range(15), 16, 17, 19, 20, 21, 23, 24, 25, 26)]
     assert "\n## Measured\n" in PAGE.read_text(encoding="utf-8")
     assert "\n## Decisions\n" in PAGE.read_text(encoding="utf-8")
 
@@ -260,8 +260,9 @@ def test_limits_of_a_map_are_those_of_the_page():
 
 def test_profiles_are_those_of_the_page():
     rows = table(
-        "profile", "extroversion", "forgiveness", "ambition", "need multipliers", "departure lead", "weight"
-    )
+        "profile", "extroversion", "forgiveness", "ambition", "need multipliers", "departure lead",
+        "chat cooldown", "chat factor", "avoids from", "weight",
+    )  # fmt: skip
     assert [words(row["profile"])[0] for row in rows] == list(PROFILES)
     built = TownModel.build().tables.profiles
     for row, profile in zip(rows, built, strict=True):
@@ -275,7 +276,11 @@ def test_profiles_are_those_of_the_page():
             pytest.approx(profile.weight),
             profile.lead,
         )
+        habits = [float(row[habit]) for habit in ("chat cooldown", "chat factor", "avoids from")]
+        assert habits == pytest.approx([profile.chat_cooldown, profile.chat_factor, profile.avoids_from])
     assert (model.DEPARTURE_LEAD, model.MAX_LEAD) == (20, 240)
+    assert (model.CHAT_COOLDOWN, model.AVOIDS_FROM) == (30, 0.7)
+    assert (model.LEAST_CHAT_FACTOR, model.MOST_CHAT_FACTOR) == (0.5, 1.5)
 
 
 def test_actions_and_results_are_those_of_the_page():
@@ -306,6 +311,11 @@ def test_the_manifest_is_that_of_the_page():
         assert dict(
             pair.split() for pair in words(row["effects"]) if pair.startswith(("need", "inv", "stock"))
         ) == {key: f"{value:+g}" for key, value in effects.items()}
+        (nearby,) = [pair for pair in words(row["effects"]) if pair.startswith("relation")] or [""]
+        parts = nearby.split()[1:]
+        assert dict(zip(parts[::2], map(float, parts[1::2]), strict=True)) == {
+            part: change for part, change in spec.effects.relation.items() if change
+        }
         assert words(row["tags"]) == list(spec.tags)
 
 
@@ -327,6 +337,87 @@ def test_conflicts_are_those_of_the_page():
     assert list(boosts.values()) == [
         conflicts.GHOST_STEP_BOOST, conflicts.JOSTLE_BOOST, conflicts.WAITING_BOOST,
     ]  # fmt: skip
+
+
+# Ties.
+
+
+def plain_page() -> str:
+    """The page with the signs of a keyboard."""
+    page = PAGE.read_text(encoding="utf-8")
+    return page.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{MINUS SIGN}", "-")
+
+
+def change(trust: float, familiarity: float, rivalry: float) -> tuple[float, ...]:
+    return trust, familiarity, rivalry
+
+
+def test_changes_of_ties_are_those_of_the_page():
+    rows = table("change", "trust", "familiarity", "rivalry", "a, b, when")
+    assert [words(row["change"])[0] for row in rows] == list(codes.TIE_REASONS[: codes.PLUGIN + 1])
+    numbers = {
+        words(row["change"])[0]: tuple(
+            float(row[part].partition(" \N{MULTIPLICATION SIGN}")[0]) for part in layout.TIE
+        )
+        for row in rows
+        if row["trust"] not in ("as in the manifest", "as the hooks say")
+    }
+    assert numbers == {
+        "chat_success": change(chat.GOOD_TRUST, chat.GOOD_FAMILIARITY, 0),
+        "chat_failure": change(0, chat.BAD_FAMILIARITY, chat.BAD_RIVALRY),
+        "queue_polite": change(queues.POLITE_TRUST, queues.POLITE_FAMILIARITY, queues.POLITE_RIVALRY),
+        "shared_meal": change(company.MEAL_TRUST, company.MEAL_FAMILIARITY, 0),
+        "employment_help": change(
+            employment.HELP_TRUST, employment.HELP_FAMILIARITY, employment.HELP_RIVALRY
+        ),
+        "shift_covered": change(employment.COVERED_TRUST, 0, employment.COVERED_RIVALRY),
+        "conflict": change(0, 0, conflicts.RIVALRY_PER_INTENSITY),
+    }
+    page = plain_page()
+    assert f"`1 - {ties.PER_FORGIVENESS} x forgiveness`" in page
+    assert f"`1 + {ties.PER_AMBITION} x ambition`" in page
+    assert f"`{ties.PER_EXTROVERSION} x extroversion`" in page
+
+
+def test_thresholds_of_ties_are_those_of_the_page():
+    rows = table("threshold", "number", "level")
+    assert [words(row["threshold"])[0] for row in rows] == list(codes.THRESHOLDS)
+    levels = {words(row["threshold"])[0]: row["level"] for row in rows}
+    assert levels["rival"] == "`avoids from` of the owner"
+    assert (float(levels["friend"]), float(levels["feud"])) == (ties.FRIEND_FROM, ties.FEUD_FROM)
+
+
+def test_numbers_of_society_are_those_of_the_page():
+    assert {name: float(number) for name, number in named("society", "number").items()} == {
+        "tie: ticks of decay": ties.TICKS_OF_DECAY,
+        "tie: trust left": ties.TRUST_LEFT,
+        "tie: familiarity left": ties.FAMILIARITY_LEFT,
+        "tie: rivalry left": ties.RIVALRY_LEFT,
+        "tie: forgotten below": ties.FORGOTTEN,
+        "tie: reserved of a class": ties.RESERVED,
+        "tie: told again below a threshold by": ties.REARMED,
+        "near: cheb": company.NEAR,
+        "near: most residents": company.MOST_NEAR,
+        "meal: ticks together": company.TOGETHER,
+        "avoidance: cheb": avoidance.KEPT_DISTANCE,
+        "avoidance: quiet ticks": avoidance.QUIET_TICKS,
+    }
+
+
+def test_the_formulas_of_a_chat_are_those_of_the_page():
+    page = plain_page()
+    chance = (
+        f"clamp({chat.CHANCE} x (1 + {chat.CHANCE_PER_TRUST} x t) x (1 + {chat.CHANCE_PER_FAMILIARITY} x f), "
+        f"{chat.LEAST_CHANCE}, {chat.MOST_CHANCE})"
+    )
+    quality = (
+        f"clamp(({chat.QUALITY} + {chat.QUALITY_PER_EXTROVERSION} x extroversion"
+        f" + {chat.QUALITY_PER_TRUST} x t + {chat.QUALITY_PER_FAMILIARITY} x f"
+        f" - {chat.QUALITY_PER_RIVALRY} x r) x chat factor, "
+        f"{chat.LEAST_QUALITY}, {chat.MOST_QUALITY:g})"
+    )
+    assert f"chance  = {chance}" in page
+    assert f"quality = {quality}" in page
 
 
 def test_states_of_a_shift_are_those_of_the_page():

@@ -245,6 +245,11 @@ def loner(s) -> int:
     return int(1 + np.flatnonzero(s.residents["mate"][0, 1:RESIDENTS] < 0)[0])
 
 
+def tied(s, k: int = 0) -> tuple[int, int, int]:
+    """Where the k-th tie of a resident is who has two."""
+    return 0, int(np.flatnonzero(s.residents["ties"][0] > 1)[0]), k
+
+
 def owe(s) -> None:
     """Let one resident owe what another has too much."""
     wallets = s.residents["wallet"][0]
@@ -280,6 +285,17 @@ DAMAGE = {
     "an object is closed while an effect says so": lambda s: spoil(s.objects[:, free_object(s)], "closed", 1),
     "prices are base prices under the effects": lambda s: spoil(s.price, "normal", 1),
     "the next end of an effect is known": lambda s: spoil(s.towns, "effects_end", 10_000),
+    "an owner has few ties": lambda s: spoil(s.residents[EVERYBODY], "ties", 7),
+    "a tie that there is not is all zero": lambda s: spoil(s.residents[EVERYBODY], "ties", 0),
+    "a tie is to another one who lives": lambda s: spoil(s.ties[tied(s)], "other", tied(s)[1]),
+    "a tie is the only one to its other end": lambda s: spoil(
+        s.ties[tied(s, 1)], "other", s.ties[tied(s)].other
+    ),
+    "rivalry keeps its range": lambda s: spoil(s.ties[tied(s)], "rivalry", 1.5),
+    "a tie changed before now": lambda s: spoil(s.ties[tied(s)], "changed", 300),
+    "who is avoided is counted": lambda s: spoil(s.residents[EVERYBODY], "avoided", 7),
+    "every portrait is up to date": lambda s: spoil(s.residents[EVERYBODY], "portrayed", 0),
+    "a portrait shows the fiercest rivalry": lambda s: spoil(s.portraits, np.s_[:, :RESIDENTS, 0], 0.01),
     "jobs know how many hold them": lambda s: spoil(s.job_holders, ..., 0),
     "wages are paid within the shift": lambda s: spoil(s.residents[EVERYBODY], "paid_ticks", 181),
     "districts know their pending reviews": lambda s: spoil(s.districts, "reviews", 1),
@@ -292,8 +308,8 @@ DAMAGE = {
 def test_damage_to_a_town_is_noticed(crowd, rule):
     """The checks of this module can fail, each for its own reason."""
     batch = TownBatch(crowd, 1, journal=True)
-    batch.reset(8)
-    chaos = Chaos(batch, 8, legal=1.0, aimed=0.0, fate=0.0)
+    batch.reset(11)
+    chaos = Chaos(batch, 11, legal=1.0, aimed=0.0, fate=0.0)
     for _ in range(300):
         batch.step(*chaos.intents())
     check_invariants(batch)
@@ -419,3 +435,34 @@ def test_observing_again_changes_nothing_and_shows_the_same(crowd):
         for name, before, array in zip(batch.arrays._fields, seen, batch.arrays, strict=True):
             assert before == array.tobytes(), name
         assert state == [array.tobytes() for array in batch.state]
+
+
+def ties_of(batch: TownBatch) -> np.ndarray:
+    """float64[B, N, N, 3], zero without a tie."""
+    s = batch.state
+    found = np.zeros((*s.residents.shape, s.residents.shape[1], 3))
+    for b, i, k in np.argwhere(np.arange(s.ties.shape[2]) < s.residents["ties"][..., None]).tolist():
+        tie = s.ties[b, i, k]
+        found[b, i, tie["other"]] = tie["trust"], tie["familiarity"], tie["rivalry"]
+    return found
+
+
+def test_every_change_of_a_tie_has_its_mirror():
+    """Rule 8: without traits, and with room for everybody, what two make of each other is the same."""
+    model = build_model(
+        ROWS,
+        RESIDENTS,
+        jobs=JOBS,
+        relationships={"max_ties": 16},
+        features={"relationship_modifiers": False},
+        queues={"patience_ticks": 5},
+    )
+    batch = TownBatch(model, 2)
+    batch.reset(3)
+    chaos = Chaos(batch, 3, legal=0.95, aimed=0.1, fate=0.02, wild=0.2)
+    for _ in range(1500):
+        chaos.strike()
+        batch.step(*chaos.intents())
+        ties = ties_of(batch)
+        assert ties.tobytes() == ties.transpose(0, 2, 1, 3).copy().tobytes()
+    assert (np.abs(ties) > 0.1).any((0, 1, 2)).all(), "trust, familiarity and rivalry came up"

@@ -54,7 +54,7 @@ class Watched(Town):
             for n, text in enumerate(preconditions)
         ]
         super().__init__(ROWS, at=[(2, 2), (7, 2)], jobs=JOBS, manifest=manifest, affordances=affordances)
-        self._columns = allocate_view(self.model.spec, self.model.tables, self.model.limits)
+        self._columns = allocate_view(self.model.spec, self.model.tables, self.model.limits, 6)
         self._totals = np.zeros(6, np.int64)
         view = view_of(self.model.constants, self._columns.columns, self.state)
         self.columns = {name: np.asarray(column) for name, column in view.columns.items()}
@@ -163,7 +163,7 @@ def test_an_object_refuses_only_what_it_offers():
     manifest = [affordance("sit", "bench", preconditions=["queue_length > 5"])]
     rows = ["#######", "#rNrFr#", "#HrrrH#", "##+####", "E======"]
     town = Town(rows, at=[(1, 2)], manifest=[*manifest, affordance("eat", "fridge")])
-    view = allocate_view(town.model.spec, town.model.tables, town.model.limits)
+    view = allocate_view(town.model.spec, town.model.tables, town.model.limits, 6)
     fill_view(town.model.tables, town.state, view, np.zeros(6, np.int64), 0)
     bench = town.number_of("bench_1")
     assert view.columns.object_refusal.sum() == PRECONDITION

@@ -31,12 +31,13 @@ def encode_records(records: np.ndarray) -> dict[str, object]:
 
 
 def busy() -> Village:
-    """One showers, two wait, one of them a ghost's companion was; a shift has begun; tick 364."""
+    """One showers, two wait and talked, one of them avoids the first; a shift has begun; tick 364."""
     town = Village().stand(0, BESIDE["shower_1"]).stand(1, (5, 3)).stand(2, (6, 3)).jump(360)
     town.step({0: "use:use_shower"})
     town.step({1: "use:use_shower"})
     town.step({2: "use:use_shower"})
-    town.step()
+    town.step({1: "talk"})
+    town.set_tie(2, 0, trust=0.5, rivalry=0.99)
     return town
 
 
@@ -285,6 +286,7 @@ FORGERIES = {
             ("need", float("nan")), ("attendance", float("nan")), ("samples", 2.0), ("inventory", 5),
             ("inventory", -1), ("outcomes", -1), ("samples_seen", -1), ("stamps_seen", -1), ("alive", False),
             ("review_since", 3), ("behind", 4), ("behind", -2), ("behind", 0), ("behind", 2),
+            ("ties", -1), ("ties", 7), ("ties", 1), ("talk_ready", -1), ("talk_ready", 10**6),
         )
     },
     **{
@@ -305,6 +307,19 @@ FORGERIES = {
     "name of somebody else": lambda state: state.residents[0, :2].__setitem__("name", 5),
     "embedding slot of somebody else": put(RESIDENTS, "embedding", 1),
     "dead slot alive": put(RESIDENTS, "alive", value=True, row=3),
+    "dead slot with a tie": lambda state: state.ties[0, 3, 0].__setitem__("trust", 0.5),
+    **{
+        f"tie {field} {value}": lambda state, field=field, value=value: state.ties[0, 2, 1].__setitem__(
+            field, value
+        )
+        for field, value in (
+            ("other", -1), ("other", 4), ("other", 3), ("other", 2), ("other", 1), ("other", 2**40),
+            ("trust", 1.1), ("trust", -1.1), ("trust", float("nan")), ("familiarity", 1.1),
+            ("familiarity", -1.1), ("rivalry", 1.1), ("rivalry", -0.1), ("rivalry", float("nan")),
+            ("changed", -1), ("changed", 364), ("quiet_until", -1), ("quiet_until", 10**6), ("reported", -1),
+            ("reported", 8),
+        )
+    },
 }  # fmt: skip
 
 

@@ -273,6 +273,29 @@ class Town:
         """Stage of a resident's claim."""
         return codes.STAGES[self.resident(slot).claim_stage]
 
+    def tie(self, owner: int, other: int) -> tuple[float, float, float] | None:
+        """(trust, familiarity, rivalry) of a tie."""
+        for tie in self.state.ties[0, owner, : int(self.resident(owner).ties)]:
+            if tie.other == other:
+                return float(tie.trust), float(tie.familiarity), float(tie.rivalry)
+        return None
+
+    def set_tie(
+        self, owner: int, other: int, *, trust: float = 0.0, familiarity: float = 0.0, rivalry: float = 0.0
+    ) -> None:
+        """Give a resident a tie, or another one, as if it had grown so far."""
+        r, rows = self.resident(owner), self.state.ties[0, owner]
+        known = rows["other"][: int(r.ties)].tolist()
+        if other not in known:
+            known.append(other)
+            r.ties += 1
+        tie = rows[known.index(other)]
+        tie.other, tie.trust, tie.familiarity, tie.rivalry = other, trust, familiarity, rivalry
+        level = self.model.tables.profiles["avoids_from"][r.profile]
+        r.avoided = int((rows["rivalry"][: int(r.ties)] >= level).sum())
+        r.portrayed = 0
+        self.look()
+
     def need(self, slot: int, name: str) -> float:
         """One need of a resident."""
         return float(self.resident(slot).need[NEEDS.index(name)])

@@ -68,6 +68,20 @@ class Scene:
             raise FieldError(name)
         return value
 
+    def real(self, name: str) -> float:
+        """Return a field that is a number."""
+        value = self._event.data.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise FieldError(name)
+        return value
+
+    def says(self, name: str) -> bool:
+        """Return a field that is true or false."""
+        value = self._event.data.get(name)
+        if not isinstance(value, bool):
+            raise FieldError(name)
+        return value
+
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a field that is a list of texts."""
         values = self._event.data.get(name)

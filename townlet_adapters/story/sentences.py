@@ -17,6 +17,12 @@ from townlet_core.events.schema import is_diagnostic
 _WORTH_A_WAIT: Final = 5
 _A_FAILURE: Final = 3
 _A_BLOW: Final = 5
+_A_TURN: Final = 8
+_A_FEUD: Final = 10
+_LIVELY: Final = 0.7
+"""Quality from which a chat is a lively one."""
+_DEAR: Final = 0.5
+"""Trust and familiarity, or rivalry, from which it matters that another resident leaves town."""
 
 _REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -119,6 +125,55 @@ def _hand_over(scene: Scene) -> None:
     thing = english.noun(scene.text("object_id"))
     scene.of(giver).diary.remark(Remark(scene.at, f"let {{who}} have the {thing} next", (taker,), 2))
     scene.of(taker).diary.remark(Remark(scene.at, f"{{who}} kept the {thing} free", (giver,), 2))
+
+
+def _chat(scene: Scene) -> None:
+    speaker, listener = scene.text("speaker"), scene.text("listener")
+    if not scene.says("success"):
+        words = "had an awkward talk with {who}{times}"
+    elif scene.real("quality") >= _LIVELY:
+        words = "had a lively chat with {who}{times}"
+    else:
+        words = "chatted with {who}{times}"
+    scene.of(speaker).diary.remark(Remark(scene.at, words, (listener,), merges=True))
+    scene.of(listener).diary.remark(Remark(scene.at, words, (speaker,), merges=True))
+
+
+def _share_meal(scene: Scene) -> None:
+    agents = scene.texts("agents")
+    for each in agents:
+        others = tuple(other for other in agents if other != each)
+        scene.of(each).diary.remark(
+            Remark(scene.at, "shared a meal with {who}{times}", others, 2, merges=True)
+        )
+
+
+def _avoid(scene: Scene) -> None:
+    words = "kept out of the way of {who}{times}"
+    scene.person().diary.remark(Remark(scene.at, words, (scene.text("rival"),), 2, merges=True))
+
+
+def _cross_threshold(scene: Scene) -> None:
+    words, weight = {
+        "friend": ("came to think of {who} as a friend", _A_TURN),
+        "rival": ("had had enough of {who}, and meant to keep away", _A_TURN),
+        "feud": ("fell out with {who} for good: it is a feud now", _A_FEUD),
+    }.get(scene.text("threshold"), ("saw {who} in another light", _A_FAILURE))
+    scene.person("owner").diary.remark(Remark(scene.at, words, (scene.text("other"),), weight))
+
+
+def _tie(scene: Scene) -> None:
+    """Note only that a friend or rival leaves town; what began or changed a tie has its own sentence."""
+    if scene.text("status") != "removed" or scene.text("reason") != "exit":
+        return
+    if scene.real("rivalry") >= _DEAR:
+        words = "parted from {who} without regret"
+    elif scene.real("trust") + scene.real("familiarity") >= _DEAR:
+        words = "said goodbye to {who}"
+    else:
+        return
+    person = scene.person("owner")
+    person.diary.remark(Remark(scene.at, words, (scene.text("other"),), _A_FAILURE, merges=True))
 
 
 def _come_to_work(scene: Scene) -> None:
@@ -293,6 +348,11 @@ SENTENCES: Final[Mapping[str, Recorder]] = MappingProxyType(
         "queue.handover": _hand_over,
         "queue.join": _join_queue,
         "queue.leave": _leave_queue,
+        "social.avoidance": _avoid,
+        "social.chat": _chat,
+        "social.shared_meal": _share_meal,
+        "social.threshold": _cross_threshold,
+        "social.tie": _tie,
     }
 )
 """What notes the events of each kind."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from townlet_core.jsonvalue import JsonValue
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised whenever the meaning of a snapshot's parts changes."""
 
 

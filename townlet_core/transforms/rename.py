@@ -25,6 +25,8 @@ RESIDENT_FIELDS: Final = frozenset(
         "coworkers",
         "holder",
         "listener",
+        "other",
+        "owner",
         "queue",
         "resident",
         "residents",

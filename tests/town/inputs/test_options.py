@@ -87,7 +87,10 @@ def test_options_survive_being_spelled_as_json():
         ("queues:\n  patience_ticks: 20.0", "o.yaml:2: queues.patience_ticks: 20.0; a whole number"),
         ("queues:\n  age_weight: 1.5", "o.yaml:2: queues.age_weight: 1.5; a number from 0 up to 1"),
         ("features: {need_multipliers: 1}", "o.yaml:1: features.need_multipliers: 1; true or false"),
-        ("relationships: {}", "o.yaml:1: relationships: unknown key; "),
+        (
+            "relationships: {max_ties: 2}",
+            "o.yaml:1: relationships.max_ties: 2; a whole number from 3 up to 16",
+        ),
         ("chat: {}", "o.yaml:1: chat: unknown key; "),
         ("perturbations: {}", "o.yaml:1: perturbations: unknown key; "),
         ("lifecycle: {}", "o.yaml:1: lifecycle: unknown key; "),

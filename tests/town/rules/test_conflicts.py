@@ -58,7 +58,9 @@ def test_impatience_is_told_before_the_use_ends_that_caused_it():
     town = bath(2, 7, patience_ticks=5)
     line_up(town, 0, 1)
     town.run(5)
-    assert town.kinds() == ["queue.conflict", "affordance.finish", "queue.grant", "rivalry.events"]
+    assert town.kinds() == [
+        "queue.conflict", "social.tie", "social.tie", "affordance.finish", "queue.grant", "rivalry.events",
+    ]  # fmt: skip
     assert conflicts(town) == [(6, agent(1), agent(0), "waiting")]
 
 

@@ -83,7 +83,8 @@ def test_the_move_after_three_blocked_ones_is_a_ghost_step_onto_the_others_tile(
 
 def test_a_ghost_step_is_a_jostle_with_whom_it_finds_there():
     town = blocked_thrice()
-    conflict, digest = town.step(EAST)
+    conflict, mine, theirs, digest = town.step(EAST)
+    assert mine.kind == theirs.kind == "social.tie"
     assert (conflict.kind, conflict.actor, conflict.rival) == ("queue.conflict", agent(0), agent(1))
     assert (conflict.reason, conflict.object_id, conflict.queue_length) == ("jostle", None, 0)
     assert conflict.intensity == 0.75

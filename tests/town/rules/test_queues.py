@@ -343,7 +343,8 @@ def test_an_idle_holder_stalls_the_queue_and_goes_to_its_tail():
         town.step()
         stalls.append(int(town.thing("shower_1").stall))
     assert (stalls, town.told) == ([1, 2], ())
-    conflict, grant, digest = town.step()
+    conflict, mine, theirs, grant, digest = town.step()
+    assert mine.kind == theirs.kind == "social.tie"
     assert (conflict.kind, conflict.actor, conflict.rival) == ("queue.conflict", agent(0), agent(1))
     assert (conflict.reason, conflict.object_id) == ("ghost_step", "shower_1")
     assert (conflict.queue_length, conflict.intensity) == (1, 1.5)

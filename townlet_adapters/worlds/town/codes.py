@@ -25,6 +25,7 @@ CLOSED, COOLDOWN, UTILITY_OFF, PRECONDITION_FAILED, INVENTORY_FULL = 10, 11, 12,
 INSUFFICIENT_ITEMS, INSUFFICIENT_STOCK, INSUFFICIENT_FUNDS = 15, 16, 17
 UTILITY_LOST, LEFT, INTERRUPTED, TIMEOUT, HOOK_CANCELLED, AGENT_EXIT = 18, 19, 20, 21, 22, 23
 UNUSED = 24
+NO_LISTENER, TALK_COOLDOWN = 25, 26
 REASONS: Final = (
     "ok", "queued", "waiting", "running",
     "invalid", "bad_target", "blocked", "no_claim", "too_far", "busy",
@@ -33,6 +34,7 @@ REASONS: Final = (
     "utility_lost", "left", "interrupted", "timeout",
     "hook_cancelled", "agent_exit",
     "idle",
+    "no_listener", "talk_cooldown",
 )  # fmt: skip
 LAST_SUCCESS: Final = RUNNING
 ASKING: Final = -1
@@ -86,7 +88,25 @@ MOVES: Final = ("teleport", "displaced")
     EV_REVIEW, EV_JOB_LOSS, EV_HIRED,
     EV_RESTOCK, EV_RENT, EV_DAY,
     EV_ARRIVE, EV_MOVED, EV_EXIT,
-) = range(24)  # fmt: skip
+    EV_CHAT, EV_MEAL, EV_AVOIDANCE, EV_TIE, EV_THRESHOLD,
+) = range(29)  # fmt: skip
+
+# Why a tie changed, then why one was removed (domain.md, section 12).
+(
+    CHAT_SUCCESS, CHAT_FAILURE, QUEUE_POLITE, SHARED_MEAL, NEARBY, EMPLOYMENT_HELP, SHIFT_COVERED, CONFLICT,
+    PLUGIN, TIE_DECAY, TIE_CAPACITY, TIE_EXIT,
+) = range(12)  # fmt: skip
+TIE_REASONS: Final = (
+    "chat_success", "chat_failure", "queue_polite", "shared_meal", "nearby", "employment_help",
+    "shift_covered", "conflict", "plugin", "decay", "capacity", "exit",
+)  # fmt: skip
+TIE_ADDED, TIE_REMOVED = 0, 1
+TIE_STATUSES: Final = ("added", "removed")
+FRIEND, RIVAL, FEUD = 0, 1, 2
+THRESHOLDS: Final = ("friend", "rival", "feud")
+LEAST_TIES: Final = 3
+"""With fewer, every tie could be reserved for its class, and none could make room for a new one."""
+MOST_TIES: Final = 16
 
 # Interventions: changes from outside in phase 1, by tests or by commands; and what became of one.
 (

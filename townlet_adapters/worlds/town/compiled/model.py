@@ -44,6 +44,10 @@ from townlet_plugins.access import Access
 
 DEPARTURE_LEAD = 20
 MAX_LEAD = 240
+AVOIDS_FROM = 0.7
+CHAT_COOLDOWN = 30
+MEAL = "meal"
+LEAST_CHAT_FACTOR, MOST_CHAT_FACTOR = 0.5, 1.5
 
 FIGURES = (
     FigureSpec("queued", "residents", "Residents that wait in a queue."),
@@ -123,6 +127,13 @@ class TownModel:
         return most_effects(len(self.plan.objects), self.tables.start_price.shape[0])
 
     @property
+    def portrait(self) -> int:
+        """The number of features that follow from a resident's ties."""
+        seen = self.options.observations
+        block = layout.social_block(seen.top_friends, seen.top_rivals, seen.identity_dim)
+        return layout.OWN_RIVALRY + len(block)
+
+    @property
     def hooked(self) -> bool:
         """Whether the manifest names hooks."""
         return bool(self.hook_identity)
@@ -159,7 +170,7 @@ class TownModel:
             limits=compile_limits(plan.affordances.affordances, _condition),
             constants=constants_of(plan, spec, tables, tuple(plan.vocabulary.object_types)),
             effects=tuple(_effects(affordance) for affordance in plan.affordances.affordances),
-            sizes=_sizes(plan),
+            sizes=_sizes(plan, chosen),
             object_ids=tuple(placed.id for placed in plan.objects),
             object_types=tuple(plan.vocabulary.object_types),
             affordance_ids=tuple(affordance.id for affordance in plan.affordances.affordances),
@@ -201,13 +212,14 @@ def _hook_identity(plan: TownPlan, digests: Mapping[str, str]) -> str:
     )
 
 
-def _sizes(plan: TownPlan) -> Sizes:
+def _sizes(plan: TownPlan, options: TownOptions) -> Sizes:
     """Return the numbers from which the journal's size follows; orders make room for themselves."""
     return Sizes(
         residents=plan.capacity,
         objects=len(plan.objects),
         stocks=len(plan.vocabulary.items),
         colleagues=max((job.capacity for job in plan.jobs), default=0),
+        ties=options.relationships.max_ties,
         flows=len(codes.FLOWS),
         orders=0,
     )
@@ -266,6 +278,11 @@ def _params(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Reco
         "town_at": starts.town,
         "targets_at": starts.targets if seen.targets else -1,
         "personality_at": starts.personality if seen.personality else -1,
+        "social_at": starts.social,
+        "top_friends": seen.top_friends,
+        "top_rivals": seen.top_rivals,
+        "identity_dim": seen.identity_dim,
+        "relationship_modifiers": options.features.relationship_modifiers,
     }
     for key, value in values.items():
         params[0][key] = value
@@ -279,7 +296,8 @@ def _profiles(plan: TownPlan, options: TownOptions) -> Records:
     weights |= options.personalities.weights
     total = sum(weights.values())
     for row, (name, about) in zip(profiles, vocabulary.profiles.items(), strict=True):
-        bias = about.work_affinity if features.behaviour_biases else 1.0
+        biases = about.work_affinity, about.chat_preference, about.tolerance
+        work, chat, tolerance = biases if features.behaviour_biases else (1.0, 1.0, 1.0)
         row.extroversion, row.forgiveness, row.ambition = (
             about.extroversion,
             about.forgiveness,
@@ -288,7 +306,10 @@ def _profiles(plan: TownPlan, options: TownOptions) -> Records:
         row.weight = weights[name] / total
         factors = about.need_multipliers if features.need_multipliers else {}
         row.need[:] = _padded([factors.get(need, 1.0) for need in vocabulary.needs], codes.MAX_NEEDS)
-        row.lead = min(MAX_LEAD, max(0, math.floor(DEPARTURE_LEAD * bias + 0.5)))
+        row.lead = min(MAX_LEAD, max(0, math.floor(DEPARTURE_LEAD * work + 0.5)))
+        row.avoids_from = min(1.0, max(0.0, AVOIDS_FROM * tolerance))
+        row.chat_factor = min(MOST_CHAT_FACTOR, max(LEAST_CHAT_FACTOR, chat))
+        row.chat_cooldown = max(1, math.floor(CHAT_COOLDOWN / chat + 0.5))
     return profiles
 
 
@@ -366,6 +387,9 @@ def _affordances(plan: TownPlan) -> tuple[Records, Records, npt.NDArray[np.int64
         row.alternatives = len(spec.charge)
         row.first_condition = len(conditions)
         row.conditions = len(spec.preconditions)
+        for part, change in spec.effects.relation.items():
+            row[part] = change
+        row.meal = MEAL in spec.tags
         row.hooked[:] = [bool(stage and spec.hooks[stage]) for stage in codes.HOOK_STAGES]
         conditions += [_condition(condition) for condition in spec.preconditions]
         for alternative, charge in enumerate(spec.charge):

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from townlet_adapters.worlds.town.inputs.texts import ObservationsOptions
 from townlet_adapters.worlds.town.inputs.vocabulary import Vocabulary
 
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 """Raised whenever a feature, channel or action of the shipped vocabulary changes its meaning or place."""
 
 COMMIT_SCALE: Final = 15
@@ -25,7 +25,7 @@ STATUS: Final = (
 (
     WALLET, RENT_OWED, HAS_JOB, ON_SHIFT, SHIFT_PRE, SHIFT_ON_TIME, SHIFT_LATE, SHIFT_ABSENT, SHIFT_POST,
     TIME_SIN, TIME_COS, SHIFT_START_IN, SHIFT_PROGRESS, ATTENDANCE, LATE_TODAY, LATENESS, ABSENCES, WITHHELD,
-    EMBEDDING_SLOT, CTX_RESET, EPISODE_PROGRESS, _RIVALRY_MAX, _RIVALRY_AVOID, LAST_WAIT, LAST_MOVE,
+    EMBEDDING_SLOT, CTX_RESET, EPISODE_PROGRESS, RIVALRY_MAX, RIVALRY_AVOID, LAST_WAIT, LAST_MOVE,
     LAST_LEAVE, LAST_TALK, LAST_USE, LAST_SUCCESS, LAST_DURATION, HOLDS, IN_QUEUE, QUEUE_POSITION, USING,
     USE_PROGRESS,
 ) = range(len(STATUS))  # fmt: skip
@@ -45,6 +45,8 @@ COMMIT, POWER_ON, WATER_ON, PRICE_LEVEL, _INVITED = range(len(TOWN))
 
 PERSONALITY: Final = ("extroversion", "forgiveness", "ambition")
 TIE: Final = ("trust", "familiarity", "rivalry")
+OWN_RIVALRY: Final = 2
+"""Features of ties that stand in ``STATUS``: ``RIVALRY_MAX``, ``RIVALRY_AVOID``."""
 SOCIAL_TOTALS: Final = ("trust_mean", "trust_max", "rivalry_mean", "rivalry_max")
 
 HYBRID_CHANNELS: Final = ("self", "agents", "objects", "reservations")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.events import affordance, economy, employment, lifecycle, queue
+from townlet_adapters.worlds.town.events import affordance, economy, employment, lifecycle, queue, social
 from townlet_core.events.base import Event
 
 
@@ -64,6 +64,7 @@ class Names(NamedTuple):
         jobs: ids of the jobs.
         items: names of the items.
         profiles: names of the profiles.
+        places: ids of the places.
         residents: display names, without the number of a repeated one.
         effects: effects of each affordance by effect key.
         width: width of the map in tiles.
@@ -74,6 +75,7 @@ class Names(NamedTuple):
     jobs: tuple[str, ...]
     items: tuple[str, ...]
     profiles: tuple[str, ...]
+    places: tuple[str, ...]
     residents: tuple[str, ...]
     effects: tuple[Mapping[str, float], ...]
     width: int
@@ -93,6 +95,7 @@ class Sizes(NamedTuple):
         objects: objects of the town.
         stocks: items that an object can hold.
         colleagues: most residents that hold one job.
+        ties: most ties of one resident.
         flows: kinds of money flows.
         orders: orders of a tick.
     """
@@ -101,6 +104,7 @@ class Sizes(NamedTuple):
     objects: int
     stocks: int
     colleagues: int
+    ties: int
     flows: int
     orders: int
 
@@ -113,6 +117,7 @@ class Bound(NamedTuple):
         object: for each object.
         stock: for each item of each object.
         colleague: for each resident and each of its colleagues.
+        tie: for each tie of each resident.
         flow: for each kind of money flow.
         order: for each order.
     """
@@ -121,6 +126,7 @@ class Bound(NamedTuple):
     object: int = 0
     stock: int = 0
     colleague: int = 0
+    tie: int = 0
     flow: int = 0
     order: int = 0
 
@@ -131,6 +137,7 @@ class Bound(NamedTuple):
             + self.object * sizes.objects
             + self.stock * sizes.objects * sizes.stocks
             + self.colleague * sizes.residents * sizes.colleagues
+            + self.tie * sizes.residents * sizes.ties
             + self.flow * sizes.flows
             + self.order * sizes.orders
         )
@@ -235,6 +242,27 @@ _AFFORDANCE: Final = _named("affordance", lambda names: names.affordances)
 _JOB: Final = _named("a", lambda names: names.jobs)
 _USE: Final = (_agent(), _OBJECT, _AFFORDANCE)
 _SHIFT: Final = (_agent(), _JOB)
+_PAIR: Final = (_agent(), _agent("other"))
+
+
+def _pair(_names: Names) -> Read:
+    return lambda row: (agent_id(row.agent), agent_id(row.other))
+
+
+def _flag(column: str) -> Field:
+    at = Row._fields.index(column)
+    return lambda _names: lambda row: row[at] != 0
+
+
+def _changes(rows: int) -> Bound:
+    """Return the bound of a kind of which every change between two residents writes so many rows.
+
+    A resident has at most two conflicts in a tick, a chat and a finished use, which changes its ties with
+    two nearby, with two at table, with two for a hook, and with the one it hands over to; an object has a
+    conflict more. A resident comes late, or is covered for, once.
+    """
+    return Bound(resident=10 * rows, object=rows, colleague=rows)
+
 
 KINDS: Final = (
     RowKind(
@@ -373,6 +401,36 @@ KINDS: Final = (
             _number("x"),
         ),
         Bound(order=1),
+    ),
+    RowKind(codes.EV_CHAT, social.SocialChat, (*_PAIR, _flag("a"), _number("x")), Bound(resident=1)),
+    RowKind(
+        codes.EV_MEAL,
+        social.SocialSharedMeal,
+        (_pair, _named("a", lambda names: names.places)),
+        Bound(resident=2),
+    ),
+    RowKind(codes.EV_AVOIDANCE, social.SocialAvoidance, (*_PAIR, _number("a")), Bound(tie=1)),
+    # Of two ties that change, each may begin, and push out another. All that there are may decay in one tick,
+    # and end with their owners before that.
+    RowKind(
+        codes.EV_TIE,
+        social.SocialTie,
+        (
+            *_PAIR,
+            _word("a", codes.TIE_STATUSES),
+            _word("reason", codes.TIE_REASONS),
+            _number("x"),
+            _number("y"),
+            _number("z"),
+        ),
+        _changes(4)._replace(tie=2),
+    ),
+    # Of two ties that change, each may pass every threshold.
+    RowKind(
+        codes.EV_THRESHOLD,
+        social.SocialThreshold,
+        (*_PAIR, _word("reason", codes.THRESHOLDS), _number("x")),
+        _changes(2 * len(codes.THRESHOLDS)),
     ),
 )
 """Every kind of row, in the order of the numbers."""

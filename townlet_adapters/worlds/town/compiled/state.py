@@ -69,6 +69,12 @@ RESIDENT = record(
     ("samples", "f8", (codes.MAX_ATTENDANCE_WINDOW,)),
     ("stamps_seen", "i8"),
     ("stamps", "i8", (codes.MAX_STAMPS,)),
+    # Ties (domain.md, section 12): how many, how many of them are to avoided residents, and the first tick in
+    # which the resident may talk or be talked to.
+    ("ties", "i8"),
+    ("avoided", "i8"),
+    ("talk_ready", "i8"),
+    ("portrayed", "i8"),
     ("alive", "?"),
     ("ghost", "?"),
     ("moved", "?"),
@@ -78,7 +84,8 @@ RESIDENT = record(
     ("late_started", "?"),
     ("review_refused", "?"),
 )
-"""One slot. A dead slot is all zero, as are needs and items beyond those of the vocabulary."""
+"""One slot. A dead slot is all zero, as are needs and items beyond those of the vocabulary; ``portrayed``
+is 1 while the slot's row of ``portraits`` is that of its ties."""
 
 OBJECT = record(
     ("paid", "i8"),
@@ -126,8 +133,16 @@ EFFECT = record(
 """One active effect: ``who`` is a district or an object, ``key`` a utility or a price key, ``scale`` in
 permille, ``until`` the first tick without it (``NO_END`` for none), ``source`` an event or ``MANUAL``."""
 
-DERIVED: Final = frozenset({"utility", "closed", "now", "effects_end"})
-"""Fields that follow from effects and base prices (``systems/effects.py``); their names are unique."""
+TIE = record(
+    ("other", "i8"), ("changed", "i8"), ("quiet_until", "i8"), ("reported", "i8"),
+    ("trust", "f8"), ("familiarity", "f8"), ("rivalry", "f8"),
+)  # fmt: skip
+"""What one resident, the owner, makes of the one in the slot ``other``: ``changed`` is the tick of the last
+event between them, ``quiet_until`` the first tick in which an avoidance may be recorded, ``reported`` has one
+bit for each threshold that is passed and was recorded."""
+
+DERIVED: Final = frozenset({"utility", "closed", "now", "effects_end", "avoided", "portrayed"})
+"""Fields that follow from effects, base prices and ties; their names are unique."""
 
 OUTCOME = record(("tick", "i8"), ("affordance", "i8"), ("object", "i8"), ("reason", "i8"), ("duration", "i8"))
 """One entry of a resident's outcome history."""
@@ -136,8 +151,8 @@ OUTCOME = record(("tick", "i8"), ("affordance", "i8"), ("object", "i8"), ("reaso
 class TownState(NamedTuple):
     """The whole state of B towns with N slots, O objects, P places, J jobs, D districts, A actions.
 
-    Sizes Hp, Wp are the map's with a margin of half the observation window on every side, so that a
-    window can be copied without checks for the map's edge.
+    T is ``relationships.max_ties``. Sizes Hp, Wp are the map's with a margin of half the observation window
+    on every side, so that a window can be copied without checks for the map's edge.
 
     Attributes:
         towns: TOWN[B].
@@ -150,6 +165,9 @@ class TownState(NamedTuple):
         cooldowns: int64[B, N, C, 2], what cools down for a resident, the latest to be usable first: object,
             and the first tick at which the pair may start a new use, 0 for no object.
         outcomes: OUTCOME[B, N, R], ring of the last outcomes.
+        ties: TIE[B, N, T], the ties of each resident in the order in which they began, then empty rows.
+        portraits: float32[B, N, S], the features of each resident's ties, ready to copy: ``rivalry_max``,
+            ``rivalry_avoid``, then the social block.
         released: int64[B, E], for each embedding slot 1 + the tick in which it was released, 0 while it is in
             use or was never used.
         occupant: int16[B, Hp, Wp], a slot on the tile, -1 none.
@@ -169,6 +187,8 @@ class TownState(NamedTuple):
     census: npt.NDArray[np.int64]
     cooldowns: npt.NDArray[np.int64]
     outcomes: Records
+    ties: Records
+    portraits: npt.NDArray[np.float32]
     released: npt.NDArray[np.int64]
     occupant: npt.NDArray[np.int16]
     reserved: npt.NDArray[np.uint8]

@@ -53,6 +53,11 @@ PARAMS = record(
     ("town_at", "i8"),
     ("targets_at", "i8"),
     ("personality_at", "i8"),
+    ("social_at", "i8"),
+    ("top_friends", "i8"),
+    ("top_rivals", "i8"),
+    ("identity_dim", "i8"),
+    ("relationship_modifiers", "?"),
 )
 """Every scalar key of the configuration that a rule reads; ``needs``, ``items`` and ``options`` are numbers
 of entries, ``carry`` is the most that a resident carries, ``*_at`` are feature columns, -1 when off."""
@@ -80,8 +85,10 @@ AFFORDANCE = record(
     ("stock", "i2", (MAX_ITEMS,)), ("inventory", "i2", (MAX_ITEMS,)),
     ("type", "i8"), ("duration", "i8"), ("alternatives", "i8"),
     ("first_condition", "i8"), ("conditions", "i8"), ("hooked", "u1", (4,)),
+    ("trust", "f8"), ("familiarity", "f8"), ("rivalry", "f8"), ("meal", "?"),
 )  # fmt: skip
-"""One affordance: its effects at completion, its range of conditions, the stages at which it has hooks."""
+"""One affordance: its effects at completion, its range of conditions, the stages at which it has hooks, what
+it changes in ties with those nearby, and whether it is a meal that can be shared."""
 
 CHARGE = record(("inventory", "i2", (MAX_ITEMS,)), ("stock", "i2", (MAX_ITEMS,)), ("priced", "?"))
 """One way to pay for an affordance; priced quantities are in ``Tables.charge_price``."""
@@ -94,8 +101,11 @@ CONDITION = record(
 PROFILE = record(
     ("extroversion", "f8"), ("forgiveness", "f8"), ("ambition", "f8"), ("weight", "f8"),
     ("need", "f8", (MAX_NEEDS,)), ("lead", "i8"),
+    ("avoids_from", "f8"), ("chat_factor", "f8"), ("chat_cooldown", "i8"),
 )  # fmt: skip
-"""One personality profile; ``need`` multiplies decay, ``lead`` is in ticks."""
+"""One personality profile; ``need`` multiplies decay, ``lead`` is in ticks, ``avoids_from`` is the rivalry
+from which another resident is avoided, ``chat_factor`` that of the quality of a chat, ``chat_cooldown`` the
+ticks between two chats."""
 
 
 class Tables(NamedTuple):

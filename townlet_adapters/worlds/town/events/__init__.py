@@ -28,6 +28,13 @@ from townlet_adapters.worlds.town.events.queue import (
     QueueLeave,
     RivalryEvents,
 )
+from townlet_adapters.worlds.town.events.social import (
+    SocialAvoidance,
+    SocialChat,
+    SocialSharedMeal,
+    SocialThreshold,
+    SocialTie,
+)
 from townlet_core.events.base import Event
 
 TOWN_EVENTS: Final[tuple[type[Event], ...]] = (
@@ -56,6 +63,11 @@ TOWN_EVENTS: Final[tuple[type[Event], ...]] = (
     QueueJoin,
     QueueLeave,
     RivalryEvents,
+    SocialAvoidance,
+    SocialChat,
+    SocialSharedMeal,
+    SocialThreshold,
+    SocialTie,
 )
 """The class of each kind that the town emits."""
 
@@ -68,11 +80,6 @@ LATER_KINDS: Final = frozenset(
         "perturbation.ended",
         "perturbation.scheduled",
         "perturbation.started",
-        "social.avoidance",
-        "social.chat",
-        "social.shared_meal",
-        "social.threshold",
-        "social.tie",
     }
 )
 """Kinds of rules that do not exist yet."""

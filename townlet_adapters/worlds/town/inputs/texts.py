@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from townlet_adapters.worlds.town.codes import MAX_AFFORDANCES, TICKS_PER_DAY
+from townlet_adapters.worlds.town.codes import LEAST_TIES, MAX_AFFORDANCES, MOST_TIES, TICKS_PER_DAY
 from townlet_adapters.worlds.town.inputs.section import MAX_MILLS, Mills, Name, Section
 from townlet_adapters.worlds.town.inputs.tiles import Tile
 from townlet_adapters.worlds.town.inputs.vocabulary import VocabularyText
@@ -347,6 +347,13 @@ class EconomyOptions(Section):
     """reaction to a job whose pay does not fit rent and prices"""
 
 
+class RelationshipsOptions(Section):
+    """Ties between residents."""
+
+    max_ties: Annotated[int, Field(ge=LEAST_TIES, le=MOST_TIES)] = 6
+    """most ties of one resident; a further one takes the place of the weakest"""
+
+
 class ObservationsOptions(Section):
     """The observations of residents."""
 
@@ -390,6 +397,8 @@ class FeaturesOptions(Section):
     """whether profiles change the speed at which needs fall"""
     behaviour_biases: bool = True
     """whether profiles change habits, such as when to leave for work"""
+    relationship_modifiers: bool = True
+    """whether a resident's traits change how much an event moves its ties"""
 
 
 class TownOptions(Section):
@@ -415,6 +424,8 @@ class TownOptions(Section):
     """shifts, fines and job losses"""
     economy: EconomyOptions = EconomyOptions()
     """prices and rent"""
+    relationships: RelationshipsOptions = RelationshipsOptions()
+    """ties between residents"""
     observations: ObservationsOptions = ObservationsOptions()
     """the observations of residents"""
     embeddings: EmbeddingsOptions = EmbeddingsOptions()

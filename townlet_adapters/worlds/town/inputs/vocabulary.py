@@ -97,6 +97,10 @@ class ProfileText(Section):
     """need -> factor of its decay; 1 unless given"""
     work_affinity: Annotated[float, Field(ge=0.1, le=5)] = 1.0
     """factor of the time that is left before a shift"""
+    chat_preference: Annotated[float, Field(ge=0.1, le=5)] = 1.0
+    """how much it likes to talk: divides the time between two chats, and is a factor of their quality"""
+    tolerance: Annotated[float, Field(ge=0.1, le=5)] = 1.0
+    """factor of the rivalry from which it avoids another resident"""
 
 
 class DefinitionsText(Section):

@@ -38,6 +38,8 @@ _FRAME_COLUMNS_OF_RESIDENTS = (
 _FRAME_COLUMNS_OF_OBJECTS = (
     "queue_length", "holder", "stock", "running", "affordance", "remaining", "closed",
 )  # fmt: skip
+_FRAME_COLUMNS_OF_TIES = ("other", "trust", "familiarity", "rivalry")
+_TIES_SHOWN = 3
 
 
 class Decoder:
@@ -60,6 +62,7 @@ class Decoder:
             jobs=model.job_ids,
             items=self._items,
             profiles=model.profile_names,
+            places=tuple(place.id for place in model.plan.places),
             residents=model.names,
             effects=model.effects,
             width=model.width,
@@ -114,6 +117,10 @@ class Decoder:
         residents = _columns(state.residents[b], _FRAME_COLUMNS_OF_RESIDENTS)
         needs = state.residents["need"][b, :, : len(self._needs)].round(FRAME_DECIMALS).tolist()
         agents = {i: agent_id(residents[i][0]) for i in living}
+        entries = {agents[i]: self._frame_agent(i, residents[i], needs[i]) for i in living}
+        for i, count in zip(living, state.residents["ties"][b, living].tolist(), strict=True):
+            if count:
+                entries[agents[i]]["ties_top3"] = _strongest(state.ties[b, i, :count], agents)
         return TownFrame(
             tick=tick,
             clock={
@@ -121,7 +128,7 @@ class Decoder:
                 "tod": tod,
                 "phase": "day" if _DAYLIGHT[0] <= tod < _DAYLIGHT[1] else "night",
             },
-            agents={agents[i]: self._frame_agent(i, residents[i], needs[i]) for i in living},
+            agents=entries,
             objects=self._frame_objects(state, b, agents),
             utilities=self._kept("utilities", state.districts["utility"][b].tolist(), _frame_utilities),
             prices=self._kept("prices", state.price["now"][b].tolist(), self._frame_prices),
@@ -147,7 +154,7 @@ class Decoder:
             for job, held, capacity in zip(self._model.job_ids, holders, capacities, strict=True)
         }
 
-    def _frame_agent(self, i: int, row: tuple[Any, ...], needs: list[float]) -> JsonObject:
+    def _frame_agent(self, i: int, row: tuple[Any, ...], needs: list[float]) -> dict[str, JsonValue]:
         model = self._model
         (
             _, x, y, home, wallet, inventory, name, name_round, profile, shift_state,
@@ -240,6 +247,27 @@ def _remarked(event: Event, remark: Remark) -> Event:
         added = {key: event.effects.get(key, 0) + amount for key, amount in remark.items()}
         return replace(event, effects={**event.effects, **added})
     raise TypeError(f"internal error: a hook added {remark!r} to {event.kind}")
+
+
+def _strongest(ties: Records, agents: Mapping[int, str]) -> list[JsonValue]:
+    """Return the strongest ties of a resident, ties by id, rounded as needs are."""
+    rows = _columns(ties, _FRAME_COLUMNS_OF_TIES)
+    strongest = sorted(
+        (
+            (max(abs(trust + known) / 2, rivalry), agents[other], trust, known, rivalry)
+            for other, trust, known, rivalry in rows
+        ),
+        key=lambda row: (-row[0], row[1]),
+    )
+    return [
+        {
+            "agent": other,
+            "trust": round(trust, FRAME_DECIMALS),
+            "familiarity": round(known, FRAME_DECIMALS),
+            "rivalry": round(rivalry, FRAME_DECIMALS),
+        }
+        for _, other, trust, known, rivalry in strongest[:_TIES_SHOWN]
+    ]
 
 
 def _frame_utilities(utilities: list[list[int]]) -> dict[str, JsonObject]:

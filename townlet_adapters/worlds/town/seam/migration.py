@@ -13,10 +13,10 @@ import numpy.typing as npt
 from townlet_adapters.documents import read_document
 from townlet_adapters.worlds.town.codes import EFFECT_CLOSED, EFFECT_OFF, EV_ARRIVE, FLOWS, NOBODY
 from townlet_adapters.worlds.town.compiled.model import most_cooldowns, most_effects
-from townlet_adapters.worlds.town.compiled.state import EFFECT, EVENT
+from townlet_adapters.worlds.town.compiled.state import EFFECT, EVENT, TIE
 from townlet_adapters.worlds.town.inputs.plan import default_embedding_slots
 from townlet_adapters.worlds.town.inputs.shipped import shipped_file
-from townlet_adapters.worlds.town.inputs.texts import MAX_EMBEDDING_SLOTS
+from townlet_adapters.worlds.town.inputs.texts import MAX_EMBEDDING_SLOTS, TownOptions
 from townlet_adapters.worlds.town.inputs.vocabulary import Vocabulary, VocabularyText, read_vocabulary
 from townlet_adapters.worlds.town.seam.snapshot import PENDING, REBUILT, decode_array, encode_array
 from townlet_core.errors import SnapshotError
@@ -28,6 +28,9 @@ _FIELD: Final = re.compile(r"([a-z_]+):([<|][biuf][1248])\[(\d{0,6})\]@(\d{1,6})
 """One field of a layout: its name, type, length and offset. The town's records had no other types."""
 
 _NUMBERS_OF_ITEMS: Final = ("inventory", "stock")
+_SHIPPED_BEFORE_TIES: Final = "b7ec356f370248998336b275cd1017d626bd7b66c274c0aeddc15da1757c9998"
+"""Digest of the vocabulary that was shipped when profiles did not say how residents take to each other."""
+
 _MOST_PENDING: Final = 2 * 16_384
 """Rows of a reset: an arrival and a hiring for each resident."""
 
@@ -122,6 +125,30 @@ def from_schema_4(stored: StoredWorld) -> StoredWorld:
     population = {**(section if isinstance(section, Mapping) else {}), "start_spread": 0.0}
     options = {**stored.options, "time": {"start_tod": 0}, "population": population}
     return StoredWorld(options, stored.part, stored.identity)
+
+
+def from_schema_5(stored: StoredWorld) -> StoredWorld:
+    """Bring a town of schema 5 to schema 6, in which residents can have ties; at first they have none.
+
+    Profiles have two more habits, which are part of the vocabulary, and the features of ties are not zero any
+    more, which is another layout.
+
+    Raises:
+        SnapshotError: when the part is damaged.
+    """
+    part = dict(stored.part)
+    residents = _records(part, "residents")
+    shape = _whole("residents.serial", residents.get("serial"), 2).shape
+    none = encode_array(np.zeros(shape, np.int64))
+    part["residents"] = {**residents, "ties": none, "talk_ready": none}
+    ties = np.zeros((*shape, TownOptions().relationships.max_ties), TIE)
+    part["ties"] = {name: encode_array(ties[name]) for name in ties.dtype.names or ()}
+    identity = dict(stored.identity)
+    if identity.get("vocabulary_digest") == _SHIPPED_BEFORE_TIES:
+        identity["vocabulary_digest"] = _shipped().digest
+    if identity.get("layout_version") == "1":
+        identity["layout_version"] = "2"
+    return StoredWorld(stored.options, part, identity)
 
 
 def _embedding_slots(options: JsonObject, capacity: int) -> int:
@@ -313,5 +340,6 @@ STEPS: Final[Mapping[int, Callable[[StoredWorld], StoredWorld]]] = {
     2: from_schema_2,
     3: from_schema_3,
     4: from_schema_4,
+    5: from_schema_5,
 }
 """The step from each schema number to the next."""

@@ -29,7 +29,7 @@ _HOOKS = "hooks"
 PENDING: Final = "pending"
 """Events of the reset that no step has returned yet."""
 
-REBUILT: Final = ("roster", "census", "occupant", "reserved", "job_holders")
+REBUILT: Final = ("roster", "census", "portraits", "occupant", "reserved", "job_holders")
 """Arrays of the state that follow from the others."""
 
 
@@ -186,6 +186,10 @@ def _rebuild(model: TownModel, state: TownState) -> None:
     for slot in slots[::-1].tolist():
         x, y = int(residents["x"][slot]), int(residents["y"][slot])
         state.occupant[0, y + margin, x + margin] = slot
+    rivalry, profiles = state.ties["rivalry"][0, slots], residents["profile"][slots]
+    avoided = rivalry >= t.profiles["avoids_from"][profiles, np.newaxis]
+    # Rows of ties that there are not hold no rivalry, and nobody is avoided for none.
+    state.residents["avoided"][0, slots] = avoided.sum(axis=1)
     held = t.objects[state.objects["holder"][0] >= 0]
     state.reserved[0, held["y"] + margin, held["x"] + margin] = 1
 

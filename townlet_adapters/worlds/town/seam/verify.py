@@ -5,7 +5,7 @@ outside is checked completely before it replaces the current one.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.model import TownModel
 from townlet_adapters.worlds.town.compiled.state import TownState, waiting_for
+from townlet_adapters.worlds.town.systems.avoidance import QUIET_TICKS
 from townlet_core.errors import SnapshotError
 
 _NO_LIMIT: Final = np.iinfo(np.int64).max
@@ -43,6 +44,7 @@ def verify_state(model: TownModel, saved: TownState, pending: Records, tick: int
         _books(model, saved, tick),
         _embeddings(saved),
         _effects(model, saved, tick),
+        _ties(model, saved),
         _pending(model, saved, pending),
     ):
         for what, holds in checks:
@@ -54,6 +56,13 @@ def _within(values: npt.NDArray[np.generic], low: float, high: float) -> bool:
     """Return whether all values are in [low, high]; NaN is not."""
     plain = values.astype(np.float64)
     return bool(((plain >= low) & (plain <= high)).all())
+
+
+def _is_blank(rows: npt.NDArray[np.generic]) -> bool:
+    """Return whether all numbers are 0; the gaps between the fields of a record hold anything."""
+    if rows.dtype.names is None:
+        return not rows.any()
+    return not any(cast("Records", rows)[name].any() for name in rows.dtype.names)
 
 
 def _living(saved: TownState) -> Records:
@@ -82,9 +91,12 @@ def _resident_limits(model: TownModel, saved: TownState) -> Mapping[str, tuple[i
         "claim_affordance": (-1, len(t.affordances) - 1),
         "behind": (-1, slots - 1),
         "claim_stage": (0, len(codes.STAGES) - 1),
+        "ties": (0, saved.ties.shape[2]),
         "job": (-1, len(t.jobs) - 1),
         "shift_state": (0, len(codes.SHIFT_STATES) - 1),
-        **dict.fromkeys(("wallet", "rent_owed", "outcomes", "samples_seen", "stamps_seen"), (0, _NO_LIMIT)),
+        **dict.fromkeys(
+            ("wallet", "rent_owed", "outcomes", "samples_seen", "stamps_seen", "talk_ready"), (0, _NO_LIMIT)
+        ),
         **dict.fromkeys(("need", "attendance", "samples"), (0, 1)),
     }
 
@@ -117,8 +129,8 @@ def _residents(model: TownModel, saved: TownState) -> Iterator[Finding]:
     slots = np.flatnonzero(alive)
     serials = residents["serial"][slots]
     population = int(saved.towns["population"][0])
-    for rows in (residents, saved.cooldowns[0], saved.outcomes[0]):
-        yield "a dead slot", not rows[~alive].tobytes().strip(b"\0")
+    for rows in (residents, saved.cooldowns[0], saved.outcomes[0], saved.ties[0]):
+        yield "a dead slot", _is_blank(rows[~alive])
     yield "towns.population", population == len(slots)
     yield "residents.serial", len(np.unique(serials)) == len(slots)
     living, homes = residents[slots], model.tables.homes
@@ -207,7 +219,7 @@ def _effects(model: TownModel, saved: TownState, tick: int) -> Iterator[Finding]
     """The rows of effects are those of things that exist, in the order of their sources, each once."""
     effects, active = saved.effects[0], int(saved.towns["effects"][0])
     yield "towns.effects", 0 <= active <= len(effects)
-    yield "an empty effect", not effects[active:].tobytes().strip(b"\0")
+    yield "an empty effect", _is_blank(effects[active:])
     rows = effects[:active]
     districts, keys = model.tables.start_price.shape
     things = {
@@ -225,6 +237,28 @@ def _effects(model: TownModel, saved: TownState, tick: int) -> Iterator[Finding]
     yield "effects.source", bool((rows["source"] >= 0).all() and (np.diff(rows["source"]) >= 0).all())
     whose = np.stack([rows[name] for name in ("kind", "who", "key", "source")])
     yield "effects", np.unique(whose, axis=1).shape[1] == active
+
+
+def _ties(model: TownModel, saved: TownState) -> Iterator[Finding]:
+    """The ties of a resident are those to others who live in town, each once."""
+    ties, residents = saved.ties[0], saved.residents[0]
+    slots, most = ties.shape
+    real = np.arange(most) < residents["ties"][:, np.newaxis]
+    yield "an empty tie", _is_blank(ties[~real])
+    rows, owners = ties[real], np.nonzero(real)[0]
+    others = rows["other"]
+    yield "ties.other", _within(others, 0, slots - 1)
+    yield "ties.other", bool((residents["alive"][others] & (others != owners)).all())
+    yield "ties.other", np.unique(np.stack([owners, others]), axis=1).shape[1] == len(rows)
+    for name in ("trust", "familiarity"):
+        yield f"ties.{name}", _within(rows[name], -1, 1)
+    yield "ties.rivalry", _within(rows["rivalry"], 0, 1)
+    tick = int(saved.towns["tick"][0])
+    yield "ties.changed", _within(rows["changed"], 0, max(0, tick - 1))
+    yield "ties.quiet_until", _within(rows["quiet_until"], 0, max(0, tick - 1 + QUIET_TICKS))
+    yield "ties.reported", _within(rows["reported"], 0, (1 << len(codes.THRESHOLDS)) - 1)
+    most_rest = int(model.tables.profiles["chat_cooldown"].max(initial=0))
+    yield "residents.talk_ready", _within(residents["talk_ready"], 0, max(0, tick - 1 + most_rest))
 
 
 def _embeddings(saved: TownState) -> Iterator[Finding]:

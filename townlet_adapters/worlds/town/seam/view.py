@@ -40,6 +40,12 @@ class ViewColumns(NamedTuple):
     duty_place: npt.NDArray[np.int32]
     refusal: npt.NDArray[np.uint8]
     resident_value: npt.NDArray[np.float64]
+    tie_other: npt.NDArray[np.int32]
+    tie_trust: npt.NDArray[np.float64]
+    tie_familiarity: npt.NDArray[np.float64]
+    tie_rivalry: npt.NDArray[np.float64]
+    tie_avoided: npt.NDArray[np.uint8]
+    talk_ready: npt.NDArray[np.int64]
     occupants: npt.NDArray[np.uint8]
     object_open: npt.NDArray[np.uint8]
     object_powered: npt.NDArray[np.uint8]
@@ -66,17 +72,20 @@ class Shown(NamedTuple):
 
 _DESCRIBED: Final = {each.name: each for each in COLUMNS}
 _NONE: Final = -1
-_WITHOUT: Final = frozenset({"job", "claim_object", "claim_affordance", "option", "goal", "duty_place"})
+_WITHOUT: Final = frozenset(
+    {"job", "claim_object", "claim_affordance", "option", "goal", "duty_place", "tie_other"}
+)
 """Columns of residents in which ``_NONE`` says that there is none, as in the rows of dead slots."""
 
 
-def allocate_view(spec: WorldSpec, tables: Tables, limits: Limits) -> Shown:
-    """Allocate the columns that ``COLUMNS`` describes."""
+def allocate_view(spec: WorldSpec, tables: Tables, limits: Limits, ties: int) -> Shown:
+    """Allocate the columns that ``COLUMNS`` describes, with room for so many ties of each resident."""
     height, width = tables.passable.shape
     lengths = {
         "slots": spec.capacity,
         "needs": len(spec.needs),
         "items": len(spec.items),
+        "ties": ties,
         "objects": tables.objects.shape[0],
         "affordances": tables.affordances.shape[0],
         "resident_values": limits.resident_values.shape[0],
@@ -151,9 +160,26 @@ def show_resident(t: Tables, s: TownState, shown: Shown, b: int, i: int) -> None
     v.commit_remaining[i] = r.commit
     v.home_place[i] = t.homes[r.home].place
     v.duty_place[i] = refusals.place_on_duty(t, r)
+    v.talk_ready[i] = r.talk_ready
+    show_ties(t, s, shown, b, i)
     refusals.refuse_resident(t, limits, r, now, v.refusal[i])
     for value in range(limits.resident_values.shape[0]):
         v.resident_value[i, value] = refusals.read_own(t, r, now, limits.resident_values[value])
+
+
+@inlined
+def show_ties(t: Tables, s: TownState, shown: Shown, b: int, i: int) -> None:
+    """Fill the ties of a resident; -1 follows the last one."""
+    v = shown.columns
+    r = s.residents[b, i]
+    avoids_from = t.profiles[r.profile].avoids_from
+    for k in range(s.ties.shape[2]):
+        tie = s.ties[b, i, k]
+        v.tie_other[i, k] = tie.other if k < r.ties else -1
+        v.tie_trust[i, k] = tie.trust
+        v.tie_familiarity[i, k] = tie.familiarity
+        v.tie_rivalry[i, k] = tie.rivalry
+        v.tie_avoided[i, k] = k < r.ties and tie.rivalry >= avoids_from
 
 
 @inlined

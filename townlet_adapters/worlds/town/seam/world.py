@@ -50,7 +50,9 @@ class TownWorld:
         self._hooks = hooks if model.hooked else None
         self._decoder = Decoder(model)
         self._needs = tuple(model.vocabulary.needs)
-        self._shown = allocate_view(model.spec, model.tables, model.limits)
+        self._shown = allocate_view(
+            model.spec, model.tables, model.limits, model.options.relationships.max_ties
+        )
         self._view = view_of(model.constants, self._shown.columns, self.engine.state)
         # The population, the figures, and the serial of the next resident.
         self._totals = np.zeros(2 + len(FIGURES), np.int64)

@@ -32,7 +32,14 @@ from townlet_adapters.worlds.town.codes import (
 )
 from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import economy, hook_requests, journal, preconditions, queues
+from townlet_adapters.worlds.town.systems import (
+    company,
+    economy,
+    hook_requests,
+    journal,
+    preconditions,
+    queues,
+)
 
 
 @inlined
@@ -314,8 +321,8 @@ def fail(t: Tables, s: TownState, j: Journal, c: Record, b: int, o: int, reason:
 
 
 @kernel
-def apply_effects(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> None:
-    """Needs, stock, inventory, money, in this order (domain.md, section 8.3)."""
+def apply_effects(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, now: int) -> None:
+    """Needs, stock, inventory, money, ties, in this order (domain.md, section 8.3)."""
     effects = t.affordances[a]
     r = s.residents[b, i]
     used = s.objects[b, o]
@@ -328,6 +335,7 @@ def apply_effects(t: Tables, s: TownState, b: int, i: int, o: int, a: int) -> No
         r.inventory[item] = min(t.params[0].carry[item], max(0, held))
     if effects.money > 0:
         economy.bonus(s, b, i, effects.money)
+    company.meet(t, s, j, b, i, a, now)
 
 
 @inlined
@@ -342,13 +350,14 @@ def progress_uses(t: Tables, s: TownState, j: Journal, c: Record, b: int, now: i
             used.remaining -= 1
             if used.remaining > 0:
                 continue
-            apply_effects(t, s, b, i, o, a)
+            apply_effects(t, s, j, b, i, o, a, now)
             if hook_requests.ask(t, c, AFTER, i, o, a, OK, used.paid):
                 c.entity = o
                 return True
         else:
             hook_requests.apply_granted(t, s, c, b, i, o)
             hook_requests.pass_on(c)
+        company.share_meal(t, s, j, b, i, o, a, now)
         journal.write(j, b, EV_FINISH, s.residents[b, i].serial, o, a, OK, 0, 0, 0)
         remember(s, b, i, o, a, OK, now, t.affordances[a].duration)
         queues.release(t, s, j, b, o, now, True)

@@ -1,13 +1,15 @@
-"""Conflicts between residents (domain.md, section 9.3); ties that remember them do not exist yet."""
+"""Conflicts between residents, which their ties remember (domain.md, sections 9.3 and 12)."""
 
 from townlet_adapters.kernels.compiler import kernel
-from townlet_adapters.worlds.town.codes import EV_CONFLICT, GHOST_STEP, JOSTLE
-from townlet_adapters.worlds.town.compiled.state import Journal
-from townlet_adapters.worlds.town.systems import journal
+from townlet_adapters.worlds.town.codes import CONFLICT, EV_CONFLICT, GHOST_STEP, JOSTLE
+from townlet_adapters.worlds.town.compiled.state import Journal, TownState
+from townlet_adapters.worlds.town.compiled.tables import Tables
+from townlet_adapters.worlds.town.systems import journal, ties
 
 GHOST_STEP_BOOST = 1.5
 JOSTLE_BOOST = 0.75
 WAITING_BOOST = 0.4
+RIVALRY_PER_INTENSITY = 0.15
 
 
 @kernel
@@ -22,10 +24,15 @@ def intensity(reason: int, queue_length: int) -> float:
 
 
 @kernel
-def conflict(j: Journal, b: int, actor: int, rival: int, obj: int, reason: int, queue_length: int) -> None:
-    """Record a conflict between two residents, given by serial."""
-    journal.write(j, b, EV_CONFLICT, actor, obj, -1, reason, queue_length, 0, 0)
+def conflict(
+    t: Tables, s: TownState, j: Journal, b: int, actor: int, rival: int,
+    obj: int, reason: int, queue_length: int, now: int,
+) -> None:  # fmt: skip
+    """Record a conflict between two residents, given by slot; both resent it."""
+    strength = intensity(reason, queue_length)
+    journal.write(j, b, EV_CONFLICT, s.residents[b, actor].serial, obj, -1, reason, queue_length, 0, 0)
     if journal.is_kept(j, b):
         row = journal.last(j, b)
-        row.other = rival
-        row.x = intensity(reason, queue_length)
+        row.other = s.residents[b, rival].serial
+        row.x = strength
+    ties.change(t, s, j, b, actor, rival, 0.0, 0.0, RIVALRY_PER_INTENSITY * strength, CONFLICT, now)

@@ -8,6 +8,7 @@ from townlet_adapters.worlds.town.codes import (
     ABSENCE_MEMORY,
     ABSENT,
     AWAIT_START,
+    EMPLOYMENT_HELP,
     EV_ABSENT,
     EV_ARRIVED,
     EV_COVERED,
@@ -29,15 +30,18 @@ from townlet_adapters.worlds.town.codes import (
     REVIEW_QUEUED,
     REVIEW_REFUSED,
     REVIEW_WITHDRAWN,
+    SHIFT_COVERED,
     TICKS_PER_DAY,
 )
 from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import economy, journal
+from townlet_adapters.worlds.town.systems import economy, journal, ties
 
 POST_SHIFT_TICKS = 240
 BOARD_CHANCE = 0.5
 BOARD_DRAW = 4
+HELP_TRUST, HELP_FAMILIARITY, HELP_RIVALRY = 0.20, 0.10, -0.10
+COVERED_TRUST, COVERED_RIVALRY = -0.10, 0.30
 
 
 @inlined
@@ -69,17 +73,33 @@ def on_shift_state(t: Tables, r: Record, elapsed: int, present: bool, now: int) 
     return LATE if now - r.last_present <= t.params[0].absence_slack else ABSENT
 
 
+@inlined
+def is_colleague(t: Tables, s: TownState, b: int, i: int, other: int) -> bool:
+    """Return whether another resident of the same job is at work now."""
+    same = other != i and s.residents[b, other].job == s.residents[b, i].job
+    return same and is_at_work(t, s.residents[b, other])
+
+
 @kernel
-def record_colleagues(t: Tables, s: TownState, j: Journal, b: int, i: int, kind: int) -> None:
-    """Write one row for each colleague of the same job who is at work now."""
+def record_colleagues(t: Tables, s: TownState, j: Journal, b: int, i: int, kind: int, now: int) -> None:
+    """Write one row for each colleague at work now; then their ties and the resident's change, by serial."""
     r = s.residents[b, i]
     for k in range(s.towns[b].population):
-        c = s.roster[b, k]
-        other = s.residents[b, c]
-        if c != i and other.job == r.job and is_at_work(t, other):
+        other = s.roster[b, k]
+        if is_colleague(t, s, b, i, other):
             journal.write(j, b, kind, r.serial, -1, -1, 0, r.job, 0, 0)
             if journal.is_kept(j, b):
-                journal.last(j, b).other = other.serial
+                journal.last(j, b).other = s.residents[b, other].serial
+    for k in range(s.towns[b].population):
+        other = s.roster[b, k]
+        if not is_colleague(t, s, b, i, other):
+            continue
+        if kind == EV_HELPED:
+            ties.change(
+                t, s, j, b, i, other, HELP_TRUST, HELP_FAMILIARITY, HELP_RIVALRY, EMPLOYMENT_HELP, now
+            )
+        else:
+            ties.change(t, s, j, b, i, other, COVERED_TRUST, 0.0, COVERED_RIVALRY, SHIFT_COVERED, now)
 
 
 @inlined
@@ -93,12 +113,14 @@ def active_stamps(r: Record, now: int) -> int:
 
 
 @kernel
-def first_presence(t: Tables, s: TownState, j: Journal, b: int, i: int, elapsed: int, state: int) -> None:
+def first_presence(
+    t: Tables, s: TownState, j: Journal, b: int, i: int, elapsed: int, state: int, now: int
+) -> None:
     """Record an arrival; for a late one, also the colleagues who were already at work."""
     r = s.residents[b, i]
     journal.write(j, b, EV_ARRIVED, r.serial, -1, -1, state, r.job, elapsed, 0)
     if elapsed > t.params[0].grace_ticks:
-        record_colleagues(t, s, j, b, i, EV_HELPED)
+        record_colleagues(t, s, j, b, i, EV_HELPED, now)
 
 
 @kernel
@@ -124,7 +146,7 @@ def stamp_absence(t: Tables, s: TownState, j: Journal, b: int, i: int, elapsed: 
     journal.write(j, b, EV_ABSENT, r.serial, -1, -1, 0, r.job, taken, active_stamps(r, now))
     if r.first_x >= 0:
         journal.write(j, b, EV_DEPARTED, r.serial, -1, -1, 0, r.job, job.length - elapsed, 0)
-    record_colleagues(t, s, j, b, i, EV_COVERED)
+    record_colleagues(t, s, j, b, i, EV_COVERED, now)
 
 
 @inlined
@@ -198,7 +220,7 @@ def work(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
     state = on_shift_state(t, r, elapsed, present, now)
     r.shift_state = state
     if present and not attended:
-        first_presence(t, s, j, b, i, elapsed, state)
+        first_presence(t, s, j, b, i, elapsed, state, now)
     if state == LATE and not attended and not r.late_started:
         late_start(t, s, j, b, i)
     pay_shift_tick(t, s, b, i, present, state)

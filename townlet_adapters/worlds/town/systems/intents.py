@@ -17,11 +17,12 @@ from townlet_adapters.worlds.town.codes import (
     NO_CLAIM,
     NOBODY,
     OK,
+    TALK,
     WAIT,
 )
 from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import affordances, hook_requests, movement
+from townlet_adapters.worlds.town.systems import affordances, chat, hook_requests, movement
 
 _ONE = np.uint64(1)
 
@@ -67,13 +68,13 @@ def act(
     if action == WAIT:
         return OK
     if MOVE_NORTH <= action <= MOVE_WEST:
-        return movement.walk(t, s, j, b, i, action - MOVE_NORTH)
+        return movement.walk(t, s, j, b, i, action - MOVE_NORTH, now)
     if action == LEAVE:
         if s.residents[b, i].claim_object < 0:
             return NO_CLAIM
         return OK if affordances.end_claim(t, s, j, c, b, i, LEFT, now) else ASKING
-    if action < FIRST_USE:
-        return INVALID  # a verb of rules that do not exist yet
+    if action == TALK:
+        return chat.talk(t, s, j, b, i, target, now)
     return affordances.use(t, s, j, c, b, i, action - FIRST_USE, target, now)
 
 

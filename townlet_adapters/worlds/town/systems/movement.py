@@ -5,7 +5,7 @@ from townlet_adapters.kernels.fields import DX, DY
 from townlet_adapters.worlds.town.codes import BLOCKED, EV_MOVED, JOSTLE, MOVED_DISPLACED, MOVED_TELEPORT, OK
 from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import conflicts, journal
+from townlet_adapters.worlds.town.systems import avoidance, conflicts, journal
 
 
 @inlined
@@ -37,7 +37,7 @@ def put(s: TownState, margin: int, b: int, i: int, x: int, y: int) -> None:
 
 
 @inlined
-def walk(t: Tables, s: TownState, j: Journal, b: int, i: int, direction: int) -> int:
+def walk(t: Tables, s: TownState, j: Journal, b: int, i: int, direction: int, now: int) -> int:
     """Try one step north, south, east or west (0..3); returns the result code."""
     r = s.residents[b, i]
     margin = t.params[0].margin
@@ -55,7 +55,7 @@ def walk(t: Tables, s: TownState, j: Journal, b: int, i: int, direction: int) ->
             r.blocked += 1
             return BLOCKED
         if not r.ghost:
-            conflicts.conflict(j, b, r.serial, s.residents[b, found].serial, -1, JOSTLE, 0)
+            conflicts.conflict(t, s, j, b, i, found, -1, JOSTLE, 0, now)
         r.ghost = True
     else:
         r.ghost = False
@@ -63,6 +63,8 @@ def walk(t: Tables, s: TownState, j: Journal, b: int, i: int, direction: int) ->
     put(s, margin, b, i, x, y)
     r.blocked = 0
     r.moved = True
+    if r.avoided > 0:
+        avoidance.notice(t, s, j, b, i, x - DX[direction], y - DY[direction], now)
     return OK
 
 

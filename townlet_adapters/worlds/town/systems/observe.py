@@ -34,7 +34,14 @@ from townlet_adapters.worlds.town.codes import (
 from townlet_adapters.worlds.town.compiled import observation_layout as layout
 from townlet_adapters.worlds.town.compiled.state import TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import affordances, employment, preconditions, queues
+from townlet_adapters.worlds.town.systems import (
+    affordances,
+    chat,
+    employment,
+    portraits,
+    preconditions,
+    queues,
+)
 
 _ONE = np.uint64(1)
 _HALF_DAY = TICKS_PER_DAY // 2
@@ -112,6 +119,8 @@ def mask_bits(t: Tables, s: TownState, b: int, i: int, now: int) -> np.uint64:
                 bits |= _ONE << np.uint64(MOVE_NORTH + d)
     if r.claim_stage != NO_STAGE:
         bits |= _ONE << np.uint64(LEAVE)
+    if chat.may_talk(t, s, b, i, now):
+        bits |= _ONE << np.uint64(TALK)
     return bits | usable_bits(t, s, b, i, now)
 
 
@@ -318,8 +327,21 @@ def describe_targets(t: Tables, r: Record, features: np.ndarray) -> None:
 
 
 @inlined
+def describe_ties(t: Tables, s: TownState, b: int, i: int, status: np.ndarray, features: np.ndarray) -> None:
+    """Features of the ties: rivalry and the social block, copied from the resident's portrait."""
+    if s.residents[b, i].portrayed == 0:
+        portraits.portray(t, s, b, i)
+    portrait = s.portraits[b, i]
+    status[layout.RIVALRY_MAX] = portrait[0]
+    status[layout.RIVALRY_AVOID] = portrait[1]
+    column = t.params[0].social_at - layout.OWN_RIVALRY
+    for k in range(layout.OWN_RIVALRY, portrait.shape[0]):
+        features[column + k] = portrait[k]
+
+
+@inlined
 def describe(t: Tables, s: TownState, b: int, i: int, features: np.ndarray, now: int) -> None:
-    """Write every feature of one resident except those of the window; the social block stays zero."""
+    """Write every feature of one resident except those of the window."""
     params = t.params[0]
     r = s.residents[b, i]
     status = features[params.status_at : params.items_at]
@@ -353,6 +375,7 @@ def describe(t: Tables, s: TownState, b: int, i: int, features: np.ndarray, now:
     town[layout.WATER_ON] = district.utility[WATER]
     town[layout.PRICE_LEVEL] = price_level(s, b, r.district)
     describe_targets(t, r, features)
+    describe_ties(t, s, b, i, status, features)
     column = t.params[0].personality_at
     if column >= 0:
         profile = t.profiles[r.profile]

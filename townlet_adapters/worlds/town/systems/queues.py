@@ -16,6 +16,7 @@ from townlet_adapters.worlds.town.codes import (
     NO_STAGE,
     NOBODY,
     POWER,
+    QUEUE_POLITE,
     STAGE_HELD,
     STAGE_QUEUED,
     TIMEOUT,
@@ -24,10 +25,11 @@ from townlet_adapters.worlds.town.codes import (
 )
 from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import conflicts, journal
+from townlet_adapters.worlds.town.systems import conflicts, journal, ties
 
 IMPATIENT_TIMES = 3
 POSITION_WEIGHT = 0.05
+POLITE_TRUST, POLITE_FAMILIARITY, POLITE_RIVALRY = 0.05, 0.05, -0.05
 
 
 @inlined
@@ -175,12 +177,6 @@ def assign(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> Non
 
 
 @kernel
-def regard(s: TownState, b: int, owner: int, other: int) -> float:  # noqa: ARG001 - ties will be read here
-    """Trust + familiarity - rivalry of a tie; 0 until there are ties."""
-    return 0.0
-
-
-@kernel
 def best_handover(t: Tables, s: TownState, b: int, o: int, finisher: int, now: int) -> int:
     """Return the waiting resident that the finisher likes best, as an index; -1 without one, or too soon.
 
@@ -193,13 +189,28 @@ def best_handover(t: Tables, s: TownState, b: int, o: int, finisher: int, now: i
     best, best_score = -1, 0.0
     i = queued.first
     for index in range(queued.queue_length):
-        score = regard(s, b, finisher, i) - POSITION_WEIGHT * index
+        score = ties.regard(s, b, finisher, i) - POSITION_WEIGHT * index
         if score > best_score:
             best, best_score = index, score
         if now - s.residents[b, i].joined > t.params[0].handover_max_age:
             break
         i = s.residents[b, i].behind
     return best
+
+
+@kernel
+def hand_over(t: Tables, s: TownState, j: Journal, b: int, o: int, i: int, index: int, now: int) -> None:
+    """Pass a freed object from the one who finished to the entry at an index; both remember the courtesy."""
+    freed = s.objects[b, o]
+    freed.last_handover = now
+    chosen = freed.first
+    for _ in range(index):
+        chosen = s.residents[b, chosen].behind
+    journal.write(j, b, EV_HANDOVER, s.residents[b, i].serial, o, -1, 0, index, 0, 0)
+    if journal.is_kept(j, b):
+        journal.last(j, b).other = s.residents[b, chosen].serial
+    ties.change(t, s, j, b, i, chosen, POLITE_TRUST, POLITE_FAMILIARITY, POLITE_RIVALRY, QUEUE_POLITE, now)
+    grant_from_queue(t, s, j, b, o, index, now)
 
 
 @kernel
@@ -223,14 +234,7 @@ def release(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int, succe
     if success and not freed.closed:
         index = best_handover(t, s, b, o, i, now)
         if index >= 0:
-            freed.last_handover = now
-            journal.write(j, b, EV_HANDOVER, r.serial, o, -1, 0, index, 0, 0)
-            if journal.is_kept(j, b):
-                chosen = freed.first
-                for _ in range(index):
-                    chosen = s.residents[b, chosen].behind
-                journal.last(j, b).other = s.residents[b, chosen].serial
-            grant_from_queue(t, s, j, b, o, index, now)
+            hand_over(t, s, j, b, o, i, index, now)
             return
     assign(t, s, j, b, o, now)
 
@@ -269,9 +273,7 @@ def make_way(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> N
     if limit == 0 or held.stall < limit:
         return
     i = held.holder
-    first = s.residents[b, held.first].serial
-    serial = s.residents[b, i].serial
-    conflicts.conflict(j, b, serial, first, o, GHOST_STEP, held.queue_length)
+    conflicts.conflict(t, s, j, b, i, held.first, o, GHOST_STEP, held.queue_length, now)
     set_holder(t, s, b, o, NOBODY)
     held.affordance = NOBODY
     held.stall = 0
@@ -291,15 +293,13 @@ def time_out(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> N
 def grow_impatient(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
     """Record a conflict between a resident that waits for long and the holder."""
     held = s.objects[b, o]
-    holder = s.residents[b, held.holder].serial
     patience = t.params[0].patience_ticks
     i = held.first
     while i >= 0:
-        waiter = s.residents[b, i]
-        i = waiter.behind
-        waited = now - waiter.joined
+        waited = now - s.residents[b, i].joined
         if waited > 0 and waited % patience == 0 and waited <= IMPATIENT_TIMES * patience:
-            conflicts.conflict(j, b, waiter.serial, holder, o, IMPATIENCE, held.queue_length)
+            conflicts.conflict(t, s, j, b, i, held.holder, o, IMPATIENCE, held.queue_length, now)
+        i = s.residents[b, i].behind
 
 
 @inlined

@@ -18,7 +18,15 @@ from townlet_adapters.worlds.town.codes import (
 )
 from townlet_adapters.worlds.town.compiled.state import RESIDENT, Journal, Scratch, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import affordances, economy, employment, journal, movement, queues
+from townlet_adapters.worlds.town.systems import (
+    affordances,
+    economy,
+    employment,
+    journal,
+    movement,
+    queues,
+    ties,
+)
 
 _DEAD: Records = np.zeros(1, RESIDENT)
 """A dead slot: a constant of the compiled code, as each array that kernels take costs time in every call."""
@@ -172,7 +180,8 @@ def strike_off(s: TownState, b: int, i: int) -> None:
 
 @kernel
 def forget(s: TownState, b: int, i: int) -> None:
-    """Clear what a resident remembers of objects: cool-downs and outcomes."""
+    """Clear what a resident remembers of objects, and its portrait; its ties have ended before."""
+    s.portraits[b, i] = 0.0
     for k in range(s.cooldowns.shape[2]):
         s.cooldowns[b, i, k, 0], s.cooldowns[b, i, k, 1] = 0, 0
     for k in range(s.outcomes.shape[2]):
@@ -205,13 +214,14 @@ def free(t: Tables, s: TownState, b: int, i: int) -> None:
 
 @kernel
 def remove(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, reason: int, now: int) -> bool:
-    """End a resident's claim, record its exit and free its slot.
+    """End a resident's claim and ties, record its exit and free its slot.
 
     Returns:
         Whether it is done; if not, a hook must be called first.
     """
     if not affordances.end_claim(t, s, j, w.cursor[0], b, i, AGENT_EXIT, now):
         return False
+    ties.sever(t, s, j, b, i)
     r = s.residents[b, i]
     journal.write(j, b, EV_EXIT, r.serial, -1, -1, reason, i, now - r.birth, r.wallet)
     free(t, s, b, i)

@@ -24,6 +24,7 @@ from townlet_adapters.worlds.town.systems import (
     needs,
     queues,
     residents,
+    ties,
 )
 from townlet_adapters.worlds.town.systems.observe import TownArrays, blank, observe
 
@@ -97,7 +98,7 @@ def tick_towns(
 ) -> bool:
     """Execute one tick of every town, one after the other.
 
-    Phases 2, 8, 10 and 11 belong to rules that do not exist yet.
+    Phases 2, 10 and 11 belong to rules that do not exist yet.
 
     Returns:
         True when the tick is not finished: the cursor holds a request to a hook. Call again with the answer
@@ -131,6 +132,8 @@ def tick_towns(
         queues.grant_free_objects(t, s, j, b, now)  # 5c
         needs.decay(t, s, b)  # 6
         employment.employ(t, s, j, b, now)  # 7
+        if (now + 1) % ties.TICKS_OF_DECAY == 0:
+            ties.fade(t, s, j, b)  # 8
         if time_of_day(now + 1, t.params[0].start_tod) == 0:
             end_day(t, s, j, b, now)  # 9
         close_tick(s, b)  # 13 before 12: an observation describes the next instant
