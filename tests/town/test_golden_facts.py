@@ -13,8 +13,8 @@ from townlet_plugins.catalogue import load_catalogue
 
 DAYS = 7
 GOLDEN = {
-    "configs/town.yaml": "929458a0bf71758231cd2d661131e9331b9da3fc2ad13a4f33e7259c1990a0c1",
-    "configs/hamlet.yaml": "39ff45341d8c3eae3df16a8ba814fbc4a2dfb4d03c4cda25fe900f42034df9c4",
+    "configs/town.yaml": "08499a92d502d70a701b84616f9dddafcbc6f19bc30283db21a6d64e567cf051",
+    "configs/hamlet.yaml": "2baa6192e3c2451cc5b71d3532e23b650ac557c79ca02bec06cd3b0f78fdabba",
 }
 
 
