@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.model.cases import HASTY, config, crowd, grid, hooked, strange
+from tests.model.cases import HASTY, config, crowd, grid, hooked, saints, strange
 from tests.model.conventions import DAY
 from tests.model.runs import Case, Chances, Driver, random_wishes, run, scripted
 
@@ -24,6 +24,7 @@ TOWNS: Mapping[str, dict[str, Any]] = {
     "crowd": crowd(),
     "hasty": crowd(**HASTY),
     "hooked": hooked(),
+    "saints": saints(),
 }
 DRIVERS: Mapping[str, Driver] = {
     "scripted": scripted,

@@ -1,7 +1,6 @@
 """Section 6, actions: what the mask allows, and what becomes of an intent."""
 
-from tests.model import affordances, draws, hooks, movement, queues
-from tests.model.conventions import DIRECTIONS
+from tests.model import affordances, chat, draws, hooks, movement, queues
 
 VERBS = ("wait", "move_north", "move_south", "move_east", "move_west", "leave", "talk")
 SUCCESSES = ("ok", "queued", "waiting", "running")
@@ -31,7 +30,9 @@ def is_allowed(town, resident, action):
         return not running and movement.may_step(town, resident, argument)
     if action == "leave":
         return claim is not None
-    return action != "talk" and _may_use(town, resident, action.removeprefix("use:"))
+    if action == "talk":
+        return chat.may_talk(town, resident)
+    return _may_use(town, resident, action.removeprefix("use:"))
 
 
 def _may_use(town, resident, affordance_id):
@@ -79,18 +80,27 @@ def fulfil(town, resident, intent, *, allowed):
     if not allowed:
         return "invalid"
     name = names(town)[action]
-    if name == "wait":
-        return "ok"
+    if name in PLAIN:
+        return PLAIN[name](town, resident, target)
     if name.startswith("move_"):
-        direction = name.removeprefix("move_")
-        assert direction in DIRECTIONS
-        return movement.step(town, resident, direction)
-    if name == "leave":
-        if resident.claim is None:
-            return "no_claim"
-        queues.end(town, resident.claim, "left")
-        return "ok"
+        return movement.step(town, resident, name.removeprefix("move_"))
     return use(town, resident, name.removeprefix("use:"), target)
+
+
+def wait(_town, _resident, _target):
+    """Do nothing."""
+    return "ok"
+
+
+def leave(town, resident, _target):
+    """Let go of the claim."""
+    if resident.claim is None:
+        return "no_claim"
+    queues.end(town, resident.claim, "left")
+    return "ok"
+
+
+PLAIN = {"wait": wait, "leave": leave, "talk": chat.talk}
 
 
 def use(town, resident, affordance_id, target):

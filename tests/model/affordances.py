@@ -3,7 +3,7 @@
 import operator
 from typing import Any, NamedTuple
 
-from tests.model import hooks, money, queues
+from tests.model import chat, hooks, money, queues, ties
 from tests.model.conventions import clamp
 from tests.model.state import Claim
 
@@ -146,6 +146,7 @@ def start(town, resident, thing, affordance):
     if claim is None:
         claim = Claim(resident, thing, affordance, "running", town.tick)
         resident.claim = thing.holder = claim
+    claim.begun = town.tick
     claim.stage, claim.remaining, claim.paid, claim.charge = "running", affordance.duration, paid, charge
     town.emit(
         "affordance.start",
@@ -165,9 +166,13 @@ def progress(town, claim):
         return
     resident, thing, affordance = claim.resident, claim.thing, claim.affordance
     apply(town, resident, thing, affordance.effects)
+    if affordance.effects.relation:
+        ties.meet(town, resident, affordance.effects.relation)
     effects = effects_by_key(affordance.effects)
     for key, amount in hooks.effects(town, resident, thing, affordance, claim.paid).items():
         effects[key] = effects.get(key, 0) + amount
+    if "meal" in affordance.tags:
+        chat.share_meal(town, claim)
     town.emit(
         "affordance.finish",
         agent_id=claim.resident.id,

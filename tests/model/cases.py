@@ -121,12 +121,31 @@ def config(path: str) -> dict[str, Any]:
     return options
 
 
+EXTREMES: Mapping[str, Mapping[str, float]] = {
+    "saint": {"weight": 0.3, "forgiveness": 1, "ambition": -1, "extroversion": 1, "chat_preference": 5},
+    "fury": {"weight": 0.3, "forgiveness": -1, "ambition": 1, "extroversion": -1, "tolerance": 0.1},
+}
+"""Profiles at the ends of the ranges."""
+
+
+def saints() -> dict[str, Any]:
+    """The crowd of those who forget soon what happened."""
+    return crowd(
+        5,
+        vocabulary={"extend": "town", "profiles": {"saint": EXTREMES["saint"]}},
+        personalities={"weights": dict.fromkeys(("balanced", "industrious", "socialite", "stoic"), 0)},
+        queues={"patience_ticks": 5, "cooldown_ticks": 0},
+        features={"behaviour_biases": False},
+    )
+
+
 def strange(seed: int) -> dict[str, Any]:
     """The crowd under rules drawn at random from their ranges, mostly near the edge."""
     dice = random.Random(seed)  # noqa: S311 - a test's choice
     pick = dice.choice
+    residents = pick((1, 5, 12, 25))
     return crowd(
-        pick((1, 5, 12, 25)),
+        residents,
         affordances={"add": list(MANIFEST), "remove": pick(([], ["relax"], ["eat_meal", "work_out"]))},
         time={"start_tod": pick((0, 360, 1000, 1439))},
         population={
@@ -144,6 +163,8 @@ def strange(seed: int) -> dict[str, Any]:
             "hold_ticks": pick((1, 2, 5, 20)),
             "drop_distance": pick((1, 2, 5)),
             "drop_ticks": pick((1, 3, 10)),
+            "handover_spacing": pick((0, 10, 100)),
+            "handover_max_age": pick((0, 5, 60)),
         },
         employment={
             "await_ticks": pick((0, 20, 240)),
@@ -164,5 +185,20 @@ def strange(seed: int) -> dict[str, Any]:
             "stipend": pick((0, 500)),
             "prices": pick(({}, {"home.meal": 0, "cafe.meal": 2000})),
         },
-        features={"need_multipliers": pick((True, False))},
+        features={
+            "need_multipliers": pick((True, False)),
+            "behaviour_biases": pick((True, False)),
+            "relationship_modifiers": pick((True, True, False)),
+        },
+        relationships={"max_ties": pick((3, 4, 6, 16))},
+        observations={
+            "window": pick((3, 5, 11)),
+            "targets": pick((True, False)),
+            "personality": pick((True, False)),
+            "top_friends": pick((0, 1, 2, 4)),
+            "top_rivals": pick((0, 1, 2, 4)),
+            "identity_dim": pick((1, 8, 9, 32)),
+        },
+        embeddings={"max_slots": pick((None, residents + 2)), "cooldown_ticks": pick((0, 2880))},
+        vocabulary={"extend": "town", "profiles": pick(({}, EXTREMES))},
     )

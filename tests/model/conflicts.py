@@ -1,5 +1,6 @@
 """Section 9, conflicts: each is a fact, and the tick's are summed up in one more."""
 
+from tests.model import ties
 from tests.model.conventions import clamp
 
 BOOST = {"ghost_step": 1.5, "jostle": 0.75, "waiting": 0.4}
@@ -17,6 +18,7 @@ def conflict(town, actor, rival, reason, thing, queue_length):  # noqa: PLR0913,
         queue_length=queue_length,
         intensity=intensity,
     )
+    ties.change(town, actor, rival, "conflict", rivalry=0.15 * intensity)
     town.conflicts.append({"actor": actor.id, "rival": rival.id, "reason": reason, "intensity": intensity})
 
 

@@ -1,6 +1,6 @@
 """Section 10, employment: states of a shift, wages, fines, reviews, hiring."""
 
-from tests.model import draws, money
+from tests.model import draws, money, ties
 from tests.model.conventions import DAY
 from tests.model.state import Shift
 
@@ -25,10 +25,8 @@ def is_there(town, resident):
 
 
 def colleagues_there(town, resident):
-    """The colleagues of the same job who are there."""
-    return tuple(
-        each.id for each in holders(town, resident.job) if each is not resident and is_there(town, each)
-    )
+    """The colleagues of the same job who are there, by serial."""
+    return [each for each in holders(town, resident.job) if each is not resident and is_there(town, each)]
 
 
 def vacancy(town, district):
@@ -118,7 +116,9 @@ def be_present(town, resident, x, *, is_first):
         )
         coworkers = colleagues_there(town, resident)
         if x > town.options.employment.grace_ticks and coworkers:
-            town.emit("employment.helped", agent_id=resident.id, job_id=job.id, coworkers=coworkers)
+            tell_coworkers(town, resident, "employment.helped", coworkers)
+            for each in coworkers:
+                ties.change(town, resident, each, "employment_help", 0.20, 0.10, -0.10)
     if resident.shift_state == "late":
         resident.late_today += 1
         note_late(town, resident, attended_before=not is_first)
@@ -174,7 +174,15 @@ def be_absent(town, resident):
         )
     coworkers = colleagues_there(town, resident)
     if coworkers:
-        town.emit("employment.shift_covered", agent_id=resident.id, job_id=job.id, coworkers=coworkers)
+        tell_coworkers(town, resident, "employment.shift_covered", coworkers)
+        for each in coworkers:
+            ties.change(town, resident, each, "shift_covered", -0.10, 0.0, 0.30)
+
+
+def tell_coworkers(town, resident, kind, coworkers):
+    """The fact that colleagues helped, or worked for two."""
+    names = tuple(each.id for each in coworkers)
+    town.emit(kind, agent_id=resident.id, job_id=resident.job.id, coworkers=names)
 
 
 def stamps(town, resident):

@@ -55,7 +55,23 @@ def agent(resident):
     if resident.claim is not None:
         claim = resident.claim
         shown["claim"] = {"object": claim.thing.id, "affordance": claim.affordance.id, "stage": claim.stage}
+    if resident.ties:
+        shown["ties_top3"] = strongest(resident)
     return shown
+
+
+def strongest(resident):
+    """The up to three strongest ties."""
+    by_strength = sorted(resident.ties, key=lambda each: (-each.strength, each.other.id))
+    return [
+        {
+            "agent": each.other.id,
+            "trust": rounded(each.trust),
+            "familiarity": rounded(each.familiarity),
+            "rivalry": rounded(each.rivalry),
+        }
+        for each in by_strength[:3]
+    ]
 
 
 def thing(each):

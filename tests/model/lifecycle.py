@@ -1,6 +1,6 @@
 """Section 14, arriving and leaving."""
 
-from tests.model import money, movement, queues, residents
+from tests.model import money, movement, queues, residents, ties
 
 
 def spawn(town, home):
@@ -24,6 +24,7 @@ def remove(town, slot):
         return "gone"
     if leaver.claim is not None:
         queues.end(town, leaver.claim, "agent_exit")
+    ties.end_all(town, leaver)
     town.emit(
         "lifecycle.exit",
         agent_id=leaver.id,

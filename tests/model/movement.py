@@ -1,5 +1,6 @@
 """Section 7, movement and ghost steps."""
 
+from tests.model import ties
 from tests.model.conflicts import conflict
 from tests.model.conventions import DIRECTIONS
 
@@ -37,10 +38,11 @@ def step(town, resident, direction):
     x, y = resident.x + dx, resident.y + dy
     if not town.ground.stands(x, y):
         return "blocked"
-    there = town.at.get((x, y), [])
+    there, before = town.at.get((x, y), []), (resident.x, resident.y)
     if not there:
         _enter(town, resident, x, y)
         resident.ghost = False
+        ties.avoid(town, resident, before)
         return "ok"
     patience = town.options.queues.ghost_step_after
     pushes = patience > 0 and resident.blocked >= patience
@@ -50,6 +52,7 @@ def step(town, resident, direction):
         if not resident.ghost:
             conflict(town, resident, rival, "jostle", None, 0)
         resident.ghost = True
+        ties.avoid(town, resident, before)
         return "ok"
     resident.blocked += 1
     return "blocked"

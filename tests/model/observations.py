@@ -2,11 +2,12 @@
 
 import math
 
-from tests.model import affordances, employment
+from tests.model import affordances, draws, employment, ties
 from tests.model.conventions import DAY, DIRECTIONS, UNREACHABLE, clamp
 from tests.model.residents import BEHAVIOURS
 
 SHARE_OF_RENT, SHARE_OF_LATENESS, SHARE_OF_ABSENCES = 3, 5, 3
+MOST_AVOIDED = 6
 MILLS, MINUTES, COMMITMENT, PLACES_IN_QUEUE = 5000, 60, 15, 8
 ONE_HOT = {
     "shift_pre": ("pre_shift", "await_start", "grace"),
@@ -41,7 +42,7 @@ def features(town, resident):
         **_town(town, resident),
         **(_targets(town, resident) if options.targets else {}),
         **(_personality(town, resident) if options.personality else {}),
-        **_social(options),
+        **_social(town, resident),
     }
 
 
@@ -68,8 +69,10 @@ def _status(town, resident):
         "embedding_slot": resident.embedding / town.plan.embedding_slots,
         "ctx_reset": resident.reset,
         "episode_progress": (town.tick - resident.born) % DAY / DAY,
-        "rivalry_max": 0,
-        "rivalry_avoid": 0,
+        "rivalry_max": max((each.rivalry for each in resident.ties), default=0),
+        "rivalry_avoid": min(
+            1, sum(ties.avoids(town, resident, each.other) for each in resident.ties) / MOST_AVOIDED
+        ),
         **{f"last_{name}": last is not None and last in numbers for name, numbers in KINDS.items()},
         "last_success": resident.succeeded,
         "last_duration": min(1, resident.repeated / MINUTES),
@@ -189,13 +192,43 @@ def _personality(town, resident):
     }
 
 
-def _social(options):
-    """All 0, until there are ties."""
-    known = {"friend": options.top_friends, "rival": options.top_rivals}
-    ranks = [f"{role}_{rank}" for role, count in known.items() for rank in range(1, count + 1)]
-    about = [*(f"code_{number}" for number in range(options.identity_dim)), "trust", "familiarity", "rivalry"]
-    totals = [f"{what}_{of}" for what in ("trust", "rivalry") for of in ("mean", "max")]
-    return {f"social_{name}": 0 for name in (*(f"{a}_{b}" for a in ranks for b in about), *totals)}
+def _social(town, resident):
+    options = town.options.observations
+    friends = [each for each in resident.ties if each.trust + each.familiarity > 0]
+    friends.sort(key=lambda each: (-(each.trust + each.familiarity), each.other.serial))
+    friends = friends[: options.top_friends]
+    rivals = [each for each in resident.ties if each.rivalry > 0 and each not in friends]
+    rivals.sort(key=lambda each: (-each.rivalry, each.other.serial))
+    rivals = rivals[: options.top_rivals]
+    shown = {}
+    for role, known, count in (
+        ("friend", friends, options.top_friends),
+        ("rival", rivals, options.top_rivals),
+    ):
+        for rank in range(count):
+            tie = known[rank] if rank < len(known) else None
+            shown |= {f"social_{role}_{rank + 1}_{name}": each for name, each in _tie(town, tie).items()}
+    listed = [*friends, *rivals]
+    for what, numbers in (
+        ("trust", [each.trust for each in listed]),
+        ("rivalry", [each.rivalry for each in listed]),
+    ):
+        shown[f"social_{what}_mean"] = sum(numbers) / len(numbers) if numbers else 0
+        shown[f"social_{what}_max"] = max(numbers, default=0)
+    return shown
+
+
+def _tie(town, tie):
+    codes = range(town.options.observations.identity_dim)
+    return {
+        **{f"code_{k}": _code(town, tie.other, k) if tie else 0 for k in codes},
+        **{name: getattr(tie, name) if tie else 0 for name in ("trust", "familiarity", "rivalry")},
+    }
+
+
+def _code(town, other, k):
+    drawn = draws.draw(town.seed, "names", 0, other.serial, 1000 + k // 8)
+    return (drawn >> 8 * (k % 8) & 255) / 255
 
 
 def maps(town):

@@ -1,6 +1,6 @@
 """Section 9, claims, queues and fairness."""
 
-from tests.model import affordances
+from tests.model import affordances, ties
 from tests.model.conflicts import conflict
 from tests.model.conventions import cheb
 from tests.model.state import Claim
@@ -29,7 +29,12 @@ def grant(town, thing):
     def score(index):
         return index - weight * (town.tick - thing.queue[index].joined), index
 
-    claim = thing.queue.pop(min(range(len(thing.queue)), key=score))
+    grant_to(town, thing, min(range(len(thing.queue)), key=score))
+
+
+def grant_to(town, thing, index):
+    """The object goes to an entry of its queue."""
+    claim = thing.queue.pop(index)
     claim.stage, claim.granted, claim.idle = "held", town.tick, 0
     claim.stalled = 0
     claim.eta = town.ground.path_to(thing.number, claim.resident.x, claim.resident.y)
@@ -49,9 +54,31 @@ def release(town, claim, *, success):
     resident.claim = thing.holder = None
     if success:
         resident.cooldown[thing.number] = town.tick + town.options.queues.cooldown_ticks
+        hand_over(town, resident, thing)
     else:
         resident.cooldown.pop(thing.number, None)
     grant(town, thing)
+
+
+def hand_over(town, resident, thing):
+    """The finisher chooses whom it regards most, unless somebody before has waited for too long."""
+    rules = town.options.queues
+    scores = [
+        (ties.regard(resident, each.resident) - 0.05 * index, -index)
+        for index, each in enumerate(thing.queue)
+    ]
+    if not scores or max(scores)[0] <= 0 or thing.closed:
+        return
+    index = -max(scores)[1]
+    if thing.handed_over is not None and town.tick - thing.handed_over < rules.handover_spacing:
+        return
+    if any(town.tick - each.joined > rules.handover_max_age for each in thing.queue[:index]):
+        return
+    thing.handed_over = town.tick
+    chosen = thing.queue[index].resident
+    town.emit("queue.handover", agent_id=resident.id, to=chosen.id, object_id=thing.id, from_index=index)
+    ties.change(town, resident, chosen, "queue_polite", 0.05, 0.05, -0.05)
+    grant_to(town, thing, index)
 
 
 def drop(town, claim, reason):

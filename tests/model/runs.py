@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.model import actions as model_actions
-from tests.model import frames, observations, summaries, tick
+from tests.model import frames, observations, summaries, tick, view
 from tests.model.cases import HOOKS
 from tests.model.compare import Difference, compare, count, plain
 from townlet_adapters.documents import Document
@@ -144,6 +144,7 @@ class Pair:
             "mask": {name: mask[each["slot"]].astype(bool).tolist() for name, each in frame.agents.items()},
             "features": self._features(frame.agents),
             "map": self._maps(frame.agents),
+            "view": self._view(frame.agents),
             "summary": plain(summary),
         }
         predicted = self._predict(wishes)
@@ -163,6 +164,22 @@ class Pair:
     def _maps(self, agents: Mapping[str, Any]) -> dict[str, bytes]:
         maps = np.asarray(self.observation.map)
         return {name: maps[each["slot"]].tobytes() for name, each in agents.items()}
+
+    def _view(self, agents: Mapping[str, Any]) -> dict[str, Any]:
+        """The columns that the model knows, a row for each resident and object; lists end where -1 begins."""
+        columns = self.observation.view.columns
+        slots = {name: each["slot"] for name, each in agents.items()}
+        ties = (np.asarray(columns["tie_other"]) >= 0).sum(axis=1).tolist()
+        seen: dict[str, Any] = {"object": {}, **{name: {} for name in agents}}
+        for column in view.COLUMNS:
+            rows = np.asarray(columns[column]).tolist()
+            if column.startswith("object_"):
+                seen["object"][column] = rows
+                continue
+            for name, slot in slots.items():
+                row = rows[slot]
+                seen[name][column] = row[: ties[slot]] if column.startswith("tie_") else row
+        return seen
 
     def _predict(self, wishes: Wishes) -> dict[str, Any]:
         intents = list(zip(wishes.actions, wishes.targets, strict=True))
@@ -185,6 +202,7 @@ class Pair:
                 each.id: single(observations.features(self.model, each)) for each in self.model.residents
             },
             "map": observations.maps(self.model),
+            "view": view.view(self.model),
             "summary": summaries.summary(self.model),
         }
 
@@ -339,10 +357,10 @@ def random_intent(
     pair: Pair, dice: random.Random, chances: Chances, mask: Any, claimed: int
 ) -> tuple[int, int]:
     """An action, mostly of the mask, seldom ``leave``, and a target now and then."""
-    actions, things = len(mask), len(pair.plan.objects)
+    actions, things = len(mask), max(len(pair.plan.objects), pair.spec.capacity)
     if dice.random() < chances.legal:
         allowed = np.flatnonzero(mask).tolist()
-        weights = [0.1 if each == 5 else 6.0 if each > 6 else 1.0 for each in allowed]
+        weights = [0.1 if each == 5 else 6.0 if each > 5 else 1.0 for each in allowed]
         action = dice.choices(allowed, weights)[0]
     else:
         action = dice.randrange(-1, actions + 2)

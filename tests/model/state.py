@@ -27,6 +27,8 @@ class Claim:
     """ticks in a row, after the eta, with others waiting"""
     far: int = 0
     """ticks in a row too far away"""
+    begun: int = 0
+    """tick in which the use began"""
     remaining: int = 0
     paid: int = 0
     charge: Any = None
@@ -50,6 +52,8 @@ class Thing:
     holder: Claim | None = None
     queue: list[Claim] = field(default_factory=list)
     closed: bool = False
+    handed_over: int | None = None
+    """tick of the last hand-over"""
 
 
 @dataclass(eq=False, slots=True)
@@ -123,6 +127,10 @@ class Resident:
     """ticks since the last intent was first issued without interruption"""
     late_today: int = 0
     """late ticks of the day"""
+    ties: list[Any] = field(default_factory=list)
+    """in the order in which they began"""
+    ready: int = 0
+    """first tick in which it may talk or be talked to"""
     embedding: int = 0
     """slot of its embedding"""
 

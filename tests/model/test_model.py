@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.model import compare, draws, runs
-from tests.model.cases import HASTY, config, crowd, grid, hooked, strange
-from tests.model.runs import Case, Chances, Pair, random_wishes, run, scripted
+from tests.model.cases import HASTY, config, crowd, grid, hooked, saints, strange
+from tests.model.runs import Case, Chances, Pair, Wishes, random_wishes, run, scripted
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "domain.md"
 WILD = random_wishes(Chances(legal=0.8, aimed=0.3, fate=0.08))
@@ -66,6 +66,18 @@ def test_spikes_beyond_what_a_price_holds_and_a_full_list_are_as_predicted(hasty
         assert pair.step(wishes) is None
 
 
+def test_what_is_forgotten_is_as_predicted():
+    pair = Pair(Case(saints()), 4)
+    wild_ones, nobody = WILD(pair, 4), [-1] * pair.spec.capacity
+    idle = Wishes([0] * pair.spec.capacity, nobody, None)
+    for tick in range(2000):
+        wishes = next(wild_ones) if tick < 150 else idle
+        silent = [0 if each == 6 else each for each in wishes.actions]
+        difference = pair.step(wishes._replace(actions=silent))
+        assert difference is None, str(difference)
+    assert pair.seen["social.tie decay removed"] > 3
+
+
 @pytest.mark.slow
 def test_days_of_towns_are_as_predicted():
     agree(Case({"town": "town_48"}), 3, 2 * 1440, scripted, 1_000_000)
@@ -104,6 +116,10 @@ def test_a_fact_too_few_or_with_another_value_is_a_difference():
         ("queues", "hold_ticks", 3),
         ("queues", "patience_ticks", 6),
         ("queues", "drop_ticks", 4),
+        ("queues", "handover_spacing", 0),
+        ("relationships", "max_ties", 5),
+        ("features", "relationship_modifiers", False),
+        ("features", "behaviour_biases", False),
         ("employment", "grace_ticks", 4),
         ("employment", "absence_fine", 199),
         ("employment", "review_ticks", 61),

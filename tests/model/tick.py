@@ -13,6 +13,7 @@ from tests.model import (
     movement,
     queues,
     residents,
+    ties,
 )
 from tests.model.ground import Ground
 from tests.model.state import Thing, Town
@@ -80,6 +81,7 @@ def step(town, intents, context=None, orders=()):
     use_objects(town)
     residents.let_needs_fall(town)
     employment.work(town)
+    ties.decay(town)
     economy.close_day(town)
     conflicts.sum_up(town)
     town.tick += 1
