@@ -66,7 +66,7 @@ def holds(town, resident, thing, affordance, condition):
 
 def value_of(town, resident, thing, affordance, name):
     """What a name in a precondition stands for."""
-    if name in resident.needs:
+    if resident is not None and name in resident.needs:
         return resident.needs[name]
     owner, _, item = name.partition(".")
     if item:

@@ -178,7 +178,11 @@ class Pair:
                 continue
             for name, slot in slots.items():
                 row = rows[slot]
-                seen[name][column] = row[: ties[slot]] if column.startswith("tie_") else row
+                if column.startswith("tie_"):
+                    row = row[: ties[slot]]
+                elif column == "cooldowns":
+                    row = sorted(each for each in row if each[1] > self.observation.tick)
+                seen[name][column] = row
         return seen
 
     def _predict(self, wishes: Wishes) -> dict[str, Any]:

@@ -1,10 +1,19 @@
 """docs/reference/view.md, the columns of the view: doubles as they are, not rounded as in a frame."""
 
 from tests.model import actions, affordances, ties
+from tests.model.conventions import clamp
 from tests.model.residents import BEHAVIOURS
 
 STAGES = (None, "queued", "held", "running")
 NOTHING = -1
+OF_RESIDENT = frozenset(
+    {
+        "wallet", "lateness_counter", "attendance_ratio", "rent_owed", "tod", "day", "has_job", "shift_state",
+        "profile", "inventory",
+    }
+)  # fmt: skip
+OF_OBJECT = frozenset({"queue_length", "power_on", "water_on", "closed", "place_kind", "stock"})
+PREFIXES = ("inventory", "stock")
 
 
 def of_resident(town, resident):
@@ -34,7 +43,42 @@ def of_resident(town, resident):
         "tie_rivalry": [each.rivalry for each in resident.ties],
         "tie_avoided": [int(ties.avoids(town, resident, each.other)) for each in resident.ties],
         "talk_ready": resident.ready,
+        "departure_lead": departure_lead(town, about),
+        "home_field": town.ground.fields.homes + town.plan.home_tiles.index(resident.home),
+        "duty_place": resident.job.place if resident.shift_state in affordances.GOING else NOTHING,
+        "refusal": [refusal(town, resident, each) for each in town.plan.affordances.affordances],
+        "cooldowns": sorted([number, tick] for number, tick in resident.cooldown.items() if tick > town.tick),
     }
+
+
+def departure_lead(town, about):
+    """clamp(round(20 x work affinity), 0, 240); the affinity is 1 without behaviour_biases."""
+    affinity = about.work_affinity if town.options.features.behaviour_biases else 1
+    return clamp(round(20 * affinity), 0, 240)
+
+
+def refusal(town, resident, affordance):
+    """1 disabled, 2 a precondition on the resident or the time does not hold."""
+    if not affordance.enabled:
+        return 1
+    return 0 if all(holds(town, resident, None, affordance, OF_RESIDENT)) else 2
+
+
+def object_refusal(town, thing, affordance):
+    """2 a precondition on the object does not hold."""
+    if affordance.object_type != thing.type:
+        return 0
+    return 0 if all(holds(town, None, thing, affordance, OF_OBJECT)) else 2
+
+
+def holds(town, resident, thing, affordance, known):
+    """Whether each precondition holds of those that are about the known names alone."""
+    for each in affordance.preconditions:
+        names = [side.name for side in (each.lhs, each.rhs) if hasattr(side, "name")]
+        kinds = {name.partition(".")[0] if name.partition(".")[0] in PREFIXES else name for name in names}
+        needs = set(town.plan.vocabulary.needs) if known is OF_RESIDENT else set()
+        if kinds <= known | needs:
+            yield affordances.holds(town, resident, thing, affordance, each)
 
 
 def of_object(town, thing):
@@ -45,6 +89,7 @@ def of_object(town, thing):
         "object_holder": thing.holder.resident.slot if thing.holder else NOTHING,
         "object_queue": len(thing.queue),
         "object_wait": actions.expected_wait(thing),
+        "object_refusal": [object_refusal(town, thing, each) for each in town.plan.affordances.affordances],
         "object_stock": [thing.stock.get(item, 0) for item in town.plan.vocabulary.items],
     }
 
@@ -53,6 +98,7 @@ COLUMNS = (
     "xy", "needs", "wallet", "inventory", "extroversion", "job", "claim_object", "claim_affordance",
     "claim_stage", "blocked", "ctx_reset", "option", "goal", "commit_remaining", "home_place",
     "tie_other", "tie_trust", "tie_familiarity", "tie_rivalry", "tie_avoided", "talk_ready",
+    "departure_lead", "home_field", "duty_place", "refusal", "cooldowns", "object_refusal",
     "object_open", "object_powered", "object_holder", "object_queue", "object_wait", "object_stock",
 )  # fmt: skip
 """The columns that are predicted."""
