@@ -67,10 +67,10 @@ def test_spikes_beyond_what_a_price_holds_and_a_full_list_are_as_predicted(hasty
 
 
 def test_what_is_forgotten_is_as_predicted():
-    pair = Pair(Case(saints()), 4)
-    wild_ones, nobody = WILD(pair, 4), [-1] * pair.spec.capacity
+    pair = Pair(Case(saints()), 5)
+    wild_ones, nobody = random_wishes(Chances(legal=0.8, aimed=0.3))(pair, 5), [-1] * pair.spec.capacity
     idle = Wishes([0] * pair.spec.capacity, nobody, None)
-    for tick in range(2000):
+    for tick in range(1700):
         wishes = next(wild_ones) if tick < 150 else idle
         silent = [0 if each == 6 else each for each in wishes.actions]
         difference = pair.step(wishes._replace(actions=silent))
@@ -116,7 +116,6 @@ def test_a_fact_too_few_or_with_another_value_is_a_difference():
         ("queues", "hold_ticks", 3),
         ("queues", "patience_ticks", 6),
         ("queues", "drop_ticks", 4),
-        ("queues", "handover_spacing", 0),
         ("relationships", "max_ties", 5),
         ("features", "relationship_modifiers", False),
         ("features", "behaviour_biases", False),

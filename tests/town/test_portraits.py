@@ -156,14 +156,14 @@ def test_a_frame_has_the_three_strongest_ties():
     town = crowd()
     for other, rivalry in ((5, 0.3), (2, 0.5), (4, 0.3), (1, 0.12345)):
         town.set_tie(0, other, rivalry=rivalry)
-    town.set_tie(3, 0, trust=-0.5, familiarity=-0.25)
+    town.set_tie(3, 0, trust=-0.5, familiarity=-0.2625)
     town.step()
     frame = town.world.frame()
     rows = [(row["agent"], row["rivalry"]) for row in frame.agents[agent(0)]["ties_top3"]]
     assert rows == [(agent(2), 0.5), (agent(4), 0.3), (agent(5), 0.3)]
     assert frame.agents[agent(3)]["ties_top3"] == [
-        {"agent": agent(0), "trust": -0.5, "familiarity": -0.25, "rivalry": 0.0}
-    ]
+        {"agent": agent(0), "trust": -0.5, "familiarity": -0.262, "rivalry": 0.0}
+    ], "a half is rounded as a need is, to the even number"
     assert "ties_top3" not in frame.agents[agent(1)]
 
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
+
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.model import TownModel
@@ -258,15 +260,11 @@ def _strongest(ties: Records, agents: Mapping[int, str]) -> list[JsonValue]:
             for other, trust, known, rivalry in rows
         ),
         key=lambda row: (-row[0], row[1]),
-    )
+    )[:_TIES_SHOWN]
+    numbers = np.array([row[2:] for row in strongest]).round(FRAME_DECIMALS).tolist()
     return [
-        {
-            "agent": other,
-            "trust": round(trust, FRAME_DECIMALS),
-            "familiarity": round(known, FRAME_DECIMALS),
-            "rivalry": round(rivalry, FRAME_DECIMALS),
-        }
-        for _, other, trust, known, rivalry in strongest[:_TIES_SHOWN]
+        {"agent": row[1], "trust": trust, "familiarity": familiarity, "rivalry": rivalry}
+        for row, (trust, familiarity, rivalry) in zip(strongest, numbers, strict=True)
     ]
 
 
