@@ -78,6 +78,8 @@ class TickRunner:
     def __init__(self, parts: Parts, ledger: Ledger, clock: Callable[[], float]) -> None:
         """Take the parts; ``clock`` returns seconds, for durations only."""
         self._parts, self._ledger, self._clock = parts, ledger, clock
+        # Asking for a protocol takes as long as a stage that changes nothing, so it is asked once.
+        self._stages = [(each, each if isinstance(each, SupportsOrders) else None) for each in parts.stages]
         self.part: PartName = "policy"
 
     def run(self, observation: ObservationBatch) -> Done:
@@ -110,12 +112,13 @@ class TickRunner:
             return decision.actions, (), ()
         events: list[Event] = []
         orders: list[Command] = []
-        for stage in self._parts.stages:
+        for stage, ordering in self._stages:
             actions, added = stage.apply(observation, decision)
-            decision = replace(decision, actions=actions)
+            if actions is not decision.actions:
+                decision = replace(decision, actions=actions)
             events += added
-            if isinstance(stage, SupportsOrders):
-                orders += orders_of(stage, stage.name, self._parts.world.spec)
+            if ordering is not None:
+                orders += orders_of(ordering, stage.name, self._parts.world.spec)
         return decision.actions, events, orders
 
     def _obey(
@@ -134,9 +137,12 @@ def orders_of(stage: SupportsOrders, name: str, spec: WorldSpec) -> list[Command
     Raises:
         ContractError: when one is not of this world, or its arguments do not fit.
     """
+    given = stage.take_orders()
+    if not given:
+        return []
     known = {each.name: each for each in spec.commands}
     orders: list[Command] = []
-    for order in stage.take_orders():
+    for order in given:
         if order.name not in known:
             allowed = nearest(order.name, known)
             raise ContractError(f"the stage '{name}' gave the unknown command '{order.name}'; {allowed}")

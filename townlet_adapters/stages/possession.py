@@ -148,8 +148,7 @@ class PossessionStage:
 
     def take_orders(self) -> tuple[Command, ...]:
         """Return the claims to end in this tick."""
-        orders = tuple(self._orders)
-        self._orders.clear()
+        orders, self._orders = tuple(self._orders), []
         return orders
 
     def export_state(self) -> JsonValue:
