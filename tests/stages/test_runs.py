@@ -169,6 +169,80 @@ def test_a_run_with_a_person_repeats_and_is_resumed_exactly(tmp_path):
             assert run.loop.digest == whole
 
 
+TOUCHY = {"tolerance": 0.1, "weight": 1.0}
+CROWDED = {"target": 8, "capacity": 8}
+CONTENT = {"decay": {"hunger": 0.0001, "hygiene": 0.0001, "energy": 0.0001}}
+QUARRELSOME = HAMLET | {
+    "world": {
+        "use": "town",
+        "options": {
+            "town": "hamlet_24",
+            "population": CROWDED,
+            "needs": CONTENT,
+            "economy": {"balance_check": "off"},
+            "vocabulary": {
+                "extend": "town",
+                "remove": {"profiles": ["balanced", "industrious", "socialite", "stoic"]},
+                "profiles": {"touchy": TOUCHY},
+            },
+        },
+    },
+    "policy": {"use": "random"},
+}
+
+
+def meetings(stages, ticks=8000):
+    """How often who avoids another joined a queue where the other was; and what guardrails prevented."""
+    joined = []
+    with open_simulation(QUARRELSOME | {"stages": stages}) as town:
+        person = Person(town)
+        town.dispatcher.subscribe("queue.join", person.told.append, name="joins")
+        for _ in range(ticks):
+            seen = town.observation
+            columns = {name: seen.view.columns[name].tolist() for name in READ}
+            began = len(person.told)
+            town.step()
+            for event in (fact.event for fact in person.told[began:] if fact.event.kind == "queue.join"):
+                slot = seen.agent_ids.index(event.agent_id)
+                there = {columns["claim_object"][other] for other in rivals(columns, slot)}
+                if town.spec.fields.index(event.object_id) in there and min(columns["needs"][slot]) >= 0.15:
+                    joined.append(event)
+        return len(joined), person.heard("policy.guardrail")
+
+
+READ = ("tie_other", "tie_avoided", "claim_object", "needs")
+
+
+def rivals(columns, slot):
+    pairs = zip(columns["tie_other"][slot], columns["tie_avoided"][slot], strict=True)
+    return [other for other, avoided in pairs if avoided]
+
+
+def test_no_resident_joins_another_that_it_avoids_under_guardrails():
+    joined, told = meetings([])
+    assert joined
+    assert told == []
+    joined, told = meetings(["guardrail"])
+    assert joined == 0
+    assert {event.reason for event in told} == {"queue_rival"}
+
+
+def test_a_run_under_guardrails_repeats_and_is_resumed_exactly(tmp_path):
+    config = QUARRELSOME | {"stages": ["guardrail", "possession"]}
+    digests = set()
+    for stages in (config["stages"], config["stages"], []):
+        with open_run(RunRequest(config | {"stages": stages}, digest=True)) as run:
+            run.loop.run_for(1500)
+            digests.add(run.loop.digest)
+    assert len(digests) == 2
+    with open_run(RunRequest(config, output=Output(keep=True, path=tmp_path / "cut"))) as run:
+        run.loop.run_for(900)
+        path = run.save_snapshot()
+    with open_run(RunRequest(resume=path, digest=True)) as run:
+        run.loop.run_for(600)
+        assert run.loop.digest in digests
+
+
 def test_stages_are_part_of_the_simulation_and_a_run_is_resumed_with_the_same_ones(tmp_path):
     with open_run(RunRequest(POSSESSED, output=Output(keep=True, path=tmp_path / "run"))) as run:
         run.loop.run_for(3)
