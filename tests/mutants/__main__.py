@@ -43,6 +43,7 @@ TESTS = {
     "townlet_adapters/config/": ["tests/config", "tests/composition"],
     "townlet_adapters/kernels/": ["tests/kernels", "tests/town/rules"],
     "townlet_adapters/policies/": ["tests/policies"],
+    "townlet_adapters/stages/": ["tests/stages"],
     "townlet_adapters/story/": ["tests/story", "tests/cli/test_story.py"],
     "townlet_adapters/storage/": ["tests/storage", "tests/composition"],
     "townlet_adapters/telemetry/": ["tests/telemetry"],
