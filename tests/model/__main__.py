@@ -55,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many, from --first on")
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--drive", choices=(*DRIVERS, "all"), default="all", help="who decides (all)")
+    parser.add_argument("--cut", type=int, help="save the town after so many ticks, and continue from there")
     parser.add_argument("--seen", action="store_true", help="print how often each kind of fact was compared")
     chosen = parser.parse_args(arguments)
     total = differences = 0
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
             case = Case(options, folder)
             for driver in DRIVERS if chosen.drive == "all" else (chosen.drive,):
                 started = time.perf_counter()
-                pair, difference = run(case, seed, int(chosen.days * DAY), DRIVERS[driver])
+                pair, difference = run(case, seed, int(chosen.days * DAY), DRIVERS[driver], chosen.cut)
                 seconds = time.perf_counter() - started
                 total += pair.compared
                 seen += pair.seen

@@ -115,6 +115,7 @@ class Pair:
     def __init__(self, case: Case, seed: int) -> None:
         self.spec = case.compiled.spec
         self._of_town, self._of_model = HookAnswers(), HookAnswers()
+        self._compiled = case.compiled
         self.world = TownWorld(case.compiled, self._of_town.runner)
         self.observation = self.world.reset(seed)
         self.plan = case.plan
@@ -124,6 +125,12 @@ class Pair:
         self.seen: Counter[str] = Counter()
         """how often each kind of fact, with its reason or status, each failed result and each answer was
         compared"""
+
+    def resume(self) -> None:
+        """Continue the town in another world, from a snapshot."""
+        saved = self.world.snapshot()
+        self.world = TownWorld(self._compiled, self._of_town.runner)
+        self.observation = self.world.restore(saved)
 
     def step(self, wishes: Wishes) -> Difference | None:
         """Execute a tick in both, and compare."""
@@ -429,11 +436,23 @@ def random_command(pair: Pair, dice: random.Random) -> Command:
     return Command("set_need", args, str(dice.random()), "ada")
 
 
-def run(case: Case, seed: int, ticks: int, drive: Driver) -> tuple[Pair, Difference | None]:
-    """Run a town beside its model; returns them, and the first difference."""
+def run(
+    case: Case, seed: int, ticks: int, drive: Driver, cut: int | None = None
+) -> tuple[Pair, Difference | None]:
+    """Run a town beside its model; returns them, and the first difference.
+
+    Args:
+        case: the town.
+        seed: of the town and of whoever decides.
+        ticks: how many.
+        drive: who decides.
+        cut: after how many ticks, each time, the town is saved and continued from its snapshot.
+    """
     pair = Pair(case, seed)
     wishes = drive(pair, seed)
-    for _ in range(ticks):
+    for number in range(ticks):
+        if cut is not None and number % cut == 0:
+            pair.resume()
         difference = pair.step(next(wishes))
         if difference is not None:
             return pair, difference

@@ -44,6 +44,12 @@ def test_random_actions_and_strokes_of_fate_are_as_predicted(hasty):
     agree(hasty, 2, 900, WILD, 300_000)
 
 
+def test_a_town_that_is_saved_and_resumed_is_as_predicted(hasty):
+    pair, difference = run(hasty, 3, 400, WILD, cut=13)
+    assert difference is None, str(difference)
+    assert pair.seen["social.tie conflict added"] > 10
+
+
 def test_what_hooks_are_asked_and_what_comes_of_it_is_as_predicted():
     agree(Case(hooked()), 1, 400, WILD, 150_000)
 
