@@ -49,8 +49,8 @@ class Band:
 
 TOWN: Final = (
     Band("well_all_day_share", 0.70, 1.0),
-    Band("need_lowest", 0.15, 1.0, "least"),
-    Band("starvation_incidents", 0, 0, "greatest"),
+    Band("need_lowest", 0.05, 1.0, "least"),
+    Band("starvation_incidents", 0, 3, "greatest"),
     Band("exits_due", 0, 0, "greatest"),
     Band("invalid", 0, 0, "greatest"),
     Band("late_or_absent_share", 0, 0.15),
@@ -61,8 +61,8 @@ TOWN: Final = (
     Band("cafe_meals_per_agent_day", 0.2, 1.2),
     Band("cooked_per_week", 8, 80),
     Band("showers_per_agent_day", 1.3, 2.0),
-    Band("sleeps_per_agent_day", 1.1, 2.0),
-    Band("wallet_change_per_agent_day", 200, 900),
+    Band("sleeps_per_agent_day", 0.9, 1.6),
+    Band("wallet_change_per_agent_day", 200, 1100),
     Band("jostle_per_day", 12, 45),
     Band("waiting_per_day", 0.1, 12),
     Band("ghost_step_per_day", 0, 1),
@@ -85,7 +85,7 @@ HAMLET: Final = (
 """The same for the hamlet of three with one shower."""
 EVERYWHERE: Final = (
     "meals_per_agent_day", "cooked_per_agent_day", "showers_per_agent_day", "sleeps_per_agent_day",
-    "wallet_change_per_agent_day", "conflicts_per_agent_day", "uses_waited_share", "wait_mean",
+    "wallet_change_per_agent_day", "conflicts_per_agent_day", "uses_waited_share",
     "option_switch_rate", "well_all_day_share", "attendance_after_day_1",
 )  # fmt: skip
 """Rates that a city shares with the town that its districts are made of; where one eats is not among them:

@@ -23,10 +23,11 @@ from townlet_adapters.worlds.town.seam.migration import (
     from_schema_3,
     from_schema_4,
     from_schema_5,
+    from_schema_6,
 )
 from townlet_adapters.worlds.town.seam.snapshot import decode_array, encode_array
 from townlet_core.dto.snapshot import SCHEMA_VERSION
-from townlet_core.errors import SnapshotError
+from townlet_core.errors import ConfigError, SnapshotError
 from townlet_core.jsonvalue import canonical_json
 from townlet_plugins.factory import StoredWorld
 
@@ -134,9 +135,15 @@ def test_a_snapshot_of_another_name_is_left_as_it_is(tmp_path, townlet):
 
 
 def test_a_migrated_run_accepts_the_config_that_it_had(old):
-    before = {"time": {"start_tod": 0}, "population": {"start_spread": 0.0}}
+    before = {
+        "time": {"start_tod": 0},
+        "population": {"start_spread": 0.0},
+        "town": {"": "schema_6/hamlet_24"},
+        "vocabulary": {"extend": "schema_6/town"},
+        "affordances": {"extend": "schema_6/core"},
+    }
     overrides = tuple(
-        Override(("world", "options", section, key), value, "test")
+        Override(("world", "options", section, *([key] if key else [])), value, "test")
         for section, values in before.items()
         for key, value in values.items()
     )
@@ -155,6 +162,36 @@ def test_needs_of_before_began_at_one_level():
     migrated = from_schema_4(stored_world(4, population={"start_need": 0.4, "target": 2})).options
     assert migrated["population"] == {"start_need": 0.4, "start_spread": 0.0, "target": 2}
     assert migrated["time"] == {"start_tod": 0}
+
+
+@pytest.mark.parametrize(
+    ("town", "expected"),
+    [
+        ("town_48", "schema_6/town_48"),
+        ({"extend": "hamlet_24", "agents": 4}, {"extend": "schema_6/hamlet_24", "agents": 4}),
+        ({"grid": {"district": "town_48", "rows": 2, "cols": 1}},
+         {"grid": {"district": "schema_6/town_48", "rows": 2, "cols": 1}}),
+        ({"id": "mine"}, {"id": "mine"}),
+    ],
+)  # fmt: skip
+def test_a_town_of_before_keeps_the_map_that_was_shipped_then(town, expected):
+    assert from_schema_6(stored_world(6, town=town)).options["town"] == expected
+
+
+def test_affordances_of_before_have_nothing_in_each_tick_and_their_checksum_says_so():
+    nap = {"id": "nap", "object_type": "bed", "duration": 5}
+    stored = stored_world(6, affordances={"extend": None, "add": [nap]})
+    migrated = from_schema_6(stored)
+    options = {"town": "hamlet_24", "affordances": {"extend": None, "add": [nap]}}
+    assert migrated.identity["manifest_digest"] == TownModel.build(options).plan.affordances.checksum
+    with pytest.raises(SnapshotError, match="damaged affordances"):
+        from_schema_6(stored_world(6, affordances={"extend": None, "add": [{"id": 5}]}))
+
+
+def test_the_shipped_files_of_before_are_not_offered_to_anybody():
+    with pytest.raises(ConfigError) as caught:
+        TownModel.build({"town": "schema_6/towns_48"})
+    assert "schema_6/town_48" not in str(caught.value).partition("neither")[2]
 
 
 def stored_world(schema: int = 1, **options: object) -> StoredWorld:
@@ -399,7 +436,9 @@ def test_the_shipped_vocabulary_and_the_layout_are_known_by_what_they_are_now():
     assert (old["layout_version"], len(old["vocabulary_digest"])) == ("1", 64)
     migrated = from_schema_5(replace(stored_world(5), identity=dict(old))).identity
     assert migrated["layout_version"] == "2"
-    assert migrated["vocabulary_digest"] == TownModel.build().vocabulary.digest != old["vocabulary_digest"]
+    shipped = {"vocabulary": {"extend": "schema_6/town"}, "affordances": {"extend": "schema_6/core"}}
+    vocabulary = TownModel.build({**shipped, "town": "schema_6/town_48"}).vocabulary
+    assert migrated["vocabulary_digest"] == vocabulary.digest != old["vocabulary_digest"]
     custom = from_schema_5(replace(stored_world(5), identity={**old, "vocabulary_digest": "mine"}))
     assert custom.identity["vocabulary_digest"] == "mine"
 

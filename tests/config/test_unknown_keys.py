@@ -51,7 +51,9 @@ CHANGED = {
     "stamp": [{"at": [0, 0], "rows": ["l"], "legend": {"l": {"tile": "floor", "place": "library"}}}],
     "remove": {"jobs": []},
 }
-MANIFEST = [read_document(shipped_file("manifest")).value[0] | {"hooks": {"before": []}}]
+MANIFEST = [
+    read_document(shipped_file("manifest")).value[0] | {"hooks": {"before": []}, "wakes": {"before_shift": 5}}
+]
 
 
 def with_town(**options):

@@ -4,7 +4,7 @@ import operator
 from typing import Any, NamedTuple
 
 from tests.model import chat, hooks, money, queues, ties
-from tests.model.conventions import clamp
+from tests.model.conventions import DAY, clamp
 from tests.model.state import Claim
 
 OPERATORS = {
@@ -55,17 +55,19 @@ def failing_checks(town, resident, thing, affordance):
         yield _missing(resident, thing, affordance.charge[-1]) or "insufficient_funds"
 
 
-def holds(town, resident, thing, affordance, condition):
-    """Whether a precondition holds now."""
-    left = value_of(town, resident, thing, affordance, condition.lhs.name)
+def holds(town, resident, thing, affordance, condition, due=None):  # noqa: PLR0913, PLR0917 - who, what, when
+    """Whether a condition holds now; ``due`` is the price of a use that runs."""
+    left = value_of(town, resident, thing, affordance, condition.lhs.name, due)
     right = condition.rhs
     is_name = hasattr(right, "name")
-    compared = value_of(town, resident, thing, affordance, right.name) if is_name else right.value
+    compared = value_of(town, resident, thing, affordance, right.name, due) if is_name else right.value
     return OPERATORS[condition.op](left, compared)
 
 
-def value_of(town, resident, thing, affordance, name):
-    """What a name in a precondition stands for."""
+def value_of(town, resident, thing, affordance, name, due=None):  # noqa: PLR0913, PLR0917 - as above
+    """What a name in a condition stands for."""
+    if name == "price" and due is not None:
+        return due
     if resident is not None and name in resident.needs:
         return resident.needs[name]
     owner, _, item = name.partition(".")
@@ -148,6 +150,7 @@ def start(town, resident, thing, affordance):
         resident.claim = thing.holder = claim
     claim.begun = town.tick
     claim.stage, claim.remaining, claim.paid, claim.charge = "running", affordance.duration, paid, charge
+    claim.low = {need for need, low in low_needs(resident, affordance).items() if low}
     town.emit(
         "affordance.start",
         agent_id=resident.id,
@@ -161,10 +164,12 @@ def start(town, resident, thing, affordance):
 
 def progress(town, claim):
     """One tick of a running use; at the end the effects are applied and the object is released."""
-    claim.remaining -= 1
-    if claim.remaining > 0:
-        return
     resident, thing, affordance = claim.resident, claim.thing, claim.affordance
+    claim.remaining -= 1
+    for need, change in affordance.each_tick.items():
+        resident.needs[need] = clamp(resident.needs[need] + change, 0.0, 1.0)
+    if claim.remaining > 0 and not ends_early(town, claim):
+        return
     apply(town, resident, thing, affordance.effects)
     if affordance.effects.relation:
         ties.meet(town, resident, affordance.effects.relation)
@@ -181,6 +186,24 @@ def progress(town, claim):
         effects=effects,
     )
     queues.release(town, claim, success=True)
+
+
+def ends_early(town, claim):
+    """Whether a use is finished before its last tick: what it lasts until is so, or it is woken."""
+    affordance, resident = claim.affordance, claim.resident
+    wakes = affordance.wakes_before >= 0 and resident.job is not None
+    if wakes and (resident.job.start - town.tod - affordance.wakes_before) % DAY == 0:
+        return True
+    if any(low and need not in claim.low for need, low in low_needs(resident, affordance).items()):
+        return True
+    return bool(affordance.until) and all(
+        holds(town, resident, claim.thing, affordance, each, due=claim.paid) for each in affordance.until
+    )
+
+
+def low_needs(resident, affordance):
+    """Whether each need is below the level at which the use ends; never without such a level."""
+    return {need: level < affordance.wakes_below for need, level in resident.needs.items()}
 
 
 def apply(town, resident, thing, effects):

@@ -119,15 +119,17 @@ def draw_profile(town, name, serial):
 
 
 def let_needs_fall(town):
-    """Phase 6: need = max(0, need - rate x multiplier)."""
+    """Phase 6: need = max(0, need - rate x multiplier x factor)."""
     vocabulary, decay = town.plan.vocabulary, town.options.needs.decay
     rates = {need: decay.get(need, about.decay) for need, about in vocabulary.needs.items()}
     for each in town.residents:
         multipliers = vocabulary.profiles[each.profile].need_multipliers
         if not town.options.features.need_multipliers:
             multipliers = {}
+        runs = each.claim is not None and each.claim.stage == "running"
+        factor = each.claim.affordance.decay if runs else 1.0
         for need, rate in rates.items():
-            each.needs[need] = max(0.0, each.needs[need] - rate * multipliers.get(need, 1.0))
+            each.needs[need] = max(0.0, each.needs[need] - rate * multipliers.get(need, 1.0) * factor)
 
 
 def clock(town):

@@ -30,6 +30,8 @@ class Claim:
     begun: int = 0
     """tick in which the use began"""
     remaining: int = 0
+    low: set[str] = field(default_factory=set)
+    """needs that were too low to end the use when it started"""
     paid: int = 0
     charge: Any = None
 

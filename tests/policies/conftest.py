@@ -48,6 +48,7 @@ class Affordance(NamedTuple):
     need: tuple[float, float, float]
     gain: tuple[int, int]
     charges: tuple[tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]], ...]
+    wakes: int = -1
 
 
 FREE = ((0, 0), (0, 0), (0, 0, 0, 0))
@@ -200,6 +201,8 @@ def make_constants(words=SHIPPED, conditions=(), objects=OBJECTS):
         "affordance_type": seal([TYPES.index(affordance.type) for affordance in MANIFEST], np.int32),
         "affordance_duration": seal([affordance.duration for affordance in MANIFEST], np.int32),
         "affordance_need": seal([words.effect(affordance) for affordance in MANIFEST], np.float64),
+        "affordance_each_tick": seal(np.zeros((len(MANIFEST), len(words.needs))), np.float64),
+        "affordance_wakes_before": seal([affordance.wakes for affordance in MANIFEST], np.int32),
         "affordance_yield": seal([words.counted(affordance.gain) for affordance in MANIFEST], np.int32),
         "charge_count": seal([len(affordance.charges) for affordance in MANIFEST], np.int32),
         "charge_inventory": seal([[words.counted(charge[0]) for charge in row] for row in charges], np.int32),

@@ -71,7 +71,7 @@ def test_an_option_is_kept_for_as_long_as_it_was_committed_to(player):
     [
         (GET_FED, {"needs": (0.4, 0.9, 0.9)}, 540),
         (GET_CLEAN, {"needs": (0.9, 0.4, 0.9)}, 540),
-        (REST, {"needs": (0.9, 0.9, 0.4)}, 540),
+        (REST, {"needs": (0.9, 0.9, 0.2)}, 540),
         (GO_TO_WORK, {"job": BARISTA}, 540),
         (SHOP, {"wallet": 4000}, 540),
         (SOCIALISE, {"extroversion": 1.0}, 600),

@@ -52,12 +52,19 @@ def test_a_need_at_the_critical_level_does_not_keep_a_resident_from_work(town, d
     assert decide(town, FIRST_SHIFT)[0] == need
 
 
-@pytest.mark.parametrize("need", [HUNGER, HYGIENE, ENERGY])
+@pytest.mark.parametrize("need", [HUNGER, HYGIENE])
 def test_a_need_at_the_threshold_is_not_low(town, decide, need):
     town.needs[0, need] = LOW
     assert decide(town, NOON)[0] == IDLE
     town.needs[0, need] = LOW - 0.001
     assert decide(town, NOON)[0] == need
+
+
+def test_by_day_a_need_that_can_wait_for_the_night_is_low_below_a_quarter(town, decide):
+    town.needs[0, ENERGY] = 0.25
+    assert decide(town, NOON)[0] == IDLE
+    town.needs[0, ENERGY] = 0.249
+    assert decide(town, NOON)[0] == REST
 
 
 def test_preparing_for_a_shift_begins_240_ticks_before_it(town, decide):
@@ -68,10 +75,25 @@ def test_preparing_for_a_shift_begins_240_ticks_before_it(town, decide):
     assert decide(town, FIRST_SHIFT - 240)[0] == IDLE
 
 
-def test_the_night_is_from_1320_to_360(town, decide):
+def test_the_night_is_from_a_drawn_minute_to_360(town, decide):
     town.needs[0, ENERGY] = 0.55
-    chosen = [decide(town, tick)[0] for tick in (1319, 1320, 1440 + 359, 1440 + 360)]
-    assert chosen == [IDLE, REST, REST, IDLE]
+    begins = {}
+    for day in range(1, 6):
+        chosen = [decide(town, 1440 * day + tod)[0] for tod in range(1290, 1367)]
+        begins[day] = chosen.index(REST)
+        assert begins[day] <= 75
+        assert chosen == [IDLE] * begins[day] + [REST] * (77 - begins[day])
+        assert [decide(town, 1440 * (day + 1) + tod)[0] for tod in (0, 359, 360)] == [REST, REST, IDLE]
+    assert len(set(begins.values())) > 2
+
+
+def test_preparing_for_the_night_begins_120_ticks_before_it(town, decide):
+    town.needs[0, ENERGY] = 0.55
+    night = next(tod for tod in range(1290, 1366) if decide(town, 1440 + tod)[0] == REST)
+    town.needs[0] = 0.9, 0.6, 0.9
+    assert [decide(town, 1440 + night - ticks)[0] for ticks in (121, 120, 1, 0)] == [
+        IDLE, GET_CLEAN, GET_CLEAN, IDLE,
+    ]  # fmt: skip
 
 
 def test_a_resident_goes_to_bed_at_night_with_less_than_three_fifths_of_its_energy(town, decide):

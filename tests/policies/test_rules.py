@@ -74,12 +74,12 @@ def test_work_calls_through_midnight(town, decide):
 def test_a_need_below_the_threshold_is_tended_to_and_the_lowest_first(town, decide):
     town.needs[0] = 0.44, 0.46, 0.46
     assert decide(town, NOON)[0] == GET_FED
-    town.needs[0] = 0.44, 0.43, 0.42
+    town.needs[0] = 0.24, 0.23, 0.22
     assert decide(town, NOON)[0] == REST
 
 
 def test_the_next_lowest_need_is_tended_to_when_the_lowest_has_no_plan(town, decide):
-    town.needs[0] = 0.44, 0.43, 0.42
+    town.needs[0] = 0.24, 0.23, 0.22
     town.object_powered[town.object("B")] = 0
     assert decide(town, NOON)[0] == GET_CLEAN
 

@@ -92,7 +92,7 @@ def test_a_need_that_nothing_serves_does_not_keep_anybody_from_the_others():
 
 def test_a_removed_need_is_not_missed():
     town = SmallTown(words=Vocabulary((HUNGER, ENERGY)))
-    town.needs[0] = 0.9, 0.4
+    town.needs[0] = 0.9, 0.2
     assert decide(town) == ("rest", town.object("B"))
 
 

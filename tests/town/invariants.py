@@ -400,7 +400,10 @@ class Watch:
         if not needs_set:
             done = s.residents["outcomes"] > self._finished
             fell = (s.residents["need"] <= self._need).all(2)
-            require(fell | done | ~stayed, "a need rises only when a use ends", s)
+            running = s.residents["claim_stage"] == codes.STAGE_RUNNING
+            raises = model.tables.affordances["each_tick"].any(axis=1)[s.residents["claim_affordance"]]
+            rises = done | (running & raises)
+            require(fell | rises | ~stayed, "a need rises only by the effects of a use", s)
 
     def _check_wages(self, model: TownModel, s: TownState, stayed: np.ndarray, paid: np.ndarray) -> None:
         """Rule 10: wages go to who is at work within the shift, and to nobody else."""

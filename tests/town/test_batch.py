@@ -331,7 +331,7 @@ def test_towns_that_have_not_been_founded_cannot_be_stepped(hamlet):
         (Intervention(0, codes.SWITCH_UTILITY, 1), "who is 1 in "),
         (Intervention(0, codes.SWITCH_UTILITY, 0, 2), "a is 2 in "),
         (Intervention(0, codes.SWITCH_UTILITY, 0, 1, 2), "b is 2 in "),
-        (Intervention(0, codes.CLOSE_OBJECT, 8), "who is 8 in "),
+        (Intervention(0, codes.CLOSE_OBJECT, 9), "who is 9 in "),
         (Intervention(0, codes.CLOSE_OBJECT, 0, 2), "a is 2 in "),
         (Intervention(0, 99, 0), "what is 99 in an intervention; known: "),
     ],

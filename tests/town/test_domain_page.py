@@ -319,6 +319,24 @@ def test_the_manifest_is_that_of_the_page():
         assert words(row["tags"]) == list(spec.tags)
 
 
+def test_what_uses_do_in_each_tick_and_how_they_end_early_is_that_of_the_page():
+    head = ("id", "in each tick", "until", "wakes: ticks before the shift", "wakes: a need below", "decay")
+    rows = {words(row["id"])[0]: row for row in table(*head)}
+    for spec in TownModel.build().plan.affordances.affordances:
+        if spec.id not in rows:
+            assert (dict(spec.each_tick), spec.until, spec.wakes_before, spec.wakes_below, spec.decay) == (
+                {}, (), -1, 0.0, 1.0,
+            )  # fmt: skip
+            continue
+        row = rows[spec.id]
+        told = [f"need:{need} {change:+g}" for need, change in spec.each_tick.items()]
+        assert words(row["in each tick"]) == told
+        assert words(row["until"]) == [each.text for each in spec.until]
+        assert row[head[3]] == (str(spec.wakes_before) if spec.wakes_before >= 0 else "")
+        assert row[head[4]] == (f"{spec.wakes_below:g}" if spec.wakes_below else "")
+        assert float(row["decay"]) == spec.decay
+
+
 def test_names_of_preconditions_are_those_of_the_page():
     text = PAGE.read_text(encoding="utf-8")
     paragraph = text[text.index("**Names in preconditions**") :].split("\n\n")[0]
@@ -481,6 +499,11 @@ def test_numbers_of_the_scripted_policy_are_those_of_the_page():
         "ticks before a shift with a higher threshold": rules.BEFORE_SHIFT,
         "added to the threshold before a shift": rules.PREPARED,
         "night from": rules.NIGHT_FROM,
+        "latest beginning of a night after that": rules.EVENINGS,
+        "ticks before the night with a higher threshold": rules.BEFORE_NIGHT,
+        "by day, what can wait for the night below": rules.NAP_BELOW,
+        "least ticks of a use that wakes before the shift": planning.LEAST_REST,
+        "extra cost of such a use away from home": planning.AWAY,
         "night to": rules.NIGHT_TO,
         "errands from": rules.ERRANDS_FROM,
         "errands to": rules.ERRANDS_TO,

@@ -13,8 +13,8 @@ from townlet_plugins.catalogue import load_catalogue
 
 DAYS = 7
 GOLDEN = {
-    "configs/town.yaml": "08499a92d502d70a701b84616f9dddafcbc6f19bc30283db21a6d64e567cf051",
-    "configs/hamlet.yaml": "2baa6192e3c2451cc5b71d3532e23b650ac557c79ca02bec06cd3b0f78fdabba",
+    "configs/town.yaml": "798002d9d77ce70283be1dc5b6e7c2c1c3e7637b1f9b25c2e61c357633e883cc",
+    "configs/hamlet.yaml": "a152f13edf975bd1fee61b24bf8d9c598df0b40de0efb0004c8a42cd7ce0c6bb",
 }
 
 

@@ -204,7 +204,7 @@ def test_ten_thousand_ticks_of_a_crowd_keep_every_rule_and_meet_every_trouble(cr
     kinds, reasons = set(), set()
     for model, fate, wild in ((crowd, 0.03, 0.0), (hasty, 0.03, 0.0), (crowd, 0.2, 0.5)):
         batch = TownBatch(model, 2, journal=True)
-        batch.reset(5)
+        batch.reset(8)
         for chronicle in live(batch, Chaos(batch, 6, legal=0.95, aimed=0.1, fate=fate, wild=wild), 2500):
             kinds |= chronicle.kinds.keys()
             reasons |= chronicle.reasons.keys()
@@ -328,7 +328,7 @@ SLIPS = {
     "an unmasked action is never invalid": lambda s: spoil(s.residents[:, :1], "last_result", codes.INVALID),
     "the flows explain every wallet": lambda s: spoil(s.residents[:, :1], "wallet", 99_999),
     "flows only grow within a day": lambda s: spoil(s.flows, ..., -1),
-    "a need rises only when a use ends": lambda s: spoil(s.residents[:, :1], "need", 0.9),
+    "a need rises only by the effects of a use": lambda s: spoil(s.residents[:, :1], "need", 0.9),
     "wages only within the shift, while present": earn_at_home,
 }
 """Rule that compares a tick's end with its beginning -> what breaks it."""

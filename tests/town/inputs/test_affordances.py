@@ -49,14 +49,18 @@ def test_the_core_manifest_is_that_of_the_rules():
         ("eat_meal", "fridge", 15, 2),
         ("cook_meal", "stove", 40, 2),
         ("use_shower", "shower", 30, 1),
-        ("rest_sleep", "bed", 60, 1),
+        ("rest_sleep", "bed", 600, 1),
         ("buy_groceries", "checkout", 10, 1),
         ("buy_meal", "counter", 20, 1),
-        ("relax", "bench", 20, 1),
-        ("work_out", "rack", 45, 1),
+        ("relax", "bench", 45, 1),
+        ("work_out", "rack", 60, 1),
     ]
     assert all(each.enabled for each in manifest.affordances)
-    eat, cook, *_, relax, work_out = manifest.affordances
+    eat, cook, _, sleep, *_, relax, work_out = manifest.affordances
+    assert dict(sleep.each_tick) == {"energy": 0.0017}
+    assert [each.text for each in sleep.until] == ["energy >= 1", "tod >= 330", "tod < 1290"]
+    assert (sleep.wakes_before, sleep.wakes_below, sleep.decay) == (120, 0.15, 0.5)
+    assert (relax.until, relax.wakes_before, relax.wakes_below, relax.decay) == ((), -1, 0.0, 1.0)
     assert eat.preconditions[0].text == "hunger < 0.95"
     assert eat.tags == ("meal",)
     assert (eat.charge[0].inventory, eat.charge[0].stock, eat.charge[0].price) == ({"meal": 1}, {}, {})
@@ -69,7 +73,7 @@ def test_the_core_manifest_is_that_of_the_rules():
     assert cook.effects.inventory == {"meal": 1}
     assert relax.effects.relation == {"trust": 0.0, "familiarity": 0.03, "rivalry": 0.0}
     assert relax.charge[0].price == {}
-    assert work_out.effects.need == {"energy": 0.15, "hygiene": -0.10, "hunger": -0.05}
+    assert work_out.effects.need == {"energy": 0.05, "hygiene": -0.10, "hunger": -0.05}
 
 
 def test_an_affordance_without_charge_and_effects_is_free_and_does_nothing():

@@ -54,10 +54,10 @@ def test_a_grid_repeats_the_district_with_suffixed_ids():
 
 def test_objects_of_a_grid_are_numbered_row_by_row_over_the_whole_town():
     town = load(town=grid(2, 2))
-    assert len(town.objects) == 80
+    assert len(town.objects) == 100
     assert [(item.y, item.x) for item in town.objects] == sorted((item.y, item.x) for item in town.objects)
     beds = [item for item in town.objects if item.type == "bed"]
-    assert [item.id for item in beds] == [f"bed_{n}" for n in range(1, 13)]
+    assert [item.id for item in beds] == [f"bed_{n}" for n in range(1, 33)]
     assert [item.district for item in beds[:4]] == [0, 1, 0, 1]
     for item in town.objects:
         assert town.places[item.place].district == item.district
@@ -204,7 +204,7 @@ def test_a_town_that_lacks_something_loads_with_warnings():
     warnings = load(population={"target": 9}).warnings
     assert warnings == (
         "9 residents need 3 objects of type fridge; the town has 2",
-        "9 residents need 4 objects of type bed; the town has 3",
+        "9 residents need 9 objects of type bed; the town has 8",
         "9 residents need 3 objects of type shower; the town has 2",
         "9 residents need 2 objects of type checkout; the town has 1",
         "9 residents need 9 home tiles; the town has 8",

@@ -70,7 +70,7 @@ def test_a_need_is_full_at_one():
     town.look()
     town.step({0: "use:rest_sleep"})
     town.run(59)
-    assert town.need(0, "energy") == 1.0 - 0.0007
+    assert town.need(0, "energy") == 1.0 - 0.0007 * 0.5
 
 
 def test_a_use_that_tires_does_not_take_a_need_below_zero():

@@ -20,7 +20,7 @@ from townlet_adapters.policies.scripted.columns import (
     Chart,
 )
 from townlet_adapters.policies.scripted.options import ScriptedOptions
-from townlet_adapters.policies.scripted.purposes import Purposes, purposes_of
+from townlet_adapters.policies.scripted.purposes import Purposes, effect_of, purposes_of
 from townlet_adapters.policies.scripted.refusals import OPERANDS, OPERATORS
 from townlet_core.dto.observation import Constants
 from townlet_core.dto.spec import WorldSpec
@@ -28,13 +28,14 @@ from townlet_core.dto.spec import WorldSpec
 
 def uses_of(constants: Constants, actions: Sequence[str], purposes: Purposes) -> Records:
     """Return every affordance, as USE[A]; ``actions`` are the names of all actions."""
-    effect = np.asarray(constants["affordance_need"])
+    effect = effect_of(constants)
     bits = 1 << np.arange(effect.shape[1])
     gain = np.asarray(constants["affordance_yield"])
     uses = np.zeros(len(effect), dtype=USE)
     uses["action"] = [actions.index(f"use:{name}") for name in constants["affordance_names"]]
     uses["type"] = constants["affordance_type"]
     uses["duration"] = constants["affordance_duration"]
+    uses["wakes"] = constants["affordance_wakes_before"]
     uses["alternatives"] = constants["charge_count"]
     for purpose in ("serves", "makes", "fetches", "treats"):
         uses[purpose] = getattr(purposes, purpose) @ bits

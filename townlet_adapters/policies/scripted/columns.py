@@ -35,6 +35,7 @@ USE = record(
     ("action", "i8"),
     ("type", "i8"),
     ("duration", "i8"),
+    ("wakes", "i8"),
     ("alternatives", "i8"),
     ("serves", "i8"),
     ("makes", "i8"),
@@ -46,7 +47,8 @@ USE = record(
     ("gain", "i8", (MAX_ITEMS,)),
 )
 """One affordance; its purposes (``purposes.py``) have one bit per need. ``raised`` and ``lowered`` are the
-needs that it raises and lowers most; ``lowered`` is -1 when it lowers none."""
+needs that it raises and lowers most; ``lowered`` is -1 when it lowers none. ``wakes`` is the number of ticks
+before the shift at which it ends by itself, -1 when it does not."""
 
 CHARGE = record(("inventory", "i8", (MAX_ITEMS,)), ("stock", "i8", (MAX_ITEMS,)))
 """One way to pay for an affordance, without the price."""

@@ -33,6 +33,10 @@ MAKING = 20
 used."""
 MAKE_FROM = 0.25
 """Below this value of a need, a resident makes nothing for it first."""
+LEAST_REST = 60
+"""A use that ends by itself before a shift must have this many ticks until then."""
+AWAY = 300
+"""Extra cost of such a use outside of the own home: who can rest at home does not go elsewhere for it."""
 LEISURE_CHOICE = 2
 """Index of the draw that decides whether this hour's leisure is a paid one."""
 PAID_WALLET, PAID_LOWERED, PAID_RAISED, PAID_CHANCE = 3000, 0.5, 0.85, 0.25
@@ -138,7 +142,13 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
     if due < 0 or not fits(c, r, a) or refused(c, s, r, o, a, due):
         return IMPOSSIBLE
     ticks = path + s.things[o].wait + c.uses[a].duration
-    if limit < TICKS_PER_DAY:
+    wakes = c.uses[a].wakes
+    if wakes >= 0:
+        if path + s.things[o].wait + wakes + LEAST_REST > limit:
+            return IMPOSSIBLE
+        if c.object_place[o] != r.home_place:
+            ticks += AWAY
+    elif limit < TICKS_PER_DAY:
         back = commute(c, s, o, r.job)
         if back >= UNREACHABLE or ticks + back + SPARE_TICKS > limit:
             return IMPOSSIBLE

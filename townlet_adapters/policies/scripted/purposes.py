@@ -3,8 +3,8 @@
 ===========  =================================================================================================
 purpose      an affordance that
 ===========  =================================================================================================
-serve        raises the need by ``SERVES_FROM`` or more, and yields no item that another such use takes from
-             the inventory
+serve        raises the need by ``SERVES_FROM`` or more in a whole use, and yields no item that another such
+             use takes from the inventory
 make         yields an item that a use that serves the need takes from the inventory
 fetch        makes nothing for the need, but yields an item that a use that makes something for it takes from
              the inventory
@@ -56,7 +56,7 @@ class Purposes:
 
 def purposes_of(constants: Constants) -> Purposes:
     """Derive the purposes of all affordances."""
-    effect = np.asarray(constants["affordance_need"])
+    effect = effect_of(constants)
     yields = np.asarray(constants["affordance_yield"]) > 0
     inventory = np.asarray(constants["charge_inventory"])
     takes = inventory.max(axis=1, initial=0).astype(np.int64)
@@ -80,6 +80,13 @@ def purposes_of(constants: Constants) -> Purposes:
         means=means,
         parts=parts,
     )
+
+
+def effect_of(constants: Constants) -> npt.NDArray[np.float64]:
+    """Return what a whole use of each affordance does to each need, float64[A, needs]."""
+    ticks = np.asarray(constants["affordance_duration"])[:, np.newaxis]
+    whole = np.asarray(constants["affordance_need"]) + ticks * np.asarray(constants["affordance_each_tick"])
+    return np.asarray(whole, dtype=np.float64)
 
 
 def _feeds(yields: _Bools, raises: _Bools, takes: npt.NDArray[np.int64]) -> _Bools:

@@ -6,9 +6,9 @@ which do not exist yet: their conditions never hold.
 
 from typing import TypeAlias
 
-from townlet_adapters.kernels.clock import since, time_of_day
+from townlet_adapters.kernels.clock import TICKS_PER_DAY, day_of, since, time_of_day
 from townlet_adapters.kernels.compiler import kernel
-from townlet_adapters.kernels.draws import POLICY, unit
+from townlet_adapters.kernels.draws import POLICY, integer, unit
 from townlet_adapters.kernels.fields import UNREACHABLE
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.policies.scripted.columns import (
@@ -35,7 +35,15 @@ BEFORE_SHIFT = 240
 a resident in need to work: the lowest need in 20 weeks of town_48 is 0.12; with 240 it is 0.22."""
 PREPARED = 0.20
 """How much higher the threshold of each need is before work."""
-NIGHT_FROM, NIGHT_TO = 1320, 360
+NIGHT_FROM, NIGHT_TO = 1290, 360
+EVENINGS = 75
+"""The end of the evening is drawn for each night, at most so many ticks after the night begins."""
+EVENING = 4
+"""Index of the draw of the end of the evening."""
+BEFORE_NIGHT = 120
+"""Ticks before the end of the evening in which a resident prepares for the night."""
+NAP_BELOW = 0.25
+"""By day, a need that has a level for the night is cared for below this only."""
 ERRANDS_FROM, ERRANDS_TO = 480, 1260
 SHOP_BELOW, SHOP_MONEY = 5000, 1000
 SOCIABLE_HOUR = 0
@@ -100,12 +108,30 @@ def work_calls(c: Chart, s: Scene, r: Record) -> bool:
 
 
 @kernel
+def end_of_evening(c: Chart, s: Scene, r: Record) -> int:
+    """Return the minute at which a resident's night begins; the draw is that of the noon before."""
+    noon = day_of(s.tick, c.start_tod + TICKS_PER_DAY // 2)
+    return NIGHT_FROM + integer(0, EVENINGS, c.seed, POLICY, noon, r.serial, EVENING)
+
+
+@kernel
+def ready_for_nights(c: Chart, r: Record) -> int:
+    """Return the needs that can wait for the night, one bit for each."""
+    bits = 0
+    for n in range(c.needs.shape[0]):
+        if c.needs[n].night > 0.0 and r.need[n] >= NAP_BELOW:
+            bits |= 1 << n
+    return bits
+
+
+@kernel
 def need_choice(c: Chart, s: Scene, r: Record) -> Choice:
     """Rule 4: a need is low, and a plan for it exists; the lowest need first."""
     threshold = c.threshold
-    if 0 <= ticks_to_shift(c, s, r) <= BEFORE_SHIFT:
+    left = end_of_evening(c, s, r) - time_of_day(s.tick, c.start_tod)
+    if 0 <= ticks_to_shift(c, s, r) <= BEFORE_SHIFT or 0 < left <= BEFORE_NIGHT:
         threshold += PREPARED
-    tried = 0
+    tried = ready_for_nights(c, r)
     need = lowest_need(c, r, threshold, tried)
     while need >= 0:
         choice = care(c, s, r, need)
@@ -120,7 +146,7 @@ def need_choice(c: Chart, s: Scene, r: Record) -> Choice:
 def night_choice(c: Chart, s: Scene, r: Record) -> Choice:
     """Rule 5: at night, a need is below its level for the night, and a plan for it exists."""
     time = time_of_day(s.tick, c.start_tod)
-    if NIGHT_TO <= time < NIGHT_FROM:
+    if NIGHT_TO <= time < end_of_evening(c, s, r):
         return NO_CHOICE
     tried = 0
     for n in range(c.needs.shape[0]):

@@ -380,6 +380,10 @@ def _affordances(plan: TownPlan) -> tuple[Records, Records, npt.NDArray[np.int64
         row.need[:] = _padded(
             [spec.effects.need.get(need, 0.0) for need in vocabulary.needs], codes.MAX_NEEDS
         )
+        row.each_tick[:] = _padded(
+            [spec.each_tick.get(need, 0.0) for need in vocabulary.needs], codes.MAX_NEEDS
+        )
+        row.decay, row.wakes_before, row.wakes_below = spec.decay, spec.wakes_before, spec.wakes_below
         row.stock[:] = _by_item(vocabulary, spec.effects.stock)
         row.inventory[:] = _by_item(vocabulary, spec.effects.inventory)
         row.type = types.index(spec.object_type)
@@ -392,6 +396,9 @@ def _affordances(plan: TownPlan) -> tuple[Records, Records, npt.NDArray[np.int64
         row.meal = MEAL in spec.tags
         row.hooked[:] = [bool(stage and spec.hooks[stage]) for stage in codes.HOOK_STAGES]
         conditions += [_condition(condition) for condition in spec.preconditions]
+        row.first_until = len(conditions)
+        row.untils = len(spec.until)
+        conditions += [_condition(condition) for condition in spec.until]
         for alternative, charge in enumerate(spec.charge):
             charges[a, alternative].inventory[:] = _by_item(vocabulary, charge.inventory)
             charges[a, alternative].stock[:] = _by_item(vocabulary, charge.stock)

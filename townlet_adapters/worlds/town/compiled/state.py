@@ -98,13 +98,15 @@ OBJECT = record(
     ("affordance", "i8"),
     ("remaining", "i8"),
     ("alternative", "i8"),
+    ("low", "i8"),
     ("stall", "i8"),
     ("queue_length", "i8"),
     ("first", "i8"),
     ("running", "?"),
     ("closed", "?"),
 )
-"""One object: its holder, the rest of the running use, its charge; ``first`` is the slot that waits first."""
+"""One object: its holder, the rest of the running use, its charge; ``first`` is the slot that waits first,
+``low`` has one bit for each need that was too low to end the use when it started."""
 
 TOWN = record(
     ("seed", "u8"),

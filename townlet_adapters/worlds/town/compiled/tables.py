@@ -81,14 +81,16 @@ JOB = record(
 """One job; ``rank`` orders jobs by id."""
 
 AFFORDANCE = record(
-    ("money", "i8"), ("need", "f8", (MAX_NEEDS,)),
+    ("money", "i8"), ("need", "f8", (MAX_NEEDS,)), ("each_tick", "f8", (MAX_NEEDS,)), ("decay", "f8"),
     ("stock", "i2", (MAX_ITEMS,)), ("inventory", "i2", (MAX_ITEMS,)),
     ("type", "i8"), ("duration", "i8"), ("alternatives", "i8"),
-    ("first_condition", "i8"), ("conditions", "i8"), ("hooked", "u1", (4,)),
+    ("first_condition", "i8"), ("conditions", "i8"), ("first_until", "i8"), ("untils", "i8"),
+    ("wakes_before", "i8"), ("wakes_below", "f8"), ("hooked", "u1", (4,)),
     ("trust", "f8"), ("familiarity", "f8"), ("rivalry", "f8"), ("meal", "?"),
 )  # fmt: skip
-"""One affordance: its effects at completion, its range of conditions, the stages at which it has hooks, what
-it changes in ties with those nearby, and whether it is a meal that can be shared."""
+"""One affordance: its effects at completion and in each tick, the factor of decay during a use, its ranges of
+conditions to start and to be finished, what ends it early, the stages at which it has hooks, what it changes
+in ties with those nearby, and whether it is a meal that can be shared."""
 
 CHARGE = record(("inventory", "i2", (MAX_ITEMS,)), ("stock", "i2", (MAX_ITEMS,)), ("priced", "?"))
 """One way to pay for an affordance; priced quantities are in ``Tables.charge_price``."""

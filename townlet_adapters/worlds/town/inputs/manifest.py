@@ -141,6 +141,11 @@ class Affordance:
         preconditions: all of them must hold.
         charge: ways to pay, the first payable one is taken.
         effects: effects of a finished use.
+        each_tick: need -> change in each tick of a use.
+        until: the use is finished as soon as all of them hold; never before its last tick without any.
+        wakes_before: ticks before the resident's shift at which the use ends; -1 for no such end.
+        wakes_below: the use ends when a need falls below this; 0 for no such end.
+        decay: factor of the decay of the resident's needs during a use.
         tags: `meal` marks a meal that can be shared.
         hooks: names of the hooks to call at each stage, in the order of the calls.
         text: the entry as it was written.
@@ -153,6 +158,11 @@ class Affordance:
     preconditions: tuple[Condition, ...]
     charge: tuple[Charge, ...]
     effects: Effects
+    each_tick: Mapping[str, float]
+    until: tuple[Condition, ...]
+    wakes_before: int
+    wakes_below: float
+    decay: float
     tags: tuple[str, ...]
     hooks: Mapping[HookStage, tuple[str, ...]]
     text: AffordanceText
@@ -352,13 +362,19 @@ class _Reader:
             self._charge(("charge", number), alternative, kind)
             for number, alternative in enumerate(text.charge)
         )
+        wakes = text.wakes
         return Affordance(
             id=text.id,
             object_type=self._type,
             duration=text.duration,
-            preconditions=tuple(self._conditions(kind)),
+            preconditions=tuple(self._conditions("preconditions", text.preconditions, kind)),
             charge=charge,
             effects=self._effects(text.effects, kind),
+            each_tick=MappingProxyType(self._each_tick(text.each_tick)),
+            until=tuple(self._conditions("until", text.until, kind)),
+            wakes_before=-1 if wakes.before_shift is None else wakes.before_shift,
+            wakes_below=wakes.need_below or 0.0,
+            decay=text.decay,
             tags=text.tags,
             hooks=MappingProxyType({stage: self._hooks_at(stage) for stage in STAGES}),
             text=text,
@@ -386,17 +402,17 @@ class _Reader:
                 self._refuse(path, f"duplicate hook '{name}'", "name it once")
         return tuple(name for name in self._hooks if name in names)
 
-    def _conditions(self, kind: ObjectTypeText) -> Iterator[Condition]:
+    def _conditions(self, key: str, texts: Sequence[str], kind: ObjectTypeText) -> Iterator[Condition]:
         names = Names(self._vocabulary, self._type, kind)
-        for number, text in enumerate(self._text.preconditions):
+        for number, text in enumerate(texts):
             try:
                 condition = parse_condition(text, names)
             except ValueError as error:
                 found, allowed = error.args
-                self._refuse(("preconditions", number), f"'{text}': {found}", allowed)
+                self._refuse((key, number), f"'{text}': {found}", allowed)
                 continue
             if condition is None:
-                self._drop(f"precondition {text}")
+                self._drop(f"{'precondition' if key == 'preconditions' else key} {text}")
             else:
                 yield condition
 
@@ -440,9 +456,11 @@ class _Reader:
             else:
                 most = kind.stock[item] if base == "stock" else self._carry(item)
                 counted[base][item] = self._whole(at, value, -most, most)
-        if effects and effects.keys() <= removed:
+        every = effects.keys() | self._text.each_tick.keys()
+        if every and every <= removed:
             found = f"{self._text.id} is left without an effect"
-            self._refuse(("effects",), found, f"remove it as well: affordances.remove: [{self._text.id}]")
+            section = "effects" if effects else "each_tick"
+            self._refuse((section,), found, f"remove it as well: affordances.remove: [{self._text.id}]")
         return Effects(
             need=MappingProxyType(need),
             stock=MappingProxyType(counted["stock"]),
@@ -450,6 +468,19 @@ class _Reader:
             money=money,
             relation=MappingProxyType(relation),
         )
+
+    def _each_tick(self, effects: Mapping[str, float]) -> dict[str, float]:
+        need: dict[str, float] = {}
+        known = [f"need:{name}" for name in self._vocabulary.needs]
+        for key, value in effects.items():
+            name = key.partition(":")[2]
+            if name in self._vocabulary.removed_needs and key == f"need:{name}":
+                self._drop(f"each_tick {key}")
+            elif key in known:
+                need[name] = value
+            else:
+                self._refuse(("each_tick", key), f"unknown effect '{key}' in each tick", nearest(key, known))
+        return need
 
     def _carry(self, item: str) -> int:
         known = self._vocabulary.items.get(item)

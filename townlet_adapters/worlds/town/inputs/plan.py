@@ -409,7 +409,7 @@ def _dead_ends(
         need
         for affordance in manifest.affordances
         if affordance.enabled and affordance.object_type in there
-        for need, change in affordance.effects.need.items()
+        for need, change in (*affordance.effects.need.items(), *affordance.each_tick.items())
         if change > 0
     }
     for need, about in vocabulary.needs.items():

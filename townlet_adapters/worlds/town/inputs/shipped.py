@@ -12,11 +12,20 @@ from townlet_plugins.access import Access
 
 _DATA: Final = Path(__file__).parents[1] / "data"
 
-SHIPPED_VOCABULARIES: Final[Mapping[str, str]] = MappingProxyType({"town": "vocabulary"})
+BEFORE: Final = "schema_6/"
+"""Leads the names of files as they were shipped while snapshots had schema 6. Towns of that time live on by
+them; a migrated snapshot names them."""
+
+
+def _with_earlier(names: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType({**names, **{BEFORE + name: BEFORE + file for name, file in names.items()}})
+
+
+SHIPPED_VOCABULARIES: Final[Mapping[str, str]] = _with_earlier({"town": "vocabulary"})
 """Name of a shipped vocabulary in a config -> its file."""
-SHIPPED_MAPS: Final[Mapping[str, str]] = MappingProxyType({"town_48": "town_48", "hamlet_24": "hamlet_24"})
+SHIPPED_MAPS: Final[Mapping[str, str]] = _with_earlier({"town_48": "town_48", "hamlet_24": "hamlet_24"})
 """Name of a shipped map in a config -> its file."""
-SHIPPED_MANIFESTS: Final[Mapping[str, str]] = MappingProxyType({"core": "manifest"})
+SHIPPED_MANIFESTS: Final[Mapping[str, str]] = _with_earlier({"core": "manifest"})
 """Name of a shipped manifest in a config -> its file."""
 
 _STARTER: Final[Mapping[str, str]] = MappingProxyType(
@@ -57,7 +66,8 @@ def find_file(name: str, shipped: Mapping[str, str], access: Access, key: KeyPat
     path = access.file(name, spell_key(key))
     if not path.is_file():
         found = f"'{name}' is neither a shipped name nor a file ({path})"
+        current = [each for each in shipped if not each.startswith(BEFORE)]
         raise ConfigError(
-            Problem(spell_key(key), found, f"{nearest(name, shipped)}, or the path of a YAML file")
+            Problem(spell_key(key), found, f"{nearest(name, current)}, or the path of a YAML file")
         )
     return path

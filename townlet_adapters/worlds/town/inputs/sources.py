@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -130,13 +130,10 @@ def find_manifest(
     """
     section = options.affordances
     entries, data = extended_entries(options, access)
-    if section.add or section.remove or section.extend not in SHIPPED_MANIFESTS:
-        # A digest of the content, not the bytes: a snapshot holds the content of a file that may vanish.
-        data = canonical_json([entry.text.model_dump(mode="json") for entry in entries])
     if not 1 <= len(entries) <= MAX_AFFORDANCES:
         found = f"{len(entries)} affordances"
         raise ConfigError(Problem("affordances", found, f"allowed: 1 to {MAX_AFFORDANCES}"))
-    manifest = read_manifest(entries, vocabulary, hashlib.sha256(data).hexdigest(), hooks)
+    manifest = read_manifest(entries, vocabulary, checksum_of(options, entries, data), hooks)
     enabled = section.enabled
     if enabled == "all":
         return manifest
@@ -150,6 +147,15 @@ def find_manifest(
     )
     chosen = tuple(replace(each, enabled=each.id in enabled) for each in manifest.affordances)
     return replace(manifest, affordances=chosen)
+
+
+def checksum_of(options: TownOptions, entries: Sequence[Entry], data: bytes) -> str:
+    """Return SHA-256 in hex of the bytes of a shipped manifest, or of the content of other affordances."""
+    section = options.affordances
+    if section.add or section.remove or section.extend not in SHIPPED_MANIFESTS:
+        # A digest of the content, not the bytes: a snapshot holds the content of a file that may vanish.
+        data = canonical_json([entry.text.model_dump(mode="json") for entry in entries])
+    return hashlib.sha256(data).hexdigest()
 
 
 def extended_entries(options: TownOptions, access: Access) -> tuple[list[Entry], bytes]:
@@ -200,10 +206,12 @@ def _places_of_entry(text: AffordanceText, document: Document, options: TownOpti
                 return removal_key(options.vocabulary, ("object_types", text.object_type)), remedy
             case ("effects", str(key)) | ("charge", int(), str(key)):
                 return _removal_of_effect(options.vocabulary, key), remedy
-            case ("effects",):
-                return _removal_of_effect(options.vocabulary, *text.effects), ""
-            case ("preconditions", int(number)):
-                words = re.findall(r"\w+", text.preconditions[number])
+            case ("each_tick", str(key)):
+                return _removal_of_effect(options.vocabulary, key), remedy
+            case ("effects",) | ("each_tick",):
+                return _removal_of_effect(options.vocabulary, *text.effects, *text.each_tick), ""
+            case ("preconditions" | "until" as key, int(number)):
+                words = re.findall(r"\w+", getattr(text, key)[number])
                 return _removal_of_effect(options.vocabulary, *(f":{word}" for word in words)), remedy
         return ("vocabulary",), remedy
 

@@ -198,6 +198,15 @@ EffectText = Annotated[
 ]
 
 
+class WakesText(Section):
+    """What ends a use early, as finished."""
+
+    before_shift: Annotated[int, Field(ge=0, le=720)] | None = None
+    """ticks before the start of the resident's shift at which the use ends"""
+    need_below: Annotated[float, Field(ge=0, le=1)] | None = None
+    """the use ends when a need falls below this that was not below it at the start"""
+
+
 class AffordanceText(Section):
     """An action that a type of object offers."""
 
@@ -206,13 +215,21 @@ class AffordanceText(Section):
     object_type: Name
     """type of the objects that offer it"""
     duration: Annotated[int, Field(ge=1, le=600)]
-    """ticks of a use"""
+    """ticks of a use; the most, with `until` or `wakes`"""
     preconditions: tuple[Annotated[str, Field(max_length=200)], ...] = ()
     """comparisons `NAME OP VALUE` that must all hold"""
     charge: Annotated[tuple[dict[str, int], ...], Field(min_length=1, max_length=8)] = ({},)
     """alternatives, the first payable one is taken: `inventory:<item>`, `stock:<item>`, `price:<item>`"""
     effects: dict[str, EffectText] = {}
     """effects of a use: `need:<need>`, `stock:<item>`, `inventory:<item>`, `money`, `relation:nearby`"""
+    each_tick: dict[str, Annotated[float, Field(ge=-1, le=1)]] = {}
+    """effects in each tick of a use: `need:<need>`"""
+    until: tuple[Annotated[str, Field(max_length=200)], ...] = ()
+    """comparisons `NAME OP VALUE`; the use is finished as soon as all of them hold"""
+    wakes: WakesText = WakesText()
+    """what ends the use early, as finished"""
+    decay: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """factor of the decay of all needs during a use"""
     hooks: HooksText = HooksText()
     """names of hooks to call; `plugins.hooks` must activate them, and sets the order of the calls"""
     tags: tuple[Name, ...] = ()

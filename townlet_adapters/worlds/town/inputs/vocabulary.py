@@ -300,9 +300,9 @@ def read_definitions(name: str, access: Access) -> tuple[DefinitionsText, Docume
     return validate(document, DefinitionsText), document
 
 
-def shipped_definitions() -> DefinitionsText:
-    """Read the shipped vocabulary."""
-    return validate(read_document(shipped_file(SHIPPED_VOCABULARIES["town"])), DefinitionsText)
+def shipped_definitions(name: str = "town") -> DefinitionsText:
+    """Read a shipped vocabulary."""
+    return validate(read_document(shipped_file(SHIPPED_VOCABULARIES[name])), DefinitionsText)
 
 
 def removal_key(text: VocabularyText, *named: tuple[SectionName, str]) -> KeyPath:
@@ -321,7 +321,7 @@ def _extended(text: VocabularyText, access: Access) -> tuple[DefinitionsText, Do
     if isinstance(text.extend, DefinitionsText):
         return text.extend, Document(None, "", at=("vocabulary", "extend"))
     if text.extend in SHIPPED_VOCABULARIES:
-        return shipped_definitions(), None
+        return shipped_definitions(text.extend), None
     return read_definitions(text.extend, access)
 
 

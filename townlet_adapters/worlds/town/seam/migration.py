@@ -10,16 +10,18 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from townlet_adapters.documents import read_document
+from townlet_adapters.documents import Document, read_document
+from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town.codes import EFFECT_CLOSED, EFFECT_OFF, EV_ARRIVE, FLOWS, NOBODY
 from townlet_adapters.worlds.town.compiled.model import most_cooldowns, most_effects
 from townlet_adapters.worlds.town.compiled.state import EFFECT, EVENT, TIE
 from townlet_adapters.worlds.town.inputs.plan import default_embedding_slots
-from townlet_adapters.worlds.town.inputs.shipped import shipped_file
+from townlet_adapters.worlds.town.inputs.shipped import BEFORE, SHIPPED_MAPS, shipped_file
+from townlet_adapters.worlds.town.inputs.sources import checksum_of, extended_entries
 from townlet_adapters.worlds.town.inputs.texts import MAX_EMBEDDING_SLOTS, TownOptions
 from townlet_adapters.worlds.town.inputs.vocabulary import Vocabulary, VocabularyText, read_vocabulary
 from townlet_adapters.worlds.town.seam.snapshot import PENDING, REBUILT, decode_array, encode_array
-from townlet_core.errors import SnapshotError
+from townlet_core.errors import ConfigError, SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_plugins.access import Access
 from townlet_plugins.factory import StoredWorld
@@ -151,6 +153,63 @@ def from_schema_5(stored: StoredWorld) -> StoredWorld:
     return StoredWorld(stored.options, part, identity)
 
 
+def from_schema_6(stored: StoredWorld) -> StoredWorld:
+    """Bring a town of schema 6 to schema 7, in which affordances can work in each tick and end early.
+
+    The town keeps its map, its vocabulary and its affordances, of which none does: the shipped ones are
+    others now.
+
+    Raises:
+        SnapshotError: when the part or the options are damaged.
+    """
+    options, part = _options_of_schema_7(stored.options), dict(stored.part)
+    objects = _records(part, "objects")
+    number = _whole("objects.holder", objects.get("holder"), 2).shape
+    part["objects"] = {**objects, "low": encode_array(np.zeros(number, np.int64))}
+    return StoredWorld(options, part, {**stored.identity, "manifest_digest": _manifest_digest(options)})
+
+
+def _options_of_schema_7(options: JsonObject) -> JsonObject:
+    """Return options that mean the same as they did, by the names of the files that were shipped then."""
+    changed: dict[str, JsonValue] = dict(options)
+    for name, shipped in (("vocabulary", "town"), ("affordances", "core")):
+        section = {"extend": shipped, **_section(options, name)}
+        if section["extend"] == shipped:
+            section["extend"] = BEFORE + shipped
+        changed[name] = section
+    town = options.get("town", "town_48")
+    if isinstance(town, Mapping) and isinstance(town.get("grid"), Mapping):
+        grid = _section(town, "grid")
+        changed["town"] = {"grid": {**grid, "district": _earlier_map(grid.get("district", "town_48"))}}
+    else:
+        changed["town"] = _earlier_map(town)
+    return changed
+
+
+def _section(options: JsonObject, name: str) -> dict[str, JsonValue]:
+    section = options.get(name)
+    return dict(section) if isinstance(section, Mapping) else {}
+
+
+def _earlier_map(source: JsonValue) -> JsonValue:
+    """Return the name of a map as it was shipped before; a map of one's own stays as it is."""
+    if isinstance(source, str) and source in SHIPPED_MAPS:
+        return BEFORE + source
+    if isinstance(source, Mapping) and "extend" in source:
+        return {**source, "extend": _earlier_map(source["extend"])}
+    return source
+
+
+def _manifest_digest(options: JsonObject) -> str:
+    """Return the checksum of the manifest; that of affordances of one's own covers the keys that came."""
+    try:
+        read = validate(Document({"affordances": options["affordances"]}, "options"), TownOptions)
+        entries, data = extended_entries(read, Access(Path()))
+    except ConfigError as error:
+        raise SnapshotError("snapshot_corrupt", f"the options have damaged affordances: {error}") from error
+    return checksum_of(read, entries, data)
+
+
 def _embedding_slots(options: JsonObject, capacity: int) -> int:
     section = options.get("embeddings")
     given = section.get("max_slots") if isinstance(section, Mapping) else None
@@ -202,7 +261,7 @@ def _durations(options: JsonObject) -> list[int]:
     added = given.get("add")
     entries = list(added) if isinstance(added, Sequence) and not isinstance(added, str) else []
     if given.get("extend", "core") is not None:
-        shipped = read_document(shipped_file("manifest")).value
+        shipped = read_document(shipped_file(BEFORE + "manifest")).value
         entries += shipped if isinstance(shipped, Sequence) and not isinstance(shipped, str) else []
     found = [entry["duration"] for entry in entries if isinstance(entry, Mapping) and "duration" in entry]
     durations = [duration for duration in found if isinstance(duration, int) and duration > 0]
@@ -230,7 +289,7 @@ def _whole(name: str, value: JsonValue, dimensions: int) -> npt.NDArray[np.int64
 
 def _shipped() -> Vocabulary:
     """Return the vocabulary that every town of schema 1 had."""
-    return read_vocabulary(VocabularyText(extend="town"), Access(Path()))
+    return read_vocabulary(VocabularyText(extend=BEFORE + "town"), Access(Path()))
 
 
 def _pending_of_schema_2(part: JsonObject) -> JsonObject:
@@ -341,5 +400,6 @@ STEPS: Final[Mapping[int, Callable[[StoredWorld], StoredWorld]]] = {
     3: from_schema_3,
     4: from_schema_4,
     5: from_schema_5,
+    6: from_schema_6,
 }
 """The step from each schema number to the next."""

@@ -111,6 +111,7 @@ def _ranges(model: TownModel, saved: TownState) -> Iterator[Finding]:
     yield "residents.need", not living["need"][:, int(t.params[0].needs) :].any()
     yield "objects.holder", _within(objects["holder"], -1, slots - 1)
     yield "objects.affordance", _within(objects["affordance"], -1, len(t.affordances) - 1)
+    yield "objects.low", _within(objects["low"], 0, (1 << int(t.params[0].needs)) - 1)
     yield "objects.queue_length", _within(objects["queue_length"], 0, slots)
     stock = objects["stock"]
     yield "objects.stock", bool(((stock >= 0) & (stock <= t.objects["capacity"])).all())

@@ -1,5 +1,6 @@
 """Uses of objects: checks, charge, progress, completion, failure (domain.md, sections 6.2 and 8)."""
 
+from townlet_adapters.kernels.clock import since
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
@@ -114,11 +115,22 @@ def check(t: Tables, s: TownState, b: int, i: int, o: int, a: int, now: int) -> 
     if t.affordances[a].conditions > 0:
         priced = alternative if alternative >= 0 else t.affordances[a].alternatives - 1
         due = money_due(t, s, b, o, a, priced)
-        if not preconditions.hold_true(t, s, b, i, o, a, due, now):
+        first, count = t.affordances[a].first_condition, t.affordances[a].conditions
+        if not preconditions.hold_true(t, s, b, i, o, due, now, first, count):
             return PRECONDITION_FAILED
     if not fits(t, s, b, i, a):
         return INVENTORY_FULL
     return OK if alternative >= 0 else -alternative
+
+
+@inlined
+def needs_below(t: Tables, r: Record, level: float) -> int:
+    """Return the needs below a level, one bit for each."""
+    low = 0
+    for n in range(t.params[0].needs):
+        if r.need[n] < level:
+            low |= 1 << n
+    return low
 
 
 @kernel
@@ -140,6 +152,7 @@ def start(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a: int, n
     used.paid = due
     used.started = now
     used.remaining = t.affordances[a].duration
+    used.low = needs_below(t, r, t.affordances[a].wakes_below)
     r.claim_stage = STAGE_RUNNING
     journal.write(j, b, EV_START, r.serial, o, a, 0, used.remaining, due, alternative)
 
@@ -339,16 +352,48 @@ def apply_effects(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a
 
 
 @inlined
+def is_woken(t: Tables, r: Record, a: int, low: int, now: int) -> bool:
+    """Return whether a use ends early: its holder's shift is near, or a need fell too low since the start."""
+    ends = t.affordances[a]
+    if ends.wakes_before >= 0 and r.job >= 0:
+        ahead = since(t.jobs[r.job].start - ends.wakes_before, now, t.params[0].start_tod)
+        if ahead == 0:
+            return True
+    return ends.wakes_below > 0.0 and (needs_below(t, r, ends.wakes_below) & ~low) != 0
+
+
+@inlined
+def continue_use(t: Tables, s: TownState, b: int, o: int, now: int) -> bool:
+    """One tick of a running use: apply its effects of each tick; returns whether the use is finished."""
+    used = s.objects[b, o]
+    i, a = used.holder, used.affordance
+    r = s.residents[b, i]
+    ends = t.affordances[a]
+    used.remaining -= 1
+    for n in range(t.params[0].needs):
+        if ends.each_tick[n] != 0.0:
+            r.need[n] = min(1.0, max(0.0, r.need[n] + ends.each_tick[n]))
+    if used.remaining == 0 or is_woken(t, r, a, used.low, now):
+        return True
+    return ends.untils > 0 and preconditions.hold_true(
+        t, s, b, i, o, used.paid, now, ends.first_until, ends.untils
+    )
+
+
+@inlined
 def progress_uses(t: Tables, s: TownState, j: Journal, c: Record, b: int, now: int) -> bool:
-    """Phase 5b: a use of d ticks started in tick t ends in t + d - 1; True when a hook must be called."""
+    """Phase 5b: a use of d ticks started in tick t ends in t + d - 1, unless it ends early.
+
+    Returns:
+        True when a hook must be called.
+    """
     for o in range(c.entity, t.objects.shape[0]):
         used = s.objects[b, o]
         if not used.running:
             continue
         i, a = used.holder, used.affordance
         if c.asked == 0:
-            used.remaining -= 1
-            if used.remaining > 0:
+            if not continue_use(t, s, b, o, now):
                 continue
             apply_effects(t, s, j, b, i, o, a, now)
             if hook_requests.ask(t, c, AFTER, i, o, a, OK, used.paid):
@@ -359,7 +404,7 @@ def progress_uses(t: Tables, s: TownState, j: Journal, c: Record, b: int, now: i
             hook_requests.pass_on(c)
         company.share_meal(t, s, j, b, i, o, a, now)
         journal.write(j, b, EV_FINISH, s.residents[b, i].serial, o, a, OK, 0, 0, 0)
-        remember(s, b, i, o, a, OK, now, t.affordances[a].duration)
+        remember(s, b, i, o, a, OK, now, t.affordances[a].duration - used.remaining)
         queues.release(t, s, j, b, o, now, True)
     return False
 

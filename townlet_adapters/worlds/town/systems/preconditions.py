@@ -117,10 +117,11 @@ def compare(left: float, op: int, right: float) -> bool:
 
 
 @inlined
-def hold_true(t: Tables, s: TownState, b: int, i: int, o: int, a: int, due: int, now: int) -> bool:
-    """Return whether all preconditions of an affordance hold; ``due`` is its price in mills."""
-    first = t.affordances[a].first_condition
-    for k in range(first, first + t.affordances[a].conditions):
+def hold_true(
+    t: Tables, s: TownState, b: int, i: int, o: int, due: int, now: int, first: int, count: int
+) -> bool:
+    """Return whether some conditions of an affordance hold; ``due`` is its price in mills."""
+    for k in range(first, first + count):
         condition = t.conditions[k]
         left = condition.left_value
         if condition.left >= 0:
