@@ -71,8 +71,16 @@ TOWN: Final = (
     Band("wait_longest", 0, 180, "greatest"),
     Band("option_switch_rate", 0.005, 0.05),
     Band("rent_missed", 0, 0, "greatest"),
+    Band("chats_per_agent_day", 3, 7),
+    Band("chats_well_share", 0.70, 0.92),
+    Band("strong_ties_share", 0.60, 1),
+    Band("rivalry_highest", 0.2, 0.9),
+    Band("quarrels_avoided_share", 0, 0.20),
+    Band("avoidances_per_week", 0, 40),
+    Band("handovers_per_week", 5, 60),
+    Band("shared_meals_per_week", 0, 15),
 )
-"""The rules' table of targets, the rows that need no society; docs/domain.md has what was measured."""
+"""The rules' table of targets; docs/domain.md has what was measured."""
 HAMLET: Final = (
     Band("well_all_day_share", 0.60, 1.0),
     Band("starvation_incidents", 0, 0, "greatest"),
@@ -170,7 +178,8 @@ def measure(
         key: kpis[key]
         for key in (
             "well_all_day_share", "need_lowest", "showers_per_agent_day", "sleeps_per_agent_day",
-            "uses_waited_share", "option_switch_rate",
+            "uses_waited_share", "option_switch_rate", "chats_per_agent_day", "chats_well_share",
+            "strong_ties_share", "rivalry_highest", "quarrels_avoided_share",
         )
         if key in kpis
     }  # fmt: skip
@@ -194,6 +203,10 @@ def measure(
         "conflicts_per_day": account.conflicts.total() / days,
         "wait_mean": kpis.get("wait_mean", 0.0),
         "wait_longest": kpis.get("wait_longest", 0),
+        **{
+            f"{name}_per_week": kpis[name] * WEEK / days
+            for name in ("avoidances", "handovers", "shared_meals")
+        },
         "rent_missed": account.rent_missed,
         "invalid": account.invalid,
     }

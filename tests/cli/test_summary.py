@@ -112,6 +112,17 @@ def test_the_summary_of_a_day():
         ("wages", {"paid_ticks": 1380}, None),
         ("queues", {"queue_joins": 0, "uses_waited": 0}, "no resident queued"),
         ("queues", {"queue_joins": 1, "uses_waited": 0}, "residents queued 1 time"),
+        ("society", {"chats": 0, "chats_well": 0, "shared_meals": 0}, "0 chats, 0 shared meals"),
+        (
+            "society",
+            {"chats": 1, "chats_well": 0, "avoidances": 1},
+            "1 chat (0 of them went well), 1 avoidance",
+        ),
+        (
+            "society",
+            {"chats": 1200, "chats_well": 900, "shared_meals": 1, "handovers": 7, "avoidances": 2},
+            "1,200 chats (900 of them went well), 1 shared meal, 7 hand-overs, 2 avoidances",
+        ),
         ("conflicts", {"conflicts": {}}, "none in queues"),
         ("conflicts", {"conflicts": {"jostle": 1}}, "1 in queues: 1 jostle"),
         ("needs", {}, None),

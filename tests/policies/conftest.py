@@ -83,6 +83,8 @@ COLUMNS = (
     "cooldowns",
     "home_place", "duty_place", "refusal", "resident_value", "object_refusal", "object_value",
     "option", "goal", "commit_remaining", "occupants",
+    "tie_other", "tie_trust", "tie_familiarity", "tie_rivalry", "tie_avoided", "tie_quiet_until",
+    "talk_ready",
     "object_open", "object_powered", "object_holder", "object_queue", "object_wait",
     "object_stock", "object_price",
 )  # fmt: skip
@@ -279,6 +281,12 @@ class SmallTown:
         self.resident_value = np.zeros((slots, 1))
         self.object_refusal = np.zeros((objects, len(MANIFEST)), dtype=np.uint8)
         self.object_value = np.zeros((objects, 1))
+        self.tie_other = np.full((slots, 3), -1, dtype=np.int32)
+        self.tie_trust, self.tie_familiarity, self.tie_rivalry = (np.zeros((slots, 3)) for _ in range(3))
+        self.tie_avoided = np.zeros((slots, 3), dtype=np.uint8)
+        self.tie_quiet_until = np.zeros((slots, 3), dtype=np.int64)
+        self.talk_ready = np.zeros(slots, dtype=np.int64)
+        self.talkers: set[int] = set()
         self.occupants = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
         self.object_open = np.ones(objects, dtype=np.uint8)
         self.object_powered = np.ones(objects, dtype=np.uint8)
@@ -306,6 +314,13 @@ class SmallTown:
         others = (o + 1) % len(OBJECTS), (o + 2) % len(OBJECTS)
         self.cooldowns[i] = (others[0], until + 1), (o, until), (others[1], until - 1)
 
+    def tie(self, i, other, *, regard=0.0, avoided=False, quiet_until=0):
+        """Give a resident a tie behind those that it has."""
+        k = int((self.tie_other[i] >= 0).sum())
+        self.tie_other[i, k] = other
+        self.tie_trust[i, k], self.tie_rivalry[i, k] = regard + 0.9 * avoided, 0.9 * avoided
+        self.tie_avoided[i, k], self.tie_quiet_until[i, k] = avoided, quiet_until
+
     def claim(self, i, symbol, affordance, stage):
         self.claim_object[i] = self.object(symbol)
         self.claim_affordance[i] = self.constants["affordance_names"].index(affordance)
@@ -324,6 +339,8 @@ class SmallTown:
             }
         if stage != 0:
             names.add("leave")
+        if i in self.talkers:
+            names.add("talk")
         for a, affordance in enumerate(MANIFEST):
             for o, (symbol, ox, oy) in enumerate(self.objects):
                 if TYPES[SYMBOLS.index(symbol)] != affordance.type or (x, y) not in reach_of(ox, oy):

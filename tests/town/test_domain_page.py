@@ -25,7 +25,7 @@ from tests.town.words import (
 )
 from tests.town.words import OPTIONS as BEHAVIOURS
 from townlet_adapters.policies.scripted import columns as scripted
-from townlet_adapters.policies.scripted import controllers, planning, rules
+from townlet_adapters.policies.scripted import controllers, planning, rules, society
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.stages.plugin import townlet_stages
 from townlet_adapters.stages.possession import PossessionStage
@@ -509,7 +509,7 @@ def test_numbers_of_the_scripted_policy_are_those_of_the_page():
         "errands to": rules.ERRANDS_TO,
         "shop below a wallet of": rules.SHOP_BELOW,
         "shop for parts from": rules.SHOP_MONEY,
-        "sociable from an extroversion of": rules.SHY,
+        "sociable from an extroversion of": society.SHY,
         "chance of a sociable hour": rules.SOCIABLE,
         "more of it per extroversion": rules.SOCIABLE_PER_EXTROVERSION,
         "money weight": planning.MONEY_WEIGHT,
@@ -523,5 +523,12 @@ def test_numbers_of_the_scripted_policy_are_those_of_the_page():
         "paid leisure below what it raises of": planning.PAID_RAISED,
         "chance of an hour of paid leisure": planning.PAID_CHANCE,
         "blocks before pushing": controllers.PATIENCE,
+        "chance of talk at work": society.TALK_AT_WORK,
+        "chance of talk at home": society.TALK_AT_HOME,
+        "company within steps": society.REACH,
+        "steps per regard": society.PER_REGARD,
+        "steps aside within": society.SEEN_FROM,
+        "until beyond": society.KEPT,
+        "at ease from a need of": society.AT_EASE,
     }
     assert set(scripted.OWN_OPTIONS) < set(BEHAVIOURS)

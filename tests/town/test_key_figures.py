@@ -13,8 +13,16 @@ from townlet_adapters.worlds.town.events.employment import (
     EmploymentLateStart,
     EmploymentShiftEnd,
 )
-from townlet_adapters.worlds.town.events.queue import QueueConflict, QueueGrant, QueueJoin, QueueLeave
+from townlet_adapters.worlds.town.events.queue import (
+    QueueConflict,
+    QueueGrant,
+    QueueHandover,
+    QueueJoin,
+    QueueLeave,
+)
+from townlet_adapters.worlds.town.events.social import SocialAvoidance, SocialChat, SocialSharedMeal
 from townlet_adapters.worlds.town.observers.kpis import KpiObserver
+from townlet_adapters.worlds.town.observers.society import ties_now
 from townlet_core.dto.observation import ObservationBatch, View
 from townlet_core.dto.outcome import StepOutcome, TickSummary
 from townlet_core.dto.spec import NeedSpec, OptionSpec, WorldSpec
@@ -242,3 +250,47 @@ def test_a_town_without_needs_has_no_such_numbers():
 def test_nothing_is_known_before_the_first_tick():
     assert Town().kpis["agent_days"] == 0
     assert "need_lowest" not in Town().kpis
+
+
+# Society.
+
+
+def test_what_residents_do_with_each_other_is_counted():
+    town = Town()
+    town.live(WELL, WELL, events=[SocialChat("a", "b", success=True, quality=0.5)])
+    town.live(WELL, WELL, events=[SocialChat("a", "b", success=False, quality=0.5)])
+    town.live(WELL, WELL, events=[SocialSharedMeal(("a", "b"), "cafe"), QueueHandover("a", "b", "o", 1)])
+    town.live(WELL, WELL)
+    counted = {name: town.kpis[name] for name in ("chats", "chats_well", "shared_meals", "handovers")}
+    assert counted == {"chats": 2, "chats_well": 1, "shared_meals": 1, "handovers": 1}
+    assert (town.kpis["chats_per_agent_day"], town.kpis["chats_well_share"]) == (1.0, 0.5)
+
+
+def test_a_quarrel_is_avoided_by_who_avoids_twice():
+    town = Town()
+    town.live(events=[QueueConflict("a", "b", None, "jostle", 0, 0.75), SocialAvoidance("a", "b", 4)])
+    assert (town.kpis["quarrels_avoided_share"], town.kpis["avoidances"]) == (0.0, 1)
+    town.live(events=[SocialAvoidance("a", "b", 4), SocialAvoidance("c", "b", 4)])
+    assert (town.kpis["quarrels_avoided_share"], town.kpis["avoidances"]) == (0.5, 3)
+    assert "quarrels_avoided_share" not in Town().kpis
+
+
+def test_society_is_saved_and_a_state_of_before_has_counted_none():
+    town, heir = Town(), Town()
+    town.live(events=[SocialChat("a", "b", success=True, quality=0.5)])
+    state = town.observer.export_state()
+    heir.observer.import_state(state)
+    assert heir.kpis["chats"] == 1
+    heir.observer.import_state({name: value for name, value in state.items() if name != "society"})
+    assert heir.kpis["chats"] == 0
+
+
+def test_ties_are_those_of_the_last_instant():
+    rows = {
+        "trust": (0.5, 0.1, 0.0, 0.0),
+        "familiarity": (0.3, 0.1, 0.0, 0.0),
+        "rivalry": (0.0, 0.0, 0.2, 0.0),
+    }
+    view = View({}, {f"tie_{part}": readonly(array("d", values), 2, 2) for part, values in rows.items()})
+    assert ties_now(view, 2) == {"strong_ties_share": 0.5, "rivalry_highest": 0.2, "trust_highest": 0.5}
+    assert ties_now(view, 0) == ties_now(View({}, {}), 2) == {}

@@ -78,6 +78,7 @@ def _kpi_rows(kpis: JsonObject) -> Iterator[Row]:
         ("wages", _wages(kpis)),
         ("queues", _queues(kpis)),
         ("conflicts", _conflicts(kpis)),
+        ("society", _society(kpis)),
     ):
         if text:
             yield label, text
@@ -162,6 +163,19 @@ def _conflicts(kpis: JsonObject) -> str:
         return "none in queues"
     listed = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     return f"{sum(counts.values()):,} in queues: {listed}"
+
+
+def _society(kpis: JsonObject) -> str:
+    chats, well = _number(kpis, "chats"), _number(kpis, "chats_well")
+    if chats is None:
+        return ""
+    good = f" ({well:,.0f} of them went well)" if chats and well is not None else ""
+    return _parts(
+        _count(chats, "chat") + good,
+        _counted(kpis, "shared_meals", "shared meal"),
+        _counted(kpis, "handovers", "hand-over"),
+        _counted(kpis, "avoidances", "avoidance"),
+    )
 
 
 def _since(after: JsonObject, before: JsonObject) -> dict[str, JsonValue]:

@@ -90,7 +90,8 @@ def test_a_tie_stays_within_its_ranges():
 
 
 @pytest.mark.parametrize(
-    ("profile", "expected"), [("industrious", 0.225 * 1.05 * 1.15), ("stoic", 0.225 * 0.75 * 0.94)]
+    ("profile", "expected"),
+    [("industrious", 0.18 * 1.5 * 1.05 * 1.15), ("stoic", 0.18 * 1.5 * 0.75 * 0.94)],
 )
 def test_a_stall_is_resented_as_the_example_of_the_rules_says(profile, expected):
     manifest = [affordance("it", "shower", 100)]
@@ -113,7 +114,7 @@ def test_jostling_makes_rivals():
         town.set_profile(slot, "balanced")
     town.run(4, {0: "move_east"})
     assert town.when("queue.conflict") == [3]
-    assert town.tie(0, 1) == town.tie(1, 0) == (0.0, 0.0, 0.15 * 0.75)
+    assert town.tie(0, 1) == town.tie(1, 0) == (0.0, 0.0, 0.18 * 0.75)
 
 
 # Thresholds.
@@ -155,7 +156,7 @@ def test_ties_decay_in_the_last_tick_of_each_hour():
     town.run(59)
     assert town.tie(0, 1) == (0.5, -0.5, 0.5)
     town.step()
-    assert town.tie(0, 1) == (0.5 * 0.998, -0.5 * 0.995, 0.5 * 0.97)
+    assert town.tie(0, 1) == (0.5 * 0.998, -0.5 * 0.995, 0.5 * 0.98)
 
 
 def test_who_is_not_avoided_any_more_is_so_at_once():
@@ -163,7 +164,7 @@ def test_who_is_not_avoided_any_more_is_so_at_once():
     town.set_tie(0, 1, rivalry=0.71)
     town.set_time(59)
     town.step()
-    assert (town.resident(0).avoided, town.tie(0, 1)) == (0, (0.0, 0.0, 0.71 * 0.97))
+    assert (town.resident(0).avoided, town.tie(0, 1)) == (0, (0.0, 0.0, 0.71 * 0.98))
 
 
 def test_a_tie_without_substance_is_forgotten():
@@ -364,10 +365,10 @@ def test_a_shared_meal_is_told_once_by_the_first_who_finishes():
 
 
 def test_the_rules_keep_a_tie_for_days():
-    """Half-lives as the page says: 14.4 days, 5.8 days, 22.8 hours."""
+    """Half-lives as the page says: 14.4 days, 5.8 days, 34.3 hours."""
     for left, hours in (
         (ties.TRUST_LEFT, 14.4 * 24),
         (ties.FAMILIARITY_LEFT, 5.8 * 24),
-        (ties.RIVALRY_LEFT, 22.8),
+        (ties.RIVALRY_LEFT, 34.3),
     ):
         assert left**hours == pytest.approx(0.5, rel=0.01)

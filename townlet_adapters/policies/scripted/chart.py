@@ -25,6 +25,8 @@ from townlet_adapters.policies.scripted.refusals import OPERANDS, OPERATORS
 from townlet_core.dto.observation import Constants
 from townlet_core.dto.spec import WorldSpec
 
+TALK = "talk"
+
 
 def uses_of(constants: Constants, actions: Sequence[str], purposes: Purposes) -> Records:
     """Return every affordance, as USE[A]; ``actions`` are the names of all actions."""
@@ -148,6 +150,8 @@ def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, se
         conditions=conditions_of(constants),
         object_place=np.asarray(constants["object_place"]),
         jobs=jobs,
+        place_at=np.asarray(constants["place_at"]),
+        talk=spec.action_names.index(TALK) if TALK in spec.action_names else NONE,
         tiles=tiles,
         seed=np.uint64(seed),
         start_tod=spec.start_tod,

@@ -20,8 +20,10 @@ NONE = -1
 """No option, no object, no claim, no job."""
 
 # What a resident can want. CARE is for one need; the others are this policy's own behaviours.
-CARE, WORK, SHOP, SOCIALISE, IDLE = 0, 1, 2, 3, 4
-OWN_OPTIONS = {"go_to_work": WORK, "shop": SHOP, "socialise": SOCIALISE, "idle": IDLE}
+CARE, WORK, SHOP, SOCIALISE, IDLE, AVOID = 0, 1, 2, 3, 4, 5
+OWN_OPTIONS = {
+    "go_to_work": WORK, "shop": SHOP, "socialise": SOCIALISE, "idle": IDLE, "avoid_rival": AVOID,
+}  # fmt: skip
 """The options of the policy's own behaviours; a world that lacks one never gets that behaviour from it."""
 MAX_NEEDS, MAX_ITEMS, MAX_ACTIONS = 8, 16, 64
 """Capacities of the records: a world within them needs no rule compiled anew."""
@@ -104,6 +106,7 @@ RESIDENT = record(
     ("claim_object", "i8"),
     ("claim_affordance", "i8"),
     ("claim_stage", "i8"),
+    ("avoided", "i8"),
     # The context: as the world returned it, then as the policy sets it.
     ("option", "i8"),
     ("goal", "i8"),
@@ -111,7 +114,8 @@ RESIDENT = record(
     ("action", "i8"),
     ("bound_to", "i8"),
 )
-"""One living resident; ``mask`` has one bit per action, ``bound_to`` is the only object for plans, -1 any.
+"""One living resident; ``mask`` has one bit per action, ``avoided`` is the number of those that it avoids,
+``bound_to`` is the only object for plans, -1 any.
 
 Integers are 64 bits wide throughout: a kernel is compiled once for each combination of its arguments' types.
 """
@@ -133,13 +137,15 @@ class Chart(NamedTuple):
         needs: NEED[needs].
         carry: int64[items], most that one resident carries.
         meaning: int64[options], what each option of the world means to this policy, -1 nothing.
-        own: int64[5], option of each want, -1 without one; that of CARE depends on the need.
+        own: int64[6], option of each want, -1 without one; that of CARE depends on the need.
         uses: USE[A].
         charges: CHARGE[A, L].
         charge_price: int32[A, L, I], units paid for.
         conditions: CONDITION[...].
         object_place: int32[O].
         jobs: JOB[J].
+        place_at: int32[H, W], place of each tile.
+        talk: the action ``talk``, -1 without one.
         tiles: int32[...], flat indices of the passable tiles of each place, place by place.
         seed: the run's seed, uint64.
         start_tod: minute of day 0 at which the world starts.
@@ -161,6 +167,8 @@ class Chart(NamedTuple):
     conditions: Records
     object_place: npt.NDArray[np.int32]
     jobs: Records
+    place_at: npt.NDArray[np.int32]
+    talk: int
     tiles: npt.NDArray[np.int32]
     seed: np.uint64
     start_tod: int
@@ -195,6 +203,13 @@ class Columns(NamedTuple):
     option: npt.NDArray[np.int8]
     goal: npt.NDArray[np.int32]
     commit_remaining: npt.NDArray[np.int16]
+    tie_other: npt.NDArray[np.int32]
+    tie_trust: npt.NDArray[np.float64]
+    tie_familiarity: npt.NDArray[np.float64]
+    tie_rivalry: npt.NDArray[np.float64]
+    tie_avoided: npt.NDArray[np.uint8]
+    tie_quiet_until: npt.NDArray[np.int64]
+    talk_ready: npt.NDArray[np.int64]
     occupants: npt.NDArray[np.uint8]
     object_open: npt.NDArray[np.uint8]
     object_powered: npt.NDArray[np.uint8]
@@ -226,6 +241,17 @@ class Scene(NamedTuple):
         object_refusal: uint8[O, A], 0 offered by the object.
         resident_value: float64[N, ...], values that conditions read.
         object_value: float64[O, ...], values that conditions read.
+        alive: uint8[N].
+        xy: int32[N, 2], tile of each resident.
+        claim_object: int32[N], object that each resident claims.
+        claim_stage: int8[N].
+        tie_other: int32[N, T], slots of the residents to which a resident has ties, then -1.
+        tie_trust: float64[N, T].
+        tie_familiarity: float64[N, T].
+        tie_rivalry: float64[N, T].
+        tie_avoided: uint8[N, T], 1 for those that a resident avoids.
+        tie_quiet_until: int64[N, T], tick from which a step away is an avoidance again.
+        talk_ready: int64[N], tick from which a resident talks and listens again.
     """
 
     tick: int
@@ -238,6 +264,17 @@ class Scene(NamedTuple):
     object_refusal: npt.NDArray[np.uint8]
     resident_value: npt.NDArray[np.float64]
     object_value: npt.NDArray[np.float64]
+    alive: npt.NDArray[np.uint8]
+    xy: npt.NDArray[np.int32]
+    claim_object: npt.NDArray[np.int32]
+    claim_stage: npt.NDArray[np.int8]
+    tie_other: npt.NDArray[np.int32]
+    tie_trust: npt.NDArray[np.float64]
+    tie_familiarity: npt.NDArray[np.float64]
+    tie_rivalry: npt.NDArray[np.float64]
+    tie_avoided: npt.NDArray[np.uint8]
+    tie_quiet_until: npt.NDArray[np.int64]
+    talk_ready: npt.NDArray[np.int64]
 
 
 def look(observation: ObservationBatch, view: View) -> Columns:
@@ -268,6 +305,12 @@ def gather_resident(c: Columns, i: int, r: Record) -> None:
     r.goal = c.goal[i]
     r.commit = c.commit_remaining[i]
     r.bound_to = NONE
+    avoided = 0
+    for k in range(c.tie_other.shape[1]):
+        if c.tie_other[i, k] < 0:
+            break
+        avoided += c.tie_avoided[i, k]
+    r.avoided = avoided
     for n in range(c.needs.shape[1]):
         r.need[n] = c.needs[i, n]
     for item in range(c.inventory.shape[1]):

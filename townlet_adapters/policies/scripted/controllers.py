@@ -13,6 +13,7 @@ from townlet_adapters.policies.scripted.columns import (
     allows,
 )
 from townlet_adapters.policies.scripted.planning import steps
+from townlet_adapters.policies.scripted.society import TALK_AT_WORK, talk_or
 
 PATIENCE = 2
 """Blocked moves after which a resident pushes forward instead of stepping aside."""
@@ -115,9 +116,9 @@ def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
 
 @kernel
 def work(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
-    """Walk to the workplace; inside it, stroll."""
+    """Walk to the workplace; inside it, stroll, and talk now and then."""
     if steps(c, r, c.jobs[r.job].field) == 0:
-        return stroll(c, s, r, chosen_at)
+        return talk_or(c, s, r, stroll(c, s, r, chosen_at), TALK_AT_WORK)
     return walk(c, s, r, c.jobs[r.job].field)
 
 

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from townlet_adapters.kernels.compiler import entry_kernel, kernel
 from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.policies.scripted.columns import (
+    AVOID,
     CARE,
     HELD,
     IDLE,
@@ -13,6 +14,7 @@ from townlet_adapters.policies.scripted.columns import (
     NO_CLAIM,
     NONE,
     RUNNING,
+    SOCIALISE,
     WAIT,
     WORK,
     Chart,
@@ -32,6 +34,13 @@ from townlet_adapters.policies.scripted.rules import (
     critical_choice,
     option_of,
     work_calls,
+)
+from townlet_adapters.policies.scripted.society import (
+    TALK_AT_HOME,
+    mingle,
+    step_aside,
+    still_near,
+    talk_or,
 )
 
 ALL_NEEDS = 0xFF
@@ -73,6 +82,8 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
         return IDLE, NONE, NONE, NONE
     if want == WORK:
         return (WORK, NONE, NONE, NONE) if work_calls(c, s, r) else NO_CHOICE
+    if want == AVOID:
+        return (AVOID, NONE, NONE, NONE) if still_near(c, s, r) else NO_CHOICE
     if want == NONE:
         return NO_CHOICE
     need = need_of(c, r, r.option) if want == CARE else NONE
@@ -138,6 +149,12 @@ def act(c: Chart, s: Scene, r: Record) -> None:
         r.action = work(c, s, r, max(s.tick + left - c.commit_ticks, 0))
     elif want == IDLE:
         r.action = go_home(c, s, r)
+        if r.action == WAIT:
+            r.action = talk_or(c, s, r, WAIT, TALK_AT_HOME)
+    elif want == AVOID:
+        r.action = step_aside(s, r)
+    elif want == SOCIALISE:
+        r.action = mingle(c, s, r, use(c, s, r, o, a))
     else:
         r.action = use(c, s, r, o, a)
     adopt(c, r, choice, left - 1)
@@ -194,6 +211,17 @@ def decide_all(
         columns.object_refusal,
         columns.resident_value,
         columns.object_value,
+        columns.alive,
+        columns.xy,
+        columns.claim_object,
+        columns.claim_stage,
+        columns.tie_other,
+        columns.tie_trust,
+        columns.tie_familiarity,
+        columns.tie_rivalry,
+        columns.tie_avoided,
+        columns.tie_quiet_until,
+        columns.talk_ready,
     )
     for i in range(columns.alive.shape[0]):
         r = residents[i]

@@ -19,6 +19,7 @@ from townlet_adapters.policies.scripted.columns import (
 )
 from townlet_adapters.policies.scripted.purposes import FREE, PAID
 from townlet_adapters.policies.scripted.refusals import refused
+from townlet_adapters.policies.scripted.society import is_shunned
 
 IMPOSSIBLE = 1 << 40
 """Cost of a plan that is not possible; also more ticks than any limit."""
@@ -139,7 +140,7 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
     if path == 0 and r.claim_stage == NO_CLAIM and not allows(r, c.uses[a].action):
         return IMPOSSIBLE
     due = price(c, s, r, o, a)
-    if due < 0 or not fits(c, r, a) or refused(c, s, r, o, a, due):
+    if due < 0 or not fits(c, r, a) or refused(c, s, r, o, a, due) or is_shunned(c, s, r, o):
         return IMPOSSIBLE
     ticks = path + s.things[o].wait + c.uses[a].duration
     wakes = c.uses[a].wakes

@@ -1,8 +1,4 @@
-"""The choice of an option: the first rule that matches (domain.md, section 17.3).
-
-Rule 3 (step aside from an avoided resident) and the invitations of rule 7 need relations between residents,
-which do not exist yet: their conditions never hold.
-"""
+"""The choice of an option: the first rule that matches (domain.md, section 17.3)."""
 
 from typing import TypeAlias
 
@@ -12,6 +8,7 @@ from townlet_adapters.kernels.draws import POLICY, integer, unit
 from townlet_adapters.kernels.fields import UNREACHABLE
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.policies.scripted.columns import (
+    AVOID,
     CARE,
     HOUR,
     IDLE,
@@ -24,6 +21,7 @@ from townlet_adapters.policies.scripted.columns import (
 )
 from townlet_adapters.policies.scripted.planning import MAKE, SERVE, plan, steps, supplied, ticks_to_shift
 from townlet_adapters.policies.scripted.refusals import unserved
+from townlet_adapters.policies.scripted.society import SHY, must_step_aside
 
 Choice: TypeAlias = tuple[int, int, int, int]
 """What is wanted, the need that CARE is for, and the object and affordance to carry it out with; -1 for those
@@ -48,7 +46,7 @@ ERRANDS_FROM, ERRANDS_TO = 480, 1260
 SHOP_BELOW, SHOP_MONEY = 5000, 1000
 SOCIABLE_HOUR = 0
 """Index of the draw that decides whether this hour is a sociable one."""
-SHY, SOCIABLE, SOCIABLE_PER_EXTROVERSION = -0.2, 0.4, 0.3
+SOCIABLE, SOCIABLE_PER_EXTROVERSION = 0.4, 0.3
 
 
 @kernel
@@ -214,6 +212,8 @@ def choose(c: Chart, s: Scene, r: Record) -> Choice:
         return choice
     if work_calls(c, s, r):
         return WORK, NONE, NONE, NONE
+    if must_step_aside(c, s, r):
+        return AVOID, NONE, NONE, NONE
     choice = need_choice(c, s, r)
     if choice[0] != NONE:
         return choice

@@ -93,6 +93,7 @@ COLUMNS: Final = (
     ColumnSpec("tie_familiarity", _REAL, ("slots", "ties")),
     ColumnSpec("tie_rivalry", _REAL, ("slots", "ties")),
     ColumnSpec("tie_avoided", _FLAG, ("slots", "ties")),
+    ColumnSpec("tie_quiet_until", _LONG, ("slots", "ties"), "tick"),
     ColumnSpec("talk_ready", _LONG, ("slots",), "tick"),
     ColumnSpec("occupants", _FLAG, ("y", "x"), "residents"),
     ColumnSpec("object_open", _FLAG, ("objects",)),

@@ -1,11 +1,13 @@
 """Key figures of a town, for the summary and the frame."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from townlet_adapters.worlds.town.observers.needs import NeedTally, NeedWindow
 from townlet_adapters.worlds.town.observers.settings import KpiSettings
 from townlet_adapters.worlds.town.observers.shifts import ShiftTally
+from townlet_adapters.worlds.town.observers.society import SocietyTally, ties_now
 from townlet_adapters.worlds.town.observers.switches import OptionTally
 from townlet_adapters.worlds.town.observers.uses import UseTally
 from townlet_core.dto.observation import ObservationBatch, View
@@ -30,6 +32,7 @@ class _State:
     shifts: ShiftTally
     needs: NeedTally
     options: OptionTally
+    society: SocietyTally
 
 
 class KpiObserver:
@@ -44,6 +47,7 @@ class KpiObserver:
     def __init__(self, settings: KpiSettings | None = None) -> None:
         """Take the settings, or the defaults; call ``begin`` before anything else."""
         self._settings = settings or KpiSettings()
+        self._view: View | None = None
 
     def begin(self, spec: WorldSpec) -> None:
         """Start counting at zero."""
@@ -59,6 +63,7 @@ class KpiObserver:
             shifts=ShiftTally(),
             needs=NeedTally.sized(slots, len(self._needs)),
             options=OptionTally.sized(slots),
+            society=SocietyTally(),
         )
         self._forget_caches()
 
@@ -69,7 +74,9 @@ class KpiObserver:
         for event in outcome.events:
             state.uses.see(event)
             state.shifts.see(event)
+            state.society.see(event)
         self._see_occupants(observation)
+        self._view = observation.view
         if self._living:
             state.agent_ticks += len(self._living)
             if observation.view is not None:
@@ -88,6 +95,8 @@ class KpiObserver:
             **state.shifts.kpis(),
             **state.needs.kpis(self._needs),
             **state.options.kpis(state.agent_ticks),
+            **state.society.kpis(agent_days),
+            **(ties_now(self._view, len(self._living)) if self._view is not None else {}),
         }
 
     def export_state(self) -> JsonValue:
@@ -101,8 +110,10 @@ class KpiObserver:
         Raises:
             SnapshotError: when the value is not such a state, or is of a world with other slots or needs.
         """
+        # Snapshots of schema 5 and before were saved when nothing of society was counted.
+        uncounted = {"society": record_to_json(SocietyTally())}
         try:
-            read = record_from_json(_State, state)
+            read = record_from_json(_State, {**uncounted, **state} if isinstance(state, Mapping) else state)
         except ValueError as error:
             raise SnapshotError(
                 "snapshot_corrupt", f"the state of '{self.name}' is damaged: {error}"
@@ -121,6 +132,7 @@ class KpiObserver:
     def _forget_caches(self) -> None:
         """Discard the caches: the living residents and their options of the last observation."""
         self._window.clear()
+        self._view = None
         self._living: list[int] = []
         self._presence = (b"", b"")
         self._chosen = b""

@@ -45,6 +45,7 @@ class ViewColumns(NamedTuple):
     tie_familiarity: npt.NDArray[np.float64]
     tie_rivalry: npt.NDArray[np.float64]
     tie_avoided: npt.NDArray[np.uint8]
+    tie_quiet_until: npt.NDArray[np.int64]
     talk_ready: npt.NDArray[np.int64]
     occupants: npt.NDArray[np.uint8]
     object_open: npt.NDArray[np.uint8]
@@ -179,6 +180,7 @@ def show_ties(t: Tables, s: TownState, shown: Shown, b: int, i: int) -> None:
         v.tie_trust[i, k] = tie.trust
         v.tie_familiarity[i, k] = tie.familiarity
         v.tie_rivalry[i, k] = tie.rivalry
+        v.tie_quiet_until[i, k] = tie.quiet_until
         v.tie_avoided[i, k] = k < r.ties and tie.rivalry >= avoids_from
 
 

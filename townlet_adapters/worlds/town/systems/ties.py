@@ -27,7 +27,7 @@ from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import journal
 
 TICKS_OF_DECAY = 60
-TRUST_LEFT, FAMILIARITY_LEFT, RIVALRY_LEFT = 0.998, 0.995, 0.97
+TRUST_LEFT, FAMILIARITY_LEFT, RIVALRY_LEFT = 0.998, 0.995, 0.98
 FORGOTTEN = 0.01
 """A tie of which every part is below this is dropped."""
 FRIEND_FROM, FEUD_FROM, REARMED = 0.6, 0.9, 0.1
