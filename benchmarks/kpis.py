@@ -18,6 +18,7 @@ from townlet import open_simulation
 from townlet_adapters.worlds.town.events.economy import EconomyRent
 from townlet_adapters.worlds.town.events.employment import EmploymentShiftEnd
 from townlet_adapters.worlds.town.events.queue import QueueConflict
+from townlet_adapters.worlds.town.events.social import SocialThreshold
 from townlet_core.dto.observation import View
 from townlet_core.events.base import Fact
 from townlet_core.events.loop import LoopTick
@@ -108,6 +109,7 @@ class Account:
     conflicts: Counter[str] = field(default_factory=Counter)
     attendance: list[float] = field(default_factory=list)
     rent_missed: int = 0
+    friendships: int = 0
     invalid: int = 0
     due: set[int] = field(default_factory=set)
     starving: np.ndarray | None = None
@@ -119,6 +121,7 @@ class Account:
         hear(QueueConflict.kind, self._see_conflict, name="account.conflicts")
         hear(EmploymentShiftEnd.kind, self._see_shift, name="account.shifts")
         hear(EconomyRent.kind, self._see_rent, name="account.rent")
+        hear(SocialThreshold.kind, self._see_threshold, name="account.friendships")
         hear(LoopTick.kind, self._see_tick, name="account.needs")
 
     def _see_conflict(self, fact: Fact) -> None:
@@ -128,6 +131,10 @@ class Account:
     def _see_shift(self, fact: Fact) -> None:
         if isinstance(fact.event, EmploymentShiftEnd) and fact.tick >= DAY:
             self.attendance.append(fact.event.attendance)
+
+    def _see_threshold(self, fact: Fact) -> None:
+        if isinstance(fact.event, SocialThreshold):
+            self.friendships += fact.event.threshold == "friend"
 
     def _see_rent(self, fact: Fact) -> None:
         if isinstance(fact.event, EconomyRent):
@@ -207,6 +214,7 @@ def measure(
             f"{name}_per_week": kpis[name] * WEEK / days
             for name in ("avoidances", "handovers", "shared_meals")
         },
+        "friendships": account.friendships,
         "rent_missed": account.rent_missed,
         "invalid": account.invalid,
     }

@@ -76,7 +76,7 @@ def test_what_is_forgotten_is_as_predicted():
     pair = Pair(Case(saints()), 5)
     wild_ones, nobody = random_wishes(Chances(legal=0.8, aimed=0.3))(pair, 5), [-1] * pair.spec.capacity
     idle = Wishes([0] * pair.spec.capacity, nobody, None)
-    for tick in range(1700):
+    for tick in range(3000):
         wishes = next(wild_ones) if tick < 150 else idle
         silent = [0 if each == 6 else each for each in wishes.actions]
         difference = pair.step(wishes._replace(actions=silent))

@@ -6,7 +6,7 @@ from typing import Any
 from tests.model.conventions import cheb, clamp
 
 HOUR = 60
-TRUST_LEFT, FAMILIARITY_LEFT, RIVALRY_LEFT = 0.998, 0.995, 0.97
+TRUST_LEFT, FAMILIARITY_LEFT, RIVALRY_LEFT = 0.998, 0.995, 0.98
 FORGOTTEN = 0.01
 RESERVED = 2
 REARMED = 0.1

@@ -42,6 +42,7 @@ def of_resident(town, resident):
         "tie_familiarity": [each.familiarity for each in resident.ties],
         "tie_rivalry": [each.rivalry for each in resident.ties],
         "tie_avoided": [int(ties.avoids(town, resident, each.other)) for each in resident.ties],
+        "tie_quiet_until": [each.quiet_until for each in resident.ties],
         "talk_ready": resident.ready,
         "departure_lead": departure_lead(town, about),
         "home_field": town.ground.fields.homes + town.plan.home_tiles.index(resident.home),
@@ -97,7 +98,8 @@ def of_object(town, thing):
 COLUMNS = (
     "xy", "needs", "wallet", "inventory", "extroversion", "job", "claim_object", "claim_affordance",
     "claim_stage", "blocked", "ctx_reset", "option", "goal", "commit_remaining", "home_place",
-    "tie_other", "tie_trust", "tie_familiarity", "tie_rivalry", "tie_avoided", "talk_ready",
+    "tie_other", "tie_trust", "tie_familiarity", "tie_rivalry", "tie_avoided",
+    "tie_quiet_until", "talk_ready",
     "departure_lead", "home_field", "duty_place", "refusal", "cooldowns", "object_refusal",
     "object_open", "object_powered", "object_holder", "object_queue", "object_wait", "object_stock",
 )  # fmt: skip

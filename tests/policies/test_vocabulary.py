@@ -56,7 +56,7 @@ def test_other_numbers_for_the_same_needs_items_and_options_change_no_decision()
         for name, column in town.view.columns.items():
             if getattr(renamed, name).shape == column.shape:
                 getattr(renamed, name)[...] = np.asarray(column)
-        renamed.alive[:], renamed.serial[:] = town.alive, town.serial
+        renamed.alive[:], renamed.serial[:], renamed.talkers = town.alive, town.serial, town.talkers
         renamed.needs[:] = town.needs[:, needs]
         renamed.inventory[:, 1:] = town.inventory[:, ::-1]
         renamed.object_stock[:, 1:] = town.object_stock[:, ::-1]

@@ -13,8 +13,8 @@ from townlet_plugins.catalogue import load_catalogue
 
 DAYS = 7
 GOLDEN = {
-    "configs/town.yaml": "798002d9d77ce70283be1dc5b6e7c2c1c3e7637b1f9b25c2e61c357633e883cc",
-    "configs/hamlet.yaml": "a152f13edf975bd1fee61b24bf8d9c598df0b40de0efb0004c8a42cd7ce0c6bb",
+    "configs/town.yaml": "8bedd389b38e6a952a7aab908ba2e4408884bb0ce8d8cec4b752250d50b996a7",
+    "configs/hamlet.yaml": "b24a551cbcafdd5e6820cfefe273c2715029b9906ac941a4d088e2e0cf9e0958",
 }
 
 

@@ -1,4 +1,4 @@
-"""A week under the scripted policy: the targets of the rules' closing table that need no society."""
+"""A week under the scripted policy: the targets of the rules' closing table."""
 
 import re
 from functools import cache
@@ -78,3 +78,15 @@ def test_a_town_that_only_waits_would_lose_its_first_balanced_resident_in_tick_6
         starving = np.where(hungry, starving + 1, 0)
         due[(starving == COLLAPSE_TICKS) & (due < 0)] = tick
     assert set(due[balanced].tolist()) == {698}
+
+
+@pytest.mark.slow
+def test_a_hamlet_has_its_clashes_a_friendship_and_somebody_who_is_avoided():
+    """At least one clash a day in the mean of a week, and a friendship and an avoidance, in most seeds."""
+    stories = 0
+    for seed in range(1, 21):
+        run = week("configs/hamlet.yaml", seed)
+        stories += (
+            run["conflicts_per_day"] >= 1 and run["friendships"] >= 1 and run["avoidances_per_week"] >= 1
+        )
+    assert stories >= 15

@@ -64,6 +64,8 @@ class Life:
             x, y = self.columns["xy"][i]
             o = self._ahead.pop(int(i), -1)
             arrived = o >= 0 and self.fields[o, y, x] == 0 and self.columns["object_wait"][o] == 0
+            # Who meets company on the way talks first, and has no goal meanwhile.
+            arrived = arrived and goal[i] >= 0
             self.vain += int(arrived and self.columns["claim_stage"][i] == 0 and action[i] < first_use)
             if 0 <= goal[i] < len(self.model.object_ids) and self.fields[goal[i], y, x] > 0:
                 self._ahead[int(i)] = int(goal[i])

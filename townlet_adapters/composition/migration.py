@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from townlet_adapters.composition.loading import source_of
+from townlet_adapters.composition.parts import make_context, open_policy, run_identity
 from townlet_adapters.composition.request import RunRequest
 from townlet_adapters.config.resolve import allowlist_of, digest_of, resolve, simulation_of
 from townlet_adapters.config.source import default_config, with_overrides
@@ -98,7 +100,11 @@ def _migrated(stored: SnapshotFile, catalogue: Catalogue, allowed: Allowed) -> S
     # Later versions have options that this one left out: their defaults are filled in as in any config.
     document = Document({"townlet": 1, **simulation}, str(stored.path))
     config = resolve(with_overrides(document, Access(Path.cwd(), allowed), ()), catalogue)
-    identity = {**snapshot.identity, "sim_digest": config.sim_digest}
+    # The rules of the policy are those of today, as the rules of the world are.
+    with ExitStack() as stack:
+        context = make_context(config, None)
+        now = run_identity(config, open_policy(config, context, stack), context)
+    identity = {**snapshot.identity, **now.snapshot}
     return replace(
         stored,
         snapshot=replace(snapshot, identity=identity, schema_version=SCHEMA_VERSION),

@@ -154,7 +154,11 @@ def act(c: Chart, s: Scene, r: Record) -> None:
     elif want == AVOID:
         r.action = step_aside(s, r)
     elif want == SOCIALISE:
-        r.action = mingle(c, s, r, use(c, s, r, o, a))
+        r.action = mingle(c, s, r)
+        if r.action == WAIT:
+            r.action = use(c, s, r, o, a)
+        else:
+            choice = SOCIALISE, NONE, NONE, NONE
     else:
         r.action = use(c, s, r, o, a)
     adopt(c, r, choice, left - 1)

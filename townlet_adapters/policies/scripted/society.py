@@ -173,14 +173,10 @@ def talk_or(c: Chart, s: Scene, r: Record, action: int, chance: float) -> int:
 
 
 @kernel
-def mingle(c: Chart, s: Scene, r: Record, otherwise: int) -> int:
-    """Talk if possible, else walk up to company, else do what leisure there is."""
-    action = talk_or(c, s, r, NONE, 1.0)
-    if action != NONE:
+def mingle(c: Chart, s: Scene, r: Record) -> int:
+    """Talk if possible, else walk up to company; wait when there is none, which leaves room for leisure."""
+    action = talk_or(c, s, r, WAIT, 1.0)
+    if action != WAIT:
         return action
     other = companion(c, s, r)
-    if other != NONE:
-        step = walk_up_to(s, r, other)
-        if step != WAIT:
-            return step
-    return otherwise
+    return walk_up_to(s, r, other) if other != NONE else WAIT
