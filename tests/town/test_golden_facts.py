@@ -13,8 +13,8 @@ from townlet_plugins.catalogue import load_catalogue
 
 DAYS = 7
 GOLDEN = {
-    "configs/town.yaml": "8bedd389b38e6a952a7aab908ba2e4408884bb0ce8d8cec4b752250d50b996a7",
-    "configs/hamlet.yaml": "b24a551cbcafdd5e6820cfefe273c2715029b9906ac941a4d088e2e0cf9e0958",
+    "configs/town.yaml": "54652293aa2b7ca661cbd4270f3a28705a18f6f73165c70b06b12a8ba4e54e90",
+    "configs/hamlet.yaml": "a8e14e2c6ea4fbdce68dd2c056f46d23fd278a4b1a284df8e67ba94d7a49a6a7",
 }
 
 
