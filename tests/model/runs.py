@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,6 +121,8 @@ class Pair:
         self.plan = case.plan
         self.model = tick.found(case.plan, case.options, seed, self._of_model.ask)
         self.option_names = [each.name for each in self.spec.options]
+        constants = self.observation.view.constants
+        self._names = view.Values(tuple(constants["resident_values"]), tuple(constants["object_values"]))
         self.compared = 0
         self.seen: Counter[str] = Counter()
         """how often each kind of fact, with its reason or status, each failed result and each answer was
@@ -173,23 +175,23 @@ class Pair:
         return {name: maps[each["slot"]].tobytes() for name, each in agents.items()}
 
     def _view(self, agents: Mapping[str, Any]) -> dict[str, Any]:
-        """The columns that the model knows, a row for each resident and object; lists end where -1 begins."""
-        columns = self.observation.view.columns
-        slots = {name: each["slot"] for name, each in agents.items()}
-        ties = (np.asarray(columns["tie_other"]) >= 0).sum(axis=1).tolist()
-        seen: dict[str, Any] = {"object": {}, **{name: {} for name in agents}}
-        for column in view.COLUMNS:
-            rows = np.asarray(columns[column]).tolist()
-            if column.startswith("object_"):
-                seen["object"][column] = rows
-                continue
-            for name, slot in slots.items():
-                row = rows[slot]
-                if column.startswith("tie_"):
-                    row = row[: ties[slot]]
-                elif column == "cooldowns":
-                    row = sorted(each for each in row if each[1] > self.observation.tick)
-                seen[name][column] = row
+        """The columns that the model knows, by resident and object; lists end where -1 begins."""
+        columns, known = self.observation.view.columns, self._names
+        rows = {column: np.asarray(columns[column]).tolist() for column in view.COLUMNS}
+        rows["resident_value"] = [by_name(known.of_resident, row) for row in rows["resident_value"]]
+        rows["object_value"] = [by_name(known.of_object, row) for row in rows["object_value"]]
+        standing = np.asarray(columns["occupants"])
+        seen: dict[str, Any] = {
+            "occupants": {(int(x), int(y)): int(standing[y, x]) for y, x in np.argwhere(standing)},
+            "object": {column: each for column, each in rows.items() if column.startswith("object_")},
+        }
+        for name, agent in agents.items():
+            slot = agent["slot"]
+            row = {column: each[slot] for column, each in rows.items() if not column.startswith("object_")}
+            count = sum(other >= 0 for other in row["tie_other"])
+            row |= {column: each[:count] for column, each in row.items() if column.startswith("tie_")}
+            row["cooldowns"] = sorted(each for each in row["cooldowns"] if each[1] > self.observation.tick)
+            seen[name] = row
         return seen
 
     def _predict(self, wishes: Wishes) -> dict[str, Any]:
@@ -213,7 +215,7 @@ class Pair:
                 each.id: single(observations.features(self.model, each)) for each in self.model.residents
             },
             "map": observations.maps(self.model),
-            "view": view.view(self.model),
+            "view": view.view(self.model, self._names),
             "summary": summaries.summary(self.model),
         }
 
@@ -260,6 +262,11 @@ class Pair:
 def single(values: Mapping[str, float]) -> dict[str, float]:
     """The values as 32-bit numbers hold them."""
     return dict(zip(values, np.array(list(values.values()), np.float32).tolist(), strict=True))
+
+
+def by_name(names: Sequence[str], row: Sequence[float]) -> dict[str, float]:
+    """The numbers of a row by name, but for those that stand for a text."""
+    return {name: each for name, each in zip(names, row, strict=True) if name not in view.TEXTS}
 
 
 def kind_of(fact: list[Any]) -> str:

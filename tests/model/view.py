@@ -1,5 +1,7 @@
 """docs/reference/view.md, the columns of the view: doubles as they are, not rounded as in a frame."""
 
+from typing import NamedTuple
+
 from tests.model import actions, affordances, ties
 from tests.model.conventions import clamp
 from tests.model.residents import BEHAVIOURS
@@ -13,10 +15,11 @@ OF_RESIDENT = frozenset(
     }
 )  # fmt: skip
 OF_OBJECT = frozenset({"queue_length", "power_on", "water_on", "closed", "place_kind", "stock"})
+TEXTS = frozenset({"shift_state", "profile", "place_kind"})
 PREFIXES = ("inventory", "stock")
 
 
-def of_resident(town, resident):
+def of_resident(town, resident, names):
     """What the columns hold for a resident; lists without what fills them up."""
     claim = resident.claim
     options = [*(about.option for about in town.plan.vocabulary.needs.values()), *BEHAVIOURS]
@@ -48,8 +51,34 @@ def of_resident(town, resident):
         "home_field": town.ground.fields.homes + town.plan.home_tiles.index(resident.home),
         "duty_place": resident.job.place if resident.shift_state in affordances.GOING else NOTHING,
         "refusal": [refusal(town, resident, each) for each in town.plan.affordances.affordances],
+        "resident_value": values(town, resident, None, names.of_resident),
         "cooldowns": sorted([number, tick] for number, tick in resident.cooldown.items() if tick > town.tick),
     }
+
+
+class Values(NamedTuple):
+    """The names that conditions of a town read, in the order of their columns."""
+
+    of_resident: tuple[str, ...]
+    of_object: tuple[str, ...]
+
+
+def values(town, resident, thing, names):
+    """What the names stand for; those that stand for a text have numbers that only the town knows."""
+    known = (name for name in names if name not in TEXTS)
+    return {name: float(affordances.value_of(town, resident, thing, None, name)) for name in known}
+
+
+def prices(town, thing):
+    """Mills for a unit of each good where the object stands, -1 without a price."""
+    here, kind = town.prices[thing.district], town.plan.places[thing.place].kind
+    goods = dict.fromkeys(key.partition(".")[2] for key in town.plan.prices)
+    return [here.get(f"{kind}.{good}", NOTHING) for good in goods]
+
+
+def occupants(town):
+    """How many stand on each tile where somebody does."""
+    return {tile: len(there) for tile, there in town.at.items() if there}
 
 
 def departure_lead(town, about):
@@ -82,7 +111,7 @@ def holds(town, resident, thing, affordance, known):
             yield affordances.holds(town, resident, thing, affordance, each)
 
 
-def of_object(town, thing):
+def of_object(town, thing, names):
     """What the columns hold for an object."""
     return {
         "object_open": int(not thing.closed),
@@ -91,6 +120,8 @@ def of_object(town, thing):
         "object_queue": len(thing.queue),
         "object_wait": actions.expected_wait(thing),
         "object_refusal": [object_refusal(town, thing, each) for each in town.plan.affordances.affordances],
+        "object_value": values(town, None, thing, names.of_object),
+        "object_price": prices(town, thing),
         "object_stock": [thing.stock.get(item, 0) for item in town.plan.vocabulary.items],
     }
 
@@ -101,15 +132,17 @@ COLUMNS = (
     "tie_other", "tie_trust", "tie_familiarity", "tie_rivalry", "tie_avoided",
     "tie_quiet_until", "talk_ready",
     "departure_lead", "home_field", "duty_place", "refusal", "cooldowns", "object_refusal",
+    "resident_value", "object_value", "object_price",
     "object_open", "object_powered", "object_holder", "object_queue", "object_wait", "object_stock",
 )  # fmt: skip
 """The columns that are predicted."""
 
 
-def view(town):
-    """The predicted columns by resident, and those of objects."""
-    things = [of_object(town, each) for each in town.things]
+def view(town, names):
+    """The predicted columns by resident, those of objects, and who stands where."""
+    things = [of_object(town, each, names) for each in town.things]
     return {
+        "occupants": occupants(town),
         "object": {column: [each[column] for each in things] for column in things[0]},
-        **{each.id: of_resident(town, each) for each in town.residents},
+        **{each.id: of_resident(town, each, names) for each in town.residents},
     }
