@@ -54,6 +54,19 @@ MANIFEST = (
         charge=[{"inventory:meal": 1}],
         effects={"stock:meal": 2, "inventory:meal": -1, "need:hygiene": -0.05},
     ),
+    affordance(
+        "feast", "counter", 25,
+        charge=[{"inventory:meal": 1}, {"stock:meal": 1, "price:meal": 1}],
+        each_tick={"need:hunger": 0.04, "need:energy": -0.01},
+        until=["hunger >= 0.9", "price > 0", "queue_length < 2", "profile != 'stoic'"],
+        wakes={"need_below": 0.4}, decay=0, tags=["meal"],
+    ),
+    affordance(
+        "doze", "bed", 90,
+        each_tick={"need:energy": 0.01}, until=["wallet > 500", "on_shift == false", "energy > hunger"],
+        wakes={"before_shift": 0}, decay=0.3, effects={"need:hygiene": -0.1},
+    ),
+    affordance("wake_up", "shower", 30, wakes={"before_shift": 30, "need_below": 1}, decay=0.7),
     affordance("gossip", "bench", 1, preconditions=["on_shift == false", "day >= 0", "closed == false"]),
 )  # fmt: skip
 """Affordances that read every kind of name and have every kind of effect."""
@@ -89,6 +102,11 @@ def crowd(residents: int = 12, **options: Mapping[str, object]) -> dict[str, Any
         "population": {"target": residents, "capacity": residents + 2, **options.get("population", {})},
         "economy": {"balance_check": "off", **options.get("economy", {})},
     }
+
+
+def plenty() -> dict[str, Any]:
+    """The crowd with more to do: uses that work tick by tick, end early and wake."""
+    return crowd(affordances={"add": list(MANIFEST)})
 
 
 HASTY: Mapping[str, Mapping[str, object]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.model import compare, draws, runs
-from tests.model.cases import HASTY, config, crowd, grid, hooked, saints, strange
+from tests.model.cases import HASTY, config, crowd, grid, hooked, plenty, saints, strange
 from tests.model.runs import Case, Chances, Pair, Wishes, random_wishes, run, scripted
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "domain.md"
@@ -52,6 +52,10 @@ def test_a_town_that_is_saved_and_resumed_is_as_predicted(hasty):
 
 def test_what_hooks_are_asked_and_what_comes_of_it_is_as_predicted():
     agree(Case(hooked()), 1, 400, WILD, 150_000)
+
+
+def test_uses_that_work_tick_by_tick_and_end_early_are_as_predicted():
+    agree(Case(plenty()), 1, 400, WILD, 400_000)
 
 
 def test_a_city_is_as_predicted():
