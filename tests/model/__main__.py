@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.model.cases import HASTY, config, crowd, grid, hooked, plenty, saints, strange
+from tests.model.cases import HASTY, config, crowd, fleeting, grid, hooked, plenty, strange
 from tests.model.conventions import DAY
 from tests.model.runs import Case, Chances, Driver, random_wishes, run, scripted
 
@@ -25,7 +25,7 @@ TOWNS: Mapping[str, dict[str, Any]] = {
     "plenty": plenty(),
     "hasty": crowd(**HASTY),
     "hooked": hooked(),
-    "saints": saints(),
+    "fleeting": fleeting(),
 }
 DRIVERS: Mapping[str, Driver] = {
     "scripted": scripted,

@@ -146,14 +146,16 @@ EXTREMES: Mapping[str, Mapping[str, float]] = {
 """Profiles at the ends of the ranges."""
 
 
-def saints() -> dict[str, Any]:
-    """The crowd of those who forget soon what happened."""
+def fleeting() -> dict[str, Any]:
+    """The crowd in which nobody quarrels, and whoever is near makes an impression that fades within hours."""
+    faint = {"trust": 0.01001, "familiarity": -0.01002, "rivalry": 0.0101}
+    nods = [
+        affordance(f"nod_{object_type}", object_type, 2, effects={"relation:nearby": faint})
+        for object_type in ("bench", "counter", "fridge", "sink", "bed", "rack", "checkout")
+    ]
     return crowd(
-        5,
-        vocabulary={"extend": "town", "profiles": {"saint": EXTREMES["saint"]}},
-        personalities={"weights": dict.fromkeys(("balanced", "industrious", "socialite", "stoic"), 0)},
-        queues={"patience_ticks": 5, "cooldown_ticks": 0},
-        features={"behaviour_biases": False},
+        affordances={"extend": None, "add": nods},
+        queues={"cooldown_ticks": 120, "ghost_step_after": 0, "patience_ticks": 600},
     )
 
 

@@ -83,7 +83,7 @@ def plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         data = {each.name: plain(getattr(value, each.name)) for each in fields(value)}
         return [value.kind, data] if hasattr(value, "kind") else data
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [plain(each) for each in value]
@@ -93,10 +93,15 @@ def plain(value: Any) -> Any:
 def count(value: Any) -> int:
     """The number of scalars in a value."""
     if type(value) is dict or isinstance(value, Mapping):
-        return sum(1 if type(each) in _SCALARS else count(each) for each in value.values())
-    if type(value) in {list, tuple}:
-        return sum(1 if type(each) in _SCALARS else count(each) for each in value)
-    return 1
+        parts = value.values()
+    elif isinstance(value, list | tuple):
+        parts = value
+    else:
+        return 1
+    number = 0
+    for each in parts:
+        number += 1 if type(each) in _SCALARS else count(each)
+    return number
 
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})

@@ -2,7 +2,7 @@
 
 import math
 
-from tests.model import affordances, draws, employment, ties
+from tests.model import affordances, employment, ties
 from tests.model.conventions import DAY, DIRECTIONS, UNREACHABLE, clamp
 from tests.model.residents import BEHAVIOURS
 
@@ -219,16 +219,11 @@ def _social(town, resident):
 
 
 def _tie(town, tie):
-    codes = range(town.options.observations.identity_dim)
+    codes = tie.other.code if tie else (0,) * town.options.observations.identity_dim
     return {
-        **{f"code_{k}": _code(town, tie.other, k) if tie else 0 for k in codes},
+        **{f"code_{k}": each for k, each in enumerate(codes)},
         **{name: getattr(tie, name) if tie else 0 for name in ("trust", "familiarity", "rivalry")},
     }
-
-
-def _code(town, other, k):
-    drawn = draws.draw(town.seed, "names", 0, other.serial, 1000 + k // 8)
-    return (drawn >> 8 * (k % 8) & 255) / 255
 
 
 def maps(town):

@@ -33,6 +33,7 @@ def create(town, slot, home):
         y=0,
         needs=draw_needs(town, serial),
         inventory=dict.fromkeys(town.plan.vocabulary.items, 0),
+        code=identity_code(town, serial),
         embedding=embedding_slot(town),
     )
     stand(town, newborn, *nearest_free(town, home.x, home.y))
@@ -95,6 +96,13 @@ def draw_needs(town, serial):
         need: clamp(population.start_need + (2 * each - 1) * population.start_spread, 0.0, 1.0)
         for need, each in drawn.items()
     }
+
+
+def identity_code(town, serial):
+    """Byte k, of the range of a byte: byte k mod 8, the lowest first, of the draw k div 8 (section 16)."""
+    count = town.options.observations.identity_dim
+    drawn = [draws.draw(town.seed, "names", 0, serial, 1000 + each) for each in range((count + 7) // 8)]
+    return tuple((drawn[k // 8] >> 8 * (k % 8) & 255) / 255 for k in range(count))
 
 
 def draw_profile(town, name, serial):

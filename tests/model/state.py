@@ -133,6 +133,8 @@ class Resident:
     """in the order in which they began"""
     ready: int = 0
     """first tick in which it may talk or be talked to"""
+    code: tuple[float, ...] = ()
+    """identity code"""
     embedding: int = 0
     """slot of its embedding"""
 

@@ -16,7 +16,7 @@ OF_RESIDENT = frozenset(
 )  # fmt: skip
 OF_OBJECT = frozenset({"queue_length", "power_on", "water_on", "closed", "place_kind", "stock"})
 TEXTS = frozenset({"shift_state", "profile", "place_kind"})
-PREFIXES = ("inventory", "stock")
+PREFIXES = frozenset({"inventory", "stock"})
 
 
 def of_resident(town, resident, names):
@@ -103,11 +103,11 @@ def object_refusal(town, thing, affordance):
 
 def holds(town, resident, thing, affordance, known):
     """Whether each precondition holds of those that are about the known names alone."""
+    if known is OF_RESIDENT:
+        known |= town.plan.vocabulary.needs.keys()
     for each in affordance.preconditions:
         names = [side.name for side in (each.lhs, each.rhs) if hasattr(side, "name")]
-        kinds = {name.partition(".")[0] if name.partition(".")[0] in PREFIXES else name for name in names}
-        needs = set(town.plan.vocabulary.needs) if known is OF_RESIDENT else set()
-        if kinds <= known | needs:
+        if all(name in known or name.partition(".")[0] in known & PREFIXES for name in names):
             yield affordances.holds(town, resident, thing, affordance, each)
 
 
