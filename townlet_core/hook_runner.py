@@ -11,12 +11,14 @@ from townlet_core.dto.hook import (
     MOST_ITEMS,
     MOST_MONEY,
     MOST_NEED,
+    MOST_RELATION,
     Cancel,
     HookContext,
     HookStage,
     InventoryEffect,
     MoneyEffect,
     NeedEffect,
+    RelationEffect,
     StockEffect,
 )
 from townlet_core.errors import ContractError
@@ -61,8 +63,8 @@ class HookRunner:
 
     ``before``, ``after`` and ``failed`` never raise: ``take_rejections`` returns the violations of hooks. The
     world calls with the names that its manifest lists, in the order of ``active``; a hook that was disabled
-    in the meantime is skipped. Effect keys are ``need:<need>``, ``stock:<item>``, ``inventory:<item>`` and
-    ``money``; amounts are whole numbers for all but needs.
+    in the meantime is skipped. Effect keys are ``need:<need>``, ``stock:<item>``, ``inventory:<item>``,
+    ``money`` and ``relation:<part>``; amounts are whole numbers for all but needs and relations.
     """
 
     def __init__(
@@ -196,14 +198,10 @@ def _read_effect(effect: object, context: HookContext) -> tuple[str, float]:
     # Exact types: a subclass could return one value when checked and another when used.
     if type(effect) is NeedEffect:
         _require_name("need", effect.need, context.needs)
-        if type(effect.amount) is not float and type(effect.amount) is not int:
-            raise WrongTypeError(
-                f"the amount of a NeedEffect must be a number, not {type_name(effect.amount)}"
-            )
-        if not -MOST_NEED <= effect.amount <= MOST_NEED:
-            found = _format_amount(effect.amount)
-            raise LimitError(f"need:{effect.need} {found}; allowed: -{MOST_NEED} to {MOST_NEED}")
-        return f"need:{effect.need}", float(effect.amount)
+        return _real(f"need:{effect.need}", "a NeedEffect", effect.amount, MOST_NEED)
+    if type(effect) is RelationEffect:
+        _require_name("relation", effect.part, dict.fromkeys(context.relations))
+        return _real(f"relation:{effect.part}", "a RelationEffect", effect.amount, MOST_RELATION)
     if type(effect) is StockEffect:
         _require_name("stock", effect.item, context.stock)
         return _whole(f"stock:{effect.item}", effect.amount, MOST_ITEMS)
@@ -212,9 +210,8 @@ def _read_effect(effect: object, context: HookContext) -> tuple[str, float]:
         return _whole(f"inventory:{effect.item}", effect.amount, MOST_ITEMS)
     if type(effect) is MoneyEffect:
         return _whole("money", effect.amount, MOST_MONEY)
-    raise WrongTypeError(
-        f"an effect is NeedEffect, StockEffect, InventoryEffect or MoneyEffect, not {type_name(effect)}"
-    )
+    known = "NeedEffect, StockEffect, InventoryEffect, MoneyEffect or RelationEffect"
+    raise WrongTypeError(f"an effect is {known}, not {type_name(effect)}")
 
 
 def _require_name(base: str, name: object, known: Mapping[str, object]) -> None:
@@ -222,6 +219,14 @@ def _require_name(base: str, name: object, known: Mapping[str, object]) -> None:
         raise WrongTypeError(f"the name in an effect on {base} must be text, not {type_name(name)}")
     if name not in known:
         raise LimitError(f"unknown name {base}:{name!r:.40}; known: {', '.join(known) or 'none'}")
+
+
+def _real(key: str, what: str, amount: object, most: float) -> tuple[str, float]:
+    if type(amount) is not float and type(amount) is not int:
+        raise WrongTypeError(f"the amount of {what} must be a number, not {type_name(amount)}")
+    if not -most <= amount <= most:
+        raise LimitError(f"{key} {_format_amount(amount)}; allowed: -{most} to {most}")
+    return key, float(amount)
 
 
 def _whole(key: str, amount: object, most: int) -> tuple[str, int]:

@@ -142,7 +142,7 @@ def townlet_affordance_after(context: HookContext) -> Sequence[Effect] | None:  
 
     Returns:
         A list or tuple of at most 4 effects: ``NeedEffect`` (at most 0.2 either way), ``StockEffect``,
-        ``InventoryEffect`` (2), ``MoneyEffect`` (500 mills); or None.
+        ``InventoryEffect`` (2), ``MoneyEffect`` (500 mills), ``RelationEffect`` (0.2); or None.
     """
     return None
 

@@ -13,6 +13,7 @@ from townlet_core.dto.hook import (
     InventoryEffect,
     MoneyEffect,
     NeedEffect,
+    RelationEffect,
     StockEffect,
 )
 from townlet_core.errors import ContractError, SnapshotError
@@ -66,6 +67,15 @@ def test_effects_of_all_hooks_are_added_up_by_key():
     assert made.take_rejections() == ()
 
 
+def test_effects_on_relations_are_those_that_the_world_knows():
+    made = runner(a=giving([RelationEffect("trust", 0.2)]), b=giving([RelationEffect("trust", -0.05)]))
+    knowing = replace(at("after"), relations=("trust",))
+    assert made.after(tuple(made.active), knowing) == {"relation:trust": pytest.approx(0.15)}
+    assert made.take_rejections() == ()
+    assert ask(made, "after") == {}
+    assert "unknown name relation:'trust'; known: none" in made.take_rejections()[0].problem
+
+
 def test_the_first_refusal_ends_the_asking_in_the_order_of_the_names():
     asked = []
 
@@ -116,6 +126,8 @@ TOO_MUCH = {
         "stock": [StockEffect("meal", 3)],
         "no stock": [StockEffect("ingredients", 1)],
         "inventory": [MoneyEffect(1), InventoryEffect("meal", -3)],
+        "relation": [RelationEffect("trust", 0.2000001)],
+        "no relation": [RelationEffect("envy", 0.1)],
     },
 }
 

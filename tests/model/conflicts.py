@@ -18,7 +18,7 @@ def conflict(town, actor, rival, reason, thing, queue_length):  # noqa: PLR0913,
         queue_length=queue_length,
         intensity=intensity,
     )
-    ties.change(town, actor, rival, "conflict", rivalry=0.18 * intensity)
+    ties.change(town, actor, rival, "conflict", rivalry=0.2 * intensity)
     town.conflicts.append({"actor": actor.id, "rival": rival.id, "reason": reason, "intensity": intensity})
 
 

@@ -161,7 +161,9 @@ def test_a_stage_of_a_plugin_stands_between_policy_and_world(package, site, tmp_
     assert {each["stage"] for each in held} == {"turns"}
     with open_run(RunRequest(config, resume=tmp_path / "run", output=Output(keep=False))) as resumed:
         resumed.loop.run_for(5)
-    with pytest.raises(ConfigError, match=r"stages\[0\]\.use: unknown stage 'guard'; .*known: guardrail, possession, turns"):
+    with pytest.raises(
+        ConfigError, match=r"stages\[0\]\.use: unknown stage 'guard'; .*known: guardrail, possession, turns"
+    ):
         kept(allowing(permit, CONFIG | {"stages": ["guard"]}), tmp_path / "other")
     with pytest.raises(ConfigError, match=r"stages\[0\]\.options\.nam: unknown key; did you mean 'name'"):
         kept(

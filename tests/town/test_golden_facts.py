@@ -13,8 +13,8 @@ from townlet_plugins.catalogue import load_catalogue
 
 DAYS = 7
 GOLDEN = {
-    "configs/town.yaml": "54652293aa2b7ca661cbd4270f3a28705a18f6f73165c70b06b12a8ba4e54e90",
-    "configs/hamlet.yaml": "a8e14e2c6ea4fbdce68dd2c056f46d23fd278a4b1a284df8e67ba94d7a49a6a7",
+    "configs/town.yaml": "1dd7165e44c4caecbf06dc447bcc2e340a2b534d2931420cef35ff482aa2700f",
+    "configs/hamlet.yaml": "12e3a3b9a6b636d63f99a845e6d2286d50b3a6ab3e6a31de79997e88ccf7b14a",
 }
 
 

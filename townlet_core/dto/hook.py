@@ -16,6 +16,7 @@ LONGEST_REASON: Final = 40
 MOST_EFFECTS: Final = 4
 """Most effects of one call."""
 MOST_NEED: Final = 0.2
+MOST_RELATION: Final = 0.2
 MOST_MONEY: Final = 500
 MOST_ITEMS: Final = 2
 """Largest amount of one effect, of either sign."""
@@ -48,6 +49,7 @@ class HookContext(Draws):
         paid: money paid for this use, 0 before it is charged.
         reason: why the use failed; None at the other stages.
         seed: the run's seed, for ``draw``.
+        relations: names of the numbers of a relation between two residents; empty where there are none.
     """
 
     stage: HookStage
@@ -71,6 +73,7 @@ class HookContext(Draws):
     paid: int
     reason: str | None
     seed: int = field(repr=False)
+    relations: tuple[str, ...] = ()
 
     def addressed_to(self, hook: str) -> Self:
         """Copy everything for one hook, so that its changes do not reach another hook."""
@@ -149,5 +152,18 @@ class MoneyEffect:
     amount: int
 
 
-Effect: TypeAlias = NeedEffect | StockEffect | InventoryEffect | MoneyEffect
+@dataclass(frozen=True, slots=True)
+class RelationEffect:
+    """A change of the relations between the resident and those near it, both ways.
+
+    Attributes:
+        part: one of ``HookContext.relations``.
+        amount: from -0.2 to 0.2.
+    """
+
+    part: str
+    amount: float
+
+
+Effect: TypeAlias = NeedEffect | StockEffect | InventoryEffect | MoneyEffect | RelationEffect
 """An effect that an after-hook may add to a finished use."""

@@ -23,6 +23,7 @@ from townlet_core.dto.hook import (
     InventoryEffect,
     MoneyEffect,
     NeedEffect,
+    RelationEffect,
     StockEffect,
 )
 from townlet_core.errors import ConfigError, SnapshotError, WorldError
@@ -245,6 +246,22 @@ def test_what_a_hook_adds_stays_within_the_bounds_of_the_town():
     assert (town.need(0, "hunger"), town.inventory(0), town.stock("fridge_1")) == (1.0, (4, 0), (12, 0))
     assert (town.wallet(0), town.money()) == (0, 0)
     assert town.state.flows[0, codes.FLOW_HOOK] == -100
+
+
+def test_a_hook_changes_the_ties_with_those_nearby_as_it_says():
+    """Traits do not modify it, and the manifest's own effect comes before."""
+    gift = [RelationEffect("trust", -0.2), RelationEffect("rivalry", 0.1)]
+    town = room(all_stages(after=gift), residents=4)
+    for slot in range(4):
+        town.set_profile(slot, "stoic")
+    town.place((1, 1), (3, 1), (1, 2), (2, 2))
+    town.run(3, {0: "use:it"})
+    told = [event for event in town.told if event.kind == "affordance.finish"]
+    assert told[0].effects == {"relation:trust": -0.2, "relation:rivalry": 0.1}
+    assert town.tie(0, 2) == town.tie(2, 0) == town.tie(0, 3) == (-0.2, 0.0, 0.1)
+    assert town.tie(0, 1) is None
+    assert {event.reason for event in town.heard("social.tie")} == {"plugin"}
+    assert town.model.hooked
 
 
 def test_two_hooks_add_up():

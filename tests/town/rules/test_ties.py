@@ -91,7 +91,7 @@ def test_a_tie_stays_within_its_ranges():
 
 @pytest.mark.parametrize(
     ("profile", "expected"),
-    [("industrious", 0.18 * 1.5 * 1.05 * 1.15), ("stoic", 0.18 * 1.5 * 0.75 * 0.94)],
+    [("industrious", 0.2 * 1.5 * 1.05 * 1.15), ("stoic", 0.2 * 1.5 * 0.75 * 0.94)],
 )
 def test_a_stall_is_resented_as_the_example_of_the_rules_says(profile, expected):
     manifest = [affordance("it", "shower", 100)]
@@ -114,7 +114,7 @@ def test_jostling_makes_rivals():
         town.set_profile(slot, "balanced")
     town.run(4, {0: "move_east"})
     assert town.when("queue.conflict") == [3]
-    assert town.tie(0, 1) == town.tie(1, 0) == (0.0, 0.0, 0.18 * 0.75)
+    assert town.tie(0, 1) == town.tie(1, 0) == (0.0, 0.0, 0.2 * 0.75)
 
 
 # Thresholds.

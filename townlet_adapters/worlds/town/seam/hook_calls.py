@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.compiled.observation_layout import TIE
 from townlet_adapters.worlds.town.compiled.rows import agent_id
 from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.seam.decode import Remark
@@ -78,6 +79,8 @@ class HookCalls:
         c["stock"][0, :items] = [granted.get(f"stock:{item}", 0) for item in self._item_names]
         c["inventory"][0, :items] = [granted.get(f"inventory:{item}", 0) for item in self._item_names]
         c["money"] = granted.get("money", 0)
+        for part in TIE:
+            c[part] = granted.get(f"relation:{part}", 0.0)
 
     def _context(self, stage: HookStage) -> HookContext:
         asked, model, r = self._asked, self._model, self._resident
@@ -109,4 +112,5 @@ class HookCalls:
             paid=asked["paid"].item(),
             reason=codes.REASONS[asked["reason"].item()] if stage == "failed" else None,
             seed=self._town["seed"].item(),
+            relations=TIE,
         )

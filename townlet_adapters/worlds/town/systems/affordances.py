@@ -18,6 +18,7 @@ from townlet_adapters.worlds.town.codes import (
     INSUFFICIENT_ITEMS,
     INSUFFICIENT_STOCK,
     INVENTORY_FULL,
+    NEARBY,
     NOBODY,
     OK,
     PRECONDITION_FAILED,
@@ -348,7 +349,7 @@ def apply_effects(t: Tables, s: TownState, j: Journal, b: int, i: int, o: int, a
         r.inventory[item] = min(t.params[0].carry[item], max(0, held))
     if effects.money > 0:
         economy.bonus(s, b, i, effects.money)
-    company.meet(t, s, j, b, i, a, now)
+    company.meet(t, s, j, b, i, effects.trust, effects.familiarity, effects.rivalry, NEARBY, now)
 
 
 @inlined
@@ -400,7 +401,7 @@ def progress_uses(t: Tables, s: TownState, j: Journal, c: Record, b: int, now: i
                 c.entity = o
                 return True
         else:
-            hook_requests.apply_granted(t, s, c, b, i, o)
+            hook_requests.apply_granted(t, s, j, c, b, i, o, now)
             hook_requests.pass_on(c)
         company.share_meal(t, s, j, b, i, o, a, now)
         journal.write(j, b, EV_FINISH, s.residents[b, i].serial, o, a, OK, 0, 0, 0)

@@ -1,7 +1,7 @@
 """What a use does between residents near each other: nearby effects, shared meals (domain.md, section 12)."""
 
 from townlet_adapters.kernels.compiler import kernel
-from townlet_adapters.worlds.town.codes import EV_MEAL, NEARBY, SHARED_MEAL, STAGE_RUNNING
+from townlet_adapters.worlds.town.codes import EV_MEAL, SHARED_MEAL, STAGE_RUNNING
 from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import journal, ties
@@ -50,17 +50,19 @@ def nearest(t: Tables, s: TownState, b: int, i: int, skip: int, since: int, now:
 
 
 @kernel
-def meet(t: Tables, s: TownState, j: Journal, b: int, i: int, a: int, now: int) -> None:
-    """Apply ``relation:nearby`` of a finished use, with the nearest residents."""
-    effect = t.affordances[a]
-    if effect.trust == 0 and effect.familiarity == 0 and effect.rivalry == 0:
+def meet(
+    t: Tables, s: TownState, j: Journal, b: int, i: int,
+    trust: float, familiarity: float, rivalry: float, reason: int, now: int,
+) -> None:  # fmt: skip
+    """Change the ties between a resident that finished a use and the nearest others."""
+    if trust == 0 and familiarity == 0 and rivalry == 0:
         return
     met = -1
     for _ in range(MOST_NEAR):
         met = nearest(t, s, b, i, met, EVERYBODY, now)
         if met < 0:
             return
-        ties.change(t, s, j, b, i, met, effect.trust, effect.familiarity, effect.rivalry, NEARBY, now)
+        ties.change(t, s, j, b, i, met, trust, familiarity, rivalry, reason, now)
 
 
 @kernel

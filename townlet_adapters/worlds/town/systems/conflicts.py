@@ -9,7 +9,7 @@ from townlet_adapters.worlds.town.systems import journal, ties
 GHOST_STEP_BOOST = 1.5
 JOSTLE_BOOST = 0.75
 WAITING_BOOST = 0.4
-RIVALRY_PER_INTENSITY = 0.18
+RIVALRY_PER_INTENSITY = 0.2
 
 
 @kernel

@@ -15,10 +15,11 @@ from townlet_adapters.worlds.town.codes import (
     BEFORE,
     HOOK_CANCELLED,
     OK,
+    PLUGIN,
 )
-from townlet_adapters.worlds.town.compiled.state import TownState
+from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import economy
+from townlet_adapters.worlds.town.systems import company, economy
 
 
 @inlined
@@ -59,8 +60,8 @@ def enter(c: Record, phase: int) -> None:
 
 
 @kernel
-def apply_granted(t: Tables, s: TownState, c: Record, b: int, i: int, o: int) -> None:
-    """Needs, stock, inventory, money: apply the effects of after-hooks, within the same bounds."""
+def apply_granted(t: Tables, s: TownState, j: Journal, c: Record, b: int, i: int, o: int, now: int) -> None:
+    """Needs, stock, inventory, money, ties: apply the effects of after-hooks, within the same bounds."""
     r = s.residents[b, i]
     used = s.objects[b, o]
     for n in range(t.params[0].needs):
@@ -70,3 +71,4 @@ def apply_granted(t: Tables, s: TownState, c: Record, b: int, i: int, o: int) ->
         r.inventory[item] = min(t.params[0].carry[item], max(0, r.inventory[item] + c.inventory[item]))
     if c.money != 0:
         economy.grant_hook(s, b, i, c.money)
+    company.meet(t, s, j, b, i, c.trust, c.familiarity, c.rivalry, PLUGIN, now)
