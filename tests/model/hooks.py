@@ -33,6 +33,7 @@ def ask(town, stage, resident, thing, affordance, *, paid, reason=None):  # noqa
             "paid": paid,
             "reason": reason,
             "seed": town.seed,
+            "relations": ["trust", "familiarity", "rivalry"],
         }
         yield town.ask(context)
 

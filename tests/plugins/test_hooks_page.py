@@ -72,7 +72,9 @@ def test_the_command_of_the_page_keeps_its_contract(tmp_path):
 def test_the_limits_are_those_of_the_page():
     rows = {kind.__name__: next(line for line in PAGE.splitlines() if line.startswith(f"| {spelled(kind)}"))
             for kind in get_args(Effect)}  # fmt: skip
-    limits = {"NeedEffect": hook.MOST_NEED, "MoneyEffect": hook.MOST_MONEY}
+    limits = {
+        "NeedEffect": hook.MOST_NEED, "MoneyEffect": hook.MOST_MONEY, "RelationEffect": hook.MOST_RELATION,
+    }  # fmt: skip
     for name, row in rows.items():
         most = limits.get(name, hook.MOST_ITEMS)
         assert re.search(rf"\| {re.escape(str(most))}[ |]", row), row

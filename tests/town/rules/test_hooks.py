@@ -105,7 +105,7 @@ def test_a_use_is_asked_for_before_its_charge_and_after_its_effects():
         needs={"hunger": 0.7, "hygiene": 0.7, "energy": 0.7}, values={"wallet": 2000},
         inventory={"meal": 0, "ingredients": 0}, position=(1, 1), profile=before.profile,
         object_id="fridge_1", object_type="fridge", place_id="room", stock={"meal": 12}, affordance_id="it",
-        duration=3, paid=0, reason=None, seed=0,
+        duration=3, paid=0, reason=None, seed=0, relations=("trust", "familiarity", "rivalry"),
     )  # fmt: skip
     assert before.profile in town.model.profile_names
     assert before.seed == town.seed
@@ -262,6 +262,18 @@ def test_a_hook_changes_the_ties_with_those_nearby_as_it_says():
     assert town.tie(0, 1) is None
     assert {event.reason for event in town.heard("social.tie")} == {"plugin"}
     assert town.model.hooked
+
+
+def test_what_a_hook_adds_is_told_with_its_use_whatever_ties_are_told_before():
+    meal = affordance("it", "bench", 6, tags=["meal"], hooks={"after": ["script"]})
+    script = Script(after=[MoneyEffect(5)])
+    town = Town(
+        ["ErNrNr", "hrrrrr"], [(2, 1), (4, 1)], manifest=[meal], needs=STILL, hooks=run_by(script)
+    )  # fmt: skip
+    town.run(6, {0: "use:it", 1: "use:it"})
+    kinds = [kind for kind in town.kinds() if kind != "social.tie"]
+    assert kinds == ["social.shared_meal", "affordance.finish", "affordance.finish"]
+    assert [event.effects for event in town.heard("affordance.finish")] == [{"money": 5}, {"money": 5}]
 
 
 def test_two_hooks_add_up():

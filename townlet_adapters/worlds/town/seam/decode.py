@@ -42,6 +42,8 @@ _FRAME_COLUMNS_OF_OBJECTS = (
 )  # fmt: skip
 _FRAME_COLUMNS_OF_TIES = ("other", "trust", "familiarity", "rivalry")
 _TIES_SHOWN = 3
+_ENDS_OF_USES = frozenset({codes.EV_FAIL, codes.EV_FINISH})
+"""Rows that a hook can add to. A finished use may write rows about ties before its own."""
 
 
 class Decoder:
@@ -79,15 +81,17 @@ class Decoder:
         Args:
             journal: the journal of the tick.
             b: the town.
-            remarks: the hooks' additions, by number of the row.
+            remarks: the hooks' additions, by number of the first row after the hook was asked.
         """
         count = int(journal.written[b])
         if count == 0:
             return ()
         events: list[Event] = []
         together: list[Row] = []
+        remark: Remark | None = None
         for number, values in enumerate(journal.rows[b, :count].tolist()):
             row = Row._make(values)
+            remark = remarks.get(number, remark)
             if together and (row.kind, row.agent) != (together[0].kind, together[0].agent):
                 events.append(self._build[together[0].kind](together))
                 together = []
@@ -95,7 +99,9 @@ class Decoder:
                 together.append(row)
             else:
                 event = self._build[row.kind]((row,))
-                events.append(_remarked(event, remarks[number]) if number in remarks else event)
+                if remark is not None and row.kind in _ENDS_OF_USES:
+                    event, remark = _remarked(event, remark), None
+                events.append(event)
         if together:
             events.append(self._build[together[0].kind](together))
         conflicts = tuple(

@@ -17,7 +17,8 @@ class HookCalls:
     """Calls the hooks of one town, a batch of one, when its kernels request it.
 
     Attributes:
-        remarks: the hooks' additions to the rows of the tick being executed, by number of the row.
+        remarks: the hooks' additions to the rows of the tick being executed, by number of the first row after
+            the hook was asked.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class HookCalls:
             raise RuntimeError("internal error: the cursor holds no request")
         names = self._model.plan.affordances.affordances[self._asked["affordance"].item()].hooks[stage]
         context = self._context(stage)
-        # No row is written between the request and the row that records its outcome.
+        # Only rows about ties are written between the request and the row that records its outcome.
         row = int(self._written[0])
         if stage == "before":
             cancel = self._hooks.before(names, context)
