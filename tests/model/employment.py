@@ -50,7 +50,8 @@ def hire_at_start(town, newborn, announce):
 
 
 def take(town, resident, job, ahead):
-    """Take a job from some ticks ahead on; a shift that has begun before is skipped."""
+    """Take a job from some ticks ahead on, without old absences; a shift that has begun before is skipped."""
+    resident.stamps = []
     resident.job = job
     resident.shift = Shift(skipped=0 < minute(town, job, ahead) < job.length)
 
@@ -120,7 +121,6 @@ def be_present(town, resident, x, *, is_first):
             for each in coworkers:
                 ties.change(town, resident, each, "employment_help", 0.20, 0.10, -0.10)
     if resident.shift_state == "late":
-        resident.late_today += 1
         note_late(town, resident, attended_before=not is_first)
     else:
         shift.on_time_ticks += 1
@@ -194,7 +194,7 @@ def stamps(town, resident):
 def end_shift(town, resident):
     """The last tick of a shift: a sample of attendance, and the record is cleared."""
     job, shift = resident.job, resident.shift
-    resident.samples.append(shift.on_time_ticks / job.length)
+    resident.samples.append(shift.paid_ticks / job.length)
     resident.samples = resident.samples[-town.options.employment.attendance_window :]
     resident.attendance = sum(resident.samples) / len(resident.samples)
     town.emit(

@@ -73,7 +73,7 @@ def test_an_option_is_kept_for_as_long_as_it_was_committed_to(player):
         (GET_CLEAN, {"needs": (0.9, 0.4, 0.9)}, 540),
         (REST, {"needs": (0.9, 0.9, 0.2)}, 540),
         (GO_TO_WORK, {"job": BARISTA}, 540),
-        (SHOP, {"wallet": 4000}, 540),
+        (SHOP, {"wallet": 4000}, 1440 + 540),
         (SOCIALISE, {"extroversion": 1.0}, 600),
         (IDLE, {}, 540),
     ],
@@ -365,7 +365,7 @@ def test_of_two_residents_face_to_face_only_one_steps_aside(crowded):
     town.xy[0], town.xy[1] = (2, 2), (3, 2)
     town.inventory[0], town.wallet[0] = (0, 1), 4000
     town.inventory[1], town.needs[1, 0] = (1, 0), 0.4
-    assert (crowded.act(NOON), crowded.act(NOON, slot=1)) == ("move_east", "move_north")
+    assert (crowded.act(1440 + NOON), crowded.act(1440 + NOON, slot=1)) == ("move_east", "move_north")
     assert town.goal[:2].tolist() == [town.object("S"), town.object("F")]
 
 

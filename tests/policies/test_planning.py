@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from townlet_adapters.policies.scripted.options import ScriptedOptions
-from townlet_adapters.policies.scripted.planning import TREAT
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.policies.scripted.purposes import FREE, PAID, purposes_of
 
@@ -59,7 +58,6 @@ def test_what_costs_something_of_the_inventory_or_of_the_stock_is_no_free_leisur
 
 def test_only_a_meal_that_cannot_be_brought_along_is_a_treat(town):
     assert named(town, purposes_of(town.constants).treats.any(axis=1)) == {"buy_meal"}
-    assert TREAT == 15
 
 
 def hungry(town, hunger=0.4, x=2, y=2, wallet=2500):
@@ -70,7 +68,7 @@ def hungry(town, hunger=0.4, x=2, y=2, wallet=2500):
 
 
 def test_the_nearer_of_two_meals_is_eaten(town, goal):
-    assert goal(hungry(town, wallet=10_000)) == "F"
+    assert goal(hungry(town, wallet=4000)) == "F"
     assert goal(hungry(town, x=12, y=2, wallet=10_000)) == "C"
 
 
@@ -81,9 +79,9 @@ def test_an_expected_wait_counts_like_a_way(town, goal):
 
 
 def test_money_counts_more_for_the_poor(town, goal):
-    """Cooking saves 250 mills: 50 ticks' worth for 2,500 mills, 10 for 12,500; it takes 45 ticks more."""
+    """Cooking saves 250 mills, 50 ticks' worth for 2,500 mills; the rich treat themselves."""
     assert goal(hungry(town, wallet=2500)) == "S"
-    assert goal(hungry(town, wallet=12_500)) == "F"
+    assert goal(hungry(town, wallet=12_500)) == "C"
 
 
 def test_a_carried_meal_is_eaten_and_nothing_cooked(town, goal):
@@ -161,12 +159,23 @@ def test_a_plan_must_end_in_time_for_the_shift_unless_the_need_is_critical(town,
 
 
 def test_leisure_is_a_workout_in_some_hours_for_those_who_can_pay_it_and_else_a_bench(crowd, goal):
-    crowd.extroversion[0] = 1.0
+    crowd.extroversion[0], crowd.wallet[0] = 1.0, 50_000
     crowd.needs[0] = 0.9, 0.9, 0.8
+    crowd.inventory[0] = 1, 0
     hours = [480 + 60 * hour + 1440 * day for hour in range(13) for day in range(10)]
     found = [goal(crowd, tick) for tick in hours]
     assert set(found) == {None, "N", "R"}
-    assert found.count("R") / (found.count("R") + found.count("N")) == pytest.approx(0.25, abs=0.12)
-    crowd.wallet[0] = 2999
-    crowd.inventory[0] = 1, 0
+    assert found.count("R") / (found.count("R") + found.count("N")) == pytest.approx(0.6, abs=0.15)
+    crowd.wallet[0] = 2500 + 3000
+    some = [goal(crowd, tick) for tick in hours]
+    assert some.count("R") / (some.count("R") + some.count("N")) == pytest.approx(0.25, abs=0.12)
+    crowd.wallet[0] = 2499
     assert {goal(crowd, tick) for tick in hours} == {None, "N"}
+
+
+def test_nobody_waits_long_for_leisure(crowd, goal):
+    crowd.extroversion[0], crowd.wallet[0] = 1.0, 0
+    crowd.object_wait[crowd.object("N")] = 60
+    assert goal(crowd, 600) == "N"
+    crowd.object_wait[crowd.object("N")] = 61
+    assert goal(crowd, 600) is None

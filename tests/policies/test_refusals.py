@@ -100,9 +100,9 @@ def test_at_an_object_a_resident_is_where_the_object_is(operand, column):
 def test_what_does_not_fit_into_the_bag_is_not_fetched():
     town = SmallTown()
     town.wallet[0] = 4999
-    assert chosen(town)[0] == 4
+    assert chosen(town, 1440 + NOON)[0] == 4
     town.constants["affordance_yield"].obj[NAMES.index("buy_groceries"), 1] = 7
-    assert chosen(town)[0] == IDLE
+    assert chosen(town, 1440 + NOON)[0] == IDLE
 
 
 def test_a_queued_resident_leaves_when_its_use_is_refused_to_it():

@@ -4,6 +4,7 @@ import pytest
 
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
+from townlet_core import seeding
 
 GET_FED, GET_CLEAN, REST, GO_TO_WORK, SHOP, SOCIALISE, IDLE = 0, 1, 2, 3, 4, 5, 7
 MORNING, NOON, NIGHT = 400, 700, 1400
@@ -52,9 +53,9 @@ def test_a_critical_need_that_nothing_can_be_done_about_does_not_keep_anybody_fr
 
 def test_the_critical_level_is_an_option(town, decide):
     town.job[0] = BARISTA
-    town.needs[0, HUNGER] = 0.2
+    town.needs[0, HUNGER] = 0.26
     assert decide(town, FIRST_SHIFT)[0] == GO_TO_WORK
-    assert decide(town, FIRST_SHIFT, critical=0.25)[0] == GET_FED
+    assert decide(town, FIRST_SHIFT, critical=0.3)[0] == GET_FED
 
 
 def test_work_calls_from_lead_and_path_before_the_shift_until_its_end(town, decide):
@@ -99,32 +100,70 @@ def test_at_night_a_tired_resident_sleeps_and_by_day_it_does_not(town, decide):
     assert decide(town, NOON)[0] == IDLE
 
 
-def test_by_day_somebody_without_a_meal_and_with_little_money_shops(town, decide):
-    town.wallet[0] = 4999
-    assert decide(town, NOON)[:2] == (SHOP, town.object("X"))
+MAKING = 1440 + NOON
+"""Noon of a day on which resident 0 makes things; on the day before it does not."""
+
+
+@pytest.mark.parametrize("wallet", [1000, 4999, 50_000])
+def test_by_day_somebody_without_a_meal_shops_whatever_its_wallet_holds(town, decide, wallet):
+    town.wallet[0] = wallet
+    assert decide(town, MAKING)[:2] == (SHOP, town.object("X"))
     town.inventory[0] = 0, 2
-    assert decide(town, NOON)[:2] == (SHOP, town.object("S"))
+    assert decide(town, MAKING)[:2] == (SHOP, town.object("S"))
     town.inventory[0] = 1, 2
-    assert decide(town, NOON)[0] == IDLE
+    assert decide(town, MAKING)[0] == IDLE
 
 
-@pytest.mark.parametrize(("wallet", "tick"), [(5000, NOON), (999, NOON), (4999, 479), (4999, 1260)])
-def test_nobody_shops_who_is_rich_or_poor_or_at_night(town, decide, wallet, tick):
+def test_on_half_of_the_days_somebody_makes_things(town, decide):
+    days = [decide(town, 1440 * day + NOON)[0] == SHOP for day in range(100)]
+    drawn = [seeding.unit(7, seeding.POLICY, day, int(town.serial[0]), 11) < 0.5 for day in range(100)]
+    assert days == drawn
+    assert 30 < sum(days) < 70
+
+
+@pytest.mark.parametrize(
+    ("wallet", "tick"), [(5000, NOON), (999, MAKING), (4999, 1440 + 479), (4999, 1440 + 1260)]
+)
+def test_nobody_shops_on_another_day_or_who_is_poor_or_at_night(town, decide, wallet, tick):
     town.wallet[0] = wallet
     assert decide(town, tick)[0] == IDLE
 
 
-def test_an_outgoing_resident_spends_more_hours_in_company_than_a_balanced_one_and_a_shy_one_none(
-    crowd, decide
-):
-    def sociable_hours(extroversion):
-        crowd.extroversion[0] = extroversion
-        hours = [day * 1440 + hour * 60 for day in range(10) for hour in range(8, 21)]
-        return sum(decide(crowd, tick)[0] == SOCIALISE for tick in hours) / len(hours)
+def test_an_outgoing_resident_goes_out_more_often_than_a_balanced_one_and_a_shy_one_never(crowd, decide):
+    crowd.inventory[:] = 1, 0
 
-    assert sociable_hours(-0.21) == 0
-    assert sociable_hours(0.0) == pytest.approx(0.4, abs=0.1)
-    assert sociable_hours(1.0) == pytest.approx(0.7, abs=0.1)
+    def share(extroversion, hours):
+        crowd.extroversion[0] = extroversion
+        ticks = [day * 1440 + hour * 60 for day in range(60) for hour in hours]
+        return sum(decide(crowd, tick)[0] == SOCIALISE for tick in ticks) / len(ticks)
+
+    by_day, in_the_evening = (9, 12, 15), (18,)
+    assert share(-0.51, by_day) == 0
+    assert share(0.0, by_day) == pytest.approx(0.4, abs=0.1)
+    assert share(1.0, by_day) == pytest.approx(0.7, abs=0.1)
+    assert share(0.0, in_the_evening) == pytest.approx(0.7, abs=0.15)
+
+
+def test_leisure_is_kept_for_its_part_of_the_day(crowd, decide):
+    crowd.inventory[:] = 1, 0
+    crowd.extroversion[0] = 0.5
+    for part in range(3, 40):
+        found = {decide(crowd, 180 * part + ticks)[0] == SOCIALISE for ticks in (0, 50, 120, 179)}
+        assert len(found) == 1 or not 3 <= part % 8 <= 6
+
+
+def test_in_a_slow_morning_a_resident_sets_out_later_and_comes_late(town, decide):
+    town.job[0] = BARISTA
+    usual, slow = set(), 0
+    for day in range(1, 80):
+        shift = 1440 * day + FIRST_SHIFT
+        out = next(tick for tick in range(shift - 100, shift + 60) if decide(town, tick)[0] == GO_TO_WORK)
+        drawn = seeding.unit(7, seeding.POLICY, day + 1, int(town.serial[0]), 6) < 0.07
+        later = seeding.integer(26, 42, 7, seeding.POLICY, day + 1, int(town.serial[0]), 7) if drawn else 0
+        slow += drawn
+        usual.add(out - shift - later)
+    assert len(usual) == 1
+    assert slow > 1
 
 
 def test_nobody_seeks_company_alone_in_town(town, decide):

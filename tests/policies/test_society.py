@@ -27,11 +27,12 @@ def option(town, i=0):
 
 
 def sociable_tick(town, i=0, *, after=NOON):
-    """A tick of the day in an hour in which a resident feels sociable."""
+    """A tick of the day in a part of it in which a resident goes out."""
+    town.inventory[:] = 1, 0  # nobody shops who carries a meal
     tick = after
     chance = 0.4 + 0.3 * float(town.extroversion[i])
     while (
-        seeding.unit(SEED, seeding.POLICY, tick // 60, int(town.serial[i]), 0) >= chance
+        seeding.unit(SEED, seeding.POLICY, tick // 180, int(town.serial[i]), 0) >= chance
         or not 480 <= tick % 1440 < 1260
     ):
         tick += 60

@@ -147,20 +147,20 @@ def recipe(**yields):
 def test_of_several_parts_the_missing_one_is_fetched_and_then_all_are_used():
     town = recipe(relax=(0, 0, 1))
     town.inventory[0] = 0, 1, 0
-    assert decide(town) == ("shop", town.object("N"))
+    assert decide(town, 1440 + NOON) == ("shop", town.object("N"))
     town.inventory[0] = 0, 0, 1
-    assert decide(town) == ("shop", town.object("X"))
+    assert decide(town, 1440 + NOON) == ("shop", town.object("X"))
     town.inventory[0] = 0, 1, 1
-    assert decide(town) == ("shop", town.object("S"))
+    assert decide(town, 1440 + NOON) == ("shop", town.object("S"))
     town.inventory[0] = 1, 1, 1
-    assert decide(town)[0] == "idle"
+    assert decide(town, 1440 + NOON)[0] == "idle"
 
 
 def test_what_needs_no_parts_that_could_be_fetched_is_made_at_once():
     town = recipe(buy_groceries=(0, 0, 0))
-    assert decide(town)[0] == "idle"
+    assert decide(town, 1440 + NOON)[0] == "idle"
     town.constants["charge_inventory"].obj[town.constants["affordance_names"].index("cook_meal"), 0] = 0
-    assert decide(town) == ("shop", town.object("S"))
+    assert decide(town, 1440 + NOON) == ("shop", town.object("S"))
 
 
 def test_an_affordance_that_serves_one_need_may_fetch_for_another():
@@ -168,9 +168,9 @@ def test_an_affordance_that_serves_one_need_may_fetch_for_another():
     words = Vocabulary((*NEEDS, FUN), options=(*OPTIONS, "have_fun"), effects={"buy_groceries": {"fun": 0.3}})
     town = SmallTown(words=words)
     town.wallet[0] = 4999
-    assert decide(town) == ("shop", town.object("X"))
+    assert decide(town, 1440 + NOON) == ("shop", town.object("X"))
     town.needs[0, 3] = 0.4
-    assert decide(town) == ("have_fun", town.object("X"))
+    assert decide(town, 1440 + NOON) == ("have_fun", town.object("X"))
 
 
 def test_a_use_that_gives_back_what_it_takes_still_serves():

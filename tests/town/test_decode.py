@@ -387,7 +387,7 @@ def test_a_frame_tells_the_time_utilities_prices_and_jobs():
     frame = town.world.frame()
     assert (frame.tick, frame.clock) == (362, {"day": 0, "tod": 362, "phase": "day"})
     assert frame.utilities == {"0": {"power": True, "water": True}}
-    assert frame.prices["0"]["cafe.meal"] == 450
+    assert frame.prices["0"]["cafe.meal"] == 900
     assert frame.employment == {
         "clerk": {"holders": 2, "capacity": 2},
         "watch": {"holders": 1, "capacity": 1},

@@ -46,8 +46,7 @@ def test_a_week_in_the_hamlet_meets_its_targets():
 
 def test_every_rate_of_a_city_is_that_of_the_town_its_districts_are():
     """Sixty-four residents in eight districts; within 15 percent, as the rules promise for every size."""
-    districts = {"world.options.town": {"grid": {"district": "town_48", "rows": 2, "cols": 4}}}
-    city = measure("configs/city.yaml", 1, overrides=districts)
+    city = measure("configs/quarter.yaml", 1)
     towns = [week("configs/town.yaml", seed) for seed in SEEDS]
     for key in EVERYWHERE:
         usual = float(np.mean([town[key] for town in towns]))

@@ -22,7 +22,7 @@ PRICES = {
     "home.meal": 400,
     "home.ingredients": 150,
     "home.shower": 200,
-    "cafe.meal": 450,
+    "cafe.meal": 900,
     "grocer.ingredients": 150,
     "gym.session": 100,
 }

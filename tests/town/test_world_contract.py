@@ -128,7 +128,7 @@ def test_the_town_names_its_needs_items_options_and_figures_in_its_spec():
     assert [(need.name, need.option, need.night) for need in spec.needs] == [
         ("hunger", "get_fed", 0.0),
         ("hygiene", "get_clean", 0.0),
-        ("energy", "rest", 0.9),
+        ("energy", "rest", 0.95),
     ]
     assert [(item.name, item.carry) for item in spec.items] == [("meal", 4), ("ingredients", 6)]
     assert {option.name: option.need for option in spec.options if option.need} == {

@@ -90,7 +90,7 @@ def build_model(
     given: dict[str, object] = {"town": town_map(rows, jobs), **options}
     given["time"] = {"start_tod": 0, **options.get("time", {})}
     given["population"] = {"target": residents, "start_spread": 0, **options.get("population", {})}
-    given["economy"] = {"balance_check": "off", **options.get("economy", {})}
+    given["economy"] = {"balance_check": "off", "rent_per_day": 1300, **options.get("economy", {})}
     if manifest is not None:
         given["affordances"] = {"extend": None, "add": list(manifest), **options.get("affordances", {})}
     return TownModel.build(validate(Document(given, "test.yaml"), TownOptions), hooks=hooks)

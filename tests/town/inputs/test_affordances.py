@@ -52,15 +52,15 @@ def test_the_core_manifest_is_that_of_the_rules():
         ("rest_sleep", "bed", 600, 1),
         ("buy_groceries", "checkout", 10, 1),
         ("buy_meal", "counter", 20, 1),
-        ("relax", "bench", 45, 1),
+        ("relax", "bench", 120, 1),
         ("work_out", "rack", 60, 1),
     ]
     assert all(each.enabled for each in manifest.affordances)
     eat, cook, _, sleep, *_, relax, work_out = manifest.affordances
-    assert dict(sleep.each_tick) == {"energy": 0.0017}
+    assert dict(sleep.each_tick) == {"energy": 0.0015}
     assert [each.text for each in sleep.until] == ["energy >= 1", "tod >= 330", "tod < 1290"]
-    assert (sleep.wakes_before, sleep.wakes_below, sleep.decay) == (120, 0.15, 0.5)
-    assert (relax.until, relax.wakes_before, relax.wakes_below, relax.decay) == ((), -1, 0.0, 1.0)
+    assert (sleep.wakes_before, sleep.wakes_below, sleep.decay) == (120, 0.2, 0.5)
+    assert (relax.until, relax.wakes_before, relax.wakes_below, relax.decay) == ((), -1, 0.3, 1.0)
     assert eat.preconditions[0].text == "hunger < 0.95"
     assert eat.tags == ("meal",)
     assert (eat.charge[0].inventory, eat.charge[0].stock, eat.charge[0].price) == ({"meal": 1}, {}, {})

@@ -50,9 +50,9 @@ def test_defaults_are_those_of_the_rules():
     assert options.needs.decay == {}
     assert SHIPPED.needs["hunger"].decay == 0.0010
     assert SHIPPED.needs["hygiene"].decay == 0.0005
-    assert SHIPPED.needs["energy"].decay == 0.0007
+    assert SHIPPED.needs["energy"].decay == 0.0006
     assert (options.population.start_wallet, options.population.start_need) == (2000, 0.7)
-    assert (options.economy.rent_per_day, options.economy.stipend) == (1300, 0)
+    assert (options.economy.rent_per_day, options.economy.stipend) == (1550, 0)
     assert options.affordances.outcome_history == 10
     assert options.embeddings.max_slots is None
 

@@ -126,8 +126,8 @@ def test_the_next_alternative_is_taken_where_the_first_is_not_payable():
         (["Hrrr", ".rSE", ".rrr"], "use:cook_meal", 150, 0),
         (["Hrrr", ".rWE", ".rrr"], SHOWER, 200, 0),
         (["Hggg", ".gXE", ".ggg"], "use:buy_groceries", 300, 300),
-        (["Hccc", ".cCE", ".ccc"], "use:buy_meal", 450, 450),
-        (["Hyyy", ".yRE", ".yyy"], "use:work_out", 100, 100),
+        (["Hccc", ".cCE", ".ccc"], "use:buy_meal", 900, 900),
+        (["Hyyy", ".yRE", ".yyy"], "use:work_out", 400, 400),
         (["Hrrr", ".rBE", ".rrr"], "use:rest_sleep", 0, 0),
         (["Hppp", ".pNE", ".ppp"], "use:relax", 0, 0),
     ],
@@ -319,8 +319,8 @@ def test_a_refund_is_exact_after_the_till_was_swept_and_the_price_changed():
     assert town.state.tills[0].tolist() == [0, 0]
     town.put_price(1)
     town.step({0: "leave"})
-    assert (town.wallet(0), town.heard("affordance.fail")[0].refunded) == (2000, 450)
-    assert sorted(town.state.tills[0].tolist()) == [-450, 0]
+    assert (town.wallet(0), town.heard("affordance.fail")[0].refunded) == (2000, 900)
+    assert sorted(town.state.tills[0].tolist()) == [-900, 0]
     assert town.money() == 0
 
 

@@ -36,7 +36,7 @@ def test_everybody_starts_with_a_grant_of_the_treasury():
         ("stove_1", "cook_meal", 150, None),
         ("shower_1", "use_shower", 200, None),
         ("checkout_1", "buy_groceries", 300, "grocer"),
-        ("counter_1", "buy_meal", 450, "cafe"),
+        ("counter_1", "buy_meal", 900, "cafe"),
     ],
 )
 def test_a_purchase_goes_to_the_till_of_the_place_or_to_the_treasury(thing, use, paid, payee):
@@ -52,12 +52,12 @@ def test_a_purchase_goes_to_the_till_of_the_place_or_to_the_treasury(thing, use,
 
 @pytest.mark.parametrize(
     ("thing", "use", "paid", "payee"),
-    [("shower_1", "use_shower", 200, None), ("counter_1", "buy_meal", 450, "cafe")],
+    [("shower_1", "use_shower", 200, None), ("counter_1", "buy_meal", 900, "cafe")],
 )
 def test_a_refund_gives_exactly_back_what_was_paid(thing, use, paid, payee):
     town = Village().stand(0, BESIDE[thing])
     town.step({0: f"use:{use}"})
-    town.put_price(7 * 450)  # a later price is nobody's business
+    town.put_price(7 * 900)  # a later price is nobody's business
     town.step({0: "leave"})
     assert town.heard("affordance.fail")[0].refunded == paid
     assert (town.wallet(0), treasury(town)) == (2000, -6000)
@@ -71,7 +71,7 @@ def test_a_refund_may_take_a_till_below_zero():
     town.step({0: "use:buy_meal"})
     assert till(town, "cafe") == 0
     town.step({0: "leave"})
-    assert till(town, "cafe") == -450
+    assert till(town, "cafe") == -900
     assert town.money() == 0
 
 
@@ -195,7 +195,7 @@ def test_a_wallet_one_mill_short_pays_nothing():
     town.resident(0).wallet = 449
     town.look()
     assert "use:buy_meal" not in town.mask(0)
-    town.resident(0).wallet = 450
+    town.resident(0).wallet = 900
     town.look()
     town.step({0: "use:buy_meal"})
     assert town.wallet(0) == 0

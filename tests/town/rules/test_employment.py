@@ -147,7 +147,7 @@ def test_a_first_presence_that_is_late_costs_the_late_fine_too():
     assert (arrived.offset, arrived.state) == (6, "late")
     r = town.resident(0)
     assert r.wallet == 2000 - 100 + 4 * 20
-    assert (r.late_ticks_today, r.withheld, r.paid_ticks, r.on_time_ticks) == (4, 0, 4, 0)
+    assert (r.late_ticks_today, r.withheld, r.paid_ticks, r.on_time_ticks) == (0, 0, 4, 0)
 
 
 def test_an_absence_costs_its_fine_once_a_shift_and_withholds_the_wages_without_further_fines():
@@ -176,10 +176,10 @@ def test_somebody_who_leaves_early_is_late_for_the_slack_then_absent_and_paid_ag
     assert r.lateness_counter == 0
     present, slack = 71 + 80, 20
     assert r.wallet == 2000 + 20 * present - 5 * slack - 200
-    assert r.late_ticks_today == slack + 80
+    assert r.late_ticks_today == slack
     end = only(employment.EmploymentShiftEnd, told)
     assert (end.on_time_ticks, end.paid_ticks, end.withheld) == (71, present, 20 * 29)
-    assert end.attendance == 71 / LENGTH
+    assert end.attendance == present / LENGTH
 
 
 def test_a_fine_takes_at_most_what_the_wallet_holds():
@@ -201,11 +201,11 @@ def test_attendance_is_the_mean_of_the_last_three_shifts():
     assert shares == pytest.approx([1.0, (1 + 0.5) / 2, (1 + 0.5 + 0.25) / 3, (0.5 + 0.25 + 1) / 3])
 
 
-def test_only_the_share_on_time_counts_as_attendance():
+def test_who_comes_six_minutes_late_attends_the_rest_of_the_shift():
     town = one_clerk()
     told = live(town, from_((366, 540)), 360, 540)
     end = only(employment.EmploymentShiftEnd, told)
-    assert (end.on_time_ticks, end.paid_ticks, end.attendance) == (0, LENGTH - 6, 0.0)
+    assert (end.on_time_ticks, end.paid_ticks, end.attendance) == (0, LENGTH - 6, (LENGTH - 6) / LENGTH)
 
 
 def test_late_ticks_of_the_day_start_anew_at_midnight():
@@ -439,6 +439,23 @@ def test_the_job_board_hires_the_jobless_by_a_draw_at_the_days_end():
         assert hired == lucky
         assert town.state.job_holders[0, 0] == len(lucky)
         assert town.state.flows.any()
+
+
+def test_absences_of_before_are_forgotten_when_a_job_is_taken():
+    forgotten = 0
+    for seed in range(4):
+        town = Village(seed=seed).jump(1439)
+        clerk = town.resident(0)
+        clerk.job = -1
+        clerk.stamps[:3] = 1000
+        clerk.stamps_seen = 3
+        town.state.job_holders[0, 0] = 1
+        is_hired = any(event.agent_id == "a00000" for event in of(employment.EmploymentHired, town.step()))
+        assert clerk.stamps_seen == (0 if is_hired else 3)
+        forgotten += is_hired
+        told = town.wait(1440)
+        assert not [event for event in of(employment.EmploymentReview, told) if event.agent_id == "a00000"]
+    assert 0 < forgotten < 4
 
 
 def test_nobody_finds_a_job_on_the_day_of_losing_one():

@@ -7,7 +7,7 @@ from townlet_core.errors import ConfigError
 
 ROOM = ["Ehrr", ".rBr"]
 SHIFT = {"clerk": {"place": "room", "start": 100, "end": 200, "wage": 1, "capacity": 2}}
-RATES = {"hunger": 0.001, "hygiene": 0.0005, "energy": 0.0007}
+RATES = {"hunger": 0.001, "hygiene": 0.0005, "energy": 0.0006}
 
 
 def bedroom(jobs=None, **sleep) -> Town:
@@ -35,10 +35,10 @@ def slept(town: Town, limit: int = 60) -> int:
 def test_a_use_works_in_each_tick_and_then_the_needs_fall():
     town = bedroom()
     town.step({0: "use:sleep"})
-    assert town.need(0, "energy") == 0.5 + 0.01 - 0.0007
+    assert town.need(0, "energy") == 0.5 + 0.01 - 0.0006
     assert town.need(0, "hunger") == 0.5 - 0.001
     town.step()
-    assert town.need(0, "energy") == 0.5 + 0.01 - 0.0007 + 0.01 - 0.0007
+    assert town.need(0, "energy") == 0.5 + 0.01 - 0.0006 + 0.01 - 0.0006
     assert slept(bedroom()) == 50
 
 
@@ -46,7 +46,7 @@ def test_all_needs_fall_by_the_factor_of_the_use_while_it_runs():
     town = bedroom(decay=0.5, duration=2)
     town.step({0: "use:sleep"})
     assert town.need(0, "hunger") == 0.5 - 0.001 * 1.0 * 0.5
-    assert town.need(0, "energy") == 0.5 + 0.01 - 0.0007 * 1.0 * 0.5
+    assert town.need(0, "energy") == 0.5 + 0.01 - 0.0006 * 1.0 * 0.5
     before = town.need(0, "hunger")
     town.step()
     assert town.heard("affordance.finish")
@@ -57,11 +57,11 @@ def test_effects_of_each_tick_are_clamped():
     town = bedroom()
     town.resident(0).need[:3] = 0.995
     town.step({0: "use:sleep"})
-    assert town.need(0, "energy") == 1.0 - 0.0007
+    assert town.need(0, "energy") == 1.0 - 0.0006
 
 
 def test_a_use_is_finished_as_soon_as_all_of_its_conditions_hold():
-    """0.5 + 5 x 0.01 - 4 x 0.0007 = 0.5472 is above 0.545, and 10 is the eleventh tick."""
+    """0.5 + 5 x 0.01 - 4 x 0.0006 = 0.5476 is above 0.545, and 10 is the eleventh tick."""
     assert slept(bedroom(until=["energy >= 0.545"])) == 5
     assert slept(bedroom(until=["energy >= 0.545", "tod >= 10"])) == 11
     assert slept(bedroom(until=["energy >= 0.545", "tod >= 500"])) == 50
@@ -114,7 +114,7 @@ def test_a_use_that_is_left_gives_back_its_charge_and_keeps_what_its_ticks_gave(
     town.run(3)
     town.step({0: "leave"})
     assert [event.refunded for event in town.heard("affordance.fail")] == [400]
-    assert town.need(0, "energy") == pytest.approx(0.5 + 4 * 0.01 - 5 * 0.0007)
+    assert town.need(0, "energy") == pytest.approx(0.5 + 4 * 0.01 - 5 * 0.0006)
 
 
 @pytest.mark.parametrize(

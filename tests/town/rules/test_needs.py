@@ -5,7 +5,7 @@ import pytest
 from tests.town.towns import Town
 from tests.town.village import BESIDE, Village
 
-RATES = {"hunger": 0.0010, "hygiene": 0.0005, "energy": 0.0007}
+RATES = {"hunger": 0.0010, "hygiene": 0.0005, "energy": 0.0006}
 MULTIPLIERS = {
     "balanced": {},
     "industrious": {"energy": 0.9},
@@ -30,7 +30,7 @@ def test_a_need_falls_by_its_rate_times_the_multiplier_of_the_profile(profile, s
 
 @pytest.mark.parametrize(
     ("need", "to_threshold", "to_critical"),
-    [("hunger", 250, 550), ("hygiene", 500, 1100), ("energy", 358, 786)],
+    [("hunger", 250, 550), ("hygiene", 500, 1100), ("energy", 417, 917)],
 )
 def test_needs_take_as_long_to_fall_as_the_rules_expect(need, to_threshold, to_critical):
     town = Village()
@@ -70,7 +70,7 @@ def test_a_need_is_full_at_one():
     town.look()
     town.step({0: "use:rest_sleep"})
     town.run(59)
-    assert town.need(0, "energy") == 1.0 - 0.0007 * 0.5
+    assert town.need(0, "energy") == 1.0 - 0.0006 * 0.5
 
 
 def test_a_use_that_tires_does_not_take_a_need_below_zero():

@@ -25,7 +25,7 @@ from townlet_adapters.policies.scripted.columns import (
     gather_things,
 )
 from townlet_adapters.policies.scripted.controllers import go_home, pursue_claim, use, work
-from townlet_adapters.policies.scripted.planning import plan, price, steps
+from townlet_adapters.policies.scripted.planning import REST_WAIT, plan, price, steps
 from townlet_adapters.policies.scripted.refusals import refused
 from townlet_adapters.policies.scripted.rules import (
     NO_CHOICE,
@@ -33,6 +33,7 @@ from townlet_adapters.policies.scripted.rules import (
     choose,
     critical_choice,
     option_of,
+    stays_out,
     work_calls,
 )
 from townlet_adapters.policies.scripted.society import (
@@ -100,13 +101,15 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
 
 @kernel
 def claim_is_vain(c: Chart, s: Scene, r: Record) -> bool:
-    """Return whether the claimed use would be refused now.
+    """Return whether the claimed use would be refused now, or its object is taken for the night.
 
     Conditions on the object count once it is held: while a resident waits, its own place in the queue would
     break a condition on the queue.
     """
     o, a = int(r.claim_object), int(r.claim_affordance)
     if r.claim_stage != HELD:
+        if c.uses[a].wakes >= 0 and s.things[o].wait > REST_WAIT:
+            return True
         return bool(s.refusal[r.slot, a] != 0)
     due = price(c, s, r, o, a)
     return due >= 0 and refused(c, s, r, o, a, due)
@@ -148,7 +151,8 @@ def act(c: Chart, s: Scene, r: Record) -> None:
     if want == WORK:
         r.action = work(c, s, r, max(s.tick + left - c.commit_ticks, 0))
     elif want == IDLE:
-        r.action = go_home(c, s, r)
+        stays = steps(c, r, r.home_field) > 0 and stays_out(c, s, r)
+        r.action = WAIT if stays else go_home(c, s, r)
         if r.action == WAIT:
             r.action = talk_or(c, s, r, WAIT, TALK_AT_HOME)
     elif want == AVOID:

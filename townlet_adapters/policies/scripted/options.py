@@ -13,7 +13,7 @@ class ScriptedOptions(Section):
     commit_ticks: Annotated[int, Field(ge=1, le=600)] = 15
     """ticks for which a chosen option is kept"""
 
-    critical: Annotated[float, Field(ge=0.0, le=0.5)] = 0.15
+    critical: Annotated[float, Field(ge=0.0, le=0.5)] = 0.25
     """a need below this has priority over everything else"""
 
     threshold: Annotated[float, Field(ge=0.0, le=0.7)] = 0.45

@@ -13,6 +13,7 @@ from townlet_adapters.policies.scripted.columns import (
     NO_CLAIM,
     NONE,
     SHOP,
+    SOCIALISE,
     Chart,
     Scene,
     allows,
@@ -27,8 +28,12 @@ MONEY_WEIGHT = 500
 RICH_ENOUGH = 2500
 SPARE_TICKS = 20
 """A plan before a shift must end this many ticks before the shift starts."""
-TREAT = 15
-"""How much is subtracted from the cost of a treat."""
+TREAT_MILLS, TREAT_MOST = 200, 60
+"""A treat costs a tick less for each so many mills in the wallet, at most so many ticks."""
+LEISURE_WAIT = 60
+"""No resident waits longer than so many ticks for leisure."""
+COMPANY, COMPANY_NEAR = 30, 4
+"""How much less leisure costs beside another resident at an object of that type, within so many tiles."""
 MAKING = 20
 """Extra cost of making something for a need first, and the extra time for it before a shift: it must still be
 used."""
@@ -36,13 +41,16 @@ MAKE_FROM = 0.25
 """Below this value of a need, a resident makes nothing for it first."""
 LEAST_REST = 60
 """A use that ends by itself before a shift must have this many ticks until then."""
-AWAY = 300
+REST_WAIT = 60
+"""No resident waits longer than so many ticks for such a use: it may last the night."""
+AWAY = 100
 """Extra cost of such a use outside of the own home: who can rest at home does not go elsewhere for it."""
 LEISURE_CHOICE = 2
 """Index of the draw that decides whether this hour's leisure is a paid one."""
-PAID_WALLET, PAID_LOWERED, PAID_RAISED, PAID_CHANCE = 3000, 0.5, 0.85, 0.25
+PAID_WALLET, PAID_LOWERED, PAID_RAISED, PAID_MILLS, PAID_MOST = 2500, 0.5, 0.85, 12000, 0.6
 """Paid leisure: least wallet, least value of the need that it lowers most, value from which the need that it
-raises wants none, chance of an hour of it."""
+raises wants none; the chance of an hour of it is what the wallet holds beyond the least one by so many mills,
+at most the last number."""
 # Purposes of a plan, in the order in which they are considered.
 SERVE, MAKE, FETCH, PAY, UNPAID, NO_MORE = 0, 1, 2, 3, 4, 5
 
@@ -145,7 +153,8 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
     ticks = path + s.things[o].wait + c.uses[a].duration
     wakes = c.uses[a].wakes
     if wakes >= 0:
-        if path + s.things[o].wait + wakes + LEAST_REST > limit:
+        wait = s.things[o].wait
+        if wait > REST_WAIT or path + wait + wakes + LEAST_REST > limit:
             return IMPOSSIBLE
         if c.object_place[o] != r.home_place:
             ticks += AWAY
@@ -197,7 +206,8 @@ def feels_like_paying(c: Chart, s: Scene, r: Record, a: int) -> bool:
         return False
     if use.lowered != NONE and r.need[use.lowered] < PAID_LOWERED:
         return False
-    return bool(unit(c.seed, POLICY, s.tick // HOUR, r.serial, LEISURE_CHOICE) < PAID_CHANCE)
+    chance = min(PAID_MOST, (r.wallet - PAID_WALLET) / PAID_MILLS)
+    return bool(unit(c.seed, POLICY, s.tick // HOUR, r.serial, LEISURE_CHOICE) < chance)
 
 
 @kernel
@@ -249,6 +259,22 @@ def time_limit(c: Chart, s: Scene, r: Record, want: int, needs: int) -> int:
 
 
 @kernel
+def has_company(c: Chart, s: Scene, r: Record, o: int, kind: int) -> bool:
+    """Return whether another resident uses an object of a type near an object of that type."""
+    for k in range(c.nearest.shape[3]):
+        other = int(c.nearest[kind, r.y, r.x, k])
+        if other < 0:
+            return False
+        if other == o or s.things[other].holder < 0:
+            continue
+        if abs(s.things[other].x - s.things[o].x) <= COMPANY_NEAR and (
+            abs(s.things[other].y - s.things[o].y) <= COMPANY_NEAR
+        ):
+            return True
+    return False
+
+
+@kernel
 def plan(c: Chart, s: Scene, r: Record, want: int, needs: int) -> Plan:
     """Return the cheapest plan for what a resident wants, among the eight nearest objects of each type.
 
@@ -287,9 +313,15 @@ def plan(c: Chart, s: Scene, r: Record, want: int, needs: int) -> Plan:
                     break
                 if r.bound_to >= 0 and r.bound_to != o:
                     continue
+                if want == SOCIALISE and s.things[o].wait > LEISURE_WAIT:
+                    continue
                 found = cost(c, s, r, o, a, limit - extra)
                 if found < IMPOSSIBLE:
-                    found += extra - TREAT if treat else extra
+                    found += extra
+                    if treat:
+                        found -= min(TREAT_MOST, r.wallet // TREAT_MILLS)
+                    elif want == SOCIALISE and has_company(c, s, r, o, c.uses[a].type):
+                        found -= COMPANY
                 if found < best or (found == best and found < IMPOSSIBLE and o < chosen):
                     best, chosen, use = found, o, a
         if purpose == PAY and chosen >= 0:

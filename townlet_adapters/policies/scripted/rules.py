@@ -10,7 +10,6 @@ from townlet_adapters.kernels.records import Record
 from townlet_adapters.policies.scripted.columns import (
     AVOID,
     CARE,
-    HOUR,
     IDLE,
     NONE,
     SHOP,
@@ -21,7 +20,7 @@ from townlet_adapters.policies.scripted.columns import (
 )
 from townlet_adapters.policies.scripted.planning import MAKE, SERVE, plan, steps, supplied, ticks_to_shift
 from townlet_adapters.policies.scripted.refusals import unserved
-from townlet_adapters.policies.scripted.society import SHY, must_step_aside
+from townlet_adapters.policies.scripted.society import must_step_aside
 
 Choice: TypeAlias = tuple[int, int, int, int]
 """What is wanted, the need that CARE is for, and the object and affordance to carry it out with; -1 for those
@@ -34,19 +33,33 @@ a resident in need to work: the lowest need in 20 weeks of town_48 is 0.12; with
 PREPARED = 0.20
 """How much higher the threshold of each need is before work."""
 NIGHT_FROM, NIGHT_TO = 1290, 360
-EVENINGS = 75
+EVENINGS = 45
 """The end of the evening is drawn for each night, at most so many ticks after the night begins."""
 EVENING = 4
 """Index of the draw of the end of the evening."""
-BEFORE_NIGHT = 120
-"""Ticks before the end of the evening in which a resident prepares for the night."""
+BEFORE_NIGHT, PREPARED_FOR_NIGHT = 150, 0.35
+"""Ticks before the end of the evening in which a resident prepares for the night, and how much higher the
+threshold of each need is then."""
 NAP_BELOW = 0.25
 """By day, a need that has a level for the night is cared for below this only."""
 ERRANDS_FROM, ERRANDS_TO = 480, 1260
-SHOP_BELOW, SHOP_MONEY = 5000, 1000
-SOCIABLE_HOUR = 0
-"""Index of the draw that decides whether this hour is a sociable one."""
-SOCIABLE, SOCIABLE_PER_EXTROVERSION = 0.4, 0.3
+SHOP_MONEY = 1000
+MAKER = 11
+"""Index of the draw that decides whether a resident makes things today."""
+MAKING_DAYS = 0.5
+"""Chance of a day on which a resident shops and makes things, whatever its wallet."""
+SLOW_MORNING = 6
+"""Index of the draws that decide whether and how late a resident sets out for its shift."""
+SLOW, SLOW_FROM, SLOW_TO = 0.07, 26, 42
+"""Chance of a slow morning, and by how many ticks a resident then sets out later."""
+SOCIABLE_HOURS = 0
+"""Index of the draw that decides whether a resident goes out in this part of the day."""
+OUTING = 180
+"""Ticks of such a part; leisure is kept for as long."""
+EVENING_FROM = 1080
+STAY_OUT = 60
+"""An idle resident that is out does not go home when it would leave again within so many ticks."""
+OUT_FROM, SOCIABLE, SOCIABLE_PER_EXTROVERSION, SOCIABLE_EVENING = -0.5, 0.4, 0.3, 0.3
 
 
 @kernel
@@ -93,6 +106,15 @@ def critical_choice(c: Chart, s: Scene, r: Record) -> Choice:
 
 
 @kernel
+def delay(c: Chart, s: Scene, r: Record, start: int) -> int:
+    """Return by how many ticks a resident sets out later for a shift than it usually does; mostly 0."""
+    shift = day_of(s.tick, c.start_tod - start + TICKS_PER_DAY + TICKS_PER_DAY // 2)
+    if unit(c.seed, POLICY, shift, r.serial, SLOW_MORNING) >= SLOW:
+        return 0
+    return integer(SLOW_FROM, SLOW_TO, c.seed, POLICY, shift, r.serial, SLOW_MORNING + 1)
+
+
+@kernel
 def work_calls(c: Chart, s: Scene, r: Record) -> bool:
     """Rule 2, the mask of go_to_work: it is time to set out, and the shift is not over."""
     if r.job == NONE or c.own[WORK] == NONE:
@@ -101,7 +123,7 @@ def work_calls(c: Chart, s: Scene, r: Record) -> bool:
     path = steps(c, r, job.field)
     if path >= UNREACHABLE:
         return False
-    ahead = r.lead + path
+    ahead = r.lead + path - delay(c, s, r, job.start)
     return bool(since(job.start - ahead, s.tick, c.start_tod) < job.length + ahead)
 
 
@@ -127,7 +149,9 @@ def need_choice(c: Chart, s: Scene, r: Record) -> Choice:
     """Rule 4: a need is low, and a plan for it exists; the lowest need first."""
     threshold = c.threshold
     left = end_of_evening(c, s, r) - time_of_day(s.tick, c.start_tod)
-    if 0 <= ticks_to_shift(c, s, r) <= BEFORE_SHIFT or 0 < left <= BEFORE_NIGHT:
+    if 0 < left <= BEFORE_NIGHT:
+        threshold += PREPARED_FOR_NIGHT
+    elif 0 <= ticks_to_shift(c, s, r) <= BEFORE_SHIFT:
         threshold += PREPARED
     tried = ready_for_nights(c, r)
     need = lowest_need(c, r, threshold, tried)
@@ -161,12 +185,14 @@ def night_choice(c: Chart, s: Scene, r: Record) -> Choice:
 
 
 @kernel
-def to_shop_for(c: Chart, r: Record) -> int:
+def to_shop_for(c: Chart, s: Scene, r: Record) -> int:
     """Return the needs to shop for, one bit each.
 
-    The resident carries no means, has little money, but parts, or enough money for them.
+    It is a day on which the resident makes things, and it carries no means, but parts, or has enough money
+    for them.
     """
-    if r.wallet >= SHOP_BELOW:
+    day = day_of(s.tick, c.start_tod)
+    if unit(c.seed, POLICY, day, r.serial, MAKER) >= MAKING_DAYS:
         return 0
     needs = 0
     for n in range(c.needs.shape[0]):
@@ -179,12 +205,15 @@ def to_shop_for(c: Chart, r: Record) -> int:
 
 
 @kernel
-def feels_sociable(c: Chart, s: Scene, r: Record) -> bool:
-    """Rule 7: the town has other residents, and this is a sociable hour."""
-    if s.living <= 1 or r.extroversion < SHY:
+def feels_sociable(c: Chart, s: Scene, r: Record, ahead: int) -> bool:
+    """Rule 7: the town has other residents, and this one goes out in the part of the day some ticks ahead."""
+    if s.living <= 1 or r.extroversion < OUT_FROM:
         return False
     chance = SOCIABLE + SOCIABLE_PER_EXTROVERSION * r.extroversion
-    return bool(unit(c.seed, POLICY, s.tick // HOUR, r.serial, SOCIABLE_HOUR) < chance)
+    if time_of_day(s.tick + ahead, c.start_tod) >= EVENING_FROM:
+        chance += SOCIABLE_EVENING
+    part = (s.tick + ahead + c.start_tod) // OUTING
+    return bool(unit(c.seed, POLICY, part, r.serial, SOCIABLE_HOURS) < chance)
 
 
 @kernel
@@ -192,16 +221,26 @@ def errand_choice(c: Chart, s: Scene, r: Record) -> Choice:
     """Rules 6 and 7, by day: shop, or seek company."""
     if not ERRANDS_FROM <= time_of_day(s.tick, c.start_tod) < ERRANDS_TO:
         return NO_CHOICE
-    needs = to_shop_for(c, r) if c.own[SHOP] != NONE else 0
+    needs = to_shop_for(c, s, r) if c.own[SHOP] != NONE else 0
     if needs != 0:
         _, o, a = plan(c, s, r, SHOP, needs)
         if o >= 0:
             return SHOP, NONE, o, a
-    if c.own[SOCIALISE] != NONE and feels_sociable(c, s, r):
+    if c.own[SOCIALISE] != NONE and feels_sociable(c, s, r, 0):
         _, o, a = plan(c, s, r, SOCIALISE, 0)
         if o >= 0:
             return SOCIALISE, NONE, o, a
     return NO_CHOICE
+
+
+@kernel
+def stays_out(c: Chart, s: Scene, r: Record) -> bool:
+    """Return whether an idle resident that is out waits where it is: it would soon leave home again."""
+    left = ticks_to_shift(c, s, r)
+    if 0 <= left <= STAY_OUT + 2 * r.lead:
+        return True
+    later = time_of_day(s.tick + STAY_OUT, c.start_tod)
+    return ERRANDS_FROM <= later < ERRANDS_TO and feels_sociable(c, s, r, STAY_OUT)
 
 
 @kernel

@@ -354,7 +354,7 @@ class EmploymentOptions(Section):
 class EconomyOptions(Section):
     """Prices and rent, in mills."""
 
-    rent_per_day: Mills = 1300
+    rent_per_day: Mills = 1550
     """mills that each resident pays per day"""
     stipend: Mills = 0
     """mills that each resident gets at the end of a day"""

@@ -159,8 +159,6 @@ def pay_shift_tick(t: Tables, s: TownState, b: int, i: int, present: bool, state
         r.paid_ticks += 1
         if state == ON_TIME:
             r.on_time_ticks += 1
-        else:
-            r.late_ticks_today += 1
     elif state == LATE:
         economy.fine(t, s, b, i, job.place, t.params[0].late_tick_fine)
         r.late_ticks_today += 1
@@ -185,7 +183,7 @@ def end_shift(t: Tables, s: TownState, j: Journal, b: int, i: int) -> None:
     """The last tick of a shift: add one sample of attendance, then clear the record."""
     r = s.residents[b, i]
     window = t.params[0].attendance_window
-    r.samples[r.samples_seen % window] = r.on_time_ticks / t.jobs[r.job].length
+    r.samples[r.samples_seen % window] = r.paid_ticks / t.jobs[r.job].length
     r.samples_seen += 1
     seen = min(r.samples_seen, window)
     total = 0.0
@@ -326,8 +324,9 @@ def vacancy(t: Tables, s: TownState, b: int, district: int) -> int:
 
 @kernel
 def hire(t: Tables, s: TownState, j: Journal, b: int, i: int, job: int, reason: int, instant: int) -> None:
-    """Give a resident a job from an instant on; a shift already in progress is skipped."""
+    """Give a resident a job from an instant on, without old absences; a shift in progress is skipped."""
     r = s.residents[b, i]
+    r.stamps_seen = 0
     r.job = job
     s.job_holders[b, job] += 1
     r.shift_state = PRE_SHIFT
