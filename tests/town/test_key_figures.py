@@ -13,6 +13,7 @@ from townlet_adapters.worlds.town.events.employment import (
     EmploymentLateStart,
     EmploymentShiftEnd,
 )
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleExit
 from townlet_adapters.worlds.town.events.queue import (
     QueueConflict,
     QueueGrant,
@@ -273,6 +274,16 @@ def test_a_quarrel_is_avoided_by_who_avoids_twice():
     town.live(events=[SocialAvoidance("a", "b", 4), SocialAvoidance("c", "b", 4)])
     assert (town.kpis["quarrels_avoided_share"], town.kpis["avoidances"]) == (0.5, 3)
     assert "quarrels_avoided_share" not in Town().kpis
+
+
+def test_of_who_left_only_the_numbers_are_kept():
+    town = Town()
+    clash = QueueConflict("a", "b", None, "jostle", 0, 0.75)
+    town.live(events=[clash, SocialAvoidance("a", "b", 4), SocialAvoidance("a", "b", 4)])
+    town.live(events=[LifecycleExit("b", 1, "killed", 7, 0, 0.0), SocialAvoidance("a", "c", 4)])
+    assert (town.kpis["quarrels_avoided_share"], town.kpis["avoidances"]) == (0.5, 3)
+    assert "b" not in str(town.observer.export_state()["society"]["quarrels"])
+    assert town.observer.export_state()["society"]["avoided"] == {"a c": 1}
 
 
 def test_society_is_saved_and_a_state_of_before_has_counted_none():

@@ -1,10 +1,12 @@
 """Society: chats, courtesies, shared meals, who avoids, and the ties that there are."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleExit
 from townlet_adapters.worlds.town.events.queue import QueueConflict, QueueHandover
 from townlet_adapters.worlds.town.events.social import SocialAvoidance, SocialChat, SocialSharedMeal
 from townlet_core.dto.observation import View
@@ -27,8 +29,10 @@ class SocietyTally:
         shared_meals: meals shared.
         handovers: objects handed over.
         avoidances: avoidances.
-        quarrels: pairs that had a conflict, both ways.
-        avoided: avoidances of each pair.
+        quarrels: conflicts of each pair, both ways, of those who live in town.
+        avoided: avoidances of each pair of those who live in town.
+        past_quarrels: pairs with a conflict of which one left town.
+        past_shown: those of them of which one visibly avoided the other.
     """
 
     chats: int = 0
@@ -38,6 +42,8 @@ class SocietyTally:
     avoidances: int = 0
     quarrels: dict[str, int] = field(default_factory=dict)
     avoided: dict[str, int] = field(default_factory=dict)
+    past_quarrels: int = 0
+    past_shown: int = 0
 
     def see(self, event: Event) -> None:
         """Add one event; events of other kinds are ignored."""
@@ -55,6 +61,8 @@ class SocietyTally:
             case QueueConflict():
                 _add(self.quarrels, event.actor, event.rival)
                 _add(self.quarrels, event.rival, event.actor)
+            case LifecycleExit():
+                self._part_from(event.agent_id)
 
     def kpis(self, agent_days: float) -> JsonObject:
         """Return counts and rates."""
@@ -69,10 +77,22 @@ class SocietyTally:
             kpis["chats_per_agent_day"] = self.chats / agent_days
         if self.chats:
             kpis["chats_well_share"] = self.chats_well / self.chats
-        if self.quarrels:
-            shown = sum(self.avoided.get(pair, 0) >= SHOWN for pair in self.quarrels)
-            kpis["quarrels_avoided_share"] = shown / len(self.quarrels)
+        quarrels = self.past_quarrels + len(self.quarrels)
+        if quarrels:
+            kpis["quarrels_avoided_share"] = (self.past_shown + self._shown(self.quarrels)) / quarrels
         return kpis
+
+    def _shown(self, pairs: Iterable[str]) -> int:
+        return sum(self.avoided.get(pair, 0) >= SHOWN for pair in pairs)
+
+    def _part_from(self, agent_id: str) -> None:
+        """Keep only the numbers of the pairs of a resident that left."""
+        gone = [pair for pair in self.quarrels if agent_id in pair.split()]
+        self.past_quarrels += len(gone)
+        self.past_shown += self._shown(gone)
+        for pairs in (self.quarrels, self.avoided):
+            for pair in [each for each in pairs if agent_id in each.split()]:
+                del pairs[pair]
 
 
 def _add(counts: dict[str, int], one: str, other: str) -> None:
