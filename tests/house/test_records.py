@@ -12,6 +12,7 @@ WRITTEN_TO = {
     "Recovered",
     "Shelf",
     "ShiftTally",
+    "SocietyTally",
     "Tally",
     "UseTally",
     "Write",

@@ -13,8 +13,8 @@ from townlet_plugins.catalogue import load_catalogue
 
 DAYS = 7
 GOLDEN = {
-    "configs/town.yaml": "1dd7165e44c4caecbf06dc447bcc2e340a2b534d2931420cef35ff482aa2700f",
-    "configs/hamlet.yaml": "12e3a3b9a6b636d63f99a845e6d2286d50b3a6ab3e6a31de79997e88ccf7b14a",
+    "configs/town.yaml": "0a1651895bbefb5d4432289076881c83c58beeba46c30e3441c5f55c649408bb",
+    "configs/hamlet.yaml": "9df51fffffa44b43c5b977f6e295ec0176b36c633a31800958772cced32123c2",
 }
 
 
