@@ -4,7 +4,7 @@ The answers are not predicted: ``town.ask`` returns them, as plain values. What 
 is predicted, and compared.
 """
 
-from tests.model import money
+from tests.model import money, ties
 from tests.model.conventions import clamp
 
 
@@ -59,8 +59,13 @@ def effects(town, resident, thing, affordance, paid):
         elif target == "inventory":
             most = town.plan.vocabulary.items[name].carry
             resident.inventory[name] = clamp(resident.inventory[name] + amount, 0, most)
-        else:
+        elif target == "money":
             money.hook(town, resident, max(amount, -resident.wallet))
+    relations = {
+        key.removeprefix("relation:"): each for key, each in sums.items() if key.startswith("relation:")
+    }
+    if relations:
+        ties.meet(town, resident, relations, "plugin")
     return sums
 
 

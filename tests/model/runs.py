@@ -22,7 +22,15 @@ from townlet_adapters.worlds.town.inputs.plan import load_town
 from townlet_adapters.worlds.town.seam.arguments import Intervention
 from townlet_core.dto.action import ActionBatch, PolicyContext
 from townlet_core.dto.command import Command, CommandResult
-from townlet_core.dto.hook import Cancel, HookContext, InventoryEffect, MoneyEffect, NeedEffect, StockEffect
+from townlet_core.dto.hook import (
+    Cancel,
+    HookContext,
+    InventoryEffect,
+    MoneyEffect,
+    NeedEffect,
+    RelationEffect,
+    StockEffect,
+)
 from townlet_core.hook_runner import AffordanceHook, HookRunner
 from townlet_core.testing import ManualClock
 from townlet_plugins.access import Access
@@ -76,6 +84,11 @@ def draw_effects(context: HookContext) -> list[Any] | None:
         return None
     need = sorted(context.needs)[context.integer(0, len(context.needs) - 1, 2)]
     item = sorted(context.inventory)[context.integer(0, len(context.inventory) - 1, 3)]
+    if context.integer(0, 2, 8) == 0:
+        return [
+            RelationEffect(part, context.integer(-2, 2, 9 + k) / 10)
+            for k, part in enumerate(context.relations)
+        ]
     effects: list[Any] = [NeedEffect(need, context.integer(-2, 2, 4) / 10)]
     effects += [MoneyEffect(context.integer(-500, 500, 5)), InventoryEffect(item, context.integer(-2, 2, 6))]
     return effects + [StockEffect(each, context.integer(-2, 2, 7)) for each in context.stock]
@@ -90,6 +103,8 @@ def key_of(effect: Any) -> str:
             return f"stock:{effect.item}"
         case InventoryEffect():
             return f"inventory:{effect.item}"
+        case RelationEffect():
+            return f"relation:{effect.part}"
         case _:
             return "money"
 

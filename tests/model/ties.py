@@ -189,10 +189,10 @@ def end_all(town, leaver):
             end(town, owner, tie, "exit")
 
 
-def meet(town, resident, relation):
-    """A finished use with ``relation:nearby`` changes ties with the residents near."""
+def meet(town, resident, relation, tag="nearby"):
+    """A finished use with ``relation:nearby``, or with relations of hooks, changes ties with those near."""
     for other in beside(town, resident, NEAR, MOST_NEAR):
-        change(town, resident, other, "nearby", **relation)
+        change(town, resident, other, tag, **relation)
 
 
 def avoid(town, resident, before):
