@@ -32,7 +32,7 @@ def test_it_says_what_a_symbol_of_the_map_means_and_how_large_the_town_is(townle
     assert (code, err) == (0, "")
     assert out.splitlines()[:6] == [
         "configs/hamlet.yaml: ok",
-        "  town      hamlet_24: 24 x 24 tiles; 3 residents, 4 places, 8 objects, 3 home tiles, 1 job",
+        "  town      hamlet_24: 24 x 24 tiles; 3 residents, 4 places, 9 objects, 3 home tiles, 1 job",
         "  ground    . floor,  = road,  # wall,  + door",
         "  places    1 home_1 (home),  2 washhouse (home),  g grocer,  p park",
         "  objects   F fridge,  S stove,  B bed,  W shower,  X checkout,  N bench",

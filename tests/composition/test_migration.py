@@ -141,12 +141,14 @@ def test_a_migrated_run_accepts_the_config_that_it_had(old):
         "town": {"": "schema_6/hamlet_24"},
         "vocabulary": {"extend": "schema_6/town"},
         "affordances": {"extend": "schema_6/core"},
+        "economy": {"rent_per_day": 1300},
     }
     overrides = tuple(
         Override(("world", "options", section, *([key] if key else [])), value, "test")
         for section, values in before.items()
         for key, value in values.items()
     )
+    overrides += (Override(("policy", "options", "critical"), 0.15, "test"),)
     with open_run(RunRequest(
         config=HAMLET, resume=old, overrides=overrides, sinks=(), output=Output(keep=False), notify=[].append
     )) as run:  # fmt: skip
@@ -437,7 +439,8 @@ def test_the_shipped_vocabulary_and_the_layout_are_known_by_what_they_are_now():
     migrated = from_schema_5(replace(stored_world(5), identity=dict(old))).identity
     assert migrated["layout_version"] == "2"
     shipped = {"vocabulary": {"extend": "schema_6/town"}, "affordances": {"extend": "schema_6/core"}}
-    vocabulary = TownModel.build({**shipped, "town": "schema_6/town_48"}).vocabulary
+    economy = {"rent_per_day": 1300}
+    vocabulary = TownModel.build({**shipped, "town": "schema_6/town_48", "economy": economy}).vocabulary
     assert migrated["vocabulary_digest"] == vocabulary.digest != old["vocabulary_digest"]
     custom = from_schema_5(replace(stored_world(5), identity={**old, "vocabulary_digest": "mine"}))
     assert custom.identity["vocabulary_digest"] == "mine"

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.kpis import COLLAPSE_TICKS, COLLAPSED, EVERYWHERE, HAMLET, TOWN, judge, measure, report
+from benchmarks.kpis import EVERYWHERE, HAMLET, TOWN, judge, measure, report
+from benchmarks.lives import COLLAPSE_TICKS, COLLAPSED
 from tests.town.words import HUNGER
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.model import TownModel

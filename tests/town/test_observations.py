@@ -271,8 +271,8 @@ EXPECTED: dict[Callable[[], Features], Features] = {
         "home_dx": unit(-10, 2)[0], "home_dy": unit(-10, 2)[1], "home_dist": 12 / SCALE,
     },
     late: {
-        # Ticks 366-369 away and late, 370 present and late.
-        "on_shift": 1, "shift_late": 1, "shift_on_time": 0, "shift_pre": 0, "late_today": 5 / 60,
+        # Ticks 366 to 369 away and late, which count; 370 present and late, which does not.
+        "on_shift": 1, "shift_late": 1, "shift_on_time": 0, "shift_pre": 0, "late_today": 4 / 60,
         "lateness": 3 / 5, "absences": 2 / 3, "withheld": 4 * 20 / 5000, "attendance": 0.25,
         "shift_progress": 11 / 180,
     },

@@ -110,7 +110,7 @@ def test_an_edit_during_a_spike_holds_after_it():
     town = Village().stand(0, BESIDE["counter_1"])
     town.scale("cafe.meal", 1500, source=1, until=2)
     town.step()
-    assert town.price("cafe.meal") == 675
+    assert town.price("cafe.meal") == 1350
     town.set_price("cafe.meal", 400)
     town.step()
     assert town.price("cafe.meal") == 600
