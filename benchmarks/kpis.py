@@ -56,7 +56,7 @@ TOWN: Final = (
     Band("attendance", 0.85, 1.0),
     Band("jobs_lost", 0, 0, "greatest"),
     Band("jostle_per_day", 5, 45),
-    Band("waiting_per_day", 1, 12),
+    Band("waiting_per_day", 0.7, 12),
     Band("ghost_step_per_day", 0, 1),
     Band("uses_waited_share", 0.04, 0.25),
     Band("wait_mean", 10, 40),

@@ -19,6 +19,7 @@ from townlet_adapters.worlds.town.events.employment import (
     EmploymentShiftEnd,
 )
 from townlet_adapters.worlds.town.events.queue import QueueConflict, QueueGrant
+from townlet_adapters.worlds.town.events.social import SocialThreshold
 from townlet_core.dto.observation import View
 from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.loop import LoopTick
@@ -38,7 +39,7 @@ SLEPT: Final = 60
 MEALS: Final = ("eat_meal", "buy_meal")
 SEEN: Final = (
     AffordanceFinish, AffordanceStart, EconomyRent, EmploymentAbsent, EmploymentArrived, EmploymentJobLoss,
-    EmploymentLateStart, EmploymentShiftEnd, QueueConflict, QueueGrant,
+    EmploymentLateStart, EmploymentShiftEnd, QueueConflict, QueueGrant, SocialThreshold,
 )  # fmt: skip
 
 Bools = npt.NDArray[np.bool_]
@@ -141,7 +142,8 @@ class Figures:
         """Return every figure by name."""
         parts: tuple[Callable[[], Mapping[str, float]], ...] = (
             self._sleep, self._night, self._start_of_life, self._meals, self._uses, self._ways, self._company,
-            self._shifts, self._conflicts, self._wellbeing, self._money, self._days_without,
+            self._shifts, self._conflicts, self._friendships, self._wellbeing, self._money,
+            self._days_without,
         )  # fmt: skip
         return {name: float(value) for part in parts for name, value in part().items()}
 
@@ -285,6 +287,9 @@ class Figures:
             "conflicts_per_day": reasons.total() / self.days,
             "conflicts_per_agent_day": reasons.total() / self.agent_days,
         }
+
+    def _friendships(self) -> dict[str, float]:
+        return {"friendships": sum(each.event.threshold == "friend" for each in self._of(SocialThreshold))}
 
     def _runs(self, low: Bools, ticks: int) -> Longs:
         """Count, for each resident, the stretches of so many ticks in a row."""

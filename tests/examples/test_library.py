@@ -23,7 +23,7 @@ def test_residents_read_and_have_fun_for_a_week(seed):
     fun = life.need("fun")
     residents = fun.shape[1]
     assert life.uses["read_book"] > 7 * residents
-    assert fun.min() > 0.3
+    assert fun.min() > 0.15  # a night without a book costs as much
     assert fun[-DAY:].mean() > 0.5
 
 

@@ -97,9 +97,9 @@ def test_any_state_of_the_small_town_leads_to_the_recorded_decisions(options, se
 @pytest.mark.parametrize(
     ("name", "seed", "days", "options", "recorded"),
     [
-        ("town_48", 1, 7, {}, "edf287007b3758c0"),
-        ("hamlet_24", 1, 7, {}, "d484f86c0a1f74a6"),
-        ("town_48", 6, 20, {"population": {"start_wallet": 300}}, "b5b43c80b9f0d6d6"),
+        ("town_48", 1, 7, {}, "d015eb616d10a48b"),
+        ("hamlet_24", 1, 7, {}, "146ed0bdf9a9dd1b"),
+        ("town_48", 6, 20, {"population": {"start_wallet": 300}}, "301bf909d433060e"),
     ],
 )
 def test_residents_live_the_recorded_lives(name, seed, days, options, recorded):

@@ -267,6 +267,6 @@ def test_the_largest_grid_of_the_default_town_lives_in_two_gigabytes():
     done = subprocess.run([sys.executable, "-c", LARGEST], check=True, capture_output=True, text=True)
     counts, kilobytes = done.stdout.splitlines()
     residents, districts, objects, fields = map(int, counts.split())
-    assert (residents, districts, objects) == (8192, 1024, 20_480)
+    assert (residents, districts, objects) == (8192, 1024, 25_600)
     assert fields == len(TownModel.build().spec.fields) * 1024
     assert int(kilobytes) < 2_000_000

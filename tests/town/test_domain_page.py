@@ -503,7 +503,6 @@ def test_numbers_of_the_scripted_policy_are_those_of_the_page():
         "ticks before the night with a higher threshold": rules.BEFORE_NIGHT,
         "by day, what can wait for the night below": rules.NAP_BELOW,
         "least ticks of a use that wakes before the shift": planning.LEAST_REST,
-        "extra cost of such a use away from home": planning.AWAY,
         "longest wait for such a use": planning.REST_WAIT,
         "night to": rules.NIGHT_TO,
         "errands from": rules.ERRANDS_FROM,

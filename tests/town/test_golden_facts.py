@@ -13,8 +13,8 @@ from townlet_plugins.catalogue import load_catalogue
 
 DAYS = 7
 GOLDEN = {
-    "configs/town.yaml": "0a1651895bbefb5d4432289076881c83c58beeba46c30e3441c5f55c649408bb",
-    "configs/hamlet.yaml": "9df51fffffa44b43c5b977f6e295ec0176b36c633a31800958772cced32123c2",
+    "configs/town.yaml": "2688292fdc610bb01fca76e8d9234d82f7066537c477ed209e75a3705ade5893",
+    "configs/hamlet.yaml": "ceed014812a7a6bf3df387ac81520b223d6305b75519a899a120b46faaef20d4",
 }
 
 

@@ -33,6 +33,8 @@ KNOWABLE = {
 """Results of an intent for reasons that the view shows."""
 HUNGER = 0
 SERVE_HUNGER = ("eat_meal", "buy_meal")
+TO_A_MEAL = 60
+"""Ticks that a resident has to walk to a meal, once it can pay for one."""
 
 
 class Life:
@@ -49,6 +51,7 @@ class Life:
         self.days, self.intents, self.vain, self.starved_with_means = days, 0, 0, 0
         self.failures: Counter[str] = Counter()
         self._ahead: dict[int, int] = {}
+        self._able: Counter[int] = Counter()
         for _ in range(days * DAY):
             actions = policy.decide(self.observation).actions
             self._watch(np.asarray(actions.action), np.asarray(actions.context.goal))
@@ -69,14 +72,17 @@ class Life:
             self.vain += int(arrived and self.columns["claim_stage"][i] == 0 and action[i] < first_use)
             if 0 <= goal[i] < len(self.model.object_ids) and self.fields[goal[i], y, x] > 0:
                 self._ahead[int(i)] = int(goal[i])
-            if self.columns["needs"][i, HUNGER] == 0.0:
-                self.starved_with_means += self._could_eat(int(i))
+            able = self.columns["needs"][i, HUNGER] == 0.0 and self._could_eat(int(i))
+            self._able[int(i)] = self._able[int(i)] + 1 if able else 0
+            self.starved_with_means += self._able[int(i)] > TO_A_MEAL
 
     def _could_eat(self, i: int) -> bool:
         """Whether a resident could pay for a use that serves hunger, somewhere, now."""
         constants = {name: np.asarray(each) for name, each in self.observation.view.constants.items()}
         for a, name in enumerate(self.model.affordance_ids):
-            if name not in SERVE_HUNGER or self.columns["refusal"][i, a]:
+            # A precondition about resident and object together is in no column: such a use is left out.
+            hidden = a in constants["condition_affordance"]
+            if name not in SERVE_HUNGER or hidden or self.columns["refusal"][i, a]:
                 continue
             for o in np.flatnonzero(constants["object_type"] == constants["affordance_type"][a]):
                 if self.columns["object_refusal"][o, a]:

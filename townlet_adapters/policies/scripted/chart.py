@@ -131,6 +131,23 @@ def fields_of(constants: Constants) -> Records:
     return fields
 
 
+def resting_of(constants: Constants) -> npt.NDArray[np.int32]:
+    """Return the objects of each place for each use that wakes before the shift, as int32[A, P, L]."""
+    place, kinds = np.asarray(constants["object_place"]), np.asarray(constants["object_type"])
+    wakes = np.asarray(constants["affordance_wakes_before"]) >= 0
+    types = np.where(wakes, np.asarray(constants["affordance_type"]), NONE)
+    found = [np.flatnonzero(kinds == kind) for kind in types.tolist()]
+    places = len(constants["place_kinds"])
+    most = max((int(np.bincount(place[each]).max(initial=0)) for each in found), default=0)
+    resting = np.full((len(found), places, max(most, 1)), NONE, dtype=np.int32)
+    for a, objects in enumerate(found):
+        filled = np.zeros(places, dtype=np.int64)
+        for o in objects.tolist():
+            resting[a, place[o], filled[place[o]]] = o
+            filled[place[o]] += 1
+    return resting
+
+
 def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, seed: int) -> Chart:
     """Compute the facts that the rules need about a world."""
     purposes = purposes_of(constants)
@@ -149,6 +166,7 @@ def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, se
         charge_price=np.asarray(constants["charge_price"]),
         conditions=conditions_of(constants),
         object_place=np.asarray(constants["object_place"]),
+        resting=resting_of(constants),
         jobs=jobs,
         place_at=np.asarray(constants["place_at"]),
         talk=spec.action_names.index(TALK) if TALK in spec.action_names else NONE,

@@ -143,6 +143,8 @@ class Chart(NamedTuple):
         charge_price: int32[A, L, I], units paid for.
         conditions: CONDITION[...].
         object_place: int32[O].
+        resting: int32[A, P, L], the objects of each place that can be used so if the use wakes before the
+            shift, then -1; only -1 for another use.
         jobs: JOB[J].
         place_at: int32[H, W], place of each tile.
         talk: the action ``talk``, -1 without one.
@@ -166,6 +168,7 @@ class Chart(NamedTuple):
     charge_price: npt.NDArray[np.int32]
     conditions: Records
     object_place: npt.NDArray[np.int32]
+    resting: npt.NDArray[np.int32]
     jobs: Records
     place_at: npt.NDArray[np.int32]
     talk: int

@@ -43,8 +43,6 @@ LEAST_REST = 60
 """A use that ends by itself before a shift must have this many ticks until then."""
 REST_WAIT = 60
 """No resident waits longer than so many ticks for such a use: it may last the night."""
-AWAY = 100
-"""Extra cost of such a use outside of the own home: who can rest at home does not go elsewhere for it."""
 LEISURE_CHOICE = 2
 """Index of the draw that decides whether this hour's leisure is a paid one."""
 PAID_WALLET, PAID_LOWERED, PAID_RAISED, PAID_MILLS, PAID_MOST = 2500, 0.5, 0.85, 12000, 0.6
@@ -156,8 +154,6 @@ def cost(c: Chart, s: Scene, r: Record, o: int, a: int, limit: int) -> int:
         wait = s.things[o].wait
         if wait > REST_WAIT or path + wait + wakes + LEAST_REST > limit:
             return IMPOSSIBLE
-        if c.object_place[o] != r.home_place:
-            ticks += AWAY
     elif limit < TICKS_PER_DAY:
         back = commute(c, s, o, r.job)
         if back >= UNREACHABLE or ticks + back + SPARE_TICKS > limit:
@@ -274,11 +270,19 @@ def has_company(c: Chart, s: Scene, r: Record, o: int, kind: int) -> bool:
     return False
 
 
+@inlined
+def rests_at_home(c: Chart, r: Record, a: int) -> bool:
+    """Return whether a use is one for the night and the resident's home has an object for it."""
+    return bool(r.home_place >= 0 and c.resting[a, r.home_place, 0] >= 0)
+
+
 @kernel
 def plan(c: Chart, s: Scene, r: Record, want: int, needs: int) -> Plan:
     """Return the cheapest plan for what a resident wants, among the eight nearest objects of each type.
 
-    Ties go to the lower object number. Paid leisure that is wanted and possible takes precedence over any
+    For a use that wakes before the shift, the objects at home are considered in place of the nearest ones:
+    a resident that rested elsewhere would take the place of another one, which then would do the same. Ties
+    go to the lower object number. Paid leisure that is wanted and possible takes precedence over any
     free one.
 
     Args:
@@ -307,8 +311,9 @@ def plan(c: Chart, s: Scene, r: Record, want: int, needs: int) -> Plan:
             if not suits(c, s, r, a, want, purpose, wanted):
                 continue
             treat = purpose == SERVE and c.uses[a].treats & needs != 0
-            for k in range(c.nearest.shape[3]):
-                o = int(c.nearest[c.uses[a].type, r.y, r.x, k])
+            at_home = rests_at_home(c, r, a)
+            for k in range(c.resting.shape[2] if at_home else c.nearest.shape[3]):
+                o = int(c.resting[a, r.home_place, k] if at_home else c.nearest[c.uses[a].type, r.y, r.x, k])
                 if o < 0:
                     break
                 if r.bound_to >= 0 and r.bound_to != o:

@@ -18,7 +18,7 @@ from townlet_adapters.policies.scripted.columns import (
 
 TALK_DRAW = 1
 """Index of the draw that decides whether a resident feels like talking in this tick."""
-TALK_AT_WORK, TALK_AT_HOME = 0.10, 0.05
+TALK_AT_WORK, TALK_AT_HOME = 0.12, 0.05
 SHY = -0.2
 """Residents less extroverted than this start no talk and seek no company."""
 SEEN_FROM, KEPT = 2, 3
