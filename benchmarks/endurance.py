@@ -1,6 +1,6 @@
 """What becomes of a town in a hundred days: a row for every few days, and the memory that it takes.
 
-Run it with ``python benchmarks/endurance.py``; ``--help`` lists the options.
+Run it with ``python -m benchmarks.endurance``; ``--help`` lists the options.
 """  # noqa: INP001 - a script, not a package
 
 import argparse
@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import yaml
 
+from benchmarks.lives import DAY, view_of
 from townlet import open_simulation
 from townlet_adapters.worlds.town.events.affordance import AffordanceFinish
 from townlet_adapters.worlds.town.events.queue import QueueConflict
@@ -24,7 +25,6 @@ from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.jsonvalue import JsonValue
 from townlet_core.loop import SimulationLoop
 
-DAY: Final = 1440
 MILLS: Final = 1000
 HEADINGS: Final = (
     "day", "alive", "lowest need", "wallet p50", "wallet max", "cooked/day", "sleeps/day", "chats/day",
@@ -37,21 +37,17 @@ class Tally:
     """Counts events since the last row; a subscriber of the loop.
 
     Attributes:
-        cooking: affordances that count as cooking.
-        sleeping: affordances that count as sleeping.
         counts: how often each figure was seen.
     """
 
-    cooking: frozenset[str]
-    sleeping: frozenset[str]
     counts: Counter[str] = field(default_factory=Counter)
 
     def see(self, fact: Fact | Diagnostic) -> None:
         """Count one event."""
         match fact.event:
-            case AffordanceFinish(affordance_id=name) if name in self.cooking:
+            case AffordanceFinish(affordance_id="cook_meal"):
                 self.counts["cooked"] += 1
-            case AffordanceFinish(affordance_id=name) if name in self.sleeping:
+            case AffordanceFinish(affordance_id="rest_sleep"):
                 self.counts["slept"] += 1
             case SocialChat():
                 self.counts["chats"] += 1
@@ -61,10 +57,7 @@ class Tally:
 
 def row_of(loop: SimulationLoop, counts: Mapping[str, int], days: int) -> tuple[float, ...]:
     """Return what is known of the town now, and of the days since the last row."""
-    view = loop.observation.view
-    if view is None:
-        raise SystemExit("this world has no view: endurance is measured of towns")
-    column = {name: np.asarray(values) for name, values in view.columns.items()}
+    column = {name: np.asarray(values) for name, values in view_of(loop).columns.items()}
     living = np.asarray(loop.observation.alive) != 0
     wallets = column["wallet"][living] / MILLS
     kept = column["tie_other"][living] >= 0
@@ -95,7 +88,7 @@ def main() -> None:
     overrides: dict[str, JsonValue] = {
         key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in options.values)
     }
-    tally = Tally(frozenset({"cook_meal"}), frozenset({"rest_sleep"}))
+    tally = Tally()
     sys.stdout.write("  ".join(HEADINGS) + "\n")
     with open_simulation(
         options.config, seed=options.seed, overrides={"telemetry.sinks": [], **overrides}

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import yaml
 
-from benchmarks.lives import DAY, WEEK, Figures, Lives
+from benchmarks.lives import DAY, WEEK, Figures, Lives, view_of
 from townlet import open_simulation
 from townlet_core.jsonvalue import JsonObject, JsonValue
 
@@ -156,10 +156,7 @@ def wealth(
         start, last = loop.spec.start_tod, np.zeros(0)
         for day in sorted({min(10, days), days}):
             loop.run_for(day * DAY - start - loop.tick)
-            view, alive = loop.observation.view, np.asarray(loop.observation.alive) != 0
-            if view is None:
-                raise RuntimeError("this world offers no view: key figures are those of towns")
-            last = np.asarray(view.columns["wallet"])[alive]
+            last = np.asarray(view_of(loop).columns["wallet"])[np.asarray(loop.observation.alive) != 0]
             medians[day] = float(np.median(last))
     early, late = medians[min(10, days)], medians[days]
     return {

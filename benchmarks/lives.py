@@ -135,8 +135,8 @@ class Figures:
         day, self._start = loop.spec.clock(lives.first)
         self.tod = (self._start + np.arange(ticks)) % DAY
         self.day = day + (self._start + np.arange(ticks)) // DAY
-        sleeps = np.asarray(view.constants["affordance_wakes_before"]) >= 0
-        self.asleep: Bools = np.append(sleeps, False)[self.acting]
+        self._sleeps = np.asarray(view.constants["affordance_wakes_before"]) >= 0
+        self.asleep: Bools = np.append(self._sleeps, False)[self.acting]
 
     def all(self) -> dict[str, float]:
         """Return every figure by name."""
@@ -147,31 +147,23 @@ class Figures:
         )  # fmt: skip
         return {name: float(value) for part in parts for name, value in part().items()}
 
-    def _of(self, kind: type, *names: str) -> list[Fact]:
-        return [
-            fact
-            for fact in self._lives.events
-            if isinstance(fact.event, kind)
-            and (not names or getattr(fact.event, "affordance_id", "") in names)
-        ]
+    def _of(self, kind: type) -> list[Fact]:
+        return [fact for fact in self._lives.events if isinstance(fact.event, kind)]
+
+    def _finished(self, *names: str) -> list[Fact]:
+        return [fact for fact in self._of(AffordanceFinish) if fact.event.affordance_id in names]
 
     def _sleep(self) -> dict[str, float]:
         longest = 0
         for each in self.asleep.T:
             edges = np.flatnonzero(np.diff(np.concatenate(([1], each.astype(np.int8), [1]))))
             longest = max(longest, int((edges[1::2] - edges[::2]).max(initial=0)))
-        sleeping = [
-            name
-            for name, long in zip(
-                self._names, np.asarray(self._constants["affordance_wakes_before"]) >= 0, strict=True
-            )
-            if long
-        ]
+        sleeping = [name for name, long in zip(self._names, self._sleeps, strict=True) if long]
         return {
             "asleep_at_night_share": self.asleep[self.tod < 5 * HOUR].mean(),
             "sleep_hours_per_agent_day": self.asleep.sum() / HOUR / self.agent_days,
             "awake_longest_hours": longest / HOUR,
-            "sleeps_per_agent_day": len(self._of(AffordanceFinish, *sleeping)) / self.agent_days,
+            "sleeps_per_agent_day": len(self._finished(*sleeping)) / self.agent_days,
         }
 
     def _night(self) -> dict[str, float]:
@@ -192,11 +184,11 @@ class Figures:
         return {"acts_within_5_ticks_share": moved.mean()}
 
     def _meals(self) -> dict[str, float]:
-        meals = self._of(AffordanceFinish, *MEALS)
-        cafe = self._of(AffordanceFinish, "buy_meal")
-        cooked = self._of(AffordanceFinish, "cook_meal")
+        meals = self._finished(*MEALS)
+        cafe = self._finished("buy_meal")
+        cooked = self._finished("cook_meal")
         at_night = 0
-        for fact in self._of(AffordanceFinish, "eat_meal"):
+        for fact in self._finished("eat_meal"):
             tod = self.tod[fact.tick - self._lives.first]
             at_night += tod >= 23 * HOUR or tod < 5 * HOUR
         return {

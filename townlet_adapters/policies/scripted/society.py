@@ -32,6 +32,15 @@ NOBODY_NEAR = 1 << 20
 
 
 @kernel
+def has_need_below(c: Chart, r: Record, level: float) -> bool:
+    """Return whether any need of a resident is below a level."""
+    for n in range(c.needs.shape[0]):
+        if r.need[n] < level:
+            return True
+    return False
+
+
+@kernel
 def distance_to_avoided(s: Scene, r: Record, x: int, y: int, all_of_them: bool) -> int:
     """Return the distance of a tile to the nearest resident that r avoids; ``NOBODY_NEAR`` for none.
 
@@ -58,19 +67,13 @@ def must_step_aside(c: Chart, s: Scene, r: Record) -> bool:
     """Rule 3: a resident at ease is near one that it avoids; not again right after it stepped aside."""
     if r.avoided == 0 or c.own[AVOID] == NONE or r.option == c.own[AVOID] or r.claim_stage != NO_CLAIM:
         return False
-    for n in range(c.needs.shape[0]):
-        if r.need[n] < AT_EASE:
-            return False
-    return bool(distance_to_avoided(s, r, r.x, r.y, False) <= SEEN_FROM)
+    return not has_need_below(c, r, AT_EASE) and bool(distance_to_avoided(s, r, r.x, r.y, False) <= SEEN_FROM)
 
 
 @kernel
 def still_near(c: Chart, s: Scene, r: Record) -> bool:
     """Return whether a resident that steps aside is not far enough away yet, and has no critical need."""
-    for n in range(c.needs.shape[0]):
-        if r.need[n] < c.critical:
-            return False
-    return bool(distance_to_avoided(s, r, r.x, r.y, True) <= KEPT)
+    return not has_need_below(c, r, c.critical) and bool(distance_to_avoided(s, r, r.x, r.y, True) <= KEPT)
 
 
 @kernel
@@ -90,11 +93,8 @@ def step_aside(s: Scene, r: Record) -> int:
 @kernel
 def is_shunned(c: Chart, s: Scene, r: Record, o: int) -> bool:
     """Return whether an avoided resident claims an object, and no critical need excuses to go there."""
-    if r.avoided == 0:
+    if r.avoided == 0 or has_need_below(c, r, c.critical):
         return False
-    for n in range(c.needs.shape[0]):
-        if r.need[n] < c.critical:
-            return False
     for k in range(s.tie_other.shape[1]):
         other = s.tie_other[r.slot, k]
         if other < 0:
