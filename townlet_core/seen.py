@@ -1,5 +1,6 @@
 """Converts the observation after a step to a message."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import repeat
 from struct import Struct
@@ -32,7 +33,6 @@ def observation_message(tick: int, spec: WorldSpec, outcome: StepOutcome) -> Obs
     # A world without channels may have a map of any shape.
     maps = cast("list[_Map]", observation.map.tolist()) if spec.map_channels else []
     masks = cast("list[list[int]]", observation.mask.tolist())
-    rewards = cast("list[float]", outcome.reward.tolist())
     return ObservationMessage(
         tick,
         AgentsSeen(
@@ -47,10 +47,28 @@ def observation_message(tick: int, spec: WorldSpec, outcome: StepOutcome) -> Obs
             map=tuple(_frozen(maps[slot]) for slot in slots) if maps else (),
             action_names=spec.action_names,
             mask=tuple(tuple(masks[slot]) for slot in slots),
-            reward=tuple(AgentReward(_shortest(rewards[slot])) for slot in slots),
+            reward=_rewards(spec, outcome, slots),
             context=SeenContext(summary.day, summary.tod, spec.ticks_per_day, summary.alive),
         ),
     )
+
+
+def _rewards(spec: WorldSpec, outcome: StepOutcome, slots: Sequence[int]) -> tuple[AgentReward, ...]:
+    """Return the reward of each slot; the sum of the parts is not one of them."""
+    totals = [_shortest(total) for total in cast("list[float]", outcome.reward.tolist())]
+    if outcome.reward_parts is None:
+        return tuple(AgentReward(totals[slot]) for slot in slots)
+    rows = cast("list[list[float]]", outcome.reward_parts.tolist())
+    names = spec.reward_parts[:-1]
+    return tuple(
+        AgentReward(totals[slot], dict(zip(names, map(_shortest_of, rows[slot]), strict=False)))
+        for slot in slots
+    )
+
+
+def _shortest_of(value: float) -> float:
+    """Return the shortest number that is the same float32 as a double."""
+    return _shortest(cast("float", _FLOAT32.unpack(_FLOAT32.pack(value))[0]))
 
 
 @lru_cache(maxsize=1 << 14)

@@ -24,6 +24,7 @@ from townlet_adapters.worlds.town.seam.migration import (
     from_schema_4,
     from_schema_5,
     from_schema_6,
+    from_schema_7,
 )
 from townlet_adapters.worlds.town.seam.snapshot import decode_array, encode_array
 from townlet_core.dto.snapshot import SCHEMA_VERSION
@@ -194,6 +195,29 @@ def test_the_shipped_files_of_before_are_not_offered_to_anybody():
     with pytest.raises(ConfigError) as caught:
         TownModel.build({"town": "schema_6/towns_48"})
     assert "schema_6/town_48" not in str(caught.value).partition("neither")[2]
+
+
+def test_residents_of_before_have_the_potential_of_their_needs():
+    migrated = from_schema_7(stored_world(7))
+    residents = migrated.part["residents"]
+    alive = decode_array("alive", residents["alive"], np.zeros((1, 4), np.bool_))
+    needs = decode_array("need", residents["need"], np.zeros((1, 4, 3)))
+    potential = decode_array("potential", residents["potential"], np.zeros((1, 4)))
+    assert 0 < alive.sum() < 4
+    assert potential[alive] == pytest.approx(-0.05 * 0.6 * (1 - needs[alive]).sum(axis=-1))
+    assert not potential[~alive].any()
+
+
+@pytest.mark.parametrize("given", [{}, {"vocabulary": {"extend": "town"}}], ids=["before", "today"])
+def test_a_vocabulary_of_before_is_read_by_the_rules_of_today(given):
+    migrated = from_schema_7(stored_world(7, **given))
+    built = TownModel.build({**migrated.options, "economy": {"balance_check": "off"}})
+    assert migrated.identity["vocabulary_digest"] == built.vocabulary.digest
+
+
+def test_a_vocabulary_that_cannot_be_read_is_damage():
+    with pytest.raises(SnapshotError, match="damaged vocabulary"):
+        from_schema_7(stored_world(7, vocabulary={"extend": 7}))
 
 
 def stored_world(schema: int = 1, **options: object) -> StoredWorld:

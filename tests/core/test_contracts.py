@@ -68,6 +68,22 @@ def respecified(**fields):
     return broken_world(spec=property(lambda self: replace(self._spec, **fields)))
 
 
+PARTS = ("tea", "fire", "total")
+
+
+def rewarded(names, parts, reward=0.75):
+    """A class of worlds whose rewards have parts."""
+    columns = len(parts) // 2
+    return broken_world(
+        spec=property(lambda self: replace(self._spec, reward_parts=names)),
+        step=lambda o: replace(
+            o,
+            reward=readonly(array("f", [reward] * 2), 2),
+            reward_parts=readonly(array("d", parts), 2, columns),
+        ),
+    )
+
+
 def described(change):
     """A class of worlds whose first column is described in another way."""
     spec = property(lambda self: replace(self._spec, view=(change(self._spec.view[0]), *self._spec.view[1:])))
@@ -244,6 +260,23 @@ WORLD_BREACHES = {
     "reward": (
         broken_world(step=lambda o: replace(o, reward=readonly(array("f", [float("inf")] * 2), 2))),
         "reward of tick 0 is not finite",
+    ),
+    "a part twice": (rewarded(("tea", "tea", "total"), [0.0] * 6), "spec.reward_parts has a name twice"),
+    "no parts": (
+        broken_world(step=lambda o: replace(o, reward_parts=readonly(array("d", [0.0] * 2), 2, 1))),
+        "outcome.reward_parts must be None: WorldSpec names no parts",
+    ),
+    "parts of another shape": (
+        rewarded(PARTS, [0.0] * 4),
+        r"outcome.reward_parts has shape \(2, 2\); it must be \(2, 3\)",
+    ),
+    "parts that do not add up": (
+        rewarded(PARTS, [0.25, 0.5, 0.75, 0.25, 0.5, 0.8]),
+        "slot 1, tick 0: the parts of the reward add up to 0.75, but the last column is 0.8",
+    ),
+    "another reward": (
+        rewarded(PARTS, [0.25, 0.5, 0.75, 0.25, 0.5, 0.75], 0.7),
+        "slot 0, tick 0: the parts of the reward add up to 0.75, but the reward is 0.69",
     ),
     "events": (broken_world(step=lambda o: replace(o, events=list(o.events))), "events must be a tuple"),
     "json": (broken_world(step=lambda o: replace(o, events=(Nonsense(),))), "cannot be written as JSON"),

@@ -130,6 +130,19 @@ def test_only_the_living_are_told_of_with_their_own_rows_and_rewards():
     assert seen.reward == (AgentReward(0.1), AgentReward(-2.0))
 
 
+def test_a_reward_is_told_with_its_parts_but_for_their_sum():
+    spec, outcome = stepped(FakeWorld(2))
+    spec = replace(spec, reward_parts=("tea", "fire", "total"))
+    parts = array("d", [0.1, -0.25, -0.15, 0.0, 1 / 3, 1 / 3])
+    outcome = replace(
+        outcome, reward=readonly(array("f", [-0.15, 1 / 3]), 2), reward_parts=readonly(parts, 2, 3)
+    )
+    assert observation_message(0, spec, outcome).seen.reward == (
+        AgentReward(-0.15, {"tea": 0.1, "fire": -0.25}),
+        AgentReward(0.33333334, {"tea": 0.0, "fire": 0.33333334}),
+    )
+
+
 def test_of_an_empty_town_every_column_is_told_and_nobody_in_it():
     spec, outcome = stepped(FakeWorld(empty_from=0))
     seen = observation_message(0, spec, outcome).seen

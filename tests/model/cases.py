@@ -209,6 +209,18 @@ def strange(seed: int) -> dict[str, Any]:
             "need_multipliers": pick((True, False)),
             "behaviour_biases": pick((True, False)),
             "relationship_modifiers": pick((True, True, False)),
+            "social_rewards": pick(("OFF", "C1", "C2", "C3")),
+            "reward_bias": pick((True, False)),
+        },
+        rewards={
+            "gamma": pick((0, 0.9, 0.99, 1)),
+            "punctuality_ticks": pick((1, 30, 240)),
+            "chat_deficit": pick((0.2, 0.85)),
+            "chat_regard": pick((0.25, 10)),
+            "debt": pick((0.0, 0.0005, 0.3)),
+            "debt_days": pick((0, 3, 30)),
+            "tick_clip": pick((0.01, 0.2)),
+            "day_clip": pick((0.5, 50)),
         },
         relationships={"max_ties": pick((3, 4, 6, 16))},
         observations={

@@ -1,6 +1,6 @@
 """Section 12, chat: who listens, whether it goes well, and shared meals."""
 
-from tests.model import draws, ties
+from tests.model import draws, rewards, ties
 from tests.model.conventions import clamp
 
 BESIDE = 1
@@ -55,6 +55,7 @@ def chat(town, speaker, listener):
         ties.change(town, speaker, listener, "chat_success", 0.05 * quality, 0.10 * quality)
     else:
         ties.change(town, speaker, listener, "chat_failure", 0.0, -0.05, 0.05)
+    rewards.value_chat(town, speaker, listener, ties.tie_to, quality if success else None)
     for each in (speaker, listener):
         each.ready = town.tick + ties.habits(town, each)[0]
 

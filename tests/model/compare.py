@@ -55,6 +55,9 @@ FIELDS = {
     "talk_ready": "12. Ties, chat, avoidance: Chat",
     "summary": "6. Actions",
     "figures": "3. Money",
+    "rewards": "15. Rewards",
+    "reward_parts": "15. Rewards",
+    "reward_mean": "15. Rewards",
     "commands": "19. Commands",
     "hooks": "8. Affordances: Hooks",
 }

@@ -9,12 +9,12 @@ RARE = ("hook", "estate")
 
 
 def open_day(town):
-    """Phase 0, at tod 0 but in tick 0: late ticks, job losses and flows of the day go to 0."""
+    """Phase 0, at tod 0 but in tick 0: what is counted by the day goes to 0."""
     if town.tod == 0 and town.tick > 0:
         town.flows.clear()
         town.lost_jobs.clear()
         for each in town.residents:
-            each.lost_today, each.late_today = False, 0
+            each.lost_today, each.late_today, each.day_reward = False, 0, 0.0
 
 
 def close_day(town):

@@ -1,6 +1,6 @@
 """Section 10, employment: states of a shift, wages, fines, reviews, hiring."""
 
-from tests.model import draws, money, ties
+from tests.model import draws, money, rewards, ties
 from tests.model.conventions import DAY
 from tests.model.state import Shift
 
@@ -78,6 +78,8 @@ def run_shift(town, resident):
     x = minute(town, job)
     if x >= job.length:
         resident.shift_state = outside(town, resident)
+        if is_there(town, resident):
+            rewards.note_presence(town, resident, DAY - x)
         return
     if shift.skipped:
         resident.shift_state = "pre_shift"
@@ -85,6 +87,8 @@ def run_shift(town, resident):
             resident.shift = Shift()
         return
     present = is_there(town, resident)
+    if present:
+        rewards.note_presence(town, resident, -x)
     attended = shift.first is not None
     if present and not attended:
         shift.first = x
@@ -126,6 +130,7 @@ def be_present(town, resident, x, *, is_first):
         shift.on_time_ticks += 1
     money.wage(town, resident, job.wage)
     shift.paid_ticks += 1
+    resident.paid = True
 
 
 def note_late(town, resident, *, attended_before):
@@ -196,7 +201,10 @@ def end_shift(town, resident):
     job, shift = resident.job, resident.shift
     resident.samples.append(shift.paid_ticks / job.length)
     resident.samples = resident.samples[-town.options.employment.attendance_window :]
-    resident.attendance = sum(resident.samples) / len(resident.samples)
+    total = 0.0
+    for each in resident.samples:
+        total += each
+    resident.attendance = total / len(resident.samples)
     town.emit(
         "employment.shift_end",
         agent_id=resident.id,

@@ -1,6 +1,6 @@
 """Section 21, the frame: the whole town at the end of a tick."""
 
-from tests.model import employment, residents
+from tests.model import employment, residents, rewards
 
 
 def rounded(x):
@@ -11,7 +11,7 @@ def rounded(x):
 def frame(town):
     """Everything that a frame shows, for the tick that was executed last.
 
-    Events, ties and rewards are not part of the rules yet: their place is here, and it is empty.
+    Events are not part of the rules yet: their place is here, and it is empty.
     """
     town.tick -= 1
     clock = residents.clock(town)
@@ -29,7 +29,7 @@ def frame(town):
         },
         "perturbations": {},
         "social": {},
-        "rewards": {},
+        "rewards": {each.id: rewards.shown(each) for each in town.residents},
     }
 
 

@@ -1,6 +1,6 @@
 """Section 5, residents: who they are, where they start, and how their needs fall."""
 
-from tests.model import draws, employment, money
+from tests.model import draws, employment, money, rewards
 from tests.model.conventions import clamp
 from tests.model.movement import nearest_free, stand
 from tests.model.state import Resident
@@ -36,6 +36,7 @@ def create(town, slot, home):
         code=identity_code(town, serial),
         embedding=embedding_slot(town),
     )
+    newborn.potential = rewards.potential(town, newborn)
     stand(town, newborn, *nearest_free(town, home.x, home.y))
     town.residents.append(newborn)
     money.grant(town, newborn, options.start_wallet)

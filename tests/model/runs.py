@@ -31,6 +31,7 @@ from townlet_core.dto.hook import (
     RelationEffect,
     StockEffect,
 )
+from townlet_core.dto.outcome import StepOutcome
 from townlet_core.hook_runner import AffordanceHook, HookRunner
 from townlet_core.testing import ManualClock
 from townlet_plugins.access import Access
@@ -170,6 +171,7 @@ class Pair:
             "map": self._maps(frame.agents),
             "view": self._view(frame.agents),
             "summary": plain(summary),
+            "reward_parts": self._rewards(outcome, frame.agents),
         }
         predicted = self._predict(wishes)
         self.seen.update(kind_of(each) for each in actual["facts"])
@@ -181,6 +183,14 @@ class Pair:
     def _features(self, agents: Mapping[str, Any]) -> dict[str, Any]:
         rows = np.asarray(self.observation.features)
         names = self.spec.feature_names
+        return {
+            name: dict(zip(names, rows[each["slot"]].tolist(), strict=True)) for name, each in agents.items()
+        }
+
+    def _rewards(self, outcome: StepOutcome, agents: Mapping[str, Any]) -> dict[str, Any]:
+        rows, totals = np.asarray(outcome.reward_parts), np.asarray(outcome.reward)
+        assert (totals == rows[:, -1].astype(np.float32)).all()
+        names = self.spec.reward_parts
         return {
             name: dict(zip(names, rows[each["slot"]].tolist(), strict=True)) for name, each in agents.items()
         }
@@ -232,6 +242,7 @@ class Pair:
             "map": observations.maps(self.model),
             "view": view.view(self.model, self._names),
             "summary": summaries.summary(self.model),
+            "reward_parts": {each.id: each.parts for each in self.model.residents},
         }
 
     def _batch(self, wishes: Wishes) -> ActionBatch:

@@ -71,6 +71,8 @@ class Shift:
     """whether it had a late tick"""
     absent: bool = False
     """whether an absence was stamped in it"""
+    greeted: bool = False
+    """whether the first presence was counted"""
     on_time_ticks: int = 0
     paid_ticks: int = 0
     withheld: int = 0
@@ -137,6 +139,20 @@ class Resident:
     """identity code"""
     embedding: int = 0
     """slot of its embedding"""
+    paid: bool = False
+    """whether it was paid a wage in this tick"""
+    presence: float = 0.0
+    """worth of a first presence in this tick"""
+    chat: float = 0.0
+    """worth of a chat in this tick"""
+    avoided_now: int = 0
+    """avoidances of this tick"""
+    potential: float = 0.0
+    """after the last tick"""
+    day_reward: float = 0.0
+    """sum of the day's rewards, within limits"""
+    parts: dict[str, float] = field(default_factory=dict)
+    """of the last reward"""
 
     def forget(self):
         """Reset the context."""

@@ -1,11 +1,11 @@
 """Sections 1 and 6, the numbers of a tick that ``loop.tick`` reports."""
 
-from tests.model import employment, money
+from tests.model import employment, money, rewards
 from tests.model.conventions import DAY
 
 
 def summary(town):
-    """The numbers of the tick that was executed last. Rewards are not part of the rules yet: they are 0."""
+    """The numbers of the tick that was executed last."""
     day, tod = divmod(town.tick - 1 + town.options.time.start_tod, DAY)
     return {
         "day": day,
@@ -15,7 +15,7 @@ def summary(town):
         "exits": town.exits,
         "actions": dict(town.actions),
         "failures": dict(town.failures),
-        "reward_mean": 0.0,
+        "reward_mean": rewards.mean(town),
         "figures": {
             "queued": sum(len(each.queue) for each in town.things),
             **money.accounts(town),

@@ -13,6 +13,7 @@ from tests.model import (
     movement,
     queues,
     residents,
+    rewards,
     ties,
 )
 from tests.model.ground import Ground
@@ -83,6 +84,7 @@ def step(town, intents, context=None, orders=()):
     employment.work(town)
     ties.decay(town)
     economy.close_day(town)
+    rewards.reward(town)
     conflicts.sum_up(town)
     town.tick += 1
     facts, town.facts = town.facts, []

@@ -203,4 +203,5 @@ def avoid(town, resident, before):
         leaves = cheb(*before, x, y) <= AVOIDED_WITHIN < distance
         if leaves and town.tick >= tie.quiet_until and avoids(town, resident, tie.other):
             tie.quiet_until = town.tick + QUIET
+            resident.avoided_now += 1
             town.emit("social.avoidance", agent_id=resident.id, rival=tie.other.id, distance=distance)

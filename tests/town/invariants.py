@@ -337,6 +337,7 @@ def check_arrays(batch: TownBatch) -> None:
         "features": (np.float32, (n, len(spec.feature_names))),
         "mask": (np.uint8, (n, len(spec.action_names))),
         "reward": (np.float32, (n,)),
+        "reward_parts": (np.float64, (n, len(spec.reward_parts))),
         "terminated": (np.uint8, (n,)),
         "truncated": (np.uint8, (n,)),
         "alive": (np.uint8, (n,)),
@@ -353,8 +354,12 @@ def check_arrays(batch: TownBatch) -> None:
     alive = living(s)
     require(out.alive == alive, "who lives is shown", s)
     require(np.where(alive, s.residents["serial"], 0) == out.serial, "serials are shown", s)
-    for array in (out.map, out.features, out.mask[:, :, 1:], out.reward, out.terminated, out.truncated):
+    blank = [out.map, out.features, out.mask[:, :, 1:], out.reward, out.reward_parts]
+    for array in (*blank, out.terminated, out.truncated):
         require(~array[~alive].any(keepdims=True), "rows of the dead are zero", s)
+    *parts, total = np.moveaxis(out.reward_parts, -1, 0)
+    require(np.isfinite(total) & (np.abs(sum(parts) - total) <= 1e-12), "parts of a reward add up to it", s)
+    require(out.reward == total.astype(np.float32), "the reward is the sum of its parts", s)
     bits = (
         s.residents["mask"][:, :, None] >> np.arange(len(spec.action_names), dtype=np.uint64)
     ) & np.uint64(1)

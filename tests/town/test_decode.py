@@ -337,7 +337,8 @@ def test_a_frame_is_json_without_null_and_keyed_by_ids():
         assert no_null(frame)
         assert list(frame["agents"]) == ["a00000", "a00001", "a00002"]
         assert list(frame["objects"]) == list(town.model.object_ids)
-        assert (frame["rewards"], frame["social"], frame["perturbations"]) == ({}, {}, {})
+        assert (frame["social"], frame["perturbations"]) == ({}, {})
+        assert list(frame["rewards"]) == list(frame["agents"])
 
 
 def test_a_frame_pictures_a_resident():
@@ -428,7 +429,7 @@ def test_a_decoder_that_has_pictured_a_town_all_along_says_the_same_as_a_new_one
         for each in towns.values():
             each.step()
             kept = each.world.frame()
-            new = Decoder(each.model).frame(each.state, 0)
+            new = Decoder(each.model).frame(each.state, 0, each.engine.arrays.reward_parts[0])
             assert record_to_json(kept) == record_to_json(new)
         if k == 20:
             town.switch("water", on=False)

@@ -84,7 +84,7 @@ def named(*head: str) -> dict[str, str]:
 
 def test_the_page_has_the_sections_of_the_rules():
     numbers = re.findall(r"^## (\d+)\.", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert numbers == [str(n) for n in (*range(15), 16, 17, 19, 20, 21, 23, 24, 25, 26)]
+    assert numbers == [str(n) for n in (*range(18), 19, 20, 21, 23, 24, 25, 26)]
     assert "\n## Measured\n" in PAGE.read_text(encoding="utf-8")
     assert "\n## Decisions\n" in PAGE.read_text(encoding="utf-8")
 
@@ -261,7 +261,7 @@ def test_limits_of_a_map_are_those_of_the_page():
 def test_profiles_are_those_of_the_page():
     rows = table(
         "profile", "extroversion", "forgiveness", "ambition", "need multipliers", "departure lead",
-        "chat cooldown", "chat factor", "avoids from", "weight",
+        "chat cooldown", "chat factor", "avoids from", "reward factors", "weight",
     )  # fmt: skip
     assert [words(row["profile"])[0] for row in rows] == list(PROFILES)
     built = TownModel.build().tables.profiles
@@ -278,6 +278,10 @@ def test_profiles_are_those_of_the_page():
         )
         habits = [float(row[habit]) for habit in ("chat cooldown", "chat factor", "avoids from")]
         assert habits == pytest.approx([profile.chat_cooldown, profile.chat_factor, profile.avoids_from])
+        factors = dict(re.findall(r"(\w+) ([\d.]+)", row["reward factors"]))
+        assert {group: float(factor) for group, factor in factors.items()} == dict(
+            SHIPPED.profiles[words(row["profile"])[0]].reward_factors
+        )
     assert (model.DEPARTURE_LEAD, model.MAX_LEAD) == (20, 240)
     assert (model.CHAT_COOLDOWN, model.AVOIDS_FROM) == (30, 0.7)
     assert (model.LEAST_CHAT_FACTOR, model.MOST_CHAT_FACTOR) == (0.5, 1.5)

@@ -48,6 +48,8 @@ class StepOutcome:
             (``plugin.rejected``) do not become facts.
         summary: the numbers of the tick.
         command_results: one result per command, in order.
+        reward_parts: float64[N, P], the parts of each reward, which ``WorldSpec.reward_parts`` names; None in
+            a world without parts.
     """
 
     observation: ObservationBatch
@@ -57,6 +59,7 @@ class StepOutcome:
     events: tuple[Event, ...]
     summary: TickSummary
     command_results: tuple[CommandResult, ...] = ()
+    reward_parts: memoryview | None = None
 
     def __repr__(self) -> str:
         return (

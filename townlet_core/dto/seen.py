@@ -14,7 +14,7 @@ class AgentReward:
 
     Attributes:
         total: the reward that the world returned.
-        breakdown: component -> its part of the total; empty in a world without components.
+        breakdown: part -> what it gave; empty in a world without parts.
     """
 
     total: float

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from townlet_core.jsonvalue import JsonValue
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Raised whenever the meaning of a snapshot's parts changes."""
 
 

@@ -109,6 +109,8 @@ class WorldSpec:
         constants: the arrays that the view shows and that never change.
         view: the arrays that the view shows at every instant; a world without any has no view.
         figures: the numbers of every tick.
+        reward_parts: name of each column of ``StepOutcome.reward_parts``: the parts of a reward in the order
+            in which they are added up, then their sum; empty in a world without parts.
     """
 
     world: str
@@ -129,6 +131,7 @@ class WorldSpec:
     constants: tuple[ColumnSpec, ...] = ()
     view: tuple[ColumnSpec, ...] = ()
     figures: tuple[FigureSpec, ...] = ()
+    reward_parts: tuple[str, ...] = ()
 
     def clock(self, tick: int) -> tuple[int, int]:
         """Return the day of a tick, and its number within that day."""

@@ -201,6 +201,19 @@ def test_attendance_is_the_mean_of_the_last_three_shifts():
     assert shares == pytest.approx([1.0, (1 + 0.5) / 2, (1 + 0.5 + 0.25) / 3, (0.5 + 0.25 + 1) / 3])
 
 
+@pytest.mark.parametrize("earlier", [(), (90,), (90, 7), (90, 7, 45), (90, 7, 45, 111)])
+def test_attendance_is_added_up_in_the_order_of_time_wherever_the_ring_of_samples_begins(earlier):
+    town = one_clerk()
+    for day, paid in enumerate((*earlier, 1, 2, 22)):
+        town.jump(1440 * day + 539).stand(0, AT_WORK)
+        town.resident(0).first_x, town.resident(0).paid_ticks = 0, paid - 1
+        (end,) = of(employment.EmploymentShiftEnd, town.step())
+        assert end.paid_ticks == paid
+    one, two, three = 1 / LENGTH, 2 / LENGTH, 22 / LENGTH
+    assert town.resident(0).attendance == (one + two + three) / 3
+    assert (one + two + three) != (three + one + two)
+
+
 def test_who_comes_six_minutes_late_attends_the_rest_of_the_shift():
     town = one_clerk()
     told = live(town, from_((366, 540)), 360, 540)

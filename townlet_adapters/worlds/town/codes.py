@@ -80,6 +80,17 @@ EXITS: Final = ("killed",)
 MOVED_TELEPORT, MOVED_DISPLACED = 0, 1
 MOVES: Final = ("teleport", "displaced")
 
+# Parts of a reward (domain.md, section 15), in the order in which they are added up; then their sum.
+(
+    PART_HOMEOSTASIS, PART_SHAPING, PART_SURVIVAL, PART_WAGE, PART_PUNCTUALITY, PART_SOCIAL, PART_AVOIDANCE,
+    PART_DEBT, PART_GUARD, PART_TICK_CLIP, PART_DAY_CLIP, PART_TERMINAL, PART_TOTAL,
+) = range(13)  # fmt: skip
+REWARD_PARTS: Final = (
+    "homeostasis", "shaping", "survival", "wage", "punctuality", "social", "avoidance", "debt",
+    "guard_adjustment", "tick_clip", "day_clip", "terminal", "total",
+)  # fmt: skip
+SOCIAL_OFF, SOCIAL_C1, SOCIAL_C2, SOCIAL_C3 = 0, 1, 2, 3
+
 # Rows of the event buffer.
 (
     EV_START, EV_FINISH, EV_FAIL,

@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from math import isfinite
+from math import fsum, isfinite
+from typing import cast
 
 from townlet_core.dto.command import Command
 from townlet_core.dto.observation import ObservationBatch, View
@@ -24,6 +25,9 @@ Fingerprint = dict[str, bytes]
 """Everything that a tick led to, as bytes by name."""
 
 _BAD_ACTION = 32_767
+_EXACT = 1e-12
+_SINGLE = 1e-7
+"""How much a float32 may differ from a double, relative to it."""
 _COMMAND = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -65,6 +69,7 @@ def _check_spec(spec: WorldSpec) -> None:
         ("needs", tuple(need.name for need in spec.needs)),
         ("items", tuple(item.name for item in spec.items)),
         ("options", tuple(option.name for option in spec.options)),
+        ("reward_parts", spec.reward_parts),
     ):
         require(len(set(names)) == len(names), f"spec.{name} has a name twice: {', '.join(names)}")
     _check_options(spec)
@@ -113,6 +118,7 @@ def _continue(world: WorldPort, observation: ObservationBatch, seed: int, ticks:
             {
                 **_fingerprint(observation),
                 "reward": outcome.reward.tobytes(),
+                "reward_parts": b"" if outcome.reward_parts is None else outcome.reward_parts.tobytes(),
                 "events": events,
                 "summary": canonical_json(record_to_json(outcome.summary)),
             }
@@ -169,6 +175,7 @@ def _check_outcome(outcome: StepOutcome, spec: WorldSpec, tick: int) -> None:
     truncated = rule.check("outcome.truncated", outcome.truncated).tolist()
     reward = ArrayRule("float32", (spec.capacity,)).check("outcome.reward", outcome.reward).tolist()
     require(all(map(isfinite, reward)), f"outcome.reward of tick {tick} is not finite")
+    _check_reward_parts(outcome, spec, tick)
     left = zip(now.alive.tolist(), terminated, truncated, strict=True)
     living = sum(lives and not (ended or cut) for lives, ended, cut in left)
     stated = outcome.summary.alive
@@ -181,6 +188,21 @@ def _check_outcome(outcome: StepOutcome, spec: WorldSpec, tick: int) -> None:
     require(isinstance(outcome.events, tuple), "outcome.events must be a tuple: listeners keep it")
     for event in outcome.events:
         _check_event(event, tick)
+
+
+def _check_reward_parts(outcome: StepOutcome, spec: WorldSpec, tick: int) -> None:
+    """Check that the parts of each reward add up to it."""
+    if not spec.reward_parts:
+        require(outcome.reward_parts is None, "outcome.reward_parts must be None: WorldSpec names no parts")
+        return
+    rule = ArrayRule("float64", (spec.capacity, len(spec.reward_parts)))
+    table = rule.check("outcome.reward_parts", outcome.reward_parts)
+    rows = cast("list[list[float]]", table.tolist())
+    for slot, (*parts, total) in enumerate(rows):
+        where = f"slot {slot}, tick {tick}: the parts of the reward add up to {fsum(parts)}"
+        require(abs(fsum(parts) - total) <= _EXACT, f"{where}, but the last column is {total}")
+        reward = outcome.reward[slot]
+        require(abs(reward - total) <= _SINGLE * max(1.0, abs(total)), f"{where}, but the reward is {reward}")
 
 
 def _check_event(event: Event, tick: int) -> None:

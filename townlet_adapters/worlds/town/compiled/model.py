@@ -32,9 +32,10 @@ from townlet_adapters.worlds.town.compiled.tables import (
 )
 from townlet_adapters.worlds.town.inputs.manifest import Affordance, Condition, Name
 from townlet_adapters.worlds.town.inputs.plan import TownPlan, load_town
+from townlet_adapters.worlds.town.inputs.rewards import SOCIAL_REWARDS
 from townlet_adapters.worlds.town.inputs.texts import MAX_COOLDOWN_TICKS, TownOptions
 from townlet_adapters.worlds.town.inputs.tiles import FIRST_IMPASSABLE_TILE
-from townlet_adapters.worlds.town.inputs.vocabulary import Vocabulary
+from townlet_adapters.worlds.town.inputs.vocabulary import REWARD_GROUPS, Vocabulary
 from townlet_core.dto.observation import Constants
 from townlet_core.dto.spec import FigureSpec, ItemSpec, NeedSpec, OptionSpec, WorldSpec
 from townlet_core.errors import ArgumentError
@@ -283,10 +284,23 @@ def _params(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Reco
         "top_rivals": seen.top_rivals,
         "identity_dim": seen.identity_dim,
         "relationship_modifiers": options.features.relationship_modifiers,
+        **_rewards(vocabulary, options),
     }
     for key, value in values.items():
         params[0][key] = value
     return params
+
+
+def _rewards(vocabulary: Vocabulary, options: TownOptions) -> dict[str, float | tuple[float, ...]]:
+    """Return the parameters of rewards."""
+    given = options.rewards.model_dump()
+    terminal = given.pop("terminal")
+    return {
+        **{f"reward_{name}": value for name, value in given.items()},
+        "reward_terminal": tuple(terminal[reason] for reason in codes.EXITS),
+        "reward_weight": _padded([need.weight for need in vocabulary.needs.values()], codes.MAX_NEEDS),
+        "social_rewards": SOCIAL_REWARDS.index(options.features.social_rewards),
+    }
 
 
 def _profiles(plan: TownPlan, options: TownOptions) -> Records:
@@ -310,6 +324,10 @@ def _profiles(plan: TownPlan, options: TownOptions) -> Records:
         row.avoids_from = min(1.0, max(0.0, AVOIDS_FROM * tolerance))
         row.chat_factor = min(MOST_CHAT_FACTOR, max(LEAST_CHAT_FACTOR, chat))
         row.chat_cooldown = max(1, math.floor(CHAT_COOLDOWN / chat + 0.5))
+        liked = about.reward_factors if features.reward_bias else {}
+        row.reward_survival, row.reward_employment, row.reward_social = (
+            liked.get(group, 1.0) for group in REWARD_GROUPS
+        )
     return profiles
 
 
@@ -546,4 +564,5 @@ def _spec(plan: TownPlan, options: TownOptions, features: tuple[str, ...]) -> Wo
         constants=CONSTANTS,
         view=COLUMNS,
         figures=FIGURES,
+        reward_parts=codes.REWARD_PARTS,
     )

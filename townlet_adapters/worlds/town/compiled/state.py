@@ -75,6 +75,20 @@ RESIDENT = record(
     ("avoided", "i8"),
     ("talk_ready", "i8"),
     ("portrayed", "i8"),
+    ("collapse_ticks", "i8"),
+    ("leaving", "i8"),
+    # Rewards (domain.md, section 15). Within a tick: the worth of the first presence of a shift and of a
+    # chat, the avoidances, whether a wage was paid (``waged``). Then the first tick without the guard after
+    # starving, the potential after the last tick, what the day's ticks gave so far, and whether the first
+    # presence of the shift was counted (``greeted``).
+    ("presence", "f8"),
+    ("chat", "f8"),
+    ("avoidances", "i8"),
+    ("waged", "i8"),
+    ("greeted", "i8"),
+    ("guard_until", "i8"),
+    ("potential", "f8"),
+    ("day_reward", "f8"),
     ("alive", "?"),
     ("ghost", "?"),
     ("moved", "?"),
@@ -143,8 +157,12 @@ TIE = record(
 event between them, ``quiet_until`` the first tick in which an avoidance may be recorded, ``reported`` has one
 bit for each threshold that is passed and was recorded."""
 
-DERIVED: Final = frozenset({"utility", "closed", "now", "effects_end", "avoided", "portrayed"})
-"""Fields that follow from effects, base prices and ties; their names are unique."""
+DERIVED: Final = frozenset(
+    {"utility", "closed", "now", "effects_end", "avoided", "portrayed", "leaving"}
+    | {"presence", "chat", "avoidances", "waged"}
+)
+"""Fields that follow from effects, base prices and ties, and those that are 0 between two
+ticks; their names are unique."""
 
 OUTCOME = record(("tick", "i8"), ("affordance", "i8"), ("object", "i8"), ("reason", "i8"), ("duration", "i8"))
 """One entry of a resident's outcome history."""

@@ -1,12 +1,19 @@
 """The constants of a run, as arrays that kernels read."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.records import Records, outline, record
-from townlet_adapters.worlds.town.codes import MAX_ITEMS, MAX_NEEDS
+from townlet_adapters.worlds.town.codes import EXITS, MAX_ITEMS, MAX_NEEDS
+
+REWARD_NUMBERS: Final = (
+    "gamma", "homeostasis", "shaping", "survival", "wage", "punctuality", "chat", "chat_trust",
+    "chat_familiarity", "chat_speaker", "chat_listener", "chat_regard", "chat_least", "chat_most",
+    "chat_deficit", "avoidance", "debt", "tick_clip", "day_clip",
+)  # fmt: skip
+REWARD_TICKS: Final = ("punctuality_ticks", "debt_days", "guard_ticks")
 
 PARAMS = record(
     ("start_wallet", "i8"),
@@ -58,9 +65,15 @@ PARAMS = record(
     ("top_rivals", "i8"),
     ("identity_dim", "i8"),
     ("relationship_modifiers", "?"),
+    ("social_rewards", "i8"),
+    ("reward_weight", "f8", (MAX_NEEDS,)),
+    *((f"reward_{name}", "f8") for name in REWARD_NUMBERS),
+    *((f"reward_{name}", "i8") for name in REWARD_TICKS),
+    ("reward_terminal", "f8", (len(EXITS),)),
 )
 """Every scalar key of the configuration that a rule reads; ``needs``, ``items`` and ``options`` are numbers
-of entries, ``carry`` is the most that a resident carries, ``*_at`` are feature columns, -1 when off."""
+of entries, ``carry`` is the most that a resident carries, ``*_at`` are feature columns, -1 when off,
+``reward_terminal`` has a number for each reason of an exit."""
 
 PLACED_OBJECT = record(
     ("x", "i8"), ("y", "i8"), ("type", "i8"), ("place", "i8"), ("kind", "i8"), ("district", "i8"),
@@ -104,10 +117,11 @@ PROFILE = record(
     ("extroversion", "f8"), ("forgiveness", "f8"), ("ambition", "f8"), ("weight", "f8"),
     ("need", "f8", (MAX_NEEDS,)), ("lead", "i8"),
     ("avoids_from", "f8"), ("chat_factor", "f8"), ("chat_cooldown", "i8"),
+    ("reward_survival", "f8"), ("reward_employment", "f8"), ("reward_social", "f8"),
 )  # fmt: skip
 """One personality profile; ``need`` multiplies decay, ``lead`` is in ticks, ``avoids_from`` is the rivalry
 from which another resident is avoided, ``chat_factor`` that of the quality of a chat, ``chat_cooldown`` the
-ticks between two chats."""
+ticks between two chats, ``reward_*`` factors of rewards."""
 
 
 class Tables(NamedTuple):

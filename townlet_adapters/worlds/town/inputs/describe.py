@@ -7,6 +7,7 @@ from townlet_adapters.documents import read_document
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town.inputs.manifest import ManifestText
 from townlet_adapters.worlds.town.inputs.plan import TownPlan
+from townlet_adapters.worlds.town.inputs.rewards import RewardsOptions, cheap_exits, cost_of_a_bad_life
 from townlet_adapters.worlds.town.inputs.shipped import shipped_file
 from townlet_adapters.worlds.town.inputs.texts import LegendEntry
 from townlet_adapters.worlds.town.inputs.townmap import INHERIT
@@ -26,7 +27,7 @@ _GROUND, _PLACES, _OBJECTS, _MARKS = "ground", "places", "objects", "marks"
 _USUAL_TILE: Final = "floor"
 
 
-def describe(plan: TownPlan) -> Iterator[Remark]:
+def describe(plan: TownPlan, rewards: RewardsOptions) -> Iterator[Remark]:
     """Return the remarks about a town, in the order in which people read them."""
     yield _sizes(plan)
     yield from _symbols(plan)
@@ -34,10 +35,21 @@ def describe(plan: TownPlan) -> Iterator[Remark]:
     disabled = [each.id for each in plan.affordances.affordances if not each.enabled]
     if disabled:
         yield Remark("disabled", ", ".join(disabled))
+    yield from _exits(plan, rewards)
     for notice in plan.notices:
         yield Remark("dropped", notice)
     for warning in plan.warnings:
         yield Remark(WARNING, warning)
+
+
+def _exits(plan: TownPlan, rewards: RewardsOptions) -> Iterator[Remark]:
+    """List the reasons for which leaving costs a learner less than a bad life, with the options' discount."""
+    cheap = cheap_exits(rewards, plan.vocabulary, rewards.gamma)
+    if cheap:
+        worst = cost_of_a_bad_life(rewards, plan.vocabulary, rewards.gamma)
+        listed = ", ".join(f"{reason} {loss:g}" for reason, loss in cheap.items())
+        life = f"an endless bad life costs {worst:.3g} with gamma {rewards.gamma:g}"
+        yield Remark("rewards", f"{life}, and leaving is cheaper: {listed}")
 
 
 def _sizes(plan: TownPlan) -> Remark:

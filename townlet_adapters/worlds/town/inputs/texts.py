@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from townlet_adapters.worlds.town.codes import LEAST_TIES, MAX_AFFORDANCES, MOST_TIES, TICKS_PER_DAY
+from townlet_adapters.worlds.town.inputs.rewards import RewardsOptions, SocialRewards
 from townlet_adapters.worlds.town.inputs.section import MAX_MILLS, Mills, Name, Section
 from townlet_adapters.worlds.town.inputs.tiles import Tile
 from townlet_adapters.worlds.town.inputs.vocabulary import VocabularyText
@@ -416,6 +417,10 @@ class FeaturesOptions(Section):
     """whether profiles change habits, such as when to leave for work"""
     relationship_modifiers: bool = True
     """whether a resident's traits change how much an event moves its ties"""
+    social_rewards: SocialRewards = "C2"
+    """`OFF`, `C1` (chats), `C2` (also avoidances), `C3` (chats by regard)"""
+    reward_bias: bool = False
+    """whether profiles change what a resident is rewarded for"""
 
 
 class TownOptions(Section):
@@ -443,6 +448,8 @@ class TownOptions(Section):
     """prices and rent"""
     relationships: RelationshipsOptions = RelationshipsOptions()
     """ties between residents"""
+    rewards: RewardsOptions = RewardsOptions()
+    """what residents are rewarded for"""
     observations: ObservationsOptions = ObservationsOptions()
     """the observations of residents"""
     embeddings: EmbeddingsOptions = EmbeddingsOptions()

@@ -38,6 +38,8 @@ MAX_PROFILES: Final = 32
 MAX_PRICES: Final = 256
 
 Utility = Literal["power", "water"]
+RewardGroup = Literal["survival", "employment", "social"]
+REWARD_GROUPS: Final[tuple[RewardGroup, ...]] = ("survival", "employment", "social")
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 Trait = Annotated[float, Field(ge=-1, le=1)]
 
@@ -101,6 +103,8 @@ class ProfileText(Section):
     """how much it likes to talk: divides the time between two chats, and is a factor of their quality"""
     tolerance: Annotated[float, Field(ge=0.1, le=5)] = 1.0
     """factor of the rivalry from which it avoids another resident"""
+    reward_factors: dict[RewardGroup, Annotated[float, Field(ge=0.1, le=5)]] = {}
+    """`survival`, `employment`, `social` -> factor of these rewards, with `features.reward_bias`"""
 
 
 class DefinitionsText(Section):

@@ -32,6 +32,7 @@ def allocate_arrays(model: TownModel, towns: int) -> TownArrays:
         features=np.zeros((b, n, len(spec.feature_names)), np.float32),
         mask=np.zeros((b, n, len(spec.action_names)), np.uint8),
         reward=np.zeros((b, n), np.float32),
+        reward_parts=np.zeros((b, n, len(spec.reward_parts)), np.float64),
         terminated=np.zeros((b, n), np.uint8),
         truncated=np.zeros((b, n), np.uint8),
         alive=np.zeros((b, n), np.uint8),

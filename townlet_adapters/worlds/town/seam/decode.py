@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from townlet_adapters.kernels.records import Records
 from townlet_adapters.worlds.town import codes
@@ -33,6 +34,8 @@ Remark: TypeAlias = str | Mapping[str, float]
 NO_REMARKS: Mapping[int, Remark] = MappingProxyType({})
 
 _DAYLIGHT = (360, 1260)
+_REWARD_DECIMALS = 6
+"""Rewards of a tick are small numbers."""
 _FRAME_COLUMNS_OF_RESIDENTS = (
     "serial", "x", "y", "home", "wallet", "inventory", "name", "name_round", "profile", "shift_state",
     "job", "option", "last_action", "last_target", "claim_object", "claim_affordance", "claim_stage",
@@ -113,8 +116,8 @@ class Decoder:
             events.append(queue.RivalryEvents(conflicts))
         return tuple(events)
 
-    def frame(self, state: TownState, b: int) -> TownFrame:
-        """Build the frame of town b at the end of its last tick.
+    def frame(self, state: TownState, b: int, rewards: npt.NDArray[np.float64]) -> TownFrame:
+        """Build the frame of town b at the end of its last tick; ``rewards`` has the parts of each slot.
 
         A part that did not change is the same object as in the last frame, so that a comparison of two frames
         is cheap.
@@ -141,6 +144,7 @@ class Decoder:
             utilities=self._kept("utilities", state.districts["utility"][b].tolist(), _frame_utilities),
             prices=self._kept("prices", state.price["now"][b].tolist(), self._frame_prices),
             employment=self._kept("employment", state.job_holders[b].tolist(), self._frame_employment),
+            rewards=_frame_rewards(rewards[living], list(agents.values())),
         )
 
     def _kept(
@@ -272,6 +276,15 @@ def _strongest(ties: Records, agents: Mapping[int, str]) -> list[JsonValue]:
         {"agent": row[1], "trust": trust, "familiarity": familiarity, "rivalry": rivalry}
         for row, (trust, familiarity, rivalry) in zip(strongest, numbers, strict=True)
     ]
+
+
+def _frame_rewards(rewards: npt.NDArray[np.float64], agents: Sequence[str]) -> dict[str, JsonObject]:
+    """Return the parts of each resident's reward that are not 0, rounded, and their sum in any case."""
+    shown: dict[str, JsonObject] = {}
+    for agent, row in zip(agents, rewards.round(_REWARD_DECIMALS).tolist(), strict=True):
+        parts = {name: part for name, part in zip(codes.REWARD_PARTS, row, strict=True) if part}
+        shown[agent] = {"total": 0.0, **parts}
+    return shown
 
 
 def _frame_utilities(utilities: list[list[int]]) -> dict[str, JsonObject]:

@@ -16,6 +16,7 @@ from townlet_adapters.worlds.town.codes import EFFECT_CLOSED, EFFECT_OFF, EV_ARR
 from townlet_adapters.worlds.town.compiled.model import most_cooldowns, most_effects
 from townlet_adapters.worlds.town.compiled.state import EFFECT, EVENT, TIE
 from townlet_adapters.worlds.town.inputs.plan import default_embedding_slots
+from townlet_adapters.worlds.town.inputs.rewards import RewardsOptions
 from townlet_adapters.worlds.town.inputs.shipped import BEFORE, SHIPPED_MAPS, shipped_file
 from townlet_adapters.worlds.town.inputs.sources import checksum_of, extended_entries
 from townlet_adapters.worlds.town.inputs.texts import MAX_EMBEDDING_SLOTS, TownOptions
@@ -167,6 +168,46 @@ def from_schema_6(stored: StoredWorld) -> StoredWorld:
     number = _whole("objects.holder", objects.get("holder"), 2).shape
     part["objects"] = {**objects, "low": encode_array(np.zeros(number, np.int64))}
     return StoredWorld(options, part, {**stored.identity, "manifest_digest": _manifest_digest(options)})
+
+
+def from_schema_7(stored: StoredWorld) -> StoredWorld:
+    """Bring a town of schema 7 to schema 8, in which residents are rewarded.
+
+    The potential of each resident is that of its needs. Vocabularies say what profiles are rewarded for.
+
+    Raises:
+        SnapshotError: when the part or the options are damaged.
+    """
+    part = dict(stored.part)
+    vocabulary = _vocabulary_of(stored.options)
+    residents = _records(part, "residents")
+    shape = _whole("residents.serial", residents.get("serial"), 2).shape
+    alive = decode_array("residents.alive", residents.get("alive"), np.zeros(shape, np.bool_)).astype(
+        np.bool_
+    )
+    levels = np.zeros((*shape, len(vocabulary.needs)))
+    unmet = np.zeros(shape)
+    needs = decode_array("residents.need", residents.get("need"), levels).astype(np.float64)
+    for number, need in enumerate(vocabulary.needs.values()):
+        unmet += need.weight * (1.0 - needs[..., number])
+    part["residents"] = {
+        **residents,
+        **dict.fromkeys(
+            ("collapse_ticks", "guard_until", "greeted"), encode_array(np.zeros(shape, np.int64))
+        ),
+        "potential": encode_array(np.where(alive, -(RewardsOptions().shaping * unmet), 0.0)),
+        "day_reward": encode_array(np.zeros(shape)),
+    }
+    identity = {**stored.identity, "vocabulary_digest": vocabulary.digest}
+    return StoredWorld(stored.options, part, identity)
+
+
+def _vocabulary_of(options: JsonObject) -> Vocabulary:
+    try:
+        read = validate(Document({"vocabulary": options["vocabulary"]}, "options"), TownOptions)
+        return read_vocabulary(read.vocabulary, Access(Path()))
+    except (ConfigError, KeyError) as error:
+        raise SnapshotError("snapshot_corrupt", f"the options have a damaged vocabulary: {error}") from error
 
 
 def _options_of_schema_7(options: JsonObject) -> JsonObject:
@@ -401,5 +442,6 @@ STEPS: Final[Mapping[int, Callable[[StoredWorld], StoredWorld]]] = {
     4: from_schema_4,
     5: from_schema_5,
     6: from_schema_6,
+    7: from_schema_7,
 }
 """The step from each schema number to the next."""

@@ -70,11 +70,14 @@ def _living(saved: TownState) -> Records:
     return residents[residents["alive"]]
 
 
-def _resident_limits(model: TownModel, saved: TownState) -> Mapping[str, tuple[int, int]]:
+def _resident_limits(model: TownModel, saved: TownState) -> Mapping[str, tuple[float, float]]:
     """Return the lowest and highest value of every field that is or bounds an index."""
     t = model.tables
     height, width = t.passable.shape
     slots = saved.residents.shape[1]
+    tick = int(saved.towns["tick"][0])
+    day = float(t.params[0].reward_day_clip)
+    lowest = float(t.params[0].reward_shaping * t.params[0].reward_weight.sum())
     return {
         "serial": (0, int(saved.towns["next_serial"][0]) - 1),
         "x": (0, width - 1),
@@ -98,6 +101,11 @@ def _resident_limits(model: TownModel, saved: TownState) -> Mapping[str, tuple[i
             ("wallet", "rent_owed", "outcomes", "samples_seen", "stamps_seen", "talk_ready"), (0, _NO_LIMIT)
         ),
         **dict.fromkeys(("need", "attendance", "samples"), (0, 1)),
+        "collapse_ticks": (0, _NO_LIMIT),
+        "greeted": (0, 1),
+        "guard_until": (0, tick + int(t.params[0].reward_guard_ticks)),
+        "potential": (-lowest, 0),
+        "day_reward": (-day, day),
     }
 
 

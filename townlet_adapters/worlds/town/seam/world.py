@@ -16,6 +16,7 @@ from townlet_adapters.worlds.town.seam.commands import Order, order_of, results_
 from townlet_adapters.worlds.town.seam.decode import Decoder
 from townlet_adapters.worlds.town.seam.snapshot import load_town, save_town
 from townlet_adapters.worlds.town.seam.view import allocate_view, blank_rows, fill_view, view_of
+from townlet_adapters.worlds.town.systems.rewards import mean_reward
 from townlet_core.dto.action import ActionBatch
 from townlet_core.dto.command import Command
 from townlet_core.dto.frame import TownFrame
@@ -57,6 +58,7 @@ class TownWorld:
         # The population, the figures, and the serial of the next resident.
         self._totals = np.zeros(2 + len(FIGURES), np.int64)
         self._fill_view: Callable[[], None] | None = None
+        self._mean_reward: Callable[[], float] | None = None
         out = self.engine.arrays
         self._map, self._features, self._mask, self._alive, self._serial = (
             memoryview(array[0]).toreadonly()
@@ -65,6 +67,7 @@ class TownWorld:
         self._reward, self._terminated, self._truncated = (
             memoryview(array[0]).toreadonly() for array in (out.reward, out.terminated, out.truncated)
         )
+        self._reward_parts = memoryview(out.reward_parts[0]).toreadonly()
         self._wants = tuple(array[0] for array in self.engine.intents)
         # A policy may give the same batch in every tick: its memory is wrapped once.
         self._given: ActionBatch | None = None
@@ -84,7 +87,7 @@ class TownWorld:
 
     def describe(self) -> tuple[Remark, ...]:
         """Return what the options made of the town, for people."""
-        return tuple(describe(self._model.plan))
+        return tuple(describe(self._model.plan, self._model.options.rewards))
 
     def reset(self, seed: int) -> ObservationBatch:
         """Start the town anew from a seed in [0, 2**64)."""
@@ -121,14 +124,18 @@ class TownWorld:
             events=events,
             summary=self._summary(executed, totals, before),
             command_results=results_of(orders, self._answers(places), executed) if orders else (),
+            reward_parts=self._reward_parts,
         )
 
     def frame(self) -> TownFrame:
-        """Return the frame of the town at the end of the last executed tick."""
+        """Return the frame of the town at the end of the last executed tick.
+
+        Rewards are not part of a snapshot: after a restore, they are 0 until the next step.
+        """
         self.engine.require_rest()
         if self._tick == 0:
             raise WorldError("no tick has been executed yet, so there is no frame", tick=0)
-        return self._decoder.frame(self.engine.state, 0)
+        return self._decoder.frame(self.engine.state, 0, self.engine.arrays.reward_parts[0])
 
     def snapshot(self) -> Snapshot:
         """Save the town between two ticks."""
@@ -213,6 +220,9 @@ class TownWorld:
         arrivals = next_serial - serial
         actions = self.engine.journal.actions[0].tolist()
         failures = self.engine.journal.failures[0].tolist()
+        mean = self._mean_reward
+        if mean is None:
+            mean = self._mean_reward = bound(mean_reward, self.engine.state, self.engine.arrays, 0)
         return TickSummary(
             day=day,
             tod=tod,
@@ -221,6 +231,7 @@ class TownWorld:
             exits=population + arrivals - alive,
             actions=_counted(self._model.spec.action_names, actions),
             failures=_counted(codes.REASONS, failures),
+            reward_mean=mean(),
             figures=dict(zip(_FIGURE_NAMES, figures, strict=True)),
         )
 

@@ -24,6 +24,7 @@ def notice(t: Tables, s: TownState, j: Journal, b: int, i: int, from_x: int, fro
         after = max(abs(r.x - other.x), abs(r.y - other.y))
         if before <= KEPT_DISTANCE < after:
             tie.quiet_until = now + QUIET_TICKS
+            r.avoidances += 1
             journal.write(j, b, EV_AVOIDANCE, r.serial, -1, -1, 0, after, 0, 0)
             if journal.is_kept(j, b):
                 journal.last(j, b).other = other.serial

@@ -15,7 +15,7 @@ from townlet_adapters.worlds.town.codes import (
 )
 from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import journal, ties
+from townlet_adapters.worlds.town.systems import journal, merits, ties
 
 CHAT_DRAW = 0
 CHANCE, CHANCE_PER_TRUST, CHANCE_PER_FAMILIARITY = 0.7, 0.3, 0.2
@@ -102,8 +102,12 @@ def converse(t: Tables, s: TownState, j: Journal, b: int, i: int, other: int, no
     if well:
         gained, known = GOOD_TRUST * quality, GOOD_FAMILIARITY * quality
         ties.change(t, s, j, b, i, other, gained, known, 0.0, CHAT_SUCCESS, now)
+        merits.value_chat(t, s, b, i, other, quality)
+        merits.value_chat(t, s, b, other, i, quality)
     else:
         ties.change(t, s, j, b, i, other, 0.0, BAD_FAMILIARITY, BAD_RIVALRY, CHAT_FAILURE, now)
+        r.chat = -t.params[0].reward_chat_speaker
+        s.residents[b, other].chat = -t.params[0].reward_chat_listener
     r.talk_ready = now + profile.chat_cooldown
     listener = s.residents[b, other]
     listener.talk_ready = now + t.profiles[listener.profile].chat_cooldown

@@ -35,7 +35,7 @@ from townlet_adapters.worlds.town.codes import (
 )
 from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import economy, journal, ties
+from townlet_adapters.worlds.town.systems import economy, journal, merits, ties
 
 POST_SHIFT_TICKS = 240
 BOARD_CHANCE = 0.5
@@ -157,6 +157,7 @@ def pay_shift_tick(t: Tables, s: TownState, b: int, i: int, present: bool, state
     if present:
         economy.wage(t, s, b, i, job.place, job.wage)
         r.paid_ticks += 1
+        r.waged = 1
         if state == ON_TIME:
             r.on_time_ticks += 1
     elif state == LATE:
@@ -176,6 +177,7 @@ def clear_shift(r: Record) -> None:
     r.withheld = 0
     r.absent_stamped = False
     r.late_started = False
+    r.greeted = 0
 
 
 @kernel
@@ -187,8 +189,8 @@ def end_shift(t: Tables, s: TownState, j: Journal, b: int, i: int) -> None:
     r.samples_seen += 1
     seen = min(r.samples_seen, window)
     total = 0.0
-    for k in range(seen):
-        total += r.samples[k]
+    for k in range(r.samples_seen - seen, r.samples_seen):  # the earliest first, wherever the ring begins
+        total += r.samples[k % window]
     r.attendance = total / seen
     journal.write(j, b, EV_SHIFT_END, r.serial, -1, -1, 0, r.job, r.on_time_ticks, r.withheld)
     if journal.is_kept(j, b):
@@ -205,6 +207,9 @@ def work(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
     job = t.jobs[r.job]
     elapsed = since(job.start, now, t.params[0].start_tod)
     if elapsed >= job.length:
+        ahead = TICKS_PER_DAY - elapsed
+        if ahead <= t.params[0].reward_punctuality_ticks and is_at_work(t, r):
+            merits.note_presence(t, r, ahead)
         r.skip_shift = False
         r.shift_state = off_shift_state(t, elapsed, job.length)
         return
@@ -213,6 +218,8 @@ def work(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
         return
     present = is_at_work(t, r)
     attended = r.first_x >= 0
+    if present:
+        merits.note_presence(t, r, -elapsed)
     if present and not attended:
         r.first_x = elapsed
     state = on_shift_state(t, r, elapsed, present, now)

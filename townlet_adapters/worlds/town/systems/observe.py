@@ -53,15 +53,16 @@ USUAL_SIDE = 11
 class TownArrays(NamedTuple):
     """The arrays that a step writes for learning programs: contiguous, owned by the caller.
 
-    Sizes: B towns, N slots, C channels, K x K window, F features, A actions. Rows of dead slots are zero,
-    but for ``wait`` in the mask. ``reward``, ``terminated`` and ``truncated`` stay zero until residents
-    are rewarded and can leave.
+    Sizes: B towns, N slots, C channels, K x K window, F features, A actions, P parts of a reward. Rows of
+    dead slots are zero, but for ``wait`` in the mask. ``terminated`` and ``truncated`` stay zero until
+    residents can leave.
 
     Attributes:
         map: uint8[B, N, C, K, K].
         features: float32[B, N, F].
         mask: uint8[B, N, A].
-        reward: float32[B, N].
+        reward: float32[B, N], the last column of ``reward_parts``.
+        reward_parts: float64[B, N, P], the parts of each reward, which ``WorldSpec.reward_parts`` names.
         terminated: uint8[B, N].
         truncated: uint8[B, N].
         alive: uint8[B, N].
@@ -72,6 +73,7 @@ class TownArrays(NamedTuple):
     features: npt.NDArray[np.float32]
     mask: npt.NDArray[np.uint8]
     reward: npt.NDArray[np.float32]
+    reward_parts: npt.NDArray[np.float64]
     terminated: npt.NDArray[np.uint8]
     truncated: npt.NDArray[np.uint8]
     alive: npt.NDArray[np.uint8]
@@ -392,6 +394,7 @@ def blank_row(out: TownArrays, b: int, i: int) -> None:
     out.mask[b, i] = 0
     out.mask[b, i, WAIT] = 1
     out.reward[b, i] = 0.0
+    out.reward_parts[b, i] = 0.0
     out.terminated[b, i] = 0
     out.truncated[b, i] = 0
     out.alive[b, i] = 0

@@ -23,6 +23,7 @@ from townlet_adapters.worlds.town.systems import (
     economy,
     employment,
     journal,
+    merits,
     movement,
     queues,
     ties,
@@ -110,6 +111,7 @@ def create(t: Tables, s: TownState, j: Journal, b: int, i: int, home: int, flat:
         drawn = draws.unit(town.seed, draws.LIFECYCLE, r.birth, r.serial, FIRST_NEED_DRAW + n)
         level = t.params[0].start_need + (2.0 * drawn - 1.0) * t.params[0].start_spread
         r.need[n] = min(1.0, max(0.0, level))
+    r.potential = merits.potential(t, r)
     r.mate = NOBODY
     r.job = NOBODY
     r.option = NOBODY

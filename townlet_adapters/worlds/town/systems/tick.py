@@ -24,6 +24,7 @@ from townlet_adapters.worlds.town.systems import (
     needs,
     queues,
     residents,
+    rewards,
     ties,
 )
 from townlet_adapters.worlds.town.systems.observe import TownArrays, blank, observe
@@ -64,6 +65,7 @@ def open_tick(t: Tables, s: TownState, j: Journal, wants: Intents, b: int, now: 
         r.commit = wants.commit[b, i]
         if new_day:
             r.late_ticks_today = 0
+            r.day_reward = 0.0
     if new_day:
         for district in range(s.districts.shape[1]):
             s.districts[b, district].losses_today = 0
@@ -98,7 +100,7 @@ def tick_towns(
 ) -> bool:
     """Execute one tick of every town, one after the other.
 
-    Phases 2, 10 and 11 belong to rules that do not exist yet.
+    Phases 2 and 10 belong to rules that do not exist yet.
 
     Returns:
         True when the tick is not finished: the cursor holds a request to a hook. Call again with the answer
@@ -136,6 +138,7 @@ def tick_towns(
             ties.fade(t, s, j, b)  # 8
         if time_of_day(now + 1, t.params[0].start_tod) == 0:
             end_day(t, s, j, b, now)  # 9
+        rewards.reward(t, s, out, b, now)  # 11
         close_tick(s, b)  # 13 before 12: an observation describes the next instant
         observe(t, s, out, b, now + 1)  # 12
     return False
