@@ -61,7 +61,7 @@ class CommandHandlers:
 
         Args:
             offered: commands of plugins.
-            stages: the stages whose commands are added.
+            stages: the stages and observers whose commands are added.
             budget_seconds: duration that one call of a plugin's command may take; the answer of a longer call
                 is discarded.
             clock: monotonic seconds.
@@ -80,13 +80,13 @@ class CommandHandlers:
             raise ContractError(f"command names must be unique; found: {names}")
         self._isolation = Isolation(self._specs, what=_STAGE, budget_seconds=budget_seconds, clock=clock)
 
-    def with_stages(self, stages: Iterable[SupportsCommands]) -> "CommandHandlers":
-        """Return new handlers of the same commands and of those of stages.
+    def with_parts(self, parts: Iterable[SupportsCommands]) -> "CommandHandlers":
+        """Return new handlers of the same commands and of those of stages and observers.
 
         Raises:
             ContractError: when two commands have the same name.
         """
-        return CommandHandlers(self._offered, stages=stages, budget_seconds=self._budget, clock=self._clock)
+        return CommandHandlers(self._offered, stages=parts, budget_seconds=self._budget, clock=self._clock)
 
     @property
     def specs(self) -> Specs:

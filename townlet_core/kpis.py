@@ -1,12 +1,16 @@
-"""The KPIs of all observers of a run."""
+"""The KPIs of all observers of a run, and what those that judge it show in frames and health reports."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from townlet_core.dto.frame import FRAME_DECIMALS
 from townlet_core.errors import ContractError
 from townlet_core.failures import as_failure
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
-from townlet_core.observers.port import Observer
+from townlet_core.observers.port import Observer, SupportsStanding
+
+SHOWN: Final = ("stability", "promotion")
+"""The observers with a part of their own in every frame and in ``loop.health``."""
 
 
 def collect_kpis(observers: Sequence[Observer], tick: int, *, kept: bool) -> JsonObject:
@@ -34,6 +38,15 @@ def collect_kpis(observers: Sequence[Observer], tick: int, *, kept: bool) -> Jso
             raise ContractError(f"two observers return the KPI '{min(twice)}'; one is '{observer.name}'")
         kpis.update(found)
     return kpis
+
+
+def standings_of(observers: Sequence[Observer]) -> Mapping[str, Callable[[], JsonObject]]:
+    """Return what gives the state of each observer of ``SHOWN`` that a run has."""
+    return {
+        each.name: each.standing
+        for each in observers
+        if each.name in SHOWN and isinstance(each, SupportsStanding)
+    }
 
 
 def rounded(kpis: JsonObject) -> dict[str, JsonValue]:

@@ -29,7 +29,7 @@ from townlet_core.failures import PartName, as_failure, blaming
 from townlet_core.isolation import describe
 from townlet_core.iteration import TickIterator
 from townlet_core.jsonvalue import JsonObject
-from townlet_core.kpis import collect_kpis, rounded
+from townlet_core.kpis import collect_kpis, rounded, standings_of
 from townlet_core.ledger import Ledger
 from townlet_core.observers.port import Observer
 from townlet_core.pacing import Pacer
@@ -120,7 +120,7 @@ class SimulationLoop:
         """
         _require_unique("observer", [observer.name for observer in observers])
         _require_unique("stage", [stage.name for stage in stages])
-        plugged = (plugged or Plugged()).with_stages(stages)
+        plugged = (plugged or Plugged()).with_parts(stages, observers)
         self._run, self._clock = run, clock
         self._dispatcher = dispatcher or EventDispatcher()
         self._pacer, self._snapshots = pacer or Pacer("max"), snapshots or SnapshotSchedule()
@@ -129,7 +129,8 @@ class SimulationLoop:
         self._ledger = Ledger(digest=digest, events=plugged.events)
         self._ticks = TickRunner(self._parts, self._ledger, clock)
         self._account = RunAccount(run, self._ledger)
-        self._vitals = Vitals(self._dispatcher, plugged.counters, plugged.counts)
+        self._standings = standings_of(observers)
+        self._vitals = Vitals(self._dispatcher, plugged.counters, plugged.counts, self._standings)
         self._observation: ObservationBatch | None = None
         self._stop_requested = self._stepping = False
         self._failure: str | None = None
@@ -371,7 +372,14 @@ class SimulationLoop:
         try:
             frame = self._parts.world.frame()
             clock = {**frame.clock, "speed": self._pacer.speed}
-            return replace(frame, clock=clock, kpis={**frame.kpis, **kpis})
+            stands = {name: rounded(stand()) for name, stand in self._standings.items()}
+            return replace(
+                frame,
+                clock=clock,
+                kpis={**frame.kpis, **kpis},
+                stability=stands.get("stability", frame.stability),
+                promotion=stands.get("promotion", frame.promotion),
+            )
         except BaseException as error:  # noqa: BLE001 - as in step
             self._fail("world", tick, error)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from townlet_core.command_handlers import CommandHandlers
 from townlet_core.events.health import NO_PLUGINS, HookCounts, PluginCounts
 from townlet_core.events.schema import EventRegistry
+from townlet_core.observers.port import Observer
 from townlet_core.ports.stage import ActionStage, SupportsCommands
 from townlet_core.vitals import Hooks, no_hooks
 
@@ -30,11 +31,11 @@ class Plugged:
         """Return the counts of the plugins' hooks and commands."""
         return {**self.hooks(), **self.handlers.counters()}
 
-    def with_stages(self, stages: Sequence[ActionStage]) -> "Plugged":
-        """Return the same with the commands that stages answer.
+    def with_parts(self, stages: Sequence[ActionStage], observers: Sequence[Observer]) -> "Plugged":
+        """Return the same with the commands that stages and observers answer.
 
         Raises:
             ContractError: when two commands have the same name.
         """
-        commanded = [stage for stage in stages if isinstance(stage, SupportsCommands)]
-        return replace(self, handlers=self.handlers.with_stages(commanded)) if commanded else self
+        commanded = [part for part in (*stages, *observers) if isinstance(part, SupportsCommands)]
+        return replace(self, handlers=self.handlers.with_parts(commanded)) if commanded else self

@@ -97,12 +97,22 @@ class TickRunner:
         outcome, answers = self._obey(tick, actions, asked.with_orders(orders) if orders else asked)
         ledger.meet(outcome.events)
         self.part, stepped = "observer", clock()
-        watched = [event for observer in parts.observers for event in observer.observe(outcome, tick)]
+        watched = self._watch(outcome, tick)
         ledger.meet(watched)
         self.part, observed = "world", clock()
         groups = (announced, answers, staged, outcome.events, watched)
         facts, diagnostics = ledger.write(tick, groups, outcome.summary)
         return Done(outcome, facts, diagnostics, (started, decided, stepped, observed, clock()))
+
+    def _watch(self, outcome: StepOutcome, tick: int) -> list[Event]:
+        """Show a tick to the observers, to each with the facts of those before it; returns their facts."""
+        watched: list[Event] = []
+        for observer in self._parts.observers:
+            added = observer.observe(outcome, tick)
+            if added:
+                watched += added
+                outcome = replace(outcome, events=(*outcome.events, *added))
+        return watched
 
     def _pass_on(
         self, observation: ObservationBatch, decision: Decision

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from operator import sub
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from townlet_core.dispatch import EventDispatcher
@@ -21,6 +22,7 @@ from townlet_core.events.health import (
     TickDurations,
 )
 from townlet_core.events.loop import LoopHealth
+from townlet_core.jsonvalue import JsonObject
 
 HEALTH_TICKS: Final = 60
 """Most ticks between two ``loop.health``."""
@@ -35,6 +37,9 @@ _MILLI: Final = 1000.0
 
 Marks: TypeAlias = tuple[float, float, float, float, float, float, float]
 """Clock times in seconds at which each part of a tick began, and at which the last one ended."""
+
+NO_STANDINGS: Final[Mapping[str, Callable[[], JsonObject]]] = MappingProxyType({})
+"""The states of a run that nothing judges."""
 
 Hooks: TypeAlias = Callable[[], Mapping[str, HookCounts]]
 """Returns the counts of the plugins' hooks by name; called for every report."""
@@ -52,10 +57,22 @@ class Vitals:
     """
 
     def __init__(
-        self, dispatcher: EventDispatcher, hooks: Hooks = no_hooks, plugins: PluginCounts = NO_PLUGINS
+        self,
+        dispatcher: EventDispatcher,
+        hooks: Hooks = no_hooks,
+        plugins: PluginCounts = NO_PLUGINS,
+        standings: Mapping[str, Callable[[], JsonObject]] = NO_STANDINGS,
     ) -> None:
-        """Start without any tick; reports go to the dispatcher."""
+        """Start without any tick; reports go to the dispatcher.
+
+        Args:
+            dispatcher: passes the reports on.
+            hooks: returns the counts of the plugins' hooks.
+            plugins: the numbers of plugins.
+            standings: return the state of the observers ``stability`` and ``promotion``, if a run has them.
+        """
         self._dispatcher, self._hooks, self._plugins = dispatcher, hooks, plugins
+        self._standings = standings
         self._marks: deque[Marks] = deque(maxlen=HEALTH_TICKS)
         self._summary = TickSummary()
         self._status: LoopStatus = "ok"
@@ -126,14 +143,24 @@ class Vitals:
             failures=self._dispatcher.failure_count,
             slowest_systems=_slowest(self._marks),
             figures=self._summary.figures,
-            stability=None,
-            promotion=None,
+            stability=self._standing("stability"),
+            promotion=self._standing("promotion"),
             hooks=hooks,
             sinks=sinks,
             plugins=self._plugins,
         )
         self._marks.clear()
         self._dispatcher.publish_diagnostic(tick, health)
+
+    def _standing(self, name: str) -> Mapping[str, float] | None:
+        """Return the numbers of an observer's state; None without such an observer."""
+        stand = self._standings.get(name)
+        return None if stand is None else _numbers(stand())
+
+
+def _numbers(state: JsonObject) -> dict[str, float]:
+    """Return the numbers of a state, and its truth values as 0 and 1."""
+    return {name: float(value) for name, value in state.items() if isinstance(value, int | float)}
 
 
 def _is_dead(sink: SinkHealth) -> bool:

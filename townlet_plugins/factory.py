@@ -121,11 +121,14 @@ class Prepared(Generic[ProductT_co]):
         options: the options with all defaults and embedded files, as JSON; they may hold values from the
             environment, so no representation shows them.
         build: builds the part; raises ``ConfigError`` with keys relative to ``options``.
+        watch: for a world, what the observers ``stability``, ``promotion`` and ``narration`` of its runs
+            watch: the sections of the same names below ``observers``, which a config changes.
     """
 
     name: str
     options: Mapping[str, JsonValue] = field(repr=False)
     build: Callable[[BuildContext], ProductT_co] = field(repr=False)
+    watch: JsonObject = field(repr=False, default_factory=dict)
 
 
 class PartFactory(Protocol[ProductT_co]):
@@ -219,6 +222,7 @@ class Factory(Generic[OptionsT, ProductT_co]):
             ``options``.
         kpis: for a world, the name of the observer that keeps its key figures: every run of such a world has
             it, with the options below ``observers.kpis``; empty when there is none.
+        watch: for a world, returns what ``Prepared.watch`` holds; None for nothing.
     """
 
     name: str
@@ -228,6 +232,7 @@ class Factory(Generic[OptionsT, ProductT_co]):
     target: str = ""
     embed: Callable[[OptionsT, Access], OptionsT] | None = None
     kpis: str = ""
+    watch: Callable[[OptionsT, Access], JsonObject] | None = None
 
     @property
     def origin(self) -> str:
@@ -240,4 +245,6 @@ class Factory(Generic[OptionsT, ProductT_co]):
         """Validate the options and read the files that they name; raises ``ConfigError``."""
         valid = validate(self.options)
         whole = valid if self.embed is None else self.embed(valid, access)
-        return Prepared(self.name, whole.model_dump(mode="json"), lambda context: self.build(valid, context))
+        watch = {} if self.watch is None else self.watch(valid, access)
+        options = whole.model_dump(mode="json")
+        return Prepared(self.name, options, lambda context: self.build(valid, context), watch)

@@ -210,13 +210,14 @@ def _factory(offered: object, hook: str) -> PartFactory[object]:
     if not isinstance(offered, Factory):
         raise BrokenPluginError(f"{hook} offers {offered!r}, which is not a Factory")
     # The types of a plugin's fields have not been checked yet.
-    name, options, build, embed, summary, target, kpis = cast(
+    name, options, build, embed, watch, summary, target, kpis = cast(
         "tuple[object, ...]",
         (
             offered.name,
             offered.options,
             offered.build,
             offered.embed,
+            offered.watch,
             offered.summary,
             offered.target,
             offered.kpis,
@@ -227,8 +228,8 @@ def _factory(offered: object, hook: str) -> PartFactory[object]:
         complaint = "its name is not valid; allowed: ASCII letters and digits, with . _ - after the first"
     elif not isinstance(options, type) or not all(hasattr(options, each) for each in _OPTIONS_METHODS):
         complaint = "its options are not a model"
-    elif not callable(build) or not (embed is None or callable(embed)):
-        complaint = "its build or embed is not callable"
+    elif not callable(build) or not all(each is None or callable(each) for each in (embed, watch)):
+        complaint = "its build, embed or watch is not callable"
     elif not all(isinstance(each, str) for each in (summary, target, kpis)):
         complaint = "its summary, target or kpis is not a text"
     if complaint:
@@ -273,8 +274,11 @@ class _Guarded(Generic[ProductT]):
         what = f"{self.blame} is broken: the options of its {self.kind} '{self.name}' cannot be used"
         with broken(what, TownletError):
             prepared = self.factory.prepare(validate, access)
-            canonical_json(prepared.options)  # options that are not JSON, such as infinities, have no digest
-        return Prepared(prepared.name, prepared.options, lambda context: self._built(prepared, context))
+            # What is not JSON, such as infinities, has no digest.
+            canonical_json({"options": prepared.options, "watch": prepared.watch})
+        return Prepared(
+            prepared.name, prepared.options, lambda context: self._built(prepared, context), prepared.watch
+        )
 
     def _built(self, prepared: Prepared[ProductT], context: BuildContext) -> ProductT:
         what = f"{self.blame} is broken: its {self.kind} '{self.name}' cannot be built"

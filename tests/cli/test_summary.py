@@ -160,6 +160,23 @@ def test_a_resumed_run_has_its_own_figures_and_those_of_the_whole():
     assert whole["events"].strip() == "1,785"
 
 
+def test_alerts_are_counted_by_name_and_their_absence_is_said():
+    assert (
+        row("alerts", alerts={"lateness_spike": 2, "rivalry_spike": 1}) == "2 lateness_spike, 1 rivalry_spike"
+    )
+    assert row("alerts", alerts={}) == "none"
+    assert "alerts" not in rows(printed(summary()))
+
+
+def test_the_news_are_lines_below_each_other():
+    console = Console(file=io.StringIO(), width=200)
+    print_summary(console, "default", summary(), None, ["day 0 06:26  Up.", "day 0 07:05  Out."])
+    lines = console.file.getvalue().splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("news"))
+    assert lines[at].split("news")[1].strip() == "day 0 06:26  Up."
+    assert lines[at + 1].strip() == "day 0 07:05  Out."
+
+
 def test_a_terminal_gets_lines_of_its_width():
     console = Console(file=io.StringIO(), width=60, force_terminal=True, no_color=True)
     print_summary(console, "default", summary(), None)

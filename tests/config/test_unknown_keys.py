@@ -85,6 +85,7 @@ CONFIGS = {
 # Mappings with keys of the user's choice: jobs, prices, names of residents and the like.
 FREE = re.compile(
     r".*\.(jobs|kinds|prices|overrides|legend|places|objects\[\d+\]\.stock|effects|charge\[\d+\]|need_multipliers"
+    r"|alerts|canaries|categories|digests|where|priority_where"
     r"|behaviour_biases|decay|weights|needs|items|place_kinds|object_types|profiles|basket|stock)$"
 )
 

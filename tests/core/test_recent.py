@@ -7,6 +7,7 @@ from townlet_adapters.worlds.town.events.queue import QueueJoin, RivalryEvents
 from townlet_core.dispatch import EventDispatcher
 from townlet_core.events.base import Event, Fact
 from townlet_core.events.loop import LoopTick
+from townlet_core.events.narration import Narration
 from townlet_core.events.policy import PolicyMetadata
 from townlet_core.observers.recent import RecentFacts, RecentSettings
 
@@ -100,3 +101,13 @@ def test_other_facts_are_not_remembered():
     dispatcher.publish([end_of(0, 0)])
     assert recent_facts.queue_events(0) == recent_facts.rivalry_events == ()
     assert recent_facts.latest_policy("loop.tick") == {}
+
+
+def test_the_latest_narrations_are_kept():
+    recent = RecentFacts(RecentSettings(narrations=2))
+    for number in range(3):
+        recent.hear(
+            Fact(number, number, Narration("sips", f"{number}.", priority=False, key="sips:", data={}))
+        )
+    assert [fact.event.message for fact in recent.narrations] == ["1.", "2."]
+    assert len(recent) == 2

@@ -22,6 +22,7 @@ from townlet_adapters.worlds.town.events.queue import (
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.loop import LoopFailure, LoopTick
+from townlet_core.events.narration import Narration
 from townlet_core.events.policy import PolicyGuardrail
 from townlet_core.events.schema import EventRegistry, event_data
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -29,6 +30,7 @@ from townlet_core.transforms.base import Withheld
 from townlet_core.transforms.event_fields import layout_of
 from townlet_core.transforms.redact import Redact, blank
 from townlet_core.transforms.rename import (
+    COMBINED_FIELD,
     DISPLAY_NAME,
     NUMBER_FIELDS,
     OPEN_FIELDS,
@@ -290,6 +292,14 @@ def test_fields_are_found_below_every_form_that_may_hold_a_record(field, around)
     assert redacted.event == Nested(**{field: around(replace(ENTRY, intensity=0.0))})
 
 
+def test_a_narration_keeps_its_category_and_names_no_resident():
+    told = Narration("sips", "Ada sips.", priority=False, key="sips:a0,a1", data={"agent_id": "a0"})
+    renaming = rename()
+    event = renaming(fact(told)).event
+    names = f"{renaming.pseudonym('a0')},{renaming.pseudonym('a1')}"
+    assert event == Narration("sips", "withheld", priority=False, key=f"sips:{names}", data={})
+
+
 def test_ids_and_names_of_several_words_are_renamed_in_frames():
     agents = {"west:1": {"name": "Ada of the Mill"}}
     frame = TownFrame(0, agents=agents, objects={"bed": {"for": "Ada of the Mill", "holder": "west:1"}})
@@ -337,8 +347,10 @@ HARMLESS = {
     "action",
     "actions",
     "affordance_id",
+    "alert",
     "allow_line",
     "alternative",
+    "category",
     "code",
     "distribution",
     "dropped",
@@ -348,6 +360,7 @@ HARMLESS = {
     "failures",
     "figures",
     "flows",
+    "from",
     "hook",
     "hooks",
     "issuer",
@@ -361,14 +374,17 @@ HARMLESS = {
     "provider",
     "reason",
     "rejected",
+    "release",
     "sinks",
     "snapshot_path",
     "source",
     "stability",
     "stage",
+    "standing",
     "state",
     "status",
     "threshold",
+    "values",
     "variant",
     "version",
 }
@@ -389,7 +405,14 @@ def test_every_field_of_every_kind_that_could_name_somebody_is_renamed_or_known_
                 return set()
         return {name}
 
-    known = RESIDENT_FIELDS | NUMBER_FIELDS | TEXT_FIELDS | OPEN_FIELDS | {DISPLAY_NAME} | HARMLESS
+    known = (
+        RESIDENT_FIELDS
+        | NUMBER_FIELDS
+        | TEXT_FIELDS
+        | OPEN_FIELDS
+        | {DISPLAY_NAME, COMBINED_FIELD}
+        | HARMLESS
+    )
     asked = {name for kind in BUILT_IN.classes for name in open_questions(BUILT_IN.data_schema(kind), "")}
     assert asked - known == set()
     assert asked >= HARMLESS - {"alternative"}

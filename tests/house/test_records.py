@@ -5,11 +5,15 @@ import ast
 from tests.house.sources import PACKAGES, modules, tree
 
 WRITTEN_TO = {
+    "Canaries",
+    "Ladder",
     "Look",
     "NeedTally",
     "OptionTally",
+    "Pace",
     "Person",
     "Recovered",
+    "Report",
     "Shelf",
     "ShiftTally",
     "SocietyTally",
@@ -18,8 +22,11 @@ WRITTEN_TO = {
     "Write",
     "_Counted",
     "_Lengths",
+    "_Part",
+    "_Post",
     "_Shelf",
     "_State",
+    "_Window",
     "_WorldState",
 }
 # Slots leave no room for what a cached property keeps.

@@ -24,6 +24,7 @@ from tests.town.words import (
     TARGETS,
 )
 from tests.town.words import OPTIONS as BEHAVIOURS
+from townlet_adapters.composition import load_config
 from townlet_adapters.policies.scripted import columns as scripted
 from townlet_adapters.policies.scripted import controllers, planning, rules, society
 from townlet_adapters.policies.scripted.options import ScriptedOptions
@@ -42,6 +43,7 @@ from townlet_core import seeding
 from townlet_core.commands import MOST_REMEMBERED, MOST_WAITING
 from townlet_core.dto.command import ERROR_CODES
 from townlet_core.dto.command_hook import MOST_COMMANDS
+from townlet_core.observers.narration.observer import NarrationObserver
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "domain.md"
 Table = list[dict[str, str]]
@@ -84,9 +86,36 @@ def named(*head: str) -> dict[str, str]:
 
 def test_the_page_has_the_sections_of_the_rules():
     numbers = re.findall(r"^## (\d+)\.", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert numbers == [str(n) for n in (*range(18), 19, 20, 21, 23, 24, 25, 26)]
+    assert numbers == [str(n) for n in range(27)]
     assert "\n## Measured\n" in PAGE.read_text(encoding="utf-8")
     assert "\n## Decisions\n" in PAGE.read_text(encoding="utf-8")
+
+
+# Alerts and narration.
+
+
+def test_the_alerts_are_those_that_the_town_brings():
+    rows = {words(row["alert"])[0]: row for row in table("alert", "value over the window", "window", "fires")}
+    alerts = load_config({"townlet": 1, "seed": 7}).watching.stability.active
+    assert list(rows) == list(alerts)
+    for name, alert in alerts.items():
+        row = rows[name]
+        assert row["window"] == (str(alert.window) if alert.window else "run" if alert.fall else "now")
+        limit = re.search(r"(above|at least) ([0-9.]+)", row["fires"])
+        if limit is not None:
+            found = alert.above if limit[1] == "above" else alert.at_least
+            assert found == float(limit[2])
+    assert alerts["employment_exit_backlog"].above == TownOptions().employment.daily_loss_cap
+
+
+def test_the_categories_are_those_that_the_town_brings():
+    rows = table("category", "told", "pause", "priority")
+    pauses = {name: row["pause"] for row in rows for name in words(row["category"])}
+    told = load_config({"townlet": 1, "seed": 7}).watching.narration
+    assert (told.dedupe, told.cooldown, told.window, told.most) == (20, 30, 600, 10)
+    digests = dict.fromkeys(told.summed_up, "0")
+    categories = {name: str(each.cooldown) for name, each in told.told.items()}
+    assert pauses == categories | digests | {"operator_story": "30"}
 
 
 # Commands.
@@ -95,7 +124,8 @@ def test_the_page_has_the_sections_of_the_rules():
 def test_the_commands_are_those_that_the_town_obeys():
     rows = table("command", "role", "arguments", "effect", "errors")
     told = [(words(row["command"])[0], row["role"], tuple(words(row["arguments"]))) for row in rows]
-    obeyed = (*TownModel.build(TownOptions()).spec.commands, *PossessionStage.commands)
+    own = TownModel.build(TownOptions()).spec.commands
+    obeyed = (*own, *NarrationObserver.commands, *PossessionStage.commands)
     assert told == [(spec.name, spec.role, tuple(each.name for each in spec.arguments)) for spec in obeyed]
     assert {code for row in rows for code in words(row["errors"])} <= ERROR_CODES
     page = PAGE.read_text(encoding="utf-8")

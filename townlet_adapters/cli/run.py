@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -23,10 +24,15 @@ from townlet_adapters.config.source import Override, find_config
 from townlet_adapters.running import execute
 from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.errors import OutputError
+from townlet_core.events.schema import event_data
 from townlet_core.loop import SimulationLoop
 from townlet_core.seeding import SEED_LIMIT
 from townlet_core.summary import RunSummary
+from townlet_core.words import clock
 from townlet_plugins.access import Allowed
+
+_MOST_TOLD: Final = 3
+"""Narrations that a summary shows, the latest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +221,18 @@ def _report(report: Report, run: OpenRun, summary: RunSummary) -> None:
             click.echo(summary.digest, err=taken)
         return
     folder = run.folder.path if run.folder is not None else None
-    print_summary(stderr_console() if taken else stdout_console(), run.config.run.name, summary, folder)
+    console = stderr_console() if taken else stdout_console()
+    print_summary(console, run.config.run.name, summary, folder, _last_told(run))
+
+
+def _last_told(run: OpenRun) -> list[str]:
+    """Return the latest narrations of a run in this process, each with its time."""
+    lines: list[str] = []
+    for fact in run.recent.narrations[-_MOST_TOLD:]:
+        day, tod = run.loop.spec.clock(fact.tick)
+        message = event_data(fact.event)["message"]
+        lines.append(f"day {day} {clock(tod * TICKS_PER_DAY // run.loop.spec.ticks_per_day)}  {message}")
+    return lines
 
 
 def _prints_events(run: OpenRun) -> bool:

@@ -1,7 +1,7 @@
 """The summary of a run, as a person reads it."""
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +18,22 @@ _MILLS_OF_A_COIN: Final = 1000
 Row = tuple[str, str]
 
 
-def print_summary(console: Console, name: str, summary: RunSummary, folder: Path | None) -> None:
-    """Print what happened in a run; a resumed run has a second part about all ticks since tick 0."""
+def print_summary(
+    console: Console, name: str, summary: RunSummary, folder: Path | None, news: Sequence[str] = ()
+) -> None:
+    """Print what happened in a run; a resumed run has a second part about all ticks since tick 0.
+
+    Args:
+        console: where to print.
+        name: the run's name.
+        summary: its account.
+        folder: its folder, if any.
+        news: the latest narrations, oldest first.
+    """
     resumed = f", resumed at tick {summary.first_tick:,}" if summary.first_tick else ""
     title = f"{name}: {_count(summary.ticks, 'tick')} with seed {summary.seed}{resumed}"
     console.print(title, style="bold", markup=False)
-    rows = list(_rows(summary, folder))
+    rows = list(_rows(summary, folder, news))
     whole = list(_whole_rows(summary)) if summary.first_tick else []
     margin = 2 + max(len(label) for label, _ in (*rows, *whole))
     _print_rows(console, rows, margin)
@@ -44,10 +54,12 @@ def _print_rows(console: Console, rows: list[Row], margin: int) -> None:
             )
 
 
-def _rows(summary: RunSummary, folder: Path | None) -> Iterator[Row]:
+def _rows(summary: RunSummary, folder: Path | None, news: Sequence[str]) -> Iterator[Row]:
     """List the rows about the ticks of this run."""
     yield "residents", f"{summary.population:,} in town at the end"
     yield from _kpi_rows(_since(summary.kpis, summary.kpis_before) if summary.first_tick else summary.kpis)
+    for number, line in enumerate(news):
+        yield "" if number else "news", line
     yield "events", _events(summary.events_total, summary.events_by_kind)
     rates = f"{summary.ticks_per_second:,.0f} ticks/s, {summary.agent_steps_per_second:,.0f} resident steps/s"
     yield "speed", f"{rates} over {summary.wall_seconds:.2f} s"
@@ -79,6 +91,7 @@ def _kpi_rows(kpis: JsonObject) -> Iterator[Row]:
         ("queues", _queues(kpis)),
         ("conflicts", _conflicts(kpis)),
         ("society", _society(kpis)),
+        ("alerts", _alerts(kpis)),
     ):
         if text:
             yield label, text
@@ -176,6 +189,14 @@ def _society(kpis: JsonObject) -> str:
         _counted(kpis, "handovers", "hand-over"),
         _counted(kpis, "avoidances", "avoidance"),
     )
+
+
+def _alerts(kpis: JsonObject) -> str:
+    fired = kpis.get("alerts")
+    if not isinstance(fired, Mapping):
+        return ""
+    counts = {name: count for name, count in fired.items() if isinstance(count, int) and count}
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "none"
 
 
 def _since(after: JsonObject, before: JsonObject) -> dict[str, JsonValue]:

@@ -14,6 +14,7 @@ from townlet_adapters.composition.parts import (
     open_observers,
     open_policy,
     open_stages,
+    open_watchers,
     open_world,
     recent_facts,
     remarks_of,
@@ -37,11 +38,13 @@ from townlet_adapters.composition.sinks import (
 from townlet_adapters.composition.snapshots import save_snapshot_file, snapshot_schedule
 from townlet_adapters.config.resolve import ResolvedConfig
 from townlet_adapters.storage.folder import RunFolder, claim_folder, default_path
+from townlet_adapters.storage.history import HISTORY, PromotionLog
 from townlet_core.command_handlers import CommandHandlers
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
 from townlet_core.errors import NoRunFolderError
 from townlet_core.events.plugin import PluginRefused
+from townlet_core.events.promotion import PromotionState
 from townlet_core.loop import SimulationLoop
 from townlet_core.observers.recent import RecentFacts
 from townlet_core.pacing import Pacer
@@ -112,11 +115,14 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
             _log_warnings(remarks_of(config, world))
             policy = open_policy(config, context, stack)
             compile_for(config, context, request)
-            observers = open_observers(config, context)
+            observers = open_observers(config, context, world.spec)
             sinks = build_sinks(config, context, request.notify)
             routes = tuple(each.route for each in sinks)
             dispatcher = EventDispatcher(routes)
             recent = recent_facts(config, dispatcher)
+            if folder is not None:
+                log = PromotionLog(folder.path / HISTORY)
+                dispatcher.subscribe(PromotionState.kind, log.hear, name=HISTORY)
             loop = SimulationLoop(
                 world,
                 policy,
@@ -149,7 +155,7 @@ def _plugged(config: ResolvedConfig, context: BuildContext) -> Plugged:
 
 
 def check_config(config: ResolvedConfig) -> tuple[Remark, ...]:
-    """Build world and policy of a config and discard them: only the world knows its map and manifest.
+    """Build world, policy and observers of a config and discard them: only the world knows its map.
 
     Returns:
         What the world has to say about itself.
@@ -159,8 +165,10 @@ def check_config(config: ResolvedConfig) -> tuple[Remark, ...]:
     """
     with ExitStack() as stack:
         context = make_context(config, None)
-        remarks = remarks_of(config, open_world(config, context, stack))
+        world = open_world(config, context, stack)
+        remarks = remarks_of(config, world)
         open_policy(config, context, stack)
+        open_watchers(config, world.spec)
         return remarks
 
 

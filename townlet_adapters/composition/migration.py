@@ -7,7 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from townlet_adapters.composition.loading import source_of
-from townlet_adapters.composition.parts import make_context, open_policy, run_identity
+from townlet_adapters.composition.parts import (
+    make_context,
+    open_policy,
+    open_watchers,
+    open_world,
+    run_identity,
+)
 from townlet_adapters.composition.request import RunRequest
 from townlet_adapters.config.resolve import allowlist_of, digest_of, resolve, simulation_of
 from townlet_adapters.config.source import default_config, with_overrides
@@ -18,6 +24,7 @@ from townlet_adapters.storage.snapshots import MAX_FILE_BYTES, SnapshotFile, rea
 from townlet_core.dto.snapshot import SCHEMA_VERSION, Snapshot
 from townlet_core.errors import OutputError, SnapshotError
 from townlet_core.jsonvalue import JsonObject
+from townlet_core.snapshot_parts import observer_part
 from townlet_plugins.access import Access, Allowed
 from townlet_plugins.catalogue import Catalogue, load_catalogue
 from townlet_plugins.factory import MigratesSnapshots, StoredWorld
@@ -104,12 +111,16 @@ def _migrated(stored: SnapshotFile, catalogue: Catalogue, allowed: Allowed) -> S
     with ExitStack() as stack:
         context = make_context(config, None)
         now = run_identity(config, open_policy(config, context, stack), context)
+        world = open_world(config, context, stack)
+        watchers = [observer_part(each.name) for each in open_watchers(config, world.spec)]
     identity = {**snapshot.identity, **now.snapshot}
+    # What did not watch before begins now.
+    parts: JsonObject = {**dict.fromkeys(watchers), **snapshot.parts}
     return replace(
         stored,
-        snapshot=replace(snapshot, identity=identity, schema_version=SCHEMA_VERSION),
+        snapshot=replace(snapshot, identity=identity, parts=parts, schema_version=SCHEMA_VERSION),
         simulation=config.simulation,
-        sha256=digest_of(snapshot.parts),
+        sha256=digest_of(parts),
     )
 
 

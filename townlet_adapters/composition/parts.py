@@ -6,16 +6,29 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
-from townlet_adapters.config.resolve import KPIS, OBSERVERS, POLICY, STAGES, WORLD, ResolvedConfig
+from townlet_adapters.config.resolve import (
+    KPIS,
+    OBSERVERS,
+    POLICY,
+    STAGES,
+    WATCHING,
+    WORLD,
+    ResolvedConfig,
+)
 from townlet_adapters.storage.folder import RunFolder
 from townlet_core.account import RunIdentity
 from townlet_core.dispatch import EventDispatcher
 from townlet_core.dto.action import PolicyIdentity
+from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import TownletError
 from townlet_core.hook_runner import HookRunner
 from townlet_core.isolation import type_name
+from townlet_core.observers.narration.observer import NarrationObserver
 from townlet_core.observers.port import Observer
+from townlet_core.observers.promotion.observer import PromotionObserver
 from townlet_core.observers.recent import RecentFacts
+from townlet_core.observers.stability.observer import StabilityObserver
+from townlet_core.observers.standing import NO_PROMOTION
 from townlet_core.ports import (
     ActionStage,
     PolicyPort,
@@ -109,16 +122,47 @@ def open_stages(config: ResolvedConfig, context: BuildContext) -> tuple[ActionSt
     return tuple(config.build(part, (*STAGES, number), context) for number, part in enumerate(config.stages))
 
 
-def open_observers(config: ResolvedConfig, context: BuildContext) -> tuple[Observer, ...]:
-    """Build the observers: the one with the world's key figures, then those that the config adds."""
+def open_observers(config: ResolvedConfig, context: BuildContext, spec: WorldSpec) -> tuple[Observer, ...]:
+    """Build the observers: the one with the world's key figures, those of the core, those of the config.
+
+    Raises:
+        ConfigError: when an observer of the core is to watch what the world does not have.
+    """
     observers: list[Observer] = []
     if config.kpis is not None:
         with config.located(KPIS):
             observers.append(config.kpis.build(context))
+    observers += open_watchers(config, spec)
     observers += [
         config.build(part, (*OBSERVERS, number), context) for number, part in enumerate(config.observers)
     ]
     return tuple(observers)
+
+
+def open_watchers(config: ResolvedConfig, spec: WorldSpec) -> list[Observer]:
+    """Build the observers of the core that have something to do: alerts, promotion, narration.
+
+    Raises:
+        ConfigError: when one is to watch what the world does not have.
+    """
+    watching, events = config.watching, config.catalogue.events
+    watchers: list[Observer] = []
+    if watching.stability.active:
+        promotion = PromotionObserver(watching.promotion, watching.stability)
+        judged = watching.promotion.enabled
+        watchers.append(
+            StabilityObserver(
+                watching.stability, events, (lambda: promotion.promotion) if judged else lambda: NO_PROMOTION
+            )
+        )
+        watchers += [promotion] if judged else []
+    if watching.narration.told or watching.narration.summed_up:
+        watchers.append(NarrationObserver(watching.narration, events))
+    for watcher in watchers:
+        # The loop begins them again; here, an error still has its place in the config.
+        with config.located((*WATCHING, watcher.name)):
+            watcher.begin(spec)
+    return watchers
 
 
 def recent_facts(config: ResolvedConfig, dispatcher: EventDispatcher) -> RecentFacts:

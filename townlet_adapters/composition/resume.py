@@ -14,6 +14,7 @@ from townlet_adapters.config.source import Override, default_config, with_overri
 from townlet_adapters.eventfiles import list_parts
 from townlet_adapters.storage.cut import cut_events, last_fact
 from townlet_adapters.storage.folder import RunFolder, read_record, reopen_folder, run_folder_of
+from townlet_adapters.storage.history import HISTORY, cut_history
 from townlet_adapters.storage.snapshots import (
     SnapshotFile,
     list_snapshots,
@@ -186,6 +187,7 @@ def take_up(origin: Origin, config: ResolvedConfig) -> tuple[Path, ...]:
     if origin.folder is None:
         return ()
     set_aside_newer(origin.folder.snapshots, origin.tick)
+    cut_history(origin.folder.path / HISTORY, origin.next_seq)
     moved = (cut_events(path, origin.tick, origin.next_seq) for path in _event_files(config, origin.folder))
     return tuple(path for path in moved if path is not None)
 

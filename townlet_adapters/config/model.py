@@ -156,6 +156,15 @@ class ObserversSection(Section):
     kpis: Annotated[dict[str, JsonValue], Field(default_factory=dict)]
     """options of the observer that keeps the world's key figures"""
 
+    stability: Annotated[dict[str, JsonValue], Field(default_factory=dict)]
+    """which numbers are measured, and from which value on they cause an alert"""
+
+    promotion: Annotated[dict[str, JsonValue], Field(default_factory=dict)]
+    """when what runs in the town may be promoted"""
+
+    narration: Annotated[dict[str, JsonValue], Field(default_factory=dict)]
+    """what is narrated in sentences, and how often"""
+
     histories: RecentSettings = RecentSettings()
     """how many of the latest facts are kept in memory"""
 
@@ -199,7 +208,7 @@ class RunConfig(Section):
     plugins: PluginsSection = PluginsSection()
     """which third-party plugins are allowed, and which of their hooks are called"""
 
-    observers: ObserversSection = ObserversSection(kpis={})
+    observers: ObserversSection = ObserversSection(kpis={}, stability={}, promotion={}, narration={})
     """observers, which watch the town and add facts"""
 
     runner: RunnerSection = RunnerSection()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from townlet_adapters.config.model import RunConfig
+from townlet_adapters.config.watching import SECTIONS, Watching
 from townlet_adapters.validation import spell_value, words_for
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_plugins.catalogue import Catalogue
@@ -28,6 +29,17 @@ generated from the models by `townlet_adapters.config.reference`, and a test com
 def config_markdown(catalogue: Catalogue) -> str:
     """Write the page: the config's own keys, then the options of everything in the catalogue."""
     lines = [_INTRODUCTION, "## Keys", "", *_table(RunConfig.model_json_schema())]
+    watching = Watching.model_json_schema()
+    for name in SECTIONS:
+        lines += ["", f"## Keys below `observers.{name}`", "", _WATCHING, ""]
+        lines += [
+            *_HEAD,
+            *(
+                row
+                for row in _rows(watching, watching, "observers.")
+                if row.startswith(f"| `observers.{name}.")
+            ),
+        ]
     kinds: tuple[tuple[str, Mapping[str, PartFactory[object]]], ...] = (
         ("world", catalogue.worlds),
         ("policy", catalogue.policies),
@@ -47,6 +59,11 @@ def config_markdown(catalogue: Catalogue) -> str:
             lines += ["", *rows] if len(rows) > len(_HEAD) else ["", "It takes no options."]
     return "\n".join(lines) + "\n"
 
+
+_WATCHING = """\
+The world brings the named entries; `townlet config show` prints them all. An entry of a config with the same
+name changes single keys of it, or replaces it when it has a form, triggers, parts or a value of its own.\
+"""
 
 _HEAD = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
 

@@ -25,6 +25,7 @@ from townlet_adapters.config.model import (
     part_of_name,
 )
 from townlet_adapters.config.source import Override, Source, with_overrides
+from townlet_adapters.config.watching import SECTIONS, Watching, watching_of
 from townlet_adapters.documents import Document, KeyPath, read_key
 from townlet_adapters.validation import validate
 from townlet_core.dto.seen import OBSERVATION_BATCH
@@ -54,6 +55,7 @@ SINKS: KeyPath = ("telemetry", "sinks")
 OBSERVERS: KeyPath = ("observers", "extra")
 STAGES: KeyPath = ("stages",)
 KPIS: KeyPath = ("observers", "kpis")
+WATCHING: KeyPath = ("observers",)
 PLUGINS: KeyPath = ("plugins",)
 _KINDS: Mapping[KeyPath, str] = MappingProxyType(
     {WORLD: "world", POLICY: "policy", STAGES: "stage", SINKS: "sink", OBSERVERS: "observer"}
@@ -105,6 +107,7 @@ class ResolvedConfig:
         policy: the policy.
         sinks: the sinks.
         kpis: the observer that keeps the world's key figures, None when it has none.
+        watching: what the observers of the core watch.
         stages: the stages between policy and world, in their order.
         observers: the observers of plugins, in the order of their facts.
         hooks: the active hooks, in the order in which they are called.
@@ -120,6 +123,7 @@ class ResolvedConfig:
     policy: Prepared[PolicyPort]
     sinks: tuple[SinkChoice, ...]
     kpis: Prepared[Observer] | None
+    watching: Watching
     stages: tuple[Prepared[ActionStage], ...]
     observers: tuple[Prepared[Observer], ...]
     hooks: tuple[AffordanceHook, ...]
@@ -206,21 +210,20 @@ def resolve(
         parts.require_plugins()
         world = _Attempt(partial(parts.prepare, catalogue.worlds, run.world, WORLD))
         policy = _Attempt(partial(parts.prepare, catalogue.policies, run.policy, POLICY))
-        sinks_tried = [
-            _Attempt(partial(parts.sink, run, number)) for number in range(len(run.telemetry.sinks))
-        ]
+        sinks_tried = parts.tried_sinks(run)
         stages_tried = parts.tried(catalogue.stages, run.stages, STAGES)
+        watching = _Attempt(partial(parts.watching, {} if world.problems else world.value.watch))
         kpis = _Attempt(partial(parts.kpis, run))
         observers_tried = parts.tried(catalogue.observers, run.observers.extra, OBSERVERS)
-        hooks_tried = [
-            _Attempt(partial(parts.hook, name, (*PLUGINS, "hooks", at)))
-            for at, name in enumerate(run.plugins.hooks)
-        ]
-        _raise_together([world, policy, *stages_tried, *sinks_tried, kpis, *observers_tried, *hooks_tried])
-    chosen = tuple(each.value for each in sinks_tried)
-    stages = tuple(each.value for each in stages_tried)
-    observers = tuple(each.value for each in observers_tried)
-    shown = _shown(substituted, run, world.value, policy.value, stages, chosen, kpis.value, observers)
+        hooks_tried = parts.tried_hooks(run)
+        _raise_together(
+            [world, policy, *stages_tried, *sinks_tried, kpis, watching, *observers_tried, *hooks_tried]
+        )
+    chosen, stages = _values(sinks_tried), _values(stages_tried)
+    observers = _values(observers_tried)
+    shown = _shown(
+        substituted, run, world.value, policy.value, stages, chosen, kpis.value, watching.value, observers
+    )
     with source.blame():
         check_inputs(raw, shown, source.access)
     simulation = simulation_of(shown)
@@ -230,9 +233,10 @@ def resolve(
         policy=policy.value,
         sinks=chosen,
         kpis=kpis.value,
+        watching=watching.value,
         stages=stages,
         observers=observers,
-        hooks=tuple(each.value for each in hooks_tried),
+        hooks=_values(hooks_tried),
         catalogue=catalogue,
         shown=shown,
         simulation=simulation,
@@ -292,6 +296,11 @@ class _Attempt(Generic[ProductT_co]):
         return self._made[0]
 
 
+def _values(attempts: Sequence[_Attempt[ProductT_co]]) -> tuple[ProductT_co, ...]:
+    """Return the parts, when no problem was found."""
+    return tuple(each.value for each in attempts)
+
+
 def _raise_together(attempts: Sequence[_Attempt[object]]) -> None:
     """Raise one error with all problems, in the order of the text."""
     failed = [each for each in attempts if each.problems]
@@ -340,6 +349,17 @@ class _Parts:
             for number, section in enumerate(sections)
         ]
 
+    def tried_sinks(self, run: RunConfig) -> list[_Attempt[SinkChoice]]:
+        """Prepare the sinks."""
+        return [_Attempt(partial(self.sink, run, number)) for number in range(len(run.telemetry.sinks))]
+
+    def tried_hooks(self, run: RunConfig) -> list[_Attempt[AffordanceHook]]:
+        """Look up the hooks."""
+        return [
+            _Attempt(partial(self.hook, name, (*PLUGINS, "hooks", at)))
+            for at, name in enumerate(run.plugins.hooks)
+        ]
+
     def sink(self, run: RunConfig, number: int) -> SinkChoice:
         section, path = run.telemetry.sinks[number], (*SINKS, number)
         prepared = self.prepare(self.catalogue.sinks, section, path)
@@ -359,6 +379,10 @@ class _Parts:
             found = f"options, but the world '{world.name}' has no key figures of its own"
             raise ConfigError(self._problem(KPIS, found, "no options"))
         return None
+
+    def watching(self, brought: JsonObject) -> Watching:
+        """Validate the sections of the core's observers, on top of those that the world brings."""
+        return watching_of(self.substituted.document.child(WATCHING), brought)
 
     def hook(self, name: str, path: KeyPath) -> AffordanceHook:
         return self._find("hook", self.catalogue.hooks, name, path)
@@ -435,8 +459,11 @@ def _completed(document: Document) -> Document:
         value = _with_options(value, path)
     if isinstance(value, Mapping):
         observers = value.get("observers") or {}
-        if isinstance(observers, Mapping) and observers.get("kpis") is None:
-            value = {**value, "observers": {**observers, "kpis": {}}}
+        if isinstance(observers, Mapping):
+            empty: dict[str, JsonValue] = {
+                name: {} for name in ("kpis", *SECTIONS) if observers.get(name) is None
+            }
+            value = {**value, "observers": {**observers, **empty}}
     return replace(document, value=value)
 
 
@@ -474,6 +501,7 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
     stages: tuple[Prepared[ActionStage], ...],
     sinks: tuple[SinkChoice, ...],
     kpis: Prepared[Observer] | None,
+    watching: Watching,
     observers: tuple[Prepared[Observer], ...],
 ) -> dict[str, JsonValue]:
     """Build the whole config with every default filled in."""
@@ -497,6 +525,7 @@ def _shown(  # noqa: PLR0913, PLR0917 - the parts of a config
     shown["observers"] = {
         **run.observers.model_dump(mode="json"),
         "kpis": {} if kpis is None else kpis.options,
+        **watching.shown(),
         "extra": extra,
     }
     return shown

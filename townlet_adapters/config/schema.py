@@ -5,11 +5,14 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from townlet_adapters.config.model import RunConfig
+from townlet_adapters.config.watching import SECTIONS, Watching
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_plugins.catalogue import Catalogue
 from townlet_plugins.factory import PartFactory
 from townlet_plugins.offers import broken
 
+_CHANGED = frozenset({"Canary", "Digest"})
+"""Entries of the observers with keys that a config need not repeat."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -42,8 +45,22 @@ def _with_observers(
         options = catalogue.observers[name].options.model_json_schema()
         branches.append(_embed(options, f"observer.{name}", definitions))
     kpis = {"description": keys["kpis"]["description"], "default": {}, "anyOf": branches}
+    own = _embed(_changing(Watching.model_json_schema()), "observers", definitions)
+    watching = {
+        name: _objects(definitions[str(own["$ref"]).rpartition("/")[2]], "properties")[name]
+        for name in SECTIONS
+    }
     extra = {**keys["extra"], "items": _choices("observer", catalogue.observers.values(), definitions)}
-    return {**section, "properties": {**keys, "kpis": kpis, "extra": extra}}
+    return {**section, "properties": {**keys, "kpis": kpis, **watching, "extra": extra}}
+
+
+def _changing(schema: JsonObject) -> dict[str, JsonValue]:
+    """Return a schema in which no entry needs a key, because a config may change single keys of it."""
+    definitions = {
+        name: {key: value for key, value in each.items() if key != "required" or name not in _CHANGED}
+        for name, each in _objects(schema, "$defs").items()
+    }
+    return {**schema, "$defs": definitions}
 
 
 def _objects(schema: JsonObject, key: str) -> dict[str, JsonObject]:

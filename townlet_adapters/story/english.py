@@ -1,14 +1,37 @@
 """English made of ids and numbers; it knows the language, and no word of any vocabulary."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-_MILLS_OF_A_COIN: Final = 1000
-_MINUTES: Final = 60
-_SUFFIX: Final = re.compile(r"(?:_\d+)?(?:@\w+)?$")
-_VOWELS: Final = frozenset("aeiou")
+from townlet_core.words import (
+    VOWELS,
+    clock,
+    lasting,
+    listing,
+    noun,
+    ordinal,
+    thousandths,
+    times,
+    with_article,
+)
+
+__all__ = [
+    "amount",
+    "clock",
+    "coins",
+    "is_sleep",
+    "lasting",
+    "listing",
+    "noun",
+    "ordinal",
+    "phrase",
+    "sentence",
+    "times",
+    "with_article",
+]
+
 _SHORT_VERB: Final = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]")
 
 _IRREGULAR: Final[Mapping[str, str]] = MappingProxyType(
@@ -46,12 +69,6 @@ _UNCOUNTED: Final = frozenset(
 )  # fmt: skip
 
 _SLEEP: Final = "sleep"
-_TIMES: Final = (
-    "", "once", "twice", "three times", "four times", "five times", "six times", "seven times", "eight times",
-    "nine times", "ten times",
-)  # fmt: skip
-_ORDINALS: Final = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh")
-_ENDINGS: Final[Mapping[int, str]] = MappingProxyType({1: "st", 2: "nd", 3: "rd"})
 
 
 def is_sleep(words: str) -> bool:
@@ -79,45 +96,6 @@ def phrase(words: str, *, past: bool, again: bool = False) -> str:
     return " ".join(part for part in (shown, *rest) if part) + once_more
 
 
-def noun(name: str) -> str:
-    """Return the word for an object or a job by its id: ``shower_2`` is ``shower``."""
-    return _SUFFIX.sub("", name).replace("_", " ") or name
-
-
-def with_article(word: str) -> str:
-    """Put the indefinite article in front of a noun."""
-    return f"{'an' if word[:1].lower() in _VOWELS else 'a'} {word}"
-
-
-def listing(words: Iterable[str]) -> str:
-    """Join words as a sentence does: ``Ivo, Uma and Karl``; empty without any."""
-    *most, last = [*words] or [""]
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def times(count: int) -> str:
-    """Format how often something happened: ``twice``, ``12 times``."""
-    return _TIMES[count] if count < len(_TIMES) else f"{count} times"
-
-
-def ordinal(count: int) -> str:
-    """Format a place in an order: ``second``, ``12th``, ``21st``."""
-    if count < len(_ORDINALS):
-        return _ORDINALS[count]
-    teen = count // 10 % 10 == 1
-    return f"{count}{'th' if teen else _ENDINGS.get(count % 10, 'th')}"
-
-
-def lasting(ticks: int) -> str:
-    """Format a length of time within a sentence: ``12 minutes``, ``an hour``, ``2 h 5 min``."""
-    hours, minutes = divmod(ticks, _MINUTES)
-    if not hours:
-        return "a minute" if ticks == 1 else f"{ticks} minutes"
-    if minutes:
-        return f"{hours} h {minutes} min"
-    return "an hour" if hours == 1 else f"{hours} hours"
-
-
 def coins(mills: int) -> str:
     """Format an amount of money: ``0.45 coins``."""
     shown = amount(mills)
@@ -126,13 +104,7 @@ def coins(mills: int) -> str:
 
 def amount(mills: int) -> str:
     """Format an amount of money without its unit."""
-    return f"{mills / _MILLS_OF_A_COIN:,.2f}"
-
-
-def clock(tod: int) -> str:
-    """Format a time of day in minutes: ``06:05``; the end of the day is ``24:00``."""
-    hours, minutes = divmod(tod, _MINUTES)
-    return f"{hours:02}:{minutes:02}"
+    return thousandths(mills)
 
 
 def sentence(parts: Sequence[str], asides: Sequence[str] = ()) -> str:
@@ -146,7 +118,7 @@ def _article(words: Sequence[str]) -> str:
     thing = words[-1]
     if thing in _UNCOUNTED or (thing.endswith("s") and not thing.endswith("ss")):
         return ""
-    return "an" if words[0][0] in _VOWELS else "a"
+    return "an" if words[0][0] in VOWELS else "a"
 
 
 def _past(verb: str) -> str:
@@ -154,7 +126,7 @@ def _past(verb: str) -> str:
         return _IRREGULAR[verb]
     if verb.endswith("e"):
         return f"{verb}d"
-    if len(verb) > 1 and verb.endswith("y") and verb[-2] not in _VOWELS:
+    if len(verb) > 1 and verb.endswith("y") and verb[-2] not in VOWELS:
         return f"{verb[:-1]}ied"
     doubled = verb[-1:] if _SHORT_VERB.fullmatch(verb) else ""
     return f"{verb}{doubled}ed"

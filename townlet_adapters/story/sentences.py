@@ -363,7 +363,11 @@ SILENT: Final[Mapping[str, str]] = MappingProxyType(
         "economy.restock": "about an object",
         "lifecycle.moved": "a step aside, or what a command did, which has its own sentence",
         "loop.tick": "the summary of a tick",
+        "narration": "a sentence already, about what the other kinds say",
         "policy.metadata": "about the program",
+        "promotion.state": "about the program",
+        "stability.alert": "about the whole town",
+        "stability.metrics": "about the whole town",
         "rivalry.events": "the conflicts of a tick again, each of which has its own sentence",
     }
 )

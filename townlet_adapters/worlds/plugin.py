@@ -104,8 +104,9 @@ class _LateTown(_Late[WorldPort]):
 def _town() -> "Factory[TownOptions, WorldPort]":
     from townlet_adapters.worlds.town.inputs.embed import embed_files  # noqa: PLC0415 - see the module's docstring
     from townlet_adapters.worlds.town.inputs.texts import TownOptions  # noqa: PLC0415 - as above
+    from townlet_adapters.worlds.town.inputs.watch import watch_of  # noqa: PLC0415 - as above
 
-    return Factory(TOWN.name, TownOptions, build_town, TOWN.summary, embed=embed_files)
+    return Factory(TOWN.name, TownOptions, build_town, TOWN.summary, embed=embed_files, watch=watch_of)
 
 
 def _kpis() -> "Factory[KpiSettings, Observer]":

@@ -11,8 +11,11 @@ from typing import Final, Literal, get_args, get_origin
 from townlet_core.events.base import Event
 from townlet_core.events.console import ConsoleResult
 from townlet_core.events.loop import LoopFailure, LoopHealth, LoopTick
+from townlet_core.events.narration import Narration
 from townlet_core.events.plugin import PluginRefused, PluginRejected
 from townlet_core.events.policy import PolicyGuardrail, PolicyMetadata, PolicyPossession
+from townlet_core.events.promotion import PromotionState
+from townlet_core.events.stability import StabilityAlert, StabilityMetrics
 from townlet_core.events.telemetry import TelemetryLoss
 from townlet_core.jsonvalue import JsonObject, JsonValue, canonical_json
 from townlet_core.records import Hint, field_hints, record_to_json, union_members
@@ -26,12 +29,8 @@ SCHEMA_VERSION: Final = 2
 
 RESERVED_KINDS: Final = frozenset(
     {
-        "narration",
         "observation.batch",
         "policy.anneal.update",
-        "promotion.state",
-        "stability.alert",
-        "stability.metrics",
         "state.agents",
         "state.economy",
         "state.employment",
@@ -245,11 +244,15 @@ CORE_EVENTS: Final = EventRegistry(
         LoopFailure,
         LoopHealth,
         LoopTick,
+        Narration,
         PluginRefused,
         PluginRejected,
         PolicyGuardrail,
         PolicyMetadata,
         PolicyPossession,
+        PromotionState,
+        StabilityAlert,
+        StabilityMetrics,
         TelemetryLoss,
     )
 )

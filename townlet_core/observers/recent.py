@@ -25,8 +25,11 @@ class RecentSettings:
     policy_facts: int = field(default=1024, metadata=Bounds(ge=1, le=100_000))
     """number of facts from policies that are kept: the newest of each kind and resident"""
 
+    narrations: int = field(default=50, metadata=Bounds(ge=1, le=10_000))
+    """number of narrations that are kept"""
 
-FAMILIES: Final = frozenset({"queue", "rivalry", "policy"})
+
+FAMILIES: Final = frozenset({"queue", "rivalry", "policy", "narration"})
 """The families of kinds that are kept."""
 
 
@@ -38,11 +41,12 @@ class RecentFacts:
         self._settings = settings or RecentSettings()
         self._queue: deque[Fact] = deque()
         self._rivalry: deque[Fact] = deque(maxlen=self._settings.rivalry_events)
+        self._narrations: deque[Fact] = deque(maxlen=self._settings.narrations)
         self._policy: OrderedDict[tuple[str, str], Fact] = OrderedDict()
 
     def __len__(self) -> int:
         """Return the number of facts kept."""
-        return len(self._queue) + len(self._rivalry) + len(self._policy)
+        return len(self._queue) + len(self._rivalry) + len(self._policy) + len(self._narrations)
 
     def subscribe_to(self, dispatcher: EventDispatcher, kinds: Iterable[str]) -> None:
         """Keep the facts of those kinds that belong to one of ``FAMILIES``."""
@@ -60,6 +64,11 @@ class RecentFacts:
         """The latest digests of conflicts, oldest first."""
         return tuple(self._rivalry)
 
+    @property
+    def narrations(self) -> tuple[Fact, ...]:
+        """The latest narrations, oldest first."""
+        return tuple(self._narrations)
+
     def latest_policy(self, kind: str) -> Mapping[str, Fact]:
         """Return the newest fact of a policy kind by resident; ``""`` has the one without a resident."""
         return {agent: fact for (of, agent), fact in self._policy.items() if of == kind}
@@ -73,6 +82,8 @@ class RecentFacts:
             self._keep_queue(fact)
         elif family == "rivalry":
             self._rivalry.append(fact)
+        elif family == "narration":
+            self._narrations.append(fact)
         else:
             self._keep_policy(fact)
 

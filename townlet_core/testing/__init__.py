@@ -2,6 +2,7 @@
 
 from townlet_core.testing.contracts.commands import check_commands, command_contexts
 from townlet_core.testing.contracts.hooks import check_hooks, hook_contexts, hook_of
+from townlet_core.testing.contracts.observer import check_observer
 from townlet_core.testing.contracts.policy import check_policy
 from townlet_core.testing.contracts.sink import check_sink
 from townlet_core.testing.contracts.stage import check_stage
@@ -30,6 +31,7 @@ __all__ = [
     "ManualClock",
     "check_commands",
     "check_hooks",
+    "check_observer",
     "check_policy",
     "check_sink",
     "check_stage",

@@ -50,8 +50,11 @@ IDENTIFYING_FEATURE: Final = re.compile(r"serial|slot|target|embedding_slot|.+_c
 TEXT_FIELDS: Final = frozenset({"cmd_id", "detail", "error", "last_error", "message", "problem", "text"})
 """Names of fields with sentences or free text, which may name a resident."""
 
-OPEN_FIELDS: Final = frozenset({"details", "result"})
-"""Names of fields with an object of any content from a world or plugin: the object becomes empty."""
+OPEN_FIELDS: Final = frozenset({"data", "details", "result"})
+"""Names of fields with an object of any content from elsewhere: the object becomes empty."""
+
+COMBINED_FIELD: Final = "key"
+"""Name of the field with a text that may be ``WORD:IDS``: every word of the ids gets a pseudonym."""
 
 DISPLAY_NAME: Final = "name"
 """Name of the field with a resident's display name; beside ``agent_id`` it gets the same pseudonym."""
@@ -219,6 +222,9 @@ class RenameResidents:
             return HIDDEN_TEXT
         if name in OPEN_FIELDS and isinstance(value, Mapping):
             return {}
+        if name == COMBINED_FIELD and isinstance(value, str):
+            word, colon, ids = value.partition(":")
+            return word + colon + _WORD.sub(lambda found: self.pseudonym(found[0]), ids)
         return self._value(value, known)
 
     def _residents(self, value: object, known: _Names) -> object:
@@ -240,7 +246,7 @@ def _ordered(rows: tuple[_RowT, ...], order: Sequence[int]) -> tuple[_RowT, ...]
 def _plan(record_type: type) -> tuple[Field, ...]:
     """Return the fields of a class that may hold residents."""
     layout = layout_of(record_type)
-    named = RESIDENT_FIELDS | NUMBER_FIELDS | TEXT_FIELDS
+    named = RESIDENT_FIELDS | NUMBER_FIELDS | TEXT_FIELDS | {COMBINED_FIELD}
     if any(each.json_name == "agent_id" for each in layout):
         named |= {DISPLAY_NAME}
     return tuple(
