@@ -69,6 +69,11 @@ def field_hints(record_type: type) -> dict[str, Hint]:
     return {_json_name(field.name): hints[field.name] for field in _fields(record_type)}
 
 
+def attribute_names(record_type: type) -> dict[str, str]:
+    """Return the attributes of a dataclass by the JSON names of their fields."""
+    return {_json_name(field.name): field.name for field in _fields(record_type)}
+
+
 def union_members(hint: Hint) -> tuple[Hint, ...]:
     """Return the alternatives of a union; a hint that is not a union is the only one."""
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)

@@ -1,11 +1,14 @@
 """Each form of a measure fires once when its value crosses the threshold, is quiet below it, and is saved."""
 
 import json
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
 from tests.watched import IDS, SPEC, outcome, play
 from townlet_core.errors import ConfigError, SnapshotError
+from townlet_core.events.base import Event
 from townlet_core.events.schema import CORE_EVENTS
 from townlet_core.events.stability import StabilityAlert, StabilityMetrics
 from townlet_core.jsonvalue import canonical_json
@@ -74,6 +77,32 @@ def test_a_fact_is_heeded_by_what_its_fields_hold(where, fires):
     observer = watcher(one=Alert(at_least=1, count=(Facts("fake.finish", where),)))
     fact = FakeFinish("b", "cup_1", "sip", {"drink": 0.4})
     assert bool(alerts(observer, [outcome(0, fact)])) == fires
+
+
+@dataclass(frozen=True, slots=True)
+class FakeStorm(Event):
+    """Weather with a kind of its own, and the place that it came from."""
+
+    kind: ClassVar[str] = "fake.storm"
+    kind_: str
+    from_: str
+
+
+@pytest.mark.parametrize(
+    ("where", "fires"),
+    [
+        ({"kind": "hail"}, True),
+        ({"kind": "fake.storm"}, False),
+        ({"from": "west"}, True),
+        ({"from": "east"}, False),
+    ],
+    ids=str,
+)
+def test_a_field_is_named_as_in_json(where, fires):
+    settings = StabilitySettings(alerts={"storms": Alert(at_least=1, count=(Facts("fake.storm", where),))})
+    observer = StabilityObserver(settings, EVENTS.including([FakeStorm]))
+    observer.begin(SPEC)
+    assert bool(alerts(observer, [outcome(0, FakeStorm("hail", "west"))])) == fires
 
 
 def test_a_number_that_stays_low_is_one_incident_for_each_agent_and_time():

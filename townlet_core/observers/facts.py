@@ -10,7 +10,7 @@ from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import ConfigError, Problem
 from townlet_core.events.base import Event
 from townlet_core.events.schema import EventRegistry
-from townlet_core.records import field_hints, union_members
+from townlet_core.records import attribute_names, field_hints, union_members
 from townlet_core.suggestions import nearest
 
 Reader: TypeAlias = Callable[[Event, StepOutcome], object]
@@ -122,8 +122,8 @@ class Sight:
         hints = field_hints(event_class)
         if name not in hints:
             raise wrong(key, f"unknown field '{name}' of {event_class.kind}", nearest(name, [*hints, *_NOW]))
-        # A field whose JSON name is a Python keyword has an underscore behind it.
-        get = operator.attrgetter(name if name in event_class.__dict__ else f"{name}_")
+        # A field whose JSON name Python or the class itself uses has an underscore behind it.
+        get = operator.attrgetter(attribute_names(event_class)[name])
         if not rest:
             return lambda event, _outcome: get(event)
         if str in union_members(hints[name]):

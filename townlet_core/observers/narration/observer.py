@@ -229,7 +229,7 @@ class NarrationObserver:
                 return []
             values = {path: read(event, outcome) for path, read in teller.values.items()}
             message = teller.lines.tell(values, self._names, f"{key}|{tick}")
-            data = {"kind": event.kind, **{path: _json(value) for path, value in values.items()}}
+            data = {**{path: _json(value) for path, value in values.items()}, "kind": event.kind}
             return [Narration(teller.category, message, priority, key, data)]
         return []
 
