@@ -29,7 +29,7 @@ from townlet_core.observers.narration.settings import (
 )
 from townlet_core.observers.narration.template import Lines
 from townlet_core.observers.windows import NEVER
-from townlet_core.records import field_hints, record_from_json, record_to_json
+from townlet_core.records import attribute_names, record_from_json, record_to_json
 from townlet_core.suggestions import nearest
 
 ANNOUNCE: Final = CommandSpec(
@@ -282,13 +282,13 @@ def _named(
     """Return what reads id and name from the facts of a kind."""
     if named is None:
         return None
-    hints = field_hints(sight.event_class(named.kind, key))
-    for field_name, at in ((named.id, "id"), (named.name or named.id, "name")):
-        if field_name not in hints:
-            raise wrong(
-                f"{key}.{at}", f"unknown field '{field_name}' of {named.kind}", nearest(field_name, hints)
-            )
-    return named.kind, attrgetter(named.id), attrgetter(named.name or named.id)
+    attributes = attribute_names(sight.event_class(named.kind, key))
+    for path, at in ((named.id, "id"), (named.name or named.id, "name")):
+        if path not in attributes:
+            found = f"unknown field '{path}' of {named.kind}"
+            raise wrong(f"{key}.{at}", found, nearest(path, attributes))
+    name = named.name or named.id
+    return named.kind, attrgetter(attributes[named.id]), attrgetter(attributes[name])
 
 
 def _announced(args: Mapping[str, JsonValue]) -> tuple[str, str, bool]:

@@ -8,7 +8,7 @@ from townlet_core.jsonvalue import JsonValue
 from townlet_core.observers.facts import Facts, FactTest, Heeder, Sight, wrong
 from townlet_core.observers.stability.settings import Share
 from townlet_core.observers.windows import NEVER, SlidingSum
-from townlet_core.records import field_hints, record_from_json, record_to_json
+from townlet_core.records import attribute_names, field_hints, record_from_json, record_to_json
 from townlet_core.suggestions import nearest
 
 
@@ -80,7 +80,7 @@ class ShareOf:
             heeder.heed(facts.kind, test, see)
 
     def _agent(self, event: Event) -> str:
-        return str(getattr(event, self._share.by))
+        return str(getattr(event, attribute_names(type(event))[self._share.by]))
 
     def _mark(self, event: Event, tick: int) -> None:
         del tick
