@@ -163,7 +163,7 @@ class Figures:
             "asleep_at_night_share": self.asleep[self.tod < 5 * HOUR].mean(),
             "sleep_hours_per_agent_day": self.asleep.sum() / HOUR / self.agent_days,
             "awake_longest_hours": longest / HOUR,
-            "sleeps_per_agent_day": len(self._finished(*sleeping)) / self.agent_days,
+            "sleeps_per_agent_day": sum(f.event.affordance_id in sleeping for f in self._of(AffordanceStart)) / self.agent_days,
         }
 
     def _night(self) -> dict[str, float]:

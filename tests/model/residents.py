@@ -89,14 +89,12 @@ def embedding_slot(town):
 def draw_needs(town, serial):
     """The level of each need: drawn around the level that the config says, need by need."""
     population = town.options.population
-    drawn = {
-        need: draws.unit(town.seed, "lifecycle", town.tick, serial, 16 + number)
-        for number, need in enumerate(town.plan.vocabulary.needs)
-    }
-    return {
-        need: clamp(population.start_need + (2 * each - 1) * population.start_spread, 0.0, 1.0)
-        for need, each in drawn.items()
-    }
+    levels = {}
+    for number, (need, about) in enumerate(town.plan.vocabulary.needs.items()):
+        drawn = draws.unit(town.seed, "lifecycle", town.tick, serial, 16 + number)
+        share = drawn if about.night > 0 else 2 * drawn - 1
+        levels[need] = clamp(population.start_need + share * population.start_spread, 0.0, 1.0)
+    return levels
 
 
 def identity_code(town, serial):

@@ -57,7 +57,7 @@ def test_the_core_manifest_is_that_of_the_rules():
     ]
     assert all(each.enabled for each in manifest.affordances)
     eat, cook, _, sleep, *_, relax, work_out = manifest.affordances
-    assert dict(sleep.each_tick) == {"energy": 0.0015}
+    assert dict(sleep.each_tick) == {"energy": 0.0017}
     assert [each.text for each in sleep.until] == ["energy >= 1", "tod >= 330", "tod < 1290"]
     assert (sleep.wakes_before, sleep.wakes_below, sleep.decay) == (120, 0.2, 0.5)
     assert (relax.until, relax.wakes_before, relax.wakes_below, relax.decay) == ((), -1, 0.3, 1.0)

@@ -156,7 +156,8 @@ def test_the_needs_of_newborns_are_drawn_around_a_level():
     drawn = [
         [seeding.unit(9, seeding.LIFECYCLE, 0, serial, 16 + need) for need in range(3)] for serial in range(3)
     ]
-    expected = [[min(1.0, max(0.0, 0.8 + (2 * each - 1) * 0.5)) for each in row] for row in drawn]
+    shares = [(2 * hunger - 1, 2 * hygiene - 1, energy) for hunger, hygiene, energy in drawn]
+    expected = [[min(1.0, max(0.0, 0.8 + each * 0.5)) for each in row] for row in shares]
     assert [town.resident(slot).need[:3].tolist() for slot in range(3)] == expected
     assert len({each for row in expected for each in row}) > 5
 

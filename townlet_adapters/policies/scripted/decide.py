@@ -25,7 +25,7 @@ from townlet_adapters.policies.scripted.columns import (
     gather_things,
 )
 from townlet_adapters.policies.scripted.controllers import go_home, pursue_claim, use, work
-from townlet_adapters.policies.scripted.planning import REST_WAIT, plan, price, steps
+from townlet_adapters.policies.scripted.planning import LEISURE_WAIT, NO_PLAN, REST_WAIT, plan, price, steps
 from townlet_adapters.policies.scripted.refusals import refused
 from townlet_adapters.policies.scripted.rules import (
     NO_CHOICE,
@@ -37,13 +37,14 @@ from townlet_adapters.policies.scripted.rules import (
     work_calls,
 )
 from townlet_adapters.policies.scripted.society import (
-    TALK_AT_HOME,
+    keep_company,
     mingle,
     step_aside,
     still_near,
-    talk_or,
 )
 
+STAY = 20
+"""A resident that reached a busy object goes on to another one only to save more than so many ticks."""
 ALL_NEEDS = 0xFF
 """One bit for each need that there can be."""
 
@@ -76,7 +77,7 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
     """Continue a committed option: with its object if that can still be used, else with another.
 
     A resident that reaches a busy object plans again, because residents that set out together all saw the
-    object free. The option ends (-1) when nothing is left to do for it.
+    object free; but it stays unless it saves time elsewhere. The option ends (-1) when nothing is left to do for it.
     """
     want = int(c.meaning[r.option]) if 0 <= r.option < c.meaning.shape[0] else NONE
     if want == IDLE:
@@ -89,19 +90,23 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
         return NO_CHOICE
     need = need_of(c, r, r.option) if want == CARE else NONE
     needs = 1 << need if want == CARE else ALL_NEEDS
-    o, a = NONE, NONE
-    if 0 <= r.goal < s.things.shape[0] and (s.things[r.goal].wait == 0 or steps(c, r, r.goal) > 0):
+    ticks, o, a = NO_PLAN
+    if 0 <= r.goal < s.things.shape[0]:
         r.bound_to = r.goal
-        _, o, a = plan(c, s, r, want, needs)
+        ticks, o, a = plan(c, s, r, want, needs)
         r.bound_to = NONE
-    if o < 0:
-        _, o, a = plan(c, s, r, want, needs)
+        if o >= 0 and (s.things[o].wait == 0 or steps(c, r, o) > 0):
+            return want, need, o, a
+    found = plan(c, s, r, want, needs)
+    if found[0] + STAY < ticks:
+        _, o, a = found
     return (want, need, o, a) if o >= 0 else NO_CHOICE
 
 
 @kernel
 def claim_is_vain(c: Chart, s: Scene, r: Record) -> bool:
-    """Return whether the claimed use would be refused now, or its object is taken for the night.
+    """Return whether the claimed use would be refused now, its object is taken for the night, or the queue for
+    a leisure is long.
 
     Conditions on the object count once it is held: while a resident waits, its own place in the queue would
     break a condition on the queue.
@@ -109,6 +114,8 @@ def claim_is_vain(c: Chart, s: Scene, r: Record) -> bool:
     o, a = int(r.claim_object), int(r.claim_affordance)
     if r.claim_stage != HELD:
         if c.uses[a].wakes >= 0 and s.things[o].wait > REST_WAIT:
+            return True
+        if c.uses[a].leisure != 0 and s.things[o].wait - c.uses[a].duration > LEISURE_WAIT:
             return True
         return bool(s.refusal[r.slot, a] != 0)
     due = price(c, s, r, o, a)
@@ -154,7 +161,7 @@ def act(c: Chart, s: Scene, r: Record) -> None:
         stays = steps(c, r, r.home_field) > 0 and stays_out(c, s, r)
         r.action = WAIT if stays else go_home(c, s, r)
         if r.action == WAIT:
-            r.action = talk_or(c, s, r, WAIT, TALK_AT_HOME)
+            r.action = keep_company(c, s, r)
     elif want == AVOID:
         r.action = step_aside(s, r)
     elif want == SOCIALISE:

@@ -57,6 +57,16 @@ SOCIABLE_HOURS = 0
 OUTING = 180
 """Ticks of such a part; leisure is kept for as long."""
 EVENING_FROM = 1080
+TIRED_FROM, TIRED = 1020, 0.4
+"""From this minute on, a resident with a need below this that waits for the night prepares for the night: it
+may lie down early."""
+SOON = 0.06
+"""By how much higher the threshold of each need is for a resident that would go home: it would leave again
+within the hour."""
+HOME_BY = 75
+"""Leisure ends at least so many ticks before the night begins."""
+SLEEP_BEFORE = 600
+"""The night begins at least so many ticks before the shift, for residents with an early one."""
 STAY_OUT = 60
 """An idle resident that is out does not go home when it would leave again within so many ticks."""
 OUT_FROM, SOCIABLE, SOCIABLE_PER_EXTROVERSION, SOCIABLE_EVENING = -0.5, 0.4, 0.3, 0.3
@@ -131,7 +141,12 @@ def work_calls(c: Chart, s: Scene, r: Record) -> bool:
 def end_of_evening(c: Chart, s: Scene, r: Record) -> int:
     """Return the minute at which a resident's night begins; the draw is that of the noon before."""
     noon = day_of(s.tick, c.start_tod + TICKS_PER_DAY // 2)
-    return NIGHT_FROM + integer(0, EVENINGS, c.seed, POLICY, noon, r.serial, EVENING)
+    begins = NIGHT_FROM
+    if r.job != NONE:
+        latest = (c.jobs[r.job].start - SLEEP_BEFORE) % TICKS_PER_DAY
+        if ERRANDS_TO <= latest < NIGHT_FROM:
+            begins = latest
+    return begins + integer(0, EVENINGS, c.seed, POLICY, noon, r.serial, EVENING)
 
 
 @kernel
@@ -145,23 +160,51 @@ def ready_for_nights(c: Chart, r: Record) -> int:
 
 
 @kernel
-def need_choice(c: Chart, s: Scene, r: Record) -> Choice:
-    """Rule 4: a need is low, and a plan for it exists; the lowest need first."""
-    threshold = c.threshold
-    left = end_of_evening(c, s, r) - time_of_day(s.tick, c.start_tod)
+def prepares_for_night(c: Chart, s: Scene, r: Record) -> bool:
+    """Return whether it is the end of a resident's evening, or the evening of a tired one."""
+    time = time_of_day(s.tick, c.start_tod)
+    left = end_of_evening(c, s, r) - time
     if 0 < left <= BEFORE_NIGHT:
+        return True
+    if left <= 0 or time < TIRED_FROM:
+        return False
+    for n in range(c.needs.shape[0]):
+        if c.needs[n].night > 0.0 and r.need[n] < TIRED:
+            return True
+    return False
+
+
+@kernel
+def need_choice(c: Chart, s: Scene, r: Record, sooner: float) -> Choice:
+    """Rule 4: a need is low, and a plan for it exists; the lowest need first.
+
+    Before the night, what is done at home comes last: a resident that is out comes home once.
+
+    Args:
+        c: the world's constants.
+        s: the instant.
+        r: the resident.
+        sooner: what is added to the threshold.
+    """
+    threshold = c.threshold + sooner
+    evening = prepares_for_night(c, s, r)
+    if evening:
         threshold += PREPARED_FOR_NIGHT
     elif 0 <= ticks_to_shift(c, s, r) <= BEFORE_SHIFT:
         threshold += PREPARED
     tried = ready_for_nights(c, r)
+    at_home = NO_CHOICE
     need = lowest_need(c, r, threshold, tried)
     while need >= 0:
         choice = care(c, s, r, need)
         if choice[0] != NONE:
-            return choice
+            if not evening or c.object_place[choice[2]] != r.home_place:
+                return choice
+            if at_home[0] == NONE:
+                at_home = choice
         tried |= 1 << need
         need = lowest_need(c, r, threshold, tried)
-    return NO_CHOICE
+    return at_home
 
 
 @kernel
@@ -217,6 +260,13 @@ def feels_sociable(c: Chart, s: Scene, r: Record, ahead: int) -> bool:
 
 
 @kernel
+def ends_in_time(c: Chart, s: Scene, r: Record, o: int, a: int) -> bool:
+    """Return whether a use is over early enough before a resident's night."""
+    ticks = steps(c, r, o) + s.things[o].wait + c.uses[a].duration
+    return bool(time_of_day(s.tick, c.start_tod) + ticks <= end_of_evening(c, s, r) - HOME_BY)
+
+
+@kernel
 def errand_choice(c: Chart, s: Scene, r: Record) -> Choice:
     """Rules 6 and 7, by day: shop, or seek company."""
     if not ERRANDS_FROM <= time_of_day(s.tick, c.start_tod) < ERRANDS_TO:
@@ -228,7 +278,7 @@ def errand_choice(c: Chart, s: Scene, r: Record) -> Choice:
             return SHOP, NONE, o, a
     if c.own[SOCIALISE] != NONE and feels_sociable(c, s, r, 0):
         _, o, a = plan(c, s, r, SOCIALISE, 0)
-        if o >= 0:
+        if o >= 0 and ends_in_time(c, s, r, o, a):
             return SOCIALISE, NONE, o, a
     return NO_CHOICE
 
@@ -253,13 +303,15 @@ def choose(c: Chart, s: Scene, r: Record) -> Choice:
         return WORK, NONE, NONE, NONE
     if must_step_aside(c, s, r):
         return AVOID, NONE, NONE, NONE
-    choice = need_choice(c, s, r)
+    choice = need_choice(c, s, r, 0.0)
     if choice[0] != NONE:
         return choice
     choice = night_choice(c, s, r)
     if choice[0] != NONE:
         return choice
     choice = errand_choice(c, s, r)
+    if choice[0] == NONE and c.place_at[r.y, r.x] != r.home_place:
+        choice = need_choice(c, s, r, SOON)
     if choice[0] != NONE:
         return choice
     return IDLE, NONE, NONE, NONE

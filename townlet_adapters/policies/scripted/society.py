@@ -18,7 +18,9 @@ from townlet_adapters.policies.scripted.columns import (
 
 TALK_DRAW = 1
 """Index of the draw that decides whether a resident feels like talking in this tick."""
-TALK_AT_WORK, TALK_AT_HOME = 0.12, 0.05
+TALK_AT_WORK, TALK_AT_HOME = 0.12, 0.3
+VISITS, VISIT = 5, 20
+"""Index of the draw that decides whether an idle resident seeks company, and for how many ticks it does."""
 SHY = -0.2
 """Residents less extroverted than this start no talk and seek no company."""
 SEEN_FROM, KEPT = 2, 3
@@ -180,3 +182,9 @@ def mingle(c: Chart, s: Scene, r: Record) -> int:
         return action
     other = companion(c, s, r)
     return walk_up_to(s, r, other) if other != NONE else WAIT
+
+
+@kernel
+def keep_company(c: Chart, s: Scene, r: Record) -> int:
+    """Talk, or walk up to company, in a tick in which an idle resident feels like it; wait otherwise."""
+    return mingle(c, s, r) if unit(c.seed, POLICY, s.tick // VISIT, r.serial, VISITS) < TALK_AT_HOME else WAIT

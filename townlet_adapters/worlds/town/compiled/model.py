@@ -259,6 +259,9 @@ def _params(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Reco
         "start_tod": options.time.start_tod,
         "start_need": options.population.start_need,
         "start_spread": options.population.start_spread,
+        "least_start_share": _padded(
+            [0.0 if need.night > 0 else -1.0 for need in vocabulary.needs.values()], codes.MAX_NEEDS
+        ),
         "rent": options.economy.rent_per_day,
         "stipend": options.economy.stipend,
         "need_rate": _padded([decay[need] for need in vocabulary.needs], codes.MAX_NEEDS),

@@ -31,6 +31,7 @@ PARAMS = record(
     ("start_tod", "i8"),
     ("start_need", "f8"),
     ("start_spread", "f8"),
+    ("least_start_share", "f8", (MAX_NEEDS,)),
     ("need_rate", "f8", (MAX_NEEDS,)),
     ("carry", "i2", (MAX_ITEMS,)),
     ("age_weight", "f8"),

@@ -109,7 +109,8 @@ def create(t: Tables, s: TownState, j: Journal, b: int, i: int, home: int, flat:
     r.district = t.homes[home].district
     for n in range(t.params[0].needs):
         drawn = draws.unit(town.seed, draws.LIFECYCLE, r.birth, r.serial, FIRST_NEED_DRAW + n)
-        level = t.params[0].start_need + (2.0 * drawn - 1.0) * t.params[0].start_spread
+        least = t.params[0].least_start_share[n]
+        level = t.params[0].start_need + (least + (1.0 - least) * drawn) * t.params[0].start_spread
         r.need[n] = min(1.0, max(0.0, level))
     r.potential = merits.potential(t, r)
     r.mate = NOBODY
