@@ -159,11 +159,12 @@ class Figures:
             edges = np.flatnonzero(np.diff(np.concatenate(([1], each.astype(np.int8), [1]))))
             longest = max(longest, int((edges[1::2] - edges[::2]).max(initial=0)))
         sleeping = [name for name, long in zip(self._names, self._sleeps, strict=True) if long]
+        begun = [fact for fact in self._of(AffordanceStart) if fact.event.affordance_id in sleeping]
         return {
             "asleep_at_night_share": self.asleep[self.tod < 5 * HOUR].mean(),
             "sleep_hours_per_agent_day": self.asleep.sum() / HOUR / self.agent_days,
             "awake_longest_hours": longest / HOUR,
-            "sleeps_per_agent_day": sum(f.event.affordance_id in sleeping for f in self._of(AffordanceStart)) / self.agent_days,
+            "sleeps_per_agent_day": len(begun) / self.agent_days,
         }
 
     def _night(self) -> dict[str, float]:

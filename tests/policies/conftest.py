@@ -88,8 +88,8 @@ COLUMNS = (
     "object_open", "object_powered", "object_holder", "object_queue", "object_wait",
     "object_stock", "object_price",
 )  # fmt: skip
-BARISTA, NIGHT_WATCH = 0, 1
-JOBS = ((3, 480, 640), (0, 1380, 120))
+BARISTA, NIGHT_WATCH, EARLY_BIRD = 0, 1, 2
+JOBS = ((3, 480, 640), (0, 1380, 120), (3, 430, 600))
 """Place, start and end of each job; the second shift wraps midnight."""
 
 

@@ -9,8 +9,9 @@ from townlet_core import seeding
 GET_FED, GET_CLEAN, REST, GO_TO_WORK, SHOP, SOCIALISE, IDLE = 0, 1, 2, 3, 4, 5, 7
 MORNING, NOON, NIGHT = 400, 700, 1400
 HUNGER, HYGIENE, ENERGY = 0, 1, 2
-BARISTA, NIGHT_WATCH = 0, 1
+BARISTA, NIGHT_WATCH, EARLY_BIRD = 0, 1, 2
 FIRST_SHIFT = 480
+WAIT, LEAVE = 0, 5
 
 
 @pytest.fixture
@@ -149,7 +150,84 @@ def test_leisure_is_kept_for_its_part_of_the_day(crowd, decide):
     crowd.extroversion[0] = 0.5
     for part in range(3, 40):
         found = {decide(crowd, 180 * part + ticks)[0] == SOCIALISE for ticks in (0, 50, 120, 179)}
-        assert len(found) == 1 or not 3 <= part % 8 <= 6
+        assert len(found) == 1 or not 3 <= part % 8 <= 5
+
+
+def test_leisure_ends_some_time_before_the_night(crowd, decide):
+    crowd.inventory[:] = 1, 0
+    crowd.extroversion[0] = 1.0
+    for day in range(40):
+        minutes = [m for m in range(1080, 1260) if decide(crowd, 1440 * day + m)[0] == SOCIALISE]
+        if minutes:
+            way = int(crowd.fields[crowd.object("N"), 2, 2])
+            assert minutes[-1] + way + 20 + 75 == night_of(crowd, day)
+
+
+def night_of(town, day, begins=1290):
+    """The minute at which the night of resident 0 begins."""
+    return begins + seeding.integer(0, 45, 7, seeding.POLICY, day + 1, int(town.serial[0]), 4)
+
+
+def test_the_night_begins_earlier_before_an_early_shift(town, decide):
+    def first_rest(day):
+        return next(m for m in range(1200, 1440) if decide(town, 1440 * day + m)[0] == REST)
+
+    town.needs[0, ENERGY] = 0.55
+    days = range(1, 20)
+    assert [first_rest(day) for day in days] == [night_of(town, day) for day in days]
+    town.job[0] = EARLY_BIRD
+    assert [first_rest(day) for day in days] == [night_of(town, day, begins=1270) for day in days]
+
+
+def test_a_tired_resident_prepares_for_the_night_from_the_late_afternoon_on(town, decide):
+    town.needs[0] = 0.7, 0.9, 0.41
+    assert decide(town, 1020)[0] == IDLE
+    town.needs[0, ENERGY] = 0.39
+    assert decide(town, 1020)[0] == GET_FED
+    assert decide(town, 1019)[0] == IDLE
+
+
+def test_before_the_night_what_is_served_at_home_comes_last(town, decide):
+    evening = night_of(town, 0) - 60
+    town.needs[0] = 0.6, 0.5, 0.9
+    assert decide(town, evening)[0] == GET_CLEAN
+    town.object_open[[town.object("F"), town.object("S")]] = 0
+    assert decide(town, evening)[:2] == (GET_FED, town.object("C"))
+    assert decide(town, NOON)[0] == IDLE
+
+
+def test_who_would_go_home_cares_for_needs_that_are_low_soon(town, decide):
+    town.inventory[0] = 1, 0
+    town.needs[0, HYGIENE] = 0.5
+    assert decide(town, NOON)[0] == IDLE
+    town.xy[0] = 8, 2
+    assert decide(town, NOON)[0] == GET_CLEAN
+    town.needs[0, HYGIENE] = 0.52
+    assert decide(town, NOON)[0] == IDLE
+
+
+def test_who_reached_a_busy_object_stays_unless_it_saves_time_elsewhere(town, decide):
+    town.wallet[0], town.inventory[0], town.needs[0, HUNGER] = 4000, (1, 0), 0.4
+    at_home, counter = town.object("F"), town.object("C")
+
+    def leaves_from(option):
+        town.option[0], town.goal[0], town.commit_remaining[0] = option, at_home, 9
+        for wait in range(1, 400):
+            town.object_wait[at_home] = wait
+            if decide(town, NOON)[1] == counter:
+                return wait
+        return None
+
+    assert leaves_from(GET_FED) == leaves_from(-1) + 20
+
+
+@pytest.mark.parametrize(("wait", "action"), [(80, WAIT), (81, LEAVE)])
+def test_a_long_queue_for_leisure_is_left(crowd, decide, wait, action):
+    crowd.xy[0] = 8, 2
+    crowd.claim(0, "N", "relax", 1)
+    crowd.option[0] = SOCIALISE
+    crowd.object_wait[crowd.object("N")] = wait
+    assert decide(crowd, NOON)[3] == action
 
 
 def test_in_a_slow_morning_a_resident_sets_out_later_and_comes_late(town, decide):

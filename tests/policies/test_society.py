@@ -88,13 +88,22 @@ def test_on_the_way_to_work_nobody_stops_for_a_talk(pair):
     assert decide(pair, talk_tick(pair, 0, 0.10, below=True, first=500))[0] == "move_east"
 
 
-@pytest.mark.parametrize("below", [True, False])
-def test_at_home_a_resident_talks_more_rarely(pair, below):
-    pair.xy[0] = (2, 2)
+def test_an_idle_resident_keeps_company_now_and_then(pair):
+    pair.xy[0], pair.xy[1] = (2, 2), (4, 2)
+    pair.inventory[:] = 1, 0
+    kept = []
+    for part in range(1440 * 20 // 20):
+        tick = 20 * part + 7
+        if tick % 1440 >= 480:
+            continue
+        pair.option[:], pair.commit_remaining[:] = -1, 0
+        kept.append(decide(pair, tick)[0] == "move_east")
+        drawn = seeding.unit(SEED, seeding.POLICY, part, int(pair.serial[0]), 5)
+        assert kept[-1] == (drawn < 0.3)
+        assert option(pair) == "idle"
+    assert 100 < sum(kept) < 200
     pair.talkers = {0}
-    tick = talk_tick(pair, 0, 0.05, below=below, first=1300)
-    assert decide(pair, tick)[0] == ("talk" if below else "wait")
-    assert option(pair) == "idle"
+    assert {decide(pair, tick)[0] for tick in range(200, 400)} == {"talk", "wait"}
 
 
 # Company.

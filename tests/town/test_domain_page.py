@@ -26,7 +26,7 @@ from tests.town.words import (
 from tests.town.words import OPTIONS as BEHAVIOURS
 from townlet_adapters.composition import load_config
 from townlet_adapters.policies.scripted import columns as scripted
-from townlet_adapters.policies.scripted import controllers, planning, rules, society
+from townlet_adapters.policies.scripted import controllers, decide, planning, rules, society
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.stages.plugin import townlet_stages
 from townlet_adapters.stages.possession import PossessionStage
@@ -535,6 +535,12 @@ def test_numbers_of_the_scripted_policy_are_those_of_the_page():
         "night from": rules.NIGHT_FROM,
         "latest beginning of a night after that": rules.EVENINGS,
         "ticks before the night with a higher threshold": rules.BEFORE_NIGHT,
+        "prepares for the night when tired from": rules.TIRED_FROM,
+        "tired below": rules.TIRED,
+        "ticks from the beginning of the night to an early shift": rules.SLEEP_BEFORE,
+        "leisure ends before the night by": rules.HOME_BY,
+        "added to the threshold before going home": rules.SOON,
+        "stays at a busy object unless it saves more than": decide.STAY,
         "by day, what can wait for the night below": rules.NAP_BELOW,
         "least ticks of a use that wakes before the shift": planning.LEAST_REST,
         "longest wait for such a use": planning.REST_WAIT,
@@ -571,7 +577,8 @@ def test_numbers_of_the_scripted_policy_are_those_of_the_page():
         "greatest chance of an hour of it": planning.PAID_MOST,
         "blocks before pushing": controllers.PATIENCE,
         "chance of talk at work": society.TALK_AT_WORK,
-        "chance of talk at home": society.TALK_AT_HOME,
+        "chance of keeping company when idle": society.KEEPS_COMPANY,
+        "ticks for which that is drawn": society.COMPANY_TICKS,
         "company within steps": society.REACH,
         "steps per regard": society.PER_REGARD,
         "steps aside within": society.SEEN_FROM,

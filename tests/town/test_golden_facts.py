@@ -14,8 +14,8 @@ from townlet_plugins.catalogue import load_catalogue
 
 DAYS = 7
 GOLDEN = {
-    "configs/town.yaml": "2688292fdc610bb01fca76e8d9234d82f7066537c477ed209e75a3705ade5893",
-    "configs/hamlet.yaml": "ceed014812a7a6bf3df387ac81520b223d6305b75519a899a120b46faaef20d4",
+    "configs/town.yaml": "9284bd57eb8d7f711b5510a6ab14438e79f8e2a22cc6683a89693b8bc6e70a00",
+    "configs/hamlet.yaml": "7f5fa0dd4010a80e7edaabc17ab61b2419afa7ca8d13c39b297e7b98c682a5c1",
 }
 
 

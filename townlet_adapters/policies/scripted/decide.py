@@ -77,7 +77,8 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
     """Continue a committed option: with its object if that can still be used, else with another.
 
     A resident that reaches a busy object plans again, because residents that set out together all saw the
-    object free; but it stays unless it saves time elsewhere. The option ends (-1) when nothing is left to do for it.
+    object free; but it stays unless it saves time elsewhere. The option ends (-1) when nothing is left to do
+    for it.
     """
     want = int(c.meaning[r.option]) if 0 <= r.option < c.meaning.shape[0] else NONE
     if want == IDLE:
@@ -105,8 +106,7 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
 
 @kernel
 def claim_is_vain(c: Chart, s: Scene, r: Record) -> bool:
-    """Return whether the claimed use would be refused now, its object is taken for the night, or the queue for
-    a leisure is long.
+    """Return whether the claimed use would be refused now, or its object is taken for too long.
 
     Conditions on the object count once it is held: while a resident waits, its own place in the queue would
     break a condition on the queue.

@@ -18,9 +18,11 @@ from townlet_adapters.policies.scripted.columns import (
 
 TALK_DRAW = 1
 """Index of the draw that decides whether a resident feels like talking in this tick."""
-TALK_AT_WORK, TALK_AT_HOME = 0.12, 0.3
-VISITS, VISIT = 5, 20
-"""Index of the draw that decides whether an idle resident seeks company, and for how many ticks it does."""
+TALK_AT_WORK = 0.12
+COMPANY_DRAW = 5
+"""Index of the draw that decides whether an idle resident keeps company for some time."""
+KEEPS_COMPANY, COMPANY_TICKS = 0.3, 20
+"""Its chance, and for how many ticks."""
 SHY = -0.2
 """Residents less extroverted than this start no talk and seek no company."""
 SEEN_FROM, KEPT = 2, 3
@@ -186,5 +188,7 @@ def mingle(c: Chart, s: Scene, r: Record) -> int:
 
 @kernel
 def keep_company(c: Chart, s: Scene, r: Record) -> int:
-    """Talk, or walk up to company, in a tick in which an idle resident feels like it; wait otherwise."""
-    return mingle(c, s, r) if unit(c.seed, POLICY, s.tick // VISIT, r.serial, VISITS) < TALK_AT_HOME else WAIT
+    """Talk, or walk up to company, at times at which an idle resident feels like it; wait otherwise."""
+    if unit(c.seed, POLICY, s.tick // COMPANY_TICKS, r.serial, COMPANY_DRAW) >= KEEPS_COMPANY:
+        return WAIT
+    return mingle(c, s, r)
