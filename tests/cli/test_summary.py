@@ -123,6 +123,13 @@ def test_the_summary_of_a_day():
             {"chats": 1200, "chats_well": 900, "shared_meals": 1, "handovers": 7, "avoidances": 2},
             "1,200 chats (900 of them went well), 1 shared meal, 7 hand-overs, 2 avoidances",
         ),
+        ("lives", {"arrivals": 0, "exits": {}}, None),
+        ("lives", {"arrivals": 1, "exits": {}}, "1 arrival, 0 exits"),
+        (
+            "lives",
+            {"arrivals": 1, "exits": {"age_out": 2, "killed": 1}},
+            "1 arrival, 3 exits (2 age_out, 1 killed)",
+        ),
         ("conflicts", {"conflicts": {}}, "none in queues"),
         ("conflicts", {"conflicts": {"jostle": 1}}, "1 in queues: 1 jostle"),
         ("needs", {}, None),

@@ -142,6 +142,7 @@ def test_a_migrated_run_accepts_the_config_that_it_had(old):
         "town": {"": "schema_6/hamlet_24"},
         "vocabulary": {"extend": "schema_6/town"},
         "affordances": {"extend": "schema_6/core"},
+        "lifecycle": {"training_mode": True},
         "economy": {"rent_per_day": 1300},
     }
     overrides = tuple(
@@ -495,3 +496,22 @@ def test_the_part_is_not_changed_in_place():
     before = copy.deepcopy(stored.part)
     from_schema_1(stored)
     assert stored.part == before
+
+
+def test_from_a_town_of_before_no_resident_leaves():
+    stored = stored_world(7, lifecycle={"collapse": True})
+    migrated = from_schema_7(stored)
+    assert migrated.options["lifecycle"] == {"training_mode": True}
+    for name, value in stored.part.items():
+        kept = migrated.part[name]
+        assert {field: kept[field] for field in value} == value
+    assert migrated.part.keys() - stored.part.keys() == {"arrivals"}
+    model = TownModel.build(migrated.options)
+    assert int(model.tables.params[0].exits) == 0
+
+
+@pytest.mark.parametrize("name", ["residents", "districts", "towns"])
+def test_a_damaged_part_of_schema_7_is_refused(name):
+    stored = stored_world(7)
+    with pytest.raises(SnapshotError):
+        from_schema_7(replace(stored, part={**stored.part, name: None}))

@@ -5,8 +5,8 @@ from tests.model.conventions import clamp
 
 
 def living(town, slot):
-    """The resident of a slot, if it lives."""
-    return next((each for each in town.residents if each.slot == slot), None)
+    """The resident of a slot, if it lives and does not leave in this tick."""
+    return next((each for each in town.residents if each.slot == slot and not each.leaving), None)
 
 
 def teleport(town, slot, x, y):
@@ -96,7 +96,7 @@ def _known(args, known):
 
 
 def _require_life(town, resident):
-    if resident not in town.residents:
+    if resident not in town.residents or resident.leaving:
         raise Refused("not_found")
 
 

@@ -18,13 +18,13 @@ def open_day(town):
 
 
 def close_day(town):
-    """Phase 9: stipend, rent (but for a day within which the town started), sweep, restock, jobs, report."""
+    """Phase 9: stipend, rent (but for a day within which a resident came), sweep, restock, jobs, report."""
     if town.tod != DAY - 1:
         return
     for each in town.residents:
         money.grant(town, each, town.options.economy.stipend)
-    if town.tick + 1 >= DAY:
-        for each in town.residents:
+    for each in town.residents:
+        if town.tick + 1 - each.born >= DAY:
             collect_rent(town, each)
     money.sweep(town)
     for thing in town.things:

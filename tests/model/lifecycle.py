@@ -18,17 +18,37 @@ def spawn(town, home):
 
 
 def remove(town, slot):
-    """The claim of a resident ends, its exit is told, and its slot is freed."""
+    """A resident leaves in this tick, and waits until then."""
     leaver = next((each for each in town.residents if each.slot == slot), None)
-    if leaver is None:
+    if leaver is None or leaver.leaving:
         return "gone"
-    if leaver.claim is not None:
-        queues.end(town, leaver.claim, "agent_exit")
+    leaver.leaving = leaver.waits = True
+    return "executed"
+
+
+def end_claims(town):
+    """Phase 10: the claims of those who leave end, by serial.
+
+    Whoever leaves by the rules, and whoever follows, is not predicted yet.
+    """
+    for leaver in [each for each in town.residents if each.leaving and each.claim is not None]:
+        if leaver.claim is not None:
+            queues.end(town, leaver.claim, "agent_exit")
+
+
+def let_leave(town):
+    """Phase 13: those who leave are gone, by serial."""
+    for leaver in [each for each in town.residents if each.leaving]:
+        leave(town, leaver)
+
+
+def leave(town, leaver):
+    """The ties of a resident end, its exit is told, and its slot is freed."""
     ties.end_all(town, leaver)
     town.emit(
         "lifecycle.exit",
         agent_id=leaver.id,
-        slot=slot,
+        slot=leaver.slot,
         reason="killed",
         age=town.tick - leaver.born,
         wallet=leaver.wallet,
@@ -39,4 +59,3 @@ def remove(town, slot):
     town.residents.remove(leaver)
     town.rested[leaver.embedding] = town.tick
     town.exits += 1
-    return "executed"

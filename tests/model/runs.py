@@ -113,6 +113,8 @@ def key_of(effect: Any) -> str:
 class Case:
     """A town to run, compiled, and loaded once more for the model.
 
+    Nobody leaves by the rules: the model does not predict yet who does, and who follows (section 14).
+
     Attributes:
         options: its options.
         compiled: the town as the engine has it.
@@ -120,7 +122,8 @@ class Case:
     """
 
     def __init__(self, options: Mapping[str, Any], folder: Path = Path()) -> None:
-        self.options = validate(Document(dict(options), "case.yaml"), TownOptions)
+        given = {**options, "lifecycle": {"training_mode": True}}
+        self.options = validate(Document(given, "case.yaml"), TownOptions)
         self.compiled = TownModel.build(self.options, Access(folder), HookAnswers().runner)
         self.plan = load_town(self.options, Access(folder), HookAnswers().runner.active)
 

@@ -113,7 +113,8 @@ class Resident:
     lost_today: bool = False
     rent_owed: int = 0
     waits: bool = False
-    """whether it came in this tick, in which it waits whatever its slot is given"""
+    """whether it came or leaves in this tick, in which it waits whatever its slot is given"""
+    leaving: bool = False
     action: str | None = "wait"
     target: int = -1
     option: str | None = None

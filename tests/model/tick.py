@@ -10,6 +10,7 @@ from tests.model import (
     economy,
     effects,
     employment,
+    lifecycle,
     movement,
     queues,
     residents,
@@ -84,7 +85,9 @@ def step(town, intents, context=None, orders=()):
     employment.work(town)
     ties.decay(town)
     economy.close_day(town)
+    lifecycle.end_claims(town)
     rewards.reward(town)
+    lifecycle.let_leave(town)
     conflicts.sum_up(town)
     town.tick += 1
     facts, town.facts = town.facts, []

@@ -99,11 +99,17 @@ def test_any_state_of_the_small_town_leads_to_the_recorded_decisions(options, se
     [
         ("town_48", 1, 7, {}, "40927d32cc129217"),
         ("hamlet_24", 1, 7, {}, "040629c6b3ec392f"),
-        ("town_48", 6, 20, {"population": {"start_wallet": 300}}, "be44e19d738f8400"),
+        (
+            "town_48",
+            6,
+            20,
+            {"population": {"start_wallet": 300}, "lifecycle": {"training_mode": True}},
+            "be44e19d738f8400",
+        ),
     ],
 )
 def test_residents_live_the_recorded_lives(name, seed, days, options, recorded):
-    """Whole runs; in the last one, residents are poor, and commands set their needs."""
+    """Whole runs; in the last one, residents are poor, stay all the same, and commands set their needs."""
     world = TownWorld(TownModel.build({"town": name, **options}))
     policy = ScriptedPolicy(ScriptedOptions())
     policy.begin(world.spec, seed)

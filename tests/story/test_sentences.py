@@ -23,7 +23,7 @@ from townlet_adapters.worlds.town.events.employment import (
     EmploymentReview,
     EmploymentShiftCovered,
 )
-from townlet_adapters.worlds.town.events.lifecycle import LifecycleExit
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleExit, LifecycleExitPending
 from townlet_adapters.worlds.town.events.queue import QueueHandover, QueueLeave
 from townlet_adapters.worlds.town.events.social import (
     SocialAvoidance,
@@ -290,8 +290,36 @@ def test_whoever_leaves_town_has_a_last_sentence():
     script.at("08:08", AffordanceFail(IRIS, "shower_1", "use_shower", "agent_exit", None, 8, 200))
     script.at("08:08", LifecycleExit(IRIS, 0, "killed", 488, 2000, 0.0))
     assert told(script) == [
-        "08:08 Began to use the shower, and had to stop after 8 minutes: life in town ended.",
-        "08:08 Left town for good, with 2.00 coins.",
+        "08:08 Began to use the shower, and had to stop after 8 minutes: it was time to leave town.",
+        "08:08 Was removed from town, with 2.00 coins.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "age", "words"),
+    [
+        ("collapse", 698, "Collapsed from hunger and was taken out of town, with 2.00 coins."),
+        (
+            "eviction",
+            1440,
+            "After 1 day, was evicted over unpaid rent and left town for good, with 2.00 coins.",
+        ),
+        ("unemployment", 2880, "After 2 days, had found no work and left town for good, with 2.00 coins."),
+        ("age_out", 90 * 1440 + 5, "After 90 days, moved away to live elsewhere, with 2.00 coins."),
+        ("of_a_plugin", 5, "Left town for good, with 2.00 coins."),
+    ],
+)
+def test_an_exit_says_why_and_after_how_long(reason, age, words):
+    script = town().at("08:08", LifecycleExit(IRIS, 0, reason, age, 2000, 0.0))
+    assert told(script) == [f"08:08 {words}"]
+
+
+def test_who_is_due_to_leave_says_what_keeps_it():
+    script = town().at("08:00", LifecycleExitPending(IRIS, "age_out", "spacing"))
+    script.at("09:00", LifecycleExitPending(IRIS, "collapse", "suppressed"))
+    assert told(script) == [
+        "08:00 Was ready to move away, but not so soon after the last one who left.",
+        "09:00 Was close to a collapse, but not while things were so bad.",
     ]
 
 

@@ -58,6 +58,7 @@ def check_invariants(batch: TownBatch) -> None:
     check_needs_and_goods(model, s)
     check_jobs(model, s)
     check_effects(s)
+    check_lives(model, s)
     check_ties(model, s)
     check_arrays(batch)
     check_rows(batch)
@@ -234,6 +235,34 @@ def check_effects(s: TownState) -> None:
     require(s.towns["tick"] <= ends, "an effect that is over is gone", s)
 
 
+def check_lives(model: TownModel, s: TownState) -> None:
+    """Who leaves is gone when the tick is over, who is due waits in turn, and who comes is in the list."""
+    r, d, alive = s.residents, s.districts, living(s)
+    now = s.towns["tick"][:, None] - 1
+    require(r["leaving"] == 0, "who leaves in a tick is gone after it", s)
+    require(s.towns["leavers"] == 0, "nobody is leaving between two ticks", s)
+    require((r["due"] >= 0) & (r["due"] < len(codes.EXITS)), "who is due to leave has a reason", s)
+    require(
+        (r["due"] > 0) | ((r["kept"] == 0) & (r["due_since"] == 0)), "who is not due waits for nothing", s
+    )
+    require((r["due"] == 0) | (r["kept"] > 0), "who is due and stays knows why", s)
+    owes = alive & (r["rent_owed"] >= 2) & (now >= 0)
+    require(~owes | (r["owed_since"] >= 0), "who owes two days knows since when", s)
+    require(~(alive & ~owes) | (r["owed_since"] == codes.NOBODY), "who owes less is not counted", s)
+    require(
+        (r["low_ticks_today"] <= codes.TICKS_PER_DAY) & (r["collapse_ticks"] >= 0), "misery is counted", s
+    )
+    cap = s.towns["exit_cap"][:, None]
+    fixed = (cap == model.tables.params[0].daily_exit_cap) & (cap > 0)
+    require(~fixed | (d["exits_today"] <= cap), "no more leave in a day than may", s)
+    require((d["last_exit"] <= now) | (now < 0), "the last exit is over", s)
+    coming = s.towns["arrivals"][:, None]
+    listed = np.arange(s.arrivals.shape[1]) < coming
+    require(listed == (s.arrivals["due"] > 0), "who is on its way is listed", s)
+    require(~listed[:, 1:] | (np.diff(s.arrivals["due"], axis=1) >= 0), "the next arrival is first", s)
+    require(s.arrivals["due"] <= now + 20, "arrivals are due within 20 ticks", s)
+
+
 def check_nobody_keeps_an_object_idle(model: TownModel, s: TownState) -> None:
     """No stuck reservation: a free object keeps nobody waiting, an idle hold ends, a closed object rests."""
     o = s.objects
@@ -353,10 +382,15 @@ def check_arrays(batch: TownBatch) -> None:
     require(out.mask[:, :, codes.WAIT] == 1, "everybody may wait", s)
     alive = living(s)
     require(out.alive == alive, "who lives is shown", s)
-    require(np.where(alive, s.residents["serial"], 0) == out.serial, "serials are shown", s)
-    blank = [out.map, out.features, out.mask[:, :, 1:], out.reward, out.reward_parts]
-    for array in (*blank, out.terminated, out.truncated):
-        require(~array[~alive].any(keepdims=True), "rows of the dead are zero", s)
+    left = (out.terminated | out.truncated) == 1
+    require(~(left & alive), "who left does not live", s)
+    require(~out.terminated | ~out.truncated, "a life ends in one way", s)
+    shown = alive | left
+    require(left | (np.where(alive, s.residents["serial"], 0) == out.serial), "serials are shown", s)
+    require(~shown | (out.serial < s.towns["next_serial"][:, None]), "serials are those of residents", s)
+    require(~out.mask[:, :, 1:][~alive].any(keepdims=True), "the dead may only wait", s)
+    for array in (out.map, out.features, out.reward, out.reward_parts):
+        require(~array[~shown].any(keepdims=True), "rows of the dead are zero", s)
     *parts, total = np.moveaxis(out.reward_parts, -1, 0)
     require(np.isfinite(total) & (np.abs(sum(parts) - total) <= 1e-12), "parts of a reward add up to it", s)
     require(out.reward == total.astype(np.float32), "the reward is the sum of its parts", s)
@@ -364,6 +398,19 @@ def check_arrays(batch: TownBatch) -> None:
         s.residents["mask"][:, :, None] >> np.arange(len(spec.action_names), dtype=np.uint64)
     ) & np.uint64(1)
     require(~alive[:, :, None] | (bits == out.mask), "the mask shown is the mask that counts", s)
+
+
+def lasting(batch: TownBatch) -> list[bytes]:
+    """What follows from the state: the arrays without rewards, and without who left in the last tick."""
+    left = (batch.arrays.terminated | batch.arrays.truncated) == 1
+    kept = []
+    for name, array in batch.arrays._asdict().items():
+        copy = np.zeros_like(array) if name.startswith("reward") else array.copy()
+        copy[left] = 0
+        if name == "mask":
+            copy[left, codes.WAIT] = 1
+        kept.append(copy.tobytes())
+    return kept
 
 
 class Watch:
@@ -416,10 +463,12 @@ class Watch:
         tod = s.towns["tick"][:, None] - 1 + self._batch.model.tables.params[0].start_tod
         x = (tod - jobs["start"]) % codes.TICKS_PER_DAY
         there = model.tables.place_at[s.residents["y"], s.residents["x"]] == jobs["place"]
-        earns = stayed & (self._job >= 0) & ~self._skip & (x < jobs["length"]) & there
-        require(
-            paid == np.where(earns, jobs["wage"], 0).sum(1), "wages only within the shift, while present", s
-        )
+        within = (self._job >= 0) & ~self._skip & (x < jobs["length"])
+        due = np.where(stayed & within & there, jobs["wage"], 0).sum(1)
+        # Who left in this tick may have been at work in it.
+        left = (self._lived >= 0) & ~stayed
+        most = due + np.where(left & within, jobs["wage"], 0).sum(1)
+        require((due <= paid) & (paid <= most), "wages only within the shift, while present", s)
 
 
 class Chronicle:

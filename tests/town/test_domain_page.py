@@ -38,7 +38,17 @@ from townlet_adapters.worlds.town.inputs import prices, texts, townmap
 from townlet_adapters.worlds.town.inputs.resident_names import load_names
 from townlet_adapters.worlds.town.inputs.texts import TownOptions
 from townlet_adapters.worlds.town.inputs.tiles import TILES
-from townlet_adapters.worlds.town.systems import avoidance, chat, company, conflicts, employment, queues, ties
+from townlet_adapters.worlds.town.systems import (
+    avoidance,
+    chat,
+    company,
+    conflicts,
+    employment,
+    lifecycle,
+    queues,
+    residents,
+    ties,
+)
 from townlet_core import seeding
 from townlet_core.commands import MOST_REMEMBERED, MOST_WAITING
 from townlet_core.dto.command import ERROR_CODES
@@ -437,6 +447,33 @@ def test_thresholds_of_ties_are_those_of_the_page():
     levels = {words(row["threshold"])[0]: row["level"] for row in rows}
     assert levels["rival"] == "`avoids from` of the owner"
     assert (float(levels["friend"]), float(levels["feud"])) == (ties.FRIEND_FROM, ties.FEUD_FROM)
+
+
+def test_reasons_to_leave_are_those_of_the_page():
+    rows = table("reason", "condition", "kept in town by")
+    assert [words(row["reason"])[0] for row in rows] == list(codes.EXITS)
+    disturbances = {"blackout": codes.POWER, "outage": codes.WATER, "spike": codes.PRICE_SPIKE}
+    for row, kept in zip(rows[: codes.EXIT_KILLED], lifecycle.KEPT_BY, strict=True):
+        named_here = row["kept in town by"].split(", ") if row["kept in town by"] else []
+        assert kept == sum(1 << disturbances[each] for each in named_here)
+
+
+def test_numbers_of_lives_are_those_of_the_page():
+    assert {name: float(number) for name, number in named("lifecycle", "number").items()} == {
+        "collapse: hunger at most": lifecycle.COLLAPSE_LEVEL,
+        "collapse: ticks in a row": lifecycle.COLLAPSE_TICKS,
+        "neglect: a need at most": lifecycle.NEGLECT_LEVEL,
+        "neglect: ticks of a day": lifecycle.NEGLECT_TICKS,
+        "eviction: days of rent owed": lifecycle.DAYS_OWED,
+        "eviction: ticks of grace": lifecycle.OWED_TICKS,
+        "unemployment: ticks without a job": lifecycle.JOBLESS_TICKS,
+        "kept for ticks after a disturbance": lifecycle.CALM_TICKS,
+        "moves away from minute": residents.MOVES_FROM,
+        "moves away until minute": residents.MOVES_TO,
+        "arrives after ticks, at least": lifecycle.SOONEST_ARRIVAL,
+        "arrives after ticks, at most": lifecycle.LATEST_ARRIVAL,
+        "chance of a job on arrival": residents.ARRIVAL_JOB_CHANCE,
+    }
 
 
 def test_numbers_of_society_are_those_of_the_page():

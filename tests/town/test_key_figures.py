@@ -1,6 +1,7 @@
 """The KPIs count what the rules call meals, shifts, waits and well-being."""
 
 from array import array
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from townlet_adapters.worlds.town.events.employment import (
     EmploymentLateStart,
     EmploymentShiftEnd,
 )
-from townlet_adapters.worlds.town.events.lifecycle import LifecycleExit
+from townlet_adapters.worlds.town.events.lifecycle import LifecycleArrive, LifecycleExit
 from townlet_adapters.worlds.town.events.queue import (
     QueueConflict,
     QueueGrant,
@@ -284,6 +285,22 @@ def test_of_who_left_only_the_numbers_are_kept():
     assert (town.kpis["quarrels_avoided_share"], town.kpis["avoidances"]) == (0.5, 3)
     assert "b" not in str(town.observer.export_state()["society"]["quarrels"])
     assert town.observer.export_state()["society"]["avoided"] == {"a c": 1}
+
+
+def test_who_came_and_who_left_is_counted_by_reason():
+    town, heir = Town(), Town()
+    assert (town.kpis["arrivals"], town.kpis["exits"]) == (0, {})
+    for reason in ("killed", "age_out", "age_out"):
+        town.live(events=[LifecycleExit("b", 1, reason, 7, 0, 0.0)])
+    came = LifecycleArrive("c", 2, 1, "Cleo", 0, (0, 0), "stoic", None, 5, "replacement")
+    town.live(events=[came, replace(came, reason="start")])
+    assert (town.kpis["arrivals"], town.kpis["exits"]) == (1, {"age_out": 2, "killed": 1})
+    state = town.observer.export_state()
+    heir.observer.import_state(state)
+    assert heir.kpis["exits"] == town.kpis["exits"]
+    del state["lives"]
+    heir.observer.import_state(state)
+    assert heir.kpis["exits"] == {}
 
 
 def test_society_is_saved_and_a_state_of_before_has_counted_none():

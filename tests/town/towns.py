@@ -86,11 +86,15 @@ def build_model(
     hooks: HookRunner | None = None,
     **options: Mapping[str, object],
 ) -> TownModel:
-    """Make a model of a drawn town; ``options`` are sections of ``world.options``."""
+    """Make a model of a drawn town; ``options`` are sections of ``world.options``.
+
+    Nobody leaves by the rules unless a section ``lifecycle`` is given.
+    """
     given: dict[str, object] = {"town": town_map(rows, jobs), **options}
     given["time"] = {"start_tod": 0, **options.get("time", {})}
     given["population"] = {"target": residents, "start_spread": 0, **options.get("population", {})}
     given["economy"] = {"balance_check": "off", "rent_per_day": 1300, **options.get("economy", {})}
+    given.setdefault("lifecycle", {"training_mode": True})
     if manifest is not None:
         given["affordances"] = {"extend": None, "add": list(manifest), **options.get("affordances", {})}
     return TownModel.build(validate(Document(given, "test.yaml"), TownOptions), hooks=hooks)
@@ -218,9 +222,9 @@ class Town:
         """End a resident's claim in phase 1 of the next step; if idle, only a place in a queue or a hold."""
         self.engine.intervene(Intervention(0, codes.INTERRUPT, slot, int(idle)))
 
-    def remove(self, slot: int) -> None:
-        """Take a resident out of town in phase 1 of the next step."""
-        self.engine.intervene(Intervention(0, codes.REMOVE, slot))
+    def remove(self, slot: int, *, replace: bool = False) -> None:
+        """Let a resident leave in the next step."""
+        self.engine.intervene(Intervention(0, codes.REMOVE, slot, int(replace)))
 
     def spawn(self, home: int = 0) -> None:
         """Let somebody arrive at a home tile in phase 1 of the next step."""

@@ -82,6 +82,7 @@ def _whole_rows(summary: RunSummary) -> Iterator[Row]:
 def _kpi_rows(kpis: JsonObject) -> Iterator[Row]:
     """List a row for each group of numbers that a world reports; the JSON summary has the others, too."""
     for label, text in (
+        ("lives", _lives(kpis)),
         ("needs", _needs(kpis)),
         ("well-being", _well_being(kpis)),
         ("meals", _meals(kpis)),
@@ -95,6 +96,18 @@ def _kpi_rows(kpis: JsonObject) -> Iterator[Row]:
     ):
         if text:
             yield label, text
+
+
+def _lives(kpis: JsonObject) -> str:
+    """Return who came and who left, nothing where neither happened."""
+    came, left = _number(kpis, "arrivals"), kpis.get("exits")
+    counts = left if isinstance(left, Mapping) else {}
+    exits = {name: count for name, count in counts.items() if isinstance(count, int) and count}
+    if not came and not exits:
+        return ""
+    reasons = ", ".join(f"{count:,} {name}" for name, count in exits.items())
+    went = f"{_count(sum(exits.values()), 'exit')}{f' ({reasons})' if reasons else ''}"
+    return _parts(_count(came, "arrival") if came is not None else "", went)
 
 
 def _needs(kpis: JsonObject) -> str:

@@ -26,7 +26,7 @@ _DEAR: Final = 0.5
 
 _REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "agent_exit": "life in town ended",
+        "agent_exit": "it was time to leave town",
         "busy": "something else was under way",
         "closed": "the {thing} was closed",
         "cooldown": "it was too soon after the last time",
@@ -41,6 +41,28 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "too_far": "the {thing} was too far away",
         "utility_lost": "the {thing} stopped working",
         "utility_off": "the {thing} did not work",
+    }
+)
+
+
+_MINUTES_OF_A_DAY: Final = 1440
+_EXITS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "collapse": "collapsed from hunger and was taken out of town",
+        "neglect": "could not go on like this and left town for good",
+        "eviction": "was evicted over unpaid rent and left town for good",
+        "unemployment": "had found no work and left town for good",
+        "age_out": "moved away to live elsewhere",
+        "killed": "was removed from town",
+    }
+)
+_WISHES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "collapse": "was close to a collapse",
+        "neglect": "could not go on like this",
+        "eviction": "was to be evicted over unpaid rent",
+        "unemployment": "wanted to look for work elsewhere",
+        "age_out": "was ready to move away",
     }
 )
 
@@ -259,14 +281,25 @@ def _arrive(scene: Scene) -> None:
     person.job = job if isinstance(job, str) else ""
     money = f"with {english.coins(scene.number('wallet'))}"
     if scene.text("reason") != "start":
-        person.diary.remark(Remark(scene.at, f"came to live in town {money}", weight=_A_BLOW))
+        work = f", to work as {english.with_article(english.noun(person.job))}" if person.job else ""
+        words = f"came to live in town {money}{work}"
+        person.diary.remark(Remark(scene.at, words, weight=_A_FEUD))
     else:
         person.diary.remark(Remark(scene.at, f"began {money} in the wallet"))
 
 
 def _leave_town(scene: Scene) -> None:
-    words = f"left town for good, with {english.coins(scene.number('wallet'))}"
-    scene.person().diary.remark(Remark(scene.at, words, weight=_A_BLOW))
+    days, money = scene.number("age") // _MINUTES_OF_A_DAY, english.coins(scene.number("wallet"))
+    after = f"after {days} {'day' if days == 1 else 'days'}, " if days else ""
+    why = _EXITS.get(scene.text("reason"), "left town for good")
+    scene.person().diary.remark(Remark(scene.at, f"{after}{why}, with {money}", weight=_A_FEUD))
+
+
+def _wait_to_leave(scene: Scene) -> None:
+    why = _WISHES.get(scene.text("reason"), "was about to leave town")
+    kept = {"suppressed": "not while things were so bad", "cap": "not on the same day as others"}
+    what = kept.get(scene.text("cause"), "not so soon after the last one who left")
+    scene.person().diary.remark(Remark(scene.at, f"{why}, but {what}", weight=_A_BLOW))
 
 
 def _command(scene: Scene) -> None:
@@ -341,6 +374,7 @@ SENTENCES: Final[Mapping[str, Recorder]] = MappingProxyType(
         "employment.shift_end": _end_shift,
         "lifecycle.arrive": _arrive,
         "lifecycle.exit": _leave_town,
+        "lifecycle.exit_pending": _wait_to_leave,
         "policy.guardrail": _hold_back,
         "policy.possession": _possess,
         "queue.conflict": _conflict,

@@ -33,7 +33,8 @@ class ObservationBatch:
     """What every agent sees at the start of ``tick``; one row per slot.
 
     Every memoryview is read-only and C-contiguous and owned by the world, which may overwrite it on its
-    next step: a consumer that keeps data copies it. Dead rows are zero but for ``wait`` in the mask.
+    next step: a consumer that keeps data copies it. Dead rows are zero but for ``wait`` in the mask, and but
+    for the last observation of an agent that left in the tick before, with its serial.
 
     Attributes:
         tick: the tick that the next step executes.
@@ -41,7 +42,7 @@ class ObservationBatch:
         features: float32[N, F], all in [-1, 1]; columns named by ``WorldSpec.feature_names``.
         mask: uint8[N, A], 1 where an action may be chosen.
         alive: uint8[N], 1 where the slot has a living agent.
-        serial: int64[N], the agent's number within the run, 0 on dead rows.
+        serial: int64[N], the agent's number within the run, 0 on other dead rows.
         agent_ids: the agent of each slot, empty text on dead rows.
         view: arrays for a policy that plans; None in a world whose spec describes none.
     """

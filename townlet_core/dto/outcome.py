@@ -42,7 +42,8 @@ class StepOutcome:
     Attributes:
         observation: what every agent sees next.
         reward: float32[N].
-        terminated: uint8[N], 1 where the agent's life ended in this tick by the rules of the world.
+        terminated: uint8[N], 1 where the agent's life ended in this tick by the rules of the world; it is not
+            alive any more, and its row is its last observation.
         truncated: uint8[N], 1 where it ended for an outside reason.
         events: the tick's facts in order, without ``loop.tick``; the world's own diagnostics among them
             (``plugin.rejected``) do not become facts.

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.town.towns import Town, affordance, agent, build_model
+from tests.town.village import Village
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.worlds.town.compiled.model import TownModel
@@ -120,8 +121,26 @@ def test_each_of_many_moves_in_one_tick_gets_its_own_answer():
         (set_need(0), "invalid_args"),
         (Command("teleport", {"agent_id": agent(0)}), "invalid_args"),
         (Command("teleport", {"agent_id": agent(0), "position": [2**63, 0]}), "invalid_args"),
-        (Command("spawn", {}), "unknown_command"),
-        (Command("kill", {"agent_id": agent(0)}), "unknown_command"),
+        (Command("promote", {}), "unknown_command"),
+        (Command("kill", {"agent_id": "a00009"}), "not_found"),
+        (Command("kill", {"agent_id": agent(0), "replace": 1}), "invalid_args"),
+        (Command("review", {"agent_id": agent(0), "decision": "approve"}), "conflict"),
+        (Command("review", {"agent_id": agent(0), "decision": "praise"}), "invalid_args"),
+        (Command("review", {"agent_id": "a00009", "decision": "defer"}), "not_found"),
+        (Command("spawn", {"position": [6, 0]}), "blocked_tile"),
+        (Command("spawn", {"position": [-1, 0]}), "blocked_tile"),
+        (Command("spawn", {"position": [1, 1]}), "blocked_tile"),
+        (Command("spawn", {"home": [0, 0]}), "not_found"),
+        (Command("spawn", {"needs": {"thirst": 0.5}}), "invalid_args"),
+        (Command("spawn", {"needs": {"hunger": 1.5}}), "invalid_args"),
+        (Command("spawn", {"wallet": -1}), "invalid_args"),
+        (Command("spawn", {"wallet": 1_000_001}), "invalid_args"),
+        (Command("spawn", {"profile": "hero"}), "invalid_args"),
+        (Command("spawn", {"job_id": "pilot"}), "invalid_args"),
+        (Command("set_exit_cap", {"value": 51}), "invalid_args"),
+        (Command("set_exit_cap", {"value": -1}), "invalid_args"),
+        (Command("set_exit_spacing", {"value": 100_001}), "invalid_args"),
+        (Command("toggle_mortality", {"value": 0}), "invalid_args"),
     ],
 )
 def test_what_cannot_be_done_is_answered_with_its_code_and_changes_nothing(command, code):
@@ -131,6 +150,89 @@ def test_what_cannot_be_done_is_answered_with_its_code_and_changes_nothing(comma
     assert (result.status, result.error.code) == ("error", code)
     assert result.error.message
     assert town.world.snapshot() == plain.world.snapshot()
+
+
+def test_spawn_lets_a_resident_come_as_the_arguments_say_and_answers_with_its_id():
+    town = town_of((1, 1), population={"capacity": 3})
+    args = {
+        "position": [5, 3], "home": [1, 1], "needs": {"hunger": 0.25, "energy": 1}, "wallet": 77,
+        "profile": "stoic",
+    }  # fmt: skip
+    plain, chosen = give(town, Command("spawn", {}, "1", "ada"), Command("spawn", args, "2", "ada"))
+    assert (plain.result, chosen.result) == ({"agent_id": agent(1)}, {"agent_id": agent(2), **args})
+    newcomer = town.resident(2)
+    assert (town.at(2), town.wallet(2), int(newcomer.home), int(newcomer.job)) == ((5, 3), 77, 0, -1)
+    assert town.model.profile_names[newcomer.profile] == "stoic"
+    assert town.need(2, "hunger") == pytest.approx(0.25, abs=0.01)
+    assert town.need(2, "energy") == pytest.approx(1.0, abs=0.01)
+    assert (town.wallet(1), town.money()) == (2000, 0)
+    (full,) = give(town, Command("spawn", {}, "3", "ada"))
+    assert (full.error.code, full.error.details) == ("conflict", {})
+
+
+def test_spawn_gives_a_job_that_has_a_vacancy_and_no_other():
+    town = Village(population={"capacity": 6})
+    give(town, Command("spawn", {"job_id": "watch"}, "1", "ada"))
+    assert int(town.state.towns[0].population) == 3
+    town.resident(1).job = -1
+    town.state.job_holders[0, 1] = 0
+    (made, full) = give(
+        town,
+        Command("spawn", {"job_id": "watch"}, "2", "ada"),
+        Command("spawn", {"job_id": "watch"}, "3", "ada"),
+    )
+    assert (made.status, full.error.code) == ("ok", "conflict")
+    assert town.model.job_ids[town.resident(3).job] == "watch"
+
+
+def test_kill_removes_a_resident_in_the_same_tick_and_others_follow_unless_told_otherwise():
+    town = town_of((1, 1), (5, 3), (4, 3))
+    kept = Command("kill", {"agent_id": agent(1), "replace": False}, "2", "ada")
+    first, second, again = give(town, Command("kill", {"agent_id": agent(0)}, "1", "ada"), kept, kept)
+    assert (first.result, second.result) == ({"agent_id": agent(0)}, {"agent_id": agent(1), "replace": False})
+    assert again.error.code == "not_found"
+    assert int(town.state.towns[0].population) == 1
+    town.run(21)
+    assert int(town.state.towns[0].population) == 2
+
+
+def test_a_review_is_approved_or_deferred():
+    town = Village(employment={"max_absent_shifts": 1, "review_ticks": 500}).jump(360)
+    town.run(60)
+    put_off = Command("review", {"agent_id": agent(0), "decision": "defer"}, "1", "ada")
+    approved = Command("review", {"agent_id": agent(2), "decision": "approve"}, "2", "ada")
+    town.action[:] = 0
+    outcome = town.world.step(ActionBatch(town.action.data, town.target.data), (put_off, approved))
+    assert [result.status for result in outcome.command_results] == ["ok", "ok"]
+    told = [(e.kind, e.agent_id, getattr(e, "status", getattr(e, "reason", ""))) for e in outcome.events]
+    assert told[:3] == [
+        ("employment.review", agent(0), "deferred"),
+        ("employment.review", agent(2), "approved"),
+        ("employment.job_loss", agent(2), "approved"),
+    ]
+    assert (int(town.resident(0).review_since), int(town.resident(2).job)) == (420, -1)
+    assert (int(town.state.districts[0, 0].losses_today), int(town.state.districts[0, 0].reviews)) == (1, 1)
+    (again,) = give(town, approved)
+    assert again.error.code == "conflict"
+
+
+def test_operators_set_whether_and_how_residents_leave():
+    town = town_of((1, 1), (5, 3), lifecycle={"exit_spacing": 500}, population={"capacity": 2})
+    give(town, Command("toggle_mortality", {"value": False}, "1", "ada"))
+    town.resident(0).collapse_ticks = 100
+    town.resident(0).need[0] = town.resident(1).need[0] = 0.0
+    town.run(40)
+    assert int(town.state.towns[0].population) == 2
+    (set_apart,) = give(town, Command("set_exit_spacing", {"value": 7}, "2", "ada"))
+    give(town, Command("set_exit_cap", {"value": 1}, "3", "ada"))
+    give(town, Command("toggle_mortality", {"value": True}, "4", "ada"))
+    assert (set_apart.result, int(town.state.towns[0].population)) == ({"value": 7}, 1)
+    town.run(10)
+    assert [event.cause for event in town.heard("lifecycle.exit_pending")] == []
+    assert int(town.resident(1).kept) > 0
+    give(town, Command("set_exit_cap", {"value": 0}, "5", "ada"))
+    town.run(1)
+    assert not town.resident(1).alive or int(town.resident(1).serial) > 1
 
 
 def test_a_command_ends_a_claim_and_lets_the_policy_plan_anew():

@@ -341,6 +341,8 @@ def test_an_empty_town_has_a_mean_of_zero_and_rows_of_nobody_are_blank():
     town.remove(0)
     town.step()
     assert town.summary.reward_mean == 0
+    assert town.engine.arrays.reward_parts[0, 0].any()
+    town.step()
     assert not town.engine.arrays.reward_parts.any()
     assert not town.engine.arrays.reward.any()
 

@@ -69,14 +69,15 @@ FIRST_RARE_FLOW: Final = FLOW_HOOK
 """From here on, the day's accounts have a flow only on days on which it moved money."""
 
 # Statuses of a review, reasons of a hiring and of a move.
-REVIEW_QUEUED, REVIEW_REFUSED, REVIEW_WITHDRAWN = 0, 1, 2
-REVIEWS: Final = ("queued", "refused", "withdrawn")
-HIRED_START, HIRED_BOARD = 0, 1
-HIRINGS: Final = ("start", "board")
-ARRIVED_START, ARRIVED_CONSOLE = 0, 1
-ARRIVALS: Final = ("start", "console")
-EXIT_KILLED: Final = 0
-EXITS: Final = ("killed",)
+REVIEW_QUEUED, REVIEW_REFUSED, REVIEW_WITHDRAWN, REVIEW_APPROVED, REVIEW_DEFERRED = 0, 1, 2, 3, 4
+REVIEWS: Final = ("queued", "refused", "withdrawn", "approved", "deferred")
+LOST_REVIEWED, LOST_APPROVED = 0, 1
+LOSSES: Final = ("reviewed", "approved")
+HIRED_START, HIRED_BOARD, HIRED_ARRIVAL, HIRED_CONSOLE = 0, 1, 2, 3
+HIRINGS: Final = ("start", "board", "arrival", "console")
+ARRIVED_START, ARRIVED_CONSOLE, ARRIVED_REPLACEMENT, ARRIVED_TO_WORK = 0, 1, 2, 3
+ARRIVALS: Final = ("start", "console", "replacement", "replacement")
+"""Who follows an exit comes by chance with a job, or, after one for lack of work, always if there is any."""
 MOVED_TELEPORT, MOVED_DISPLACED = 0, 1
 MOVES: Final = ("teleport", "displaced")
 
@@ -91,6 +92,16 @@ REWARD_PARTS: Final = (
 )  # fmt: skip
 SOCIAL_OFF, SOCIAL_C1, SOCIAL_C2, SOCIAL_C3 = 0, 1, 2, 3
 
+# Why residents leave town, the first that applies, and what keeps one that is due to leave (domain.md,
+# section 14).
+EXIT_COLLAPSE, EXIT_NEGLECT, EXIT_EVICTION, EXIT_UNEMPLOYMENT, EXIT_AGE_OUT, EXIT_KILLED = 0, 1, 2, 3, 4, 5
+EXITS: Final = ("collapse", "neglect", "eviction", "unemployment", "age_out", "killed")
+KEPT_SUPPRESSED, KEPT_CAP, KEPT_SPACING = 0, 1, 2
+KEPT: Final = ("suppressed", "cap", "spacing")
+PRICE_SPIKE: Final = 2
+DISTURBANCES: Final = 3
+"""A utility that is off, by its number, and a price that is raised."""
+
 # Rows of the event buffer.
 (
     EV_START, EV_FINISH, EV_FAIL,
@@ -100,7 +111,8 @@ SOCIAL_OFF, SOCIAL_C1, SOCIAL_C2, SOCIAL_C3 = 0, 1, 2, 3
     EV_RESTOCK, EV_RENT, EV_DAY,
     EV_ARRIVE, EV_MOVED, EV_EXIT,
     EV_CHAT, EV_MEAL, EV_AVOIDANCE, EV_TIE, EV_THRESHOLD,
-) = range(29)  # fmt: skip
+    EV_EXIT_PENDING,
+) = range(30)  # fmt: skip
 
 # Why a tie changed, then why one was removed (domain.md, section 12).
 (
@@ -122,8 +134,13 @@ MOST_TIES: Final = 16
 # Interventions: changes from outside in phase 1, by tests or by commands; and what became of one.
 (
     TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT, SPAWN, REMOVE, SET_PRICE, SCALE_PRICE, INTERRUPT,
-) = range(9)  # fmt: skip
-NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE, NO_SLOT, NO_ROOM = 0, 1, 2, 3, 4, 5
+    REVIEW, SET_EXITS,
+) = range(11)  # fmt: skip
+NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE, NO_SLOT, NO_ROOM, NO_REVIEW, NO_VACANCY = 0, 1, 2, 3, 4, 5, 6, 7
+MORTALITY, EXIT_CAP, EXIT_SPACING = 0, 1, 2
+"""What ``SET_EXITS`` sets."""
+MOST_EXITS: Final = 50
+MOST_SPACING: Final = 100_000
 
 # Effects on utilities, objects and prices (domain.md, section 13); 0 is an empty row of their list.
 EFFECT_OFF, EFFECT_CLOSED, EFFECT_SCALED = 1, 2, 3

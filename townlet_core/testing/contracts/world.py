@@ -127,7 +127,10 @@ def _continue(world: WorldPort, observation: ObservationBatch, seed: int, ticks:
     return played
 
 
-def _check_observation(observation: ObservationBatch, spec: WorldSpec) -> None:
+def _check_observation(
+    observation: ObservationBatch, spec: WorldSpec, left: frozenset[int] = frozenset()
+) -> None:
+    """Check an observation; the rows of the slots ``left`` are the last ones of agents that just left."""
     slots, side = spec.capacity, spec.map_window
     if spec.map_channels:
         shape = (slots, len(spec.map_channels), side, side)
@@ -148,7 +151,9 @@ def _check_observation(observation: ObservationBatch, spec: WorldSpec) -> None:
         require(bool(agent) == bool(lives), f"slot {slot}: alive is {lives}, but its agent id is '{agent}'")
         allowed = [action for action in range(len(spec.action_names)) if mask[slot, action]]
         require(0 in allowed, f"slot {slot}: 'wait' must always be unmasked, also in dead rows")
-        if not lives:
+        if not lives and slot in left:
+            require(allowed == [0], f"slot {slot}: an agent that left in this tick can only 'wait'")
+        elif not lives:
             row = [features[slot, column] for column in range(len(spec.feature_names))]
             clean = allowed == [0] and not any(row) and serial[slot] == 0
             require(clean, f"slot {slot} is dead, so its row must be zero except 'wait' in the mask")
@@ -169,15 +174,18 @@ def _check_outcome(outcome: StepOutcome, spec: WorldSpec, tick: int) -> None:
         now.tick == tick + 1,
         f"step of tick {tick} returned the observation of tick {now.tick}, not {tick + 1}, the next tick",
     )
-    _check_observation(now, spec)
     rule = ArrayRule("uint8", (spec.capacity,))
     terminated = rule.check("outcome.terminated", outcome.terminated).tolist()
     truncated = rule.check("outcome.truncated", outcome.truncated).tolist()
+    ends = enumerate(zip(terminated, truncated, strict=True))
+    left = frozenset(slot for slot, (ended, cut) in ends if ended or cut)
+    _check_observation(now, spec, left)
+    for slot in left:
+        require(not now.alive[slot], f"slot {slot}: terminated or truncated in tick {tick}, but alive")
     reward = ArrayRule("float32", (spec.capacity,)).check("outcome.reward", outcome.reward).tolist()
     require(all(map(isfinite, reward)), f"outcome.reward of tick {tick} is not finite")
     _check_reward_parts(outcome, spec, tick)
-    left = zip(now.alive.tolist(), terminated, truncated, strict=True)
-    living = sum(lives and not (ended or cut) for lives, ended, cut in left)
+    living = sum(now.alive.tolist())
     stated = outcome.summary.alive
     require(stated == living, f"summary.alive of tick {tick} is {stated}, but {living} rows are alive")
     figures, named = set(outcome.summary.figures), {figure.name for figure in spec.figures}

@@ -23,4 +23,47 @@ COMMANDS: Final = (
         "Ends a resident's claim, if idle only a place in a queue or a hold; its policy plans anew.",
         (Argument("agent_id", "text"), Argument("idle", "bool", required=False)),
     ),
+    CommandSpec(
+        "spawn",
+        "admin",
+        "Lets a resident come to live in town; the rules choose what is left out.",
+        (
+            Argument("position", "xy", required=False),
+            Argument("home", "xy", required=False),
+            Argument("needs", "reals", required=False),
+            Argument("wallet", "int", required=False),
+            Argument("profile", "text", required=False),
+            Argument("job_id", "text", required=False),
+        ),
+    ),
+    CommandSpec(
+        "kill",
+        "admin",
+        "Removes a resident from town; a newcomer follows unless replace is false.",
+        (Argument("agent_id", "text"), Argument("replace", "bool", required=False)),
+    ),
+    CommandSpec(
+        "review",
+        "admin",
+        "Decides the pending review of a resident's absences: approve takes its job now, defer waits anew.",
+        (Argument("agent_id", "text"), Argument("decision", "text")),
+    ),
+    CommandSpec(
+        "toggle_mortality",
+        "admin",
+        "Sets whether residents leave by the rules; without, they leave by a command only.",
+        (Argument("value", "bool"),),
+    ),
+    CommandSpec(
+        "set_exit_cap",
+        "admin",
+        "Sets how many residents may leave a district by the rules in a day, 0 for no limit.",
+        (Argument("value", "int"),),
+    ),
+    CommandSpec(
+        "set_exit_spacing",
+        "admin",
+        "Sets the fewest ticks between two residents who leave a district by the rules.",
+        (Argument("value", "int"),),
+    ),
 )

@@ -33,7 +33,12 @@ from townlet_adapters.worlds.town.compiled.tables import (
 from townlet_adapters.worlds.town.inputs.manifest import Affordance, Condition, Name
 from townlet_adapters.worlds.town.inputs.plan import TownPlan, load_town
 from townlet_adapters.worlds.town.inputs.rewards import SOCIAL_REWARDS
-from townlet_adapters.worlds.town.inputs.texts import MAX_COOLDOWN_TICKS, TownOptions
+from townlet_adapters.worlds.town.inputs.texts import (
+    MAX_COOLDOWN_TICKS,
+    REASONS_TO_LEAVE,
+    LifecycleOptions,
+    TownOptions,
+)
 from townlet_adapters.worlds.town.inputs.tiles import FIRST_IMPASSABLE_TILE
 from townlet_adapters.worlds.town.inputs.vocabulary import REWARD_GROUPS, Vocabulary
 from townlet_core.dto.observation import Constants
@@ -48,6 +53,8 @@ MAX_LEAD = 240
 AVOIDS_FROM = 0.7
 CHAT_COOLDOWN = 30
 MEAL = "meal"
+STARVING = "hunger"
+"""The need whose lack lets a resident collapse."""
 LEAST_CHAT_FACTOR, MOST_CHAT_FACTOR = 0.5, 1.5
 
 FIGURES = (
@@ -288,6 +295,9 @@ def _params(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Reco
         "identity_dim": seen.identity_dim,
         "relationship_modifiers": options.features.relationship_modifiers,
         **_rewards(vocabulary, options),
+        **options.lifecycle.model_dump(exclude={"training_mode", *REASONS_TO_LEAVE}),
+        "hunger": list(vocabulary.needs).index(STARVING) if STARVING in vocabulary.needs else -1,
+        "exits": _exits(options.lifecycle),
     }
     for key, value in values.items():
         params[0][key] = value
@@ -304,6 +314,13 @@ def _rewards(vocabulary: Vocabulary, options: TownOptions) -> dict[str, float | 
         "reward_weight": _padded([need.weight for need in vocabulary.needs.values()], codes.MAX_NEEDS),
         "social_rewards": SOCIAL_REWARDS.index(options.features.social_rewards),
     }
+
+
+def _exits(options: LifecycleOptions) -> int:
+    """Return one bit for each reason for which residents may leave; in training there is none."""
+    if options.training_mode:
+        return 0
+    return sum(getattr(options, reason) << codes.EXITS.index(reason) for reason in REASONS_TO_LEAVE)
 
 
 def _profiles(plan: TownPlan, options: TownOptions) -> Records:
@@ -373,7 +390,9 @@ def _places(plan: TownPlan) -> Records:
 
 
 def _homes(plan: TownPlan) -> Records:
-    return np.array([(h.x, h.y, h.place, h.district) for h in plan.home_tiles], HOME)
+    return np.array(
+        [(h.x, h.y, h.place, h.district, *plan.entries[h.district]) for h in plan.home_tiles], HOME
+    )
 
 
 def _jobs(plan: TownPlan) -> Records:

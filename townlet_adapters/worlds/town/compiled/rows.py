@@ -282,12 +282,12 @@ KINDS: Final = (
     RowKind(codes.EV_JOIN, queue.QueueJoin, (*_USE, _number("a")), Bound(resident=1)),
     # Every change of an object's holder is granted to one resident: after a leave, a finish, a lost utility,
     # a stall, a time-out, a drop, and at the end of phase 5.
-    RowKind(codes.EV_GRANT, queue.QueueGrant, (*_USE, _number("a")), Bound(resident=3, object=5, order=1)),
+    RowKind(codes.EV_GRANT, queue.QueueGrant, (*_USE, _number("a")), Bound(resident=4, object=5, order=1)),
     RowKind(
         codes.EV_LEAVE,
         queue.QueueLeave,
         (_agent(), _OBJECT, _word("reason", codes.REASONS), _number("a")),
-        Bound(resident=3, object=2, order=1),
+        Bound(resident=4, object=2, order=1),
     ),
     RowKind(
         codes.EV_CONFLICT,
@@ -341,16 +341,19 @@ KINDS: Final = (
         codes.EV_REVIEW,
         employment.EmploymentReview,
         (*_SHIFT, _word("reason", codes.REVIEWS), _number("b")),
-        Bound(resident=2),
+        Bound(resident=2, order=1),
     ),
     RowKind(
-        codes.EV_JOB_LOSS, employment.EmploymentJobLoss, (*_SHIFT, _constant("reviewed")), Bound(resident=1)
+        codes.EV_JOB_LOSS,
+        employment.EmploymentJobLoss,
+        (*_SHIFT, _word("reason", codes.LOSSES)),
+        Bound(resident=1),
     ),
     RowKind(
         codes.EV_HIRED,
         employment.EmploymentHired,
         (*_SHIFT, _word("reason", codes.HIRINGS)),
-        Bound(resident=2),
+        Bound(resident=2, order=1),
     ),
     RowKind(
         codes.EV_RESTOCK,
@@ -400,7 +403,7 @@ KINDS: Final = (
             _number("c"),
             _number("x"),
         ),
-        Bound(order=1),
+        Bound(resident=1),
     ),
     RowKind(codes.EV_CHAT, social.SocialChat, (*_PAIR, _flag("a"), _number("x")), Bound(resident=1)),
     RowKind(
@@ -431,6 +434,12 @@ KINDS: Final = (
         social.SocialThreshold,
         (*_PAIR, _word("reason", codes.THRESHOLDS), _number("x")),
         _changes(2 * len(codes.THRESHOLDS)),
+    ),
+    RowKind(
+        codes.EV_EXIT_PENDING,
+        lifecycle.LifecycleExitPending,
+        (_agent(), _word("reason", codes.EXITS), _word("a", codes.KEPT)),
+        Bound(resident=1),
     ),
 )
 """Every kind of row, in the order of the numbers."""

@@ -75,8 +75,20 @@ RESIDENT = record(
     ("avoided", "i8"),
     ("talk_ready", "i8"),
     ("portrayed", "i8"),
+    # What may end a life in town (domain.md, section 14): ticks of collapse in a row, neglected ticks of the
+    # day, the ticks since which two days' rent is owed (-1 for less) and there is no job, the one in which
+    # the resident moves away; then why it is due to leave (1 + the reason, 0 for not), since when, and what
+    # kept it (one bit each); ``leaving`` is 1 + the reason in its last tick.
     ("collapse_ticks", "i8"),
+    ("low_ticks_today", "i8"),
+    ("owed_since", "i8"),
+    ("jobless_since", "i8"),
+    ("moves", "i8"),
+    ("due", "i8"),
+    ("due_since", "i8"),
+    ("kept", "i8"),
     ("leaving", "i8"),
+    ("replaced", "i8"),
     # Rewards (domain.md, section 15). Within a tick: the worth of the first presence of a shift and of a
     # chat, the avoidances, whether a wage was paid (``waged``). Then the first tick without the guard after
     # starving, the potential after the last tick, what the day's ticks gave so far, and whether the first
@@ -132,13 +144,28 @@ TOWN = record(
     ("forced_reuses", "i8"),
     ("effects", "i8"),
     ("effects_end", "i8"),
+    ("mortality", "i8"),
+    ("exit_cap", "i8"),
+    ("exit_spacing", "i8"),
+    ("arrivals", "i8"),
+    ("leavers", "i8"),
 )
 """The town itself; ``tick`` is the number of finished ticks, ``embeddings`` that of the embedding slots that
 were ever used, ``forced_reuses`` that of the residents whose embedding slot had not cooled down, ``effects``
-that of the active effects; ``effects_end`` is the first tick in which one of them is over."""
+that of the active effects; ``effects_end`` is the first tick in which one of them is over. ``mortality``
+is 0 while no resident may leave, ``arrivals`` the number of those who are on their way, ``leavers`` that of
+those who leave in this tick."""
 
-DISTRICT = record(("losses_today", "i8"), ("reviews", "i8"), ("utility", "u1", (2,)))
-"""One district: job losses of the day, pending reviews, (power, water) on or off."""
+DISTRICT = record(
+    ("losses_today", "i8"), ("reviews", "i8"), ("utility", "u1", (2,)),
+    ("exits_today", "i8"), ("last_exit", "i8"), ("calm", "i8", (codes.DISTURBANCES,)),
+)  # fmt: skip
+"""One district: job losses of the day, pending reviews, (power, water) on or off, exits of the day, the tick
+of the last exit, and for each disturbance the first tick in which it keeps no resident in town any more."""
+
+ARRIVAL = record(("due", "i8"), ("district", "i8"), ("follows", "i8"))
+"""A resident on its way to a district, who arrives in the tick ``due`` or when there is room; ``follows`` is
+the reason for which its predecessor left."""
 
 PRICE = record(("normal", "i8"), ("now", "i8"))
 """One price in mills: the base price, as the config or an edit says, and the price under active effects."""
@@ -158,11 +185,12 @@ event between them, ``quiet_until`` the first tick in which an avoidance may be 
 bit for each threshold that is passed and was recorded."""
 
 DERIVED: Final = frozenset(
-    {"utility", "closed", "now", "effects_end", "avoided", "portrayed", "leaving"}
+    {"utility", "closed", "now", "effects_end", "avoided", "portrayed"}
+    | {"leaving", "replaced", "leavers"}
     | {"presence", "chat", "avoidances", "waged"}
 )
-"""Fields that follow from effects, base prices and ties, and those that are 0 between two
-ticks; their names are unique."""
+"""Fields that follow from effects, base prices and ties, and those that are 0 between two ticks; their names
+are unique."""
 
 OUTCOME = record(("tick", "i8"), ("affordance", "i8"), ("object", "i8"), ("reason", "i8"), ("duration", "i8"))
 """One entry of a resident's outcome history."""
@@ -195,6 +223,7 @@ class TownState(NamedTuple):
         tills: int64[B, P], mills.
         price: PRICE[B, D, K], by price key.
         effects: EFFECT[B, E], the active effects in the order of their sources, then empty rows.
+        arrivals: ARRIVAL[B, N], who is on its way, the next one first, then empty rows.
         flows: int64[B, kinds], mills moved today.
         job_holders: int64[B, J].
     """
@@ -215,6 +244,7 @@ class TownState(NamedTuple):
     tills: npt.NDArray[np.int64]
     price: Records
     effects: Records
+    arrivals: Records
     flows: npt.NDArray[np.int64]
     job_holders: npt.NDArray[np.int64]
 

@@ -65,6 +65,14 @@ PARAMS = record(
     ("top_friends", "i8"),
     ("top_rivals", "i8"),
     ("identity_dim", "i8"),
+    ("hunger", "i8"),
+    ("exits", "i8"),
+    ("daily_exit_cap", "i8"),
+    ("exit_spacing", "i8"),
+    ("move_spacing", "i8"),
+    ("stay_least", "i8"),
+    ("stay_most", "i8"),
+    ("founders_stay_least", "i8"),
     ("relationship_modifiers", "?"),
     ("social_rewards", "i8"),
     ("reward_weight", "f8", (MAX_NEEDS,)),
@@ -74,7 +82,8 @@ PARAMS = record(
 )
 """Every scalar key of the configuration that a rule reads; ``needs``, ``items`` and ``options`` are numbers
 of entries, ``carry`` is the most that a resident carries, ``*_at`` are feature columns, -1 when off,
-``reward_terminal`` has a number for each reason of an exit."""
+``hunger`` is the need whose lack lets residents collapse, -1 for none, ``exits`` has one bit for each reason
+for which residents may leave, and ``reward_terminal`` a number for each."""
 
 PLACED_OBJECT = record(
     ("x", "i8"), ("y", "i8"), ("type", "i8"), ("place", "i8"), ("kind", "i8"), ("district", "i8"),
@@ -85,8 +94,10 @@ PLACED_OBJECT = record(
 PLACE = record(("x", "f8"), ("y", "f8"), ("kind", "i8"), ("till", "?"))
 """One place; (x, y) is the centre of its bounding box, in tiles."""
 
-HOME = record(("x", "i8"), ("y", "i8"), ("place", "i8"), ("district", "i8"))
-"""One home tile."""
+HOME = record(
+    ("x", "i8"), ("y", "i8"), ("place", "i8"), ("district", "i8"), ("entry_x", "i8"), ("entry_y", "i8"),
+)  # fmt: skip
+"""One home tile, with the entry of its district."""
 
 JOB = record(
     ("wage", "i8"), ("late_fine", "i8"), ("place", "i8"), ("start", "i8"), ("length", "i8"),

@@ -19,7 +19,12 @@ from townlet_adapters.worlds.town.events.employment import (
     EmploymentShiftCovered,
     EmploymentShiftEnd,
 )
-from townlet_adapters.worlds.town.events.lifecycle import LifecycleArrive, LifecycleExit, LifecycleMoved
+from townlet_adapters.worlds.town.events.lifecycle import (
+    LifecycleArrive,
+    LifecycleExit,
+    LifecycleExitPending,
+    LifecycleMoved,
+)
 from townlet_adapters.worlds.town.events.queue import (
     QueueConflict,
     QueueGrant,
@@ -56,6 +61,7 @@ TOWN_EVENTS: Final[tuple[type[Event], ...]] = (
     EmploymentShiftEnd,
     LifecycleArrive,
     LifecycleExit,
+    LifecycleExitPending,
     LifecycleMoved,
     QueueConflict,
     QueueGrant,
@@ -75,7 +81,6 @@ LATER_KINDS: Final = frozenset(
     {
         "economy.band",
         "economy.price",
-        "lifecycle.exit_pending",
         "perturbation.cancelled",
         "perturbation.ended",
         "perturbation.scheduled",

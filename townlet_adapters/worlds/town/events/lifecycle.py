@@ -25,12 +25,13 @@ class LifecycleArrive(Event):
 
 @dataclass(frozen=True, slots=True)
 class LifecycleExit(Event):
-    """A resident left town for good; ``wallet`` went to the treasury. ``reason`` is killed.
+    """A resident left town for good; ``wallet`` went to the treasury.
 
     Attributes:
         slot: the slot that it leaves.
+        reason: collapse, neglect, eviction, unemployment, age_out (it moved away) or killed.
         age: ticks since it arrived.
-        terminal: its last reward, 0 for a resident that was killed.
+        terminal: the reward for leaving, 0 for a resident that moved away or was killed.
     """
 
     kind: ClassVar[str] = "lifecycle.exit"
@@ -40,6 +41,22 @@ class LifecycleExit(Event):
     age: int
     wallet: int
     terminal: float
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleExitPending(Event):
+    """A resident is due to leave town and has to wait, once for each reason and cause.
+
+    Attributes:
+        reason: why it is due: one of those of ``lifecycle.exit``.
+        cause: what keeps it: suppressed (something is off or dear), cap (others left today) or spacing (the
+            last exit is too near).
+    """
+
+    kind: ClassVar[str] = "lifecycle.exit_pending"
+    agent_id: str
+    reason: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,16 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from townlet_adapters.worlds.town.codes import LEAST_TIES, MAX_AFFORDANCES, MOST_TIES, TICKS_PER_DAY
+from townlet_adapters.worlds.town.codes import (
+    EXIT_KILLED,
+    EXITS,
+    LEAST_TIES,
+    MAX_AFFORDANCES,
+    MOST_EXITS,
+    MOST_SPACING,
+    MOST_TIES,
+    TICKS_PER_DAY,
+)
 from townlet_adapters.worlds.town.inputs.rewards import RewardsOptions, SocialRewards
 from townlet_adapters.worlds.town.inputs.section import MAX_MILLS, Mills, Name, Section
 from townlet_adapters.worlds.town.inputs.tiles import Tile
@@ -21,6 +30,7 @@ MAX_RESIDENTS = 16_384
 MAX_EMBEDDING_SLOTS = 4 * MAX_RESIDENTS
 MAX_TIE_SLOTS = 8
 MAX_COOLDOWN_TICKS: Final = 600
+MAX_STAY: Final = 36_500
 
 
 class LegendEntry(Section):
@@ -365,6 +375,48 @@ class EconomyOptions(Section):
     """reaction to a job whose pay does not fit rent and prices"""
 
 
+class LifecycleOptions(Section):
+    """Residents that leave, and those that follow."""
+
+    training_mode: bool = False
+    """whether residents leave by a command only; what could end a life in town is counted all the same"""
+    collapse: bool = True
+    """whether residents leave that have starved"""
+    neglect: bool = True
+    """whether residents leave that were in need for hours of a day"""
+    eviction: bool = True
+    """whether residents leave that owe rent"""
+    unemployment: bool = True
+    """whether residents leave that find no work although there is some"""
+    age_out: bool = True
+    """whether residents move away after a stay of some months"""
+    stay_least: Annotated[int, Field(ge=1, le=MAX_STAY)] = 60
+    """shortest stay of a resident that may move away, in days"""
+    stay_most: Annotated[int, Field(ge=1, le=MAX_STAY)] = 120
+    """longest stay, in days"""
+    founders_stay_least: Annotated[int, Field(ge=1, le=MAX_STAY)] = 14
+    """shortest stay of those who live in town at its start, in days; they have lived there before"""
+    daily_exit_cap: Annotated[int, Field(ge=0, le=MOST_EXITS)] = 2
+    """most exits of a district and day; 0 for no limit"""
+    exit_spacing: Annotated[int, Field(ge=0, le=MOST_SPACING)] = 120
+    """fewest ticks between two exits of a district"""
+    move_spacing: Annotated[int, Field(ge=0, le=MOST_SPACING)] = 10_080
+    """fewest ticks between an exit and a later one at the end of a stay"""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if max(self.stay_least, self.founders_stay_least) > self.stay_most:
+            raise ValueError(
+                f"stay_most is {self.stay_most}; allowed: at least stay_least, {self.stay_least}, and "
+                f"founders_stay_least, {self.founders_stay_least}"
+            )
+        return self
+
+
+REASONS_TO_LEAVE: Final = EXITS[:EXIT_KILLED]
+"""Reasons that a config allows or not, each a key of ``lifecycle``."""
+
+
 class RelationshipsOptions(Section):
     """Ties between residents."""
 
@@ -450,6 +502,8 @@ class TownOptions(Section):
     """ties between residents"""
     rewards: RewardsOptions = RewardsOptions()
     """what residents are rewarded for"""
+    lifecycle: LifecycleOptions = LifecycleOptions()
+    """residents that leave, and those that follow"""
     observations: ObservationsOptions = ObservationsOptions()
     """the observations of residents"""
     embeddings: EmbeddingsOptions = EmbeddingsOptions()

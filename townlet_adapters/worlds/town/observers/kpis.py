@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from townlet_adapters.worlds.town.observers.lives import LifeTally
 from townlet_adapters.worlds.town.observers.needs import NeedTally, NeedWindow
 from townlet_adapters.worlds.town.observers.settings import KpiSettings
 from townlet_adapters.worlds.town.observers.shifts import ShiftTally
@@ -33,6 +34,7 @@ class _State:
     needs: NeedTally
     options: OptionTally
     society: SocietyTally
+    lives: LifeTally
 
 
 class KpiObserver:
@@ -64,6 +66,7 @@ class KpiObserver:
             needs=NeedTally.sized(slots, len(self._needs)),
             options=OptionTally.sized(slots),
             society=SocietyTally(),
+            lives=LifeTally(),
         )
         self._forget_caches()
 
@@ -75,6 +78,7 @@ class KpiObserver:
             state.uses.see(event)
             state.shifts.see(event)
             state.society.see(event)
+            state.lives.see(event)
         self._see_occupants(observation)
         self._view = observation.view
         if self._living:
@@ -96,6 +100,7 @@ class KpiObserver:
             **state.needs.kpis(self._needs),
             **state.options.kpis(state.agent_ticks),
             **state.society.kpis(agent_days),
+            **state.lives.kpis(),
             **(ties_now(self._view, len(self._living)) if self._view is not None else {}),
         }
 
@@ -110,8 +115,9 @@ class KpiObserver:
         Raises:
             SnapshotError: when the value is not such a state, or is of a world with other slots or needs.
         """
-        # Snapshots of schema 5 and before were saved when nothing of society was counted.
-        uncounted = {"society": record_to_json(SocietyTally())}
+        # Snapshots of schema 5 and before were saved when nothing of society was counted, those of schema 7
+        # and before when no exits were.
+        uncounted = {"society": record_to_json(SocietyTally()), "lives": record_to_json(LifeTally())}
         try:
             read = record_from_json(_State, {**uncounted, **state} if isinstance(state, Mapping) else state)
         except ValueError as error:

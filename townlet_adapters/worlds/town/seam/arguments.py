@@ -36,11 +36,16 @@ class Intervention:
             ``codes.CLOSE_OBJECT`` (``who`` an object, ``a`` 1 closed or 0 open), ``codes.SET_PRICE`` (``who``
             a district, ``a`` the price key, ``b`` its base price in mills), ``codes.SCALE_PRICE`` (``who``
             a district, ``a`` the price key, ``b`` permille of the price, 1000 ends it), ``codes.SPAWN``
-            (``who`` a home tile, for a resident in the lowest dead slot), ``codes.REMOVE`` (``who`` a slot)
-            or ``codes.INTERRUPT`` (``who`` a slot, ``a`` 1 when it is idle: a running use goes on then, else
-            0). What switches, closes or scales has a source (``c``, ``codes.MANUAL`` or the number of an
-            event), ends only what is of the same source, and ends by itself in the tick ``d`` unless that
-            is 0.
+            (for a resident in the lowest dead slot: ``who`` a home tile, -1 for the one that fewest live
+            at; then, each one more than the number, and 0 for what the rules say, ``a`` and ``b`` the tile
+            on which it stands, ``c`` its mills, ``d`` its profile, ``e`` its job, ``f`` the district in which
+            a home is chosen), ``codes.REMOVE`` (``who`` a slot, ``a`` 1 when a newcomer follows, else 0),
+            ``codes.INTERRUPT`` (``who`` a slot, ``a`` 1 when it is idle: a running use goes on then, else
+            0), ``codes.REVIEW`` (``who`` a slot, ``a`` 1 to approve its review, 0 to defer it) or
+            ``codes.SET_EXITS`` (``who`` what is set: ``codes.MORTALITY``, ``EXIT_CAP`` or ``EXIT_SPACING``,
+            ``a`` the number). What switches, closes or scales has a source (``c``, ``codes.MANUAL`` or the
+            number of an event), ends only what is of the same source, and ends by itself in the tick ``d``
+            unless that is 0.
         who: see ``what``.
         a: whole number, see ``what``; so are ``b`` to ``f``.
         b: whole number.
@@ -51,6 +56,8 @@ class Intervention:
         x: real number, see ``what``; so are ``y`` and ``z``.
         y: real number.
         z: real number.
+        needs: for ``codes.SPAWN``, one bit for each need that ``level`` gives.
+        level: the levels of needs in [0, 1], one for each that a vocabulary may have.
         serial: serial of the resident that is meant, -1 for any in the slot.
     """
 
@@ -66,6 +73,8 @@ class Intervention:
     x: float = 0.0
     y: float = 0.0
     z: float = 0.0
+    needs: int = 0
+    level: tuple[float, ...] = (0.0,) * codes.MAX_NEEDS
     serial: int = -1
 
 
@@ -197,9 +206,17 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
         codes.CLOSE_OBJECT: {"who": tables.objects.shape[0], "a": 2, **lasting},
         codes.SET_PRICE: {"who": districts, "a": keys},
         codes.SCALE_PRICE: {"who": districts, "a": keys, "b": codes.MOST_SCALE + 1, **lasting},
-        codes.SPAWN: {"who": tables.homes.shape[0]},
-        codes.REMOVE: {"who": slots},
+        codes.SPAWN: {
+            "c": _LAST_NUMBER,
+            "d": len(tables.profiles) + 1,
+            "e": tables.jobs.shape[0] + 1,
+            "f": districts + 1,
+            "needs": 1 << len(model.vocabulary.needs),
+        },
+        codes.REMOVE: {"who": slots, "a": 2},
         codes.INTERRUPT: {"who": slots, "a": 2},
+        codes.REVIEW: {"who": slots, "a": 2},
+        codes.SET_EXITS: {"who": 3, "a": codes.MOST_SPACING + 1},
     }
     if order.what not in kinds:
         known = ", ".join(map(str, sorted(kinds)))
@@ -212,6 +229,17 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
         most = codes.MOST_BASE * int(tables.start_price[order.who, order.a])
         if not 0 <= order.b <= most:
             raise ArgumentError(f"b is {order.b} in {order}; expected 0 to {most}, the price in mills")
+    if order.what == codes.SPAWN:
+        _check_newcomer(order, model)
     for name in ("x", "y", "z"):
         if math.isnan(getattr(order, name)):
             raise ArgumentError(f"{name} is nan in {order}; expected a number")
+
+
+def _check_newcomer(order: Intervention, model: TownModel) -> None:
+    """Refuse a home that does not exist, and levels of needs that no resident can have."""
+    homes = model.tables.homes.shape[0]
+    if not -1 <= order.who < homes:
+        raise ArgumentError(f"who is {order.who} in {order}; expected -1 to {homes - 1}")
+    if len(order.level) != codes.MAX_NEEDS or not all(0.0 <= level <= 1.0 for level in order.level):
+        raise ArgumentError(f"level is {order.level}; expected {codes.MAX_NEEDS} numbers in [0, 1]")

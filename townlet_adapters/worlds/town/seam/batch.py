@@ -59,7 +59,8 @@ class TownBatch:
             checks nothing.
         journal: the rows of the last tick, overwritten by the next; without rows unless requested.
         answers: int64[...], what became of the interventions of the last tick, in the order of ``intervene``:
-            ``codes.EXECUTED``, ``BLOCKED_TILE`` or ``GONE``.
+            ``codes.EXECUTED``, or why it was not done.
+        serials: int64[...], the residents that they were about: for ``codes.SPAWN`` the newcomer.
         founded: whether ``reset`` or a restored snapshot has given the towns a state.
     """
 
@@ -100,7 +101,7 @@ class TownBatch:
         self.journal = allocate_journal(model, towns, journal_rows(model.sizes) if journal else 0)
         self._scratch = allocate_scratch(model)
         self._orders: list[Intervention] = []
-        self.answers = _NO_ANSWERS
+        self.answers = self.serials = _NO_ANSWERS
         self._calls: HookCalls | None = None
         if model.hooked:
             asked = _askable(model, towns, hooks)
@@ -184,7 +185,9 @@ class TownBatch:
         unfinished = self._run_tick(orders)
         if self._calls is not None:
             self._ask_and_finish(self._calls, orders, unfinished=unfinished)
-        self.answers = _NO_ANSWERS if orders is _NO_ORDERS else orders["answer"]
+        given = orders is not _NO_ORDERS
+        self.answers = orders["answer"] if given else _NO_ANSWERS
+        self.serials = orders["serial"] if given else _NO_ANSWERS
         if self.journal.rows.shape[1] or orders.shape[0]:
             self._check_journal()
         return self.arrays

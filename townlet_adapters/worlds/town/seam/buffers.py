@@ -5,6 +5,7 @@ import numpy as np
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.model import TownModel
 from townlet_adapters.worlds.town.compiled.state import (
+    ARRIVAL,
     CURSOR,
     DISTRICT,
     EFFECT,
@@ -62,6 +63,7 @@ def allocate_state(model: TownModel, towns: int) -> TownState:
         tills=np.zeros((b, t.places.shape[0]), np.int64),
         price=np.zeros((b, districts, keys), PRICE),
         effects=np.zeros((b, model.effect_rows), EFFECT),
+        arrivals=np.zeros((b, n), ARRIVAL),
         flows=np.zeros((b, len(codes.FLOWS)), np.int64),
         job_holders=np.zeros((b, t.jobs.shape[0]), np.int64),
     )

@@ -1,14 +1,17 @@
 """The town's commands: translated to interventions, whose outcome becomes the results."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.command_specs import COMMANDS
-from townlet_adapters.worlds.town.compiled.rows import serial_of
+from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.compiled.rows import agent_id, serial_of
+from townlet_adapters.worlds.town.inputs.section import MAX_MILLS
 from townlet_adapters.worlds.town.seam.arguments import Intervention
 from townlet_core.dto.command import Command, CommandResult, CommandSpec, ErrorCode
+from townlet_core.jsonvalue import JsonObject
 from townlet_core.suggestions import nearest
 
 _FAULTS: Final[Mapping[int, tuple[ErrorCode, str]]] = {
@@ -18,6 +21,9 @@ _FAULTS: Final[Mapping[int, tuple[ErrorCode, str]]] = {
         "the tile is not free: it is outside of the map, impassable or occupied",
     ),
     codes.GONE: ("not_found", "the resident does not live in town any more"),
+    codes.NO_SLOT: ("conflict", "the town is full: all slots of population.capacity have a resident"),
+    codes.NO_REVIEW: ("conflict", "no review of the resident's absences is pending"),
+    codes.NO_VACANCY: ("conflict", "the job has no vacancy"),
 }
 _SPECS: Final[Mapping[str, CommandSpec]] = {spec.name: spec for spec in COMMANDS}
 
@@ -45,27 +51,29 @@ class _WrongError(Exception):
         super().__init__(message)
 
 
-def order_of(command: Command, agent_ids: Sequence[str], needs: Sequence[str], tick: int) -> Order:
+def order_of(command: Command, agent_ids: Sequence[str], model: TownModel, tick: int) -> Order:
     """Translate a command to interventions, or refuse it.
 
     Args:
         command: the command; its arguments may be unchecked.
         agent_ids: the resident of each slot, empty text for an empty slot.
-        needs: the name of each need.
+        model: the town.
         tick: the tick about to be executed.
     """
     try:
-        return Order(command, None, _interventions(command, agent_ids, needs))
+        return Order(command, None, _interventions(command, agent_ids, model))
     except _WrongError as wrong:
         return Order(command, command.refused(tick, wrong.code, wrong.message))
 
 
-def results_of(orders: Sequence[Order], answers: Sequence[int], tick: int) -> tuple[CommandResult, ...]:
+def results_of(
+    orders: Sequence[Order], answers: Sequence[tuple[int, int]], tick: int
+) -> tuple[CommandResult, ...]:
     """Return the results of all orders of a tick.
 
     Args:
         orders: the town's orders, in order.
-        answers: what became of their interventions, one after the other.
+        answers: what became of their interventions, one after the other, and the serials of the residents.
         tick: the executed tick.
     """
     given = iter(answers)
@@ -73,20 +81,20 @@ def results_of(orders: Sequence[Order], answers: Sequence[int], tick: int) -> tu
     for order in orders:
         command = order.command
         own = [answer for _, answer in zip(order.interventions, given, strict=False)]
-        fault = next((_FAULTS[answer] for answer in own if answer != codes.EXECUTED), None)
+        fault = next((_FAULTS[answer] for answer, _ in own if answer != codes.EXECUTED), None)
         if order.refused is not None:
             results.append(order.refused)
-        elif fault is None:
-            results.append(command.done(tick, command.args))
-        else:
+        elif fault is not None:
             about = command.args if fault[0] == "blocked_tile" else None
             results.append(command.refused(tick, *fault, about))
+        elif order.interventions and order.interventions[0].what == codes.SPAWN:
+            results.append(command.done(tick, {"agent_id": agent_id(own[0][1]), **command.args}))
+        else:
+            results.append(command.done(tick, command.args))
     return tuple(results)
 
 
-def _interventions(
-    command: Command, agent_ids: Sequence[str], needs: Sequence[str]
-) -> tuple[Intervention, ...]:
+def _interventions(command: Command, agent_ids: Sequence[str], model: TownModel) -> tuple[Intervention, ...]:
     spec = _SPECS.get(command.name)
     if spec is None:
         known = nearest(command.name, _SPECS)
@@ -95,24 +103,110 @@ def _interventions(
         args = spec.read(command.args)
     except ValueError as error:
         raise _WrongError("invalid_args", str(error)) from error
-    slot = _slot_of(str(args["agent_id"]), agent_ids)
-    serial = serial_of(agent_ids[slot])
-    if spec.name == "teleport":
-        x, y = cast("Sequence[int]", args["position"])
-        # Kernels compare the numbers with the map's size, so they may be outside of the map.
-        return (Intervention(0, codes.TELEPORT, slot, x, y, serial=serial),)
-    if spec.name == "interrupt":
-        return (Intervention(0, codes.INTERRUPT, slot, int(bool(args.get("idle"))), serial=serial),)
-    levels = _levels(cast("Mapping[str, float]", args["needs"]), needs)
-    return tuple(
-        Intervention(0, codes.SET_NEED, slot, need, x=level, serial=serial) for need, level in levels
-    )
+    if spec.name in _OF_RESIDENTS:
+        slot = _slot_of(str(args["agent_id"]), agent_ids)
+        orders = _OF_RESIDENTS[spec.name](args, slot, model)
+        return tuple(replace(order, serial=serial_of(agent_ids[slot])) for order in orders)
+    return _OF_THE_TOWN[spec.name](args, model)
 
 
 def _slot_of(agent_id: str, agent_ids: Sequence[str]) -> int:
     if not agent_id or agent_id not in agent_ids:
         raise _WrongError("not_found", f"no resident {agent_id!r:.80} lives in town")
     return agent_ids.index(agent_id)
+
+
+def _teleport(args: JsonObject, slot: int, _model: TownModel) -> list[Intervention]:
+    x, y = cast("Sequence[int]", args["position"])
+    # Kernels compare the numbers with the map's size, so they may be outside of the map.
+    return [Intervention(0, codes.TELEPORT, slot, x, y)]
+
+
+def _set_need(args: JsonObject, slot: int, model: TownModel) -> list[Intervention]:
+    levels = _levels(cast("Mapping[str, float]", args["needs"]), tuple(model.vocabulary.needs))
+    return [Intervention(0, codes.SET_NEED, slot, need, x=level) for need, level in levels]
+
+
+def _interrupt(args: JsonObject, slot: int, _model: TownModel) -> list[Intervention]:
+    return [Intervention(0, codes.INTERRUPT, slot, int(bool(args.get("idle"))))]
+
+
+def _kill(args: JsonObject, slot: int, _model: TownModel) -> list[Intervention]:
+    return [Intervention(0, codes.REMOVE, slot, int(bool(args.get("replace", True))))]
+
+
+def _review(args: JsonObject, slot: int, _model: TownModel) -> list[Intervention]:
+    decision = str(args["decision"])
+    if decision not in _DECISIONS:
+        raise _WrongError(
+            "invalid_args", f"unknown decision {decision!r:.80}; {nearest(decision, _DECISIONS)}"
+        )
+    return [Intervention(0, codes.REVIEW, slot, int(decision == "approve"))]
+
+
+def _spawn(args: JsonObject, model: TownModel) -> tuple[Intervention, ...]:
+    """Return the arrival that arguments describe; what they leave out is left to the rules."""
+    x, y = cast("Sequence[int]", args.get("position", (-1, -1)))
+    if "position" in args and not (0 <= x < model.plan.width and 0 <= y < model.plan.height):
+        raise _WrongError("blocked_tile", _FAULTS[codes.BLOCKED_TILE][1])
+    home = _home_of(args, model) if "home" in args else -1
+    job = _number_of(args, "job_id", model.job_ids)
+    tables = model.tables
+    district = int(tables.jobs["district"][job]) if job >= 0 else -1
+    if job >= 0 and home >= 0 and int(tables.homes["district"][home]) != district:
+        raise _WrongError("invalid_args", "spawn: job_id and home are in different districts")
+    wallet = cast("int", args.get("wallet", -1))
+    if "wallet" in args and not 0 <= wallet <= MAX_MILLS:
+        raise _WrongError("invalid_args", f"spawn: wallet {wallet} is out of range (0 to {MAX_MILLS} mills)")
+    needs, level = 0, [0.0] * codes.MAX_NEEDS
+    given = cast("Mapping[str, float]", args.get("needs", {}))
+    for need, value in _levels(given, tuple(model.vocabulary.needs)):
+        needs, level[need] = needs | 1 << need, value
+    profile = _number_of(args, "profile", model.profile_names)
+    return (
+        Intervention(
+            0, codes.SPAWN, home, x + 1, y + 1, wallet + 1, profile + 1, job + 1, district + 1,
+            needs=needs, level=tuple(level),
+        ),
+    )  # fmt: skip
+
+
+def _home_of(args: JsonObject, model: TownModel) -> int:
+    """Return the number of a home tile."""
+    x, y = cast("Sequence[int]", args["home"])
+    homes = [(each.x, each.y) for each in model.plan.home_tiles]
+    if (x, y) not in homes:
+        raise _WrongError("not_found", f"spawn: home [{x}, {y}] is not a home tile of the map")
+    return homes.index((x, y))
+
+
+def _number_of(args: JsonObject, key: str, known: Sequence[str]) -> int:
+    """Return the number of a name, -1 when it is left out."""
+    if key not in args:
+        return -1
+    name = str(args[key])
+    if name not in known:
+        raise _WrongError("invalid_args", f"spawn: unknown {key} {name!r:.80}; {nearest(name, known)}")
+    return known.index(name)
+
+
+def _toggle_mortality(args: JsonObject, _model: TownModel) -> tuple[Intervention, ...]:
+    return (Intervention(0, codes.SET_EXITS, codes.MORTALITY, int(bool(args["value"]))),)
+
+
+def _set_exit_cap(args: JsonObject, _model: TownModel) -> tuple[Intervention, ...]:
+    return _set_exits(args, codes.EXIT_CAP, codes.MOST_EXITS)
+
+
+def _set_exit_spacing(args: JsonObject, _model: TownModel) -> tuple[Intervention, ...]:
+    return _set_exits(args, codes.EXIT_SPACING, codes.MOST_SPACING)
+
+
+def _set_exits(args: JsonObject, what: int, most: int) -> tuple[Intervention, ...]:
+    value = cast("int", args["value"])
+    if not 0 <= value <= most:
+        raise _WrongError("invalid_args", f"value {value} is out of range (0 to {most})")
+    return (Intervention(0, codes.SET_EXITS, what, value),)
 
 
 def _levels(levels: Mapping[str, float], known: Sequence[str]) -> list[tuple[int, float]]:
@@ -123,3 +217,19 @@ def _levels(levels: Mapping[str, float], known: Sequence[str]) -> list[tuple[int
         if not 0.0 <= value <= 1.0:
             raise _WrongError("invalid_args", f"{need} {value} is out of range (0 to 1, 1 is satisfied)")
     return [(known.index(need), value) for need, value in levels.items()]
+
+
+_DECISIONS: Final = ("approve", "defer")
+_OF_RESIDENTS: Final[Mapping[str, Callable[[JsonObject, int, TownModel], list[Intervention]]]] = {
+    "teleport": _teleport,
+    "set_need": _set_need,
+    "interrupt": _interrupt,
+    "kill": _kill,
+    "review": _review,
+}
+_OF_THE_TOWN: Final[Mapping[str, Callable[[JsonObject, TownModel], tuple[Intervention, ...]]]] = {
+    "spawn": _spawn,
+    "toggle_mortality": _toggle_mortality,
+    "set_exit_cap": _set_exit_cap,
+    "set_exit_spacing": _set_exit_spacing,
+}

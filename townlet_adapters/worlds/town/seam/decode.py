@@ -38,7 +38,7 @@ _REWARD_DECIMALS = 6
 """Rewards of a tick are small numbers."""
 _FRAME_COLUMNS_OF_RESIDENTS = (
     "serial", "x", "y", "home", "wallet", "inventory", "name", "name_round", "profile", "shift_state",
-    "job", "option", "last_action", "last_target", "claim_object", "claim_affordance", "claim_stage",
+    "job", "option", "last_action", "last_target", "claim_object", "claim_affordance", "claim_stage", "due",
 )  # fmt: skip
 _FRAME_COLUMNS_OF_OBJECTS = (
     "queue_length", "holder", "stock", "running", "affordance", "remaining", "closed",
@@ -170,7 +170,7 @@ class Decoder:
         model = self._model
         (
             _, x, y, home, wallet, inventory, name, name_round, profile, shift_state,
-            job, option, last_action, last_target, claim_object, claim_affordance, claim_stage,
+            job, option, last_action, last_target, claim_object, claim_affordance, claim_stage, due,
         ) = row  # fmt: skip
         entry: dict[str, JsonValue] = {
             "slot": i,
@@ -196,6 +196,8 @@ class Decoder:
                 "affordance": model.affordance_ids[claim_affordance],
                 "stage": codes.STAGES[claim_stage],
             }
+        if due > 0:
+            entry["leaving"] = codes.EXITS[due - 1]
         return entry
 
     def _tile(self, x: int, y: int) -> JsonValue:

@@ -12,9 +12,17 @@ import numpy.typing as npt
 
 from townlet_adapters.documents import Document, read_document
 from townlet_adapters.validation import validate
-from townlet_adapters.worlds.town.codes import EFFECT_CLOSED, EFFECT_OFF, EV_ARRIVE, FLOWS, NOBODY
+from townlet_adapters.worlds.town.codes import (
+    DISTURBANCES,
+    EFFECT_CLOSED,
+    EFFECT_OFF,
+    EV_ARRIVE,
+    FLOWS,
+    NOBODY,
+    TICKS_PER_DAY,
+)
 from townlet_adapters.worlds.town.compiled.model import most_cooldowns, most_effects
-from townlet_adapters.worlds.town.compiled.state import EFFECT, EVENT, TIE
+from townlet_adapters.worlds.town.compiled.state import ARRIVAL, EFFECT, EVENT, TIE
 from townlet_adapters.worlds.town.inputs.plan import default_embedding_slots
 from townlet_adapters.worlds.town.inputs.rewards import RewardsOptions
 from townlet_adapters.worlds.town.inputs.shipped import BEFORE, SHIPPED_MAPS, shipped_file
@@ -22,6 +30,7 @@ from townlet_adapters.worlds.town.inputs.sources import checksum_of, extended_en
 from townlet_adapters.worlds.town.inputs.texts import MAX_EMBEDDING_SLOTS, TownOptions
 from townlet_adapters.worlds.town.inputs.vocabulary import Vocabulary, VocabularyText, read_vocabulary
 from townlet_adapters.worlds.town.seam.snapshot import PENDING, REBUILT, decode_array, encode_array
+from townlet_adapters.worlds.town.systems.lifecycle import LONG_AGO
 from townlet_core.errors import ConfigError, SnapshotError
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_plugins.access import Access
@@ -171,13 +180,19 @@ def from_schema_6(stored: StoredWorld) -> StoredWorld:
 
 
 def from_schema_7(stored: StoredWorld) -> StoredWorld:
-    """Bring a town of schema 7 to schema 8, in which residents are rewarded.
+    """Bring a town of schema 7 to schema 8, in which residents are rewarded and leave by themselves.
 
-    The potential of each resident is that of its needs. Vocabularies say what profiles are rewarded for.
+    The potential of each resident is that of its needs. Vocabularies say what profiles are rewarded for. No
+    resident had left by itself, so the town goes on as one for training.
 
     Raises:
         SnapshotError: when the part or the options are damaged.
     """
+    return _with_exits(_with_rewards(stored))
+
+
+def _with_rewards(stored: StoredWorld) -> StoredWorld:
+    """Add what rewards need."""
     part = dict(stored.part)
     vocabulary = _vocabulary_of(stored.options)
     residents = _records(part, "residents")
@@ -192,9 +207,7 @@ def from_schema_7(stored: StoredWorld) -> StoredWorld:
         unmet += need.weight * (1.0 - needs[..., number])
     part["residents"] = {
         **residents,
-        **dict.fromkeys(
-            ("collapse_ticks", "guard_until", "greeted"), encode_array(np.zeros(shape, np.int64))
-        ),
+        **dict.fromkeys(("guard_until", "greeted"), encode_array(np.zeros(shape, np.int64))),
         "potential": encode_array(np.where(alive, -(RewardsOptions().shaping * unmet), 0.0)),
         "day_reward": encode_array(np.zeros(shape)),
     }
@@ -208,6 +221,42 @@ def _vocabulary_of(options: JsonObject) -> Vocabulary:
         return read_vocabulary(read.vocabulary, Access(Path()))
     except (ConfigError, KeyError) as error:
         raise SnapshotError("snapshot_corrupt", f"the options have a damaged vocabulary: {error}") from error
+
+
+def _with_exits(stored: StoredWorld) -> StoredWorld:
+    """Add what exits and arrivals need."""
+    part = dict(stored.part)
+    residents, districts = _records(part, "residents"), _records(part, "districts")
+    shape = _whole("residents.serial", residents.get("serial"), 2).shape
+    alive = decode_array("residents.alive", residents.get("alive"), np.zeros(shape, np.bool_))
+    birth = _whole("residents.birth", residents.get("birth"), 2)
+    ages = TownOptions().lifecycle
+    number = _whole("districts.losses_today", districts.get("losses_today"), 2).shape
+    none = encode_array(np.zeros(shape, np.int64))
+    part["residents"] = {
+        **residents,
+        **dict.fromkeys(("collapse_ticks", "low_ticks_today", "due", "due_since", "kept"), none),
+        "owed_since": encode_array(np.where(alive, NOBODY, 0).astype(np.int64)),
+        "jobless_since": encode_array(birth),
+        "moves": encode_array(np.where(alive, birth + ages.stay_most * TICKS_PER_DAY, 0).astype(np.int64)),
+    }
+    part["districts"] = {
+        **districts,
+        "exits_today": encode_array(np.zeros(number, np.int64)),
+        "last_exit": encode_array(np.full(number, LONG_AGO, np.int64)),
+        "calm": encode_array(np.zeros((*number, DISTURBANCES), np.int64)),
+    }
+    numbers = {
+        "mortality": 1, "exit_cap": ages.daily_exit_cap, "exit_spacing": ages.exit_spacing, "arrivals": 0,
+    }  # fmt: skip
+    part["towns"] = {
+        **_records(part, "towns"),
+        **{name: encode_array(np.array([value])) for name, value in numbers.items()},
+    }
+    arrivals = np.zeros(shape, ARRIVAL)
+    part["arrivals"] = {name: encode_array(arrivals[name]) for name in arrivals.dtype.names or ()}
+    options = {**stored.options, "lifecycle": {"training_mode": True}}
+    return StoredWorld(options, part, stored.identity)
 
 
 def _options_of_schema_7(options: JsonObject) -> JsonObject:

@@ -44,6 +44,7 @@ def verify_state(model: TownModel, saved: TownState, pending: Records, tick: int
         _books(model, saved, tick),
         _embeddings(saved),
         _effects(model, saved, tick),
+        _lives(saved),
         _ties(model, saved),
         _pending(model, saved, pending),
     ):
@@ -98,8 +99,24 @@ def _resident_limits(model: TownModel, saved: TownState) -> Mapping[str, tuple[f
         "job": (-1, len(t.jobs) - 1),
         "shift_state": (0, len(codes.SHIFT_STATES) - 1),
         **dict.fromkeys(
-            ("wallet", "rent_owed", "outcomes", "samples_seen", "stamps_seen", "talk_ready"), (0, _NO_LIMIT)
+            (
+                "wallet",
+                "rent_owed",
+                "outcomes",
+                "samples_seen",
+                "stamps_seen",
+                "talk_ready",
+                "collapse_ticks",
+                "low_ticks_today",
+                "moves",
+                "due_since",
+            ),
+            (0, _NO_LIMIT),
         ),
+        **dict.fromkeys(("owed_since",), (-1, _NO_LIMIT)),
+        "jobless_since": (0, _NO_LIMIT),
+        "due": (0, len(codes.EXITS) - 1),
+        "kept": (0, (1 << len(codes.KEPT)) - 1),
         **dict.fromkeys(("need", "attendance", "samples"), (0, 1)),
         "collapse_ticks": (0, _NO_LIMIT),
         "greeted": (0, 1),
@@ -246,6 +263,22 @@ def _effects(model: TownModel, saved: TownState, tick: int) -> Iterator[Finding]
     yield "effects.source", bool((rows["source"] >= 0).all() and (np.diff(rows["source"]) >= 0).all())
     whose = np.stack([rows[name] for name in ("kind", "who", "key", "source")])
     yield "effects", np.unique(whose, axis=1).shape[1] == active
+
+
+def _lives(saved: TownState) -> Iterator[Finding]:
+    """What may end a life in town, and who is on its way there, in the order of the ticks."""
+    town, rows = saved.towns[0], saved.arrivals[0]
+    coming = int(town.arrivals)
+    yield "towns.mortality", int(town.mortality) in {0, 1}
+    yield "towns.exit_cap", 0 <= int(town.exit_cap) <= codes.MOST_EXITS
+    yield "towns.exit_spacing", 0 <= int(town.exit_spacing) <= codes.MOST_SPACING
+    yield "districts.exits_today", _within(saved.districts["exits_today"], 0, _NO_LIMIT)
+    yield "towns.arrivals", 0 <= coming <= len(rows)
+    yield "an empty arrival", _is_blank(rows[max(0, coming) :])
+    due = rows["due"][: max(0, coming)]
+    yield "arrivals.due", bool((due > 0).all() and (np.diff(due) >= 0).all())
+    yield "arrivals.district", _within(rows["district"], 0, saved.districts.shape[1] - 1)
+    yield "arrivals.follows", _within(rows["follows"], 0, len(codes.EXITS) - 1)
 
 
 def _ties(model: TownModel, saved: TownState) -> Iterator[Finding]:

@@ -50,7 +50,6 @@ class TownWorld:
         self._model = model
         self._hooks = hooks if model.hooked else None
         self._decoder = Decoder(model)
-        self._needs = tuple(model.vocabulary.needs)
         self._shown = allocate_view(
             model.spec, model.tables, model.limits, model.options.relationships.max_ties
         )
@@ -163,14 +162,15 @@ class TownWorld:
 
     def _take(self, commands: Sequence[Command]) -> tuple[tuple[Order, ...], range]:
         """Translate commands to interventions for the next tick; returns the places of their answers."""
-        orders = tuple(order_of(command, self._agent_ids, self._needs, self._tick) for command in commands)
+        orders = tuple(order_of(command, self._agent_ids, self._model, self._tick) for command in commands)
         places = self.engine.intervene(*(each for order in orders for each in order.interventions))
         return orders, places
 
-    def _answers(self, places: range) -> list[int]:
-        """Return what became of the interventions for commands; others may stand before them."""
-        answers: list[int] = self.engine.answers[places.start : places.stop].tolist()
-        return answers
+    def _answers(self, places: range) -> list[tuple[int, int]]:
+        """Return answers and serials of the interventions for commands; others may stand before them."""
+        answers, serials = self.engine.answers, self.engine.serials
+        own = slice(places.start, places.stop)
+        return list(zip(answers[own].tolist(), serials[own].tolist(), strict=True))
 
     def _awake(self, *, pending: bool) -> ObservationBatch:
         self._tick = int(self.engine.state.towns["tick"][0])

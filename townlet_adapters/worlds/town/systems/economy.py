@@ -16,6 +16,7 @@ from townlet_adapters.worlds.town.codes import (
     FLOW_SWEEP,
     FLOW_WAGE,
     NOBODY,
+    TICKS_PER_DAY,
 )
 from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
@@ -108,12 +109,17 @@ def pay_stipends(t: Tables, s: TownState, b: int) -> None:
 
 
 @kernel
-def collect_rent(t: Tables, s: TownState, j: Journal, b: int) -> None:
-    """Another day's rent falls due for every resident; each pays as many whole days as its wallet holds."""
+def collect_rent(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
+    """A day's rent falls due for all who lived in town for the whole day; each pays what its wallet holds.
+
+    Only whole days are paid.
+    """
     rent = t.params[0].rent
     for k in range(s.towns[b].population):
         i = s.roster[b, k]
         r = s.residents[b, i]
+        if now + 1 - r.birth < TICKS_PER_DAY:
+            continue
         r.rent_owed += 1
         paid = 0
         while r.rent_owed > 0 and r.wallet >= rent:

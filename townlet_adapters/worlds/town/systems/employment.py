@@ -22,11 +22,15 @@ from townlet_adapters.worlds.town.codes import (
     GRACE,
     HIRED_BOARD,
     LATE,
+    LOST_APPROVED,
+    LOST_REVIEWED,
     MAX_STAMPS,
     NOBODY,
     ON_TIME,
     POST_SHIFT,
     PRE_SHIFT,
+    REVIEW_APPROVED,
+    REVIEW_DEFERRED,
     REVIEW_QUEUED,
     REVIEW_REFUSED,
     REVIEW_WITHDRAWN,
@@ -238,9 +242,10 @@ def work(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> None:
 
 
 @kernel
-def leave_job(s: TownState, b: int, i: int) -> None:
+def leave_job(s: TownState, b: int, i: int, now: int) -> None:
     """Take the job from a resident, with its shift record."""
     r = s.residents[b, i]
+    r.jobless_since = now
     s.job_holders[b, r.job] -= 1
     r.job = NOBODY
     r.shift_state = PRE_SHIFT
@@ -255,7 +260,7 @@ def retire(s: TownState, b: int, i: int) -> None:
         s.districts[b, r.district].reviews -= 1
         r.review_since = NOBODY
     if r.job >= 0:
-        leave_job(s, b, i)
+        leave_job(s, b, i, s.towns[b].tick)
 
 
 @kernel
@@ -292,12 +297,34 @@ def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> Non
     elif now - r.review_since >= params.review_ticks and (
         params.daily_loss_cap == 0 or district.losses_today < params.daily_loss_cap
     ):
-        journal.write(j, b, EV_JOB_LOSS, r.serial, -1, -1, 0, r.job, 0, 0)
-        district.reviews -= 1
-        district.losses_today += 1
-        r.review_since = NOBODY
-        r.lost_job_day = day_of(now, t.params[0].start_tod)
-        leave_job(s, b, i)
+        lose_job(t, s, j, b, i, LOST_REVIEWED, now)
+
+
+@kernel
+def lose_job(t: Tables, s: TownState, j: Journal, b: int, i: int, reason: int, now: int) -> None:
+    """Take the job from a resident whose review ended so."""
+    r = s.residents[b, i]
+    district = s.districts[b, r.district]
+    journal.write(j, b, EV_JOB_LOSS, r.serial, -1, -1, reason, r.job, 0, 0)
+    district.reviews -= 1
+    district.losses_today += 1
+    r.review_since = NOBODY
+    r.lost_job_day = day_of(now, t.params[0].start_tod)
+    leave_job(s, b, i, now)
+
+
+@kernel
+def settle_review(t: Tables, s: TownState, j: Journal, b: int, i: int, approved: bool, now: int) -> bool:
+    """Decide a pending review from outside: the job is lost, or the wait begins anew; False without one."""
+    r = s.residents[b, i]
+    if r.review_since < 0:
+        return False
+    record_review(s, j, b, i, REVIEW_APPROVED if approved else REVIEW_DEFERRED)
+    if approved:
+        lose_job(t, s, j, b, i, LOST_APPROVED, now)
+    else:
+        r.review_since = now
+    return True
 
 
 @inlined

@@ -11,13 +11,20 @@ from townlet_adapters.worlds.town.codes import (
     EFFECT_OFF,
     EFFECT_SCALED,
     EXECUTED,
+    EXIT_CAP,
     EXIT_KILLED,
     GONE,
     INTERRUPT,
     INTERRUPTED,
+    MAX_NEEDS,
+    MORTALITY,
+    NO_REVIEW,
     NO_ROOM,
+    NO_VACANCY,
     REMOVE,
+    REVIEW,
     SCALE_PRICE,
+    SET_EXITS,
     SET_NEED,
     SET_PRICE,
     SPAWN,
@@ -32,7 +39,9 @@ from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import (
     affordances,
     effects,
+    employment,
     hook_requests,
+    lifecycle,
     movement,
     queues,
     residents,
@@ -44,12 +53,15 @@ INTERVENTION = record(
     ("who", "i8"),
     *((name, "i8") for name in "abcdef"),
     *((name, "f8") for name in "xyz"),
+    ("needs", "i8"),
+    ("level", "f8", (MAX_NEEDS,)),
     ("serial", "i8"),
     ("answer", "i8"),
 )
 """One intervention: ``who`` is a slot, district, object or home tile; ``a`` to ``f`` and ``x`` to ``z``
-depend on ``what``; ``serial`` is that of the resident that is meant, -1 for any in the slot; the
-kernel writes what became of it into ``answer``."""
+depend on ``what``; ``needs`` has one bit for each need that a newcomer has at a ``level``; ``serial`` is that
+of the resident that is meant, -1 for any in the slot, and becomes that of a newcomer; the kernel writes what
+became of it into ``answer``."""
 
 
 @kernel
@@ -92,6 +104,42 @@ def change_effects(t: Tables, s: TownState, j: Journal, b: int, order: Record, n
 
 
 @kernel
+def spawn(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Record) -> int:
+    """Create a resident; what the order leaves at 0 is as the rules say. Returns the answer."""
+    job = order.e - 1
+    if job >= 0 and s.job_holders[b, job] >= t.jobs[job].capacity:
+        return NO_VACANCY
+    home = order.who if order.who >= 0 else lifecycle.quietest_home(t, s, b, order.f - 1)
+    x, y = t.homes[home].x, t.homes[home].y
+    if order.a > 0:
+        x, y = order.a - 1, order.b - 1
+        if not movement.is_free(t, s, b, x, y):
+            return BLOCKED_TILE
+    serial = s.towns[b].next_serial
+    answer = residents.admit(t, s, j, w, b, home, x, y, ARRIVED_CONSOLE, order.c - 1, order.d - 1, job)
+    if answer == EXECUTED:
+        order.serial = serial
+        r = s.residents[b, s.roster[b, s.towns[b].population - 1]]
+        for n in range(t.params[0].needs):
+            if order.needs >> n & 1:
+                r.need[n] = order.level[n]
+    return answer
+
+
+@kernel
+def set_exits(s: TownState, b: int, order: Record) -> int:
+    """Set whether residents leave by themselves, how many a day, or how far apart; returns the answer."""
+    town = s.towns[b]
+    if order.who == MORTALITY:
+        town.mortality = order.a
+    elif order.who == EXIT_CAP:
+        town.exit_cap = order.a
+    else:
+        town.exit_spacing = order.a
+    return EXECUTED
+
+
+@kernel
 def intervene(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Record, now: int) -> bool:
     """Execute one intervention and write its answer; an impossible one changes nothing.
 
@@ -105,13 +153,19 @@ def intervene(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Re
         order.answer = change_effects(t, s, j, b, order, now)
         return True
     if order.what == SPAWN:
-        order.answer = residents.admit(t, s, j, w, b, order.who, ARRIVED_CONSOLE)
+        order.answer = spawn(t, s, j, w, b, order)
+        return True
+    if order.what == SET_EXITS:
+        order.answer = set_exits(s, b, order)
         return True
     r = s.residents[b, order.who]
-    if not r.alive or (order.serial >= 0 and r.serial != order.serial):
+    if not r.alive or r.leaving > 0 or (order.serial >= 0 and r.serial != order.serial):
         order.answer = GONE
     elif order.what == REMOVE:
-        return residents.remove(t, s, j, w, b, order.who, EXIT_KILLED, now)
+        lifecycle.mark(s, b, order.who, EXIT_KILLED, order.a != 0)
+    elif order.what == REVIEW:
+        if not employment.settle_review(t, s, j, b, order.who, order.a != 0, now):
+            order.answer = NO_REVIEW
     elif order.what == SET_NEED:
         r.need[order.a] = min(1.0, max(0.0, order.x))
         reset_context(r)

@@ -134,14 +134,20 @@ def clean_up_ghosts(t: Tables, s: TownState, j: Journal, w: Scratch, b: int) -> 
 
 
 @kernel
-def teleport(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, y: int) -> bool:
-    """Move a resident to a free passable tile; False when the tile is occupied or impassable."""
+def is_free(t: Tables, s: TownState, b: int, x: int, y: int) -> bool:
+    """Return whether a tile is on the map, passable and not occupied."""
     margin = t.params[0].margin
     height, width = t.passable.shape
     if not (0 <= x < width and 0 <= y < height) or t.passable[y, x] == 0:
         return False
-    if s.occupant[b, y + margin, x + margin] >= 0:
+    return bool(s.occupant[b, y + margin, x + margin] < 0)
+
+
+@kernel
+def teleport(t: Tables, s: TownState, j: Journal, b: int, i: int, x: int, y: int) -> bool:
+    """Move a resident to a free passable tile; False when the tile is occupied or impassable."""
+    if not is_free(t, s, b, x, y):
         return False
-    relocate(t, s, j, b, i, y * width + x, MOVED_TELEPORT)
+    relocate(t, s, j, b, i, y * t.passable.shape[1] + x, MOVED_TELEPORT)
     s.residents[b, i].blocked = 0
     return True

@@ -12,6 +12,7 @@ from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE, steps_to, way_t
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
     ABSENT,
+    EXIT_AGE_OUT,
     FIRST_USE,
     LAST_SUCCESS,
     LATE,
@@ -54,8 +55,8 @@ class TownArrays(NamedTuple):
     """The arrays that a step writes for learning programs: contiguous, owned by the caller.
 
     Sizes: B towns, N slots, C channels, K x K window, F features, A actions, P parts of a reward. Rows of
-    dead slots are zero, but for ``wait`` in the mask. ``terminated`` and ``truncated`` stay zero until
-    residents can leave.
+    dead slots are zero, but for ``wait`` in the mask; after the tick in which a resident left, its row holds
+    its last observation, its last reward and its serial, and ``terminated`` or ``truncated`` is 1.
 
     Attributes:
         map: uint8[B, N, C, K, K].
@@ -63,8 +64,8 @@ class TownArrays(NamedTuple):
         mask: uint8[B, N, A].
         reward: float32[B, N], the last column of ``reward_parts``.
         reward_parts: float64[B, N, P], the parts of each reward, which ``WorldSpec.reward_parts`` names.
-        terminated: uint8[B, N].
-        truncated: uint8[B, N].
+        terminated: uint8[B, N], 1 where a resident left in this tick because its life there failed.
+        truncated: uint8[B, N], 1 where one left that moved away or was removed.
         alive: uint8[B, N].
         serial: int64[B, N].
     """
@@ -409,11 +410,36 @@ def blank(out: TownArrays, b: int) -> None:
 
 
 @inlined
-def observe(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
-    """Phase 12: write the observation of instant ``now``; the row of a slot that was freed becomes blank."""
+def blank_leavers(out: TownArrays, b: int) -> None:
+    """Clear the rows of those who left in the last tick."""
     for i in range(out.alive.shape[1]):
-        if out.alive[b, i] and not s.residents[b, i].alive:
+        if out.terminated[b, i] | out.truncated[b, i]:
             blank_row(out, b, i)
+
+
+@kernel
+def observe_leavers(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
+    """Phase 12: write the last observations of those who leave; they may do nothing any more but wait."""
+    for k in range(s.towns[b].population):
+        i = s.roster[b, k]
+        r = s.residents[b, i]
+        if r.leaving == 0:
+            continue
+        r.episode_tick = (r.episode_tick + 1) % TICKS_PER_DAY
+        features = out.features[b, i]
+        describe(t, s, b, i, features, now)
+        draw_window(t, s, b, r, out.map[b, i], features[t.params[0].nearby_at : t.params[0].options_at])
+        out.mask[b, i] = 0
+        out.mask[b, i, WAIT] = 1
+        out.alive[b, i] = 0
+        out.serial[b, i] = r.serial
+        out.terminated[b, i] = r.leaving - 1 < EXIT_AGE_OUT
+        out.truncated[b, i] = r.leaving - 1 >= EXIT_AGE_OUT
+
+
+@inlined
+def observe(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
+    """Phase 12: write the observation of instant ``now`` of all who live in town."""
     actions = out.mask.shape[2]
     for k in range(s.towns[b].population):
         i = s.roster[b, k]

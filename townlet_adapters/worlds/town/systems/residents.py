@@ -3,30 +3,32 @@
 import numpy as np
 
 from townlet_adapters.kernels import draws
+from townlet_adapters.kernels.clock import day_of
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.worlds.town.codes import (
-    AGENT_EXIT,
+    ARRIVED_CONSOLE,
+    ARRIVED_REPLACEMENT,
     ARRIVED_START,
     BLOCKED_TILE,
     EV_ARRIVE,
-    EV_EXIT,
     EXECUTED,
+    HIRED_ARRIVAL,
+    HIRED_CONSOLE,
     HIRED_START,
     NO_SLOT,
     NOBODY,
+    TICKS_PER_DAY,
 )
 from townlet_adapters.worlds.town.compiled.state import RESIDENT, Journal, Scratch, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import (
-    affordances,
     economy,
     employment,
     journal,
     merits,
     movement,
     queues,
-    ties,
 )
 
 _DEAD: Records = np.zeros(1, RESIDENT)
@@ -34,8 +36,14 @@ _DEAD: Records = np.zeros(1, RESIDENT)
 
 PROFILE_DRAW = 0
 NAME_DRAW = 0
+JOB_DRAW = 1
+STAY_DRAW = 3
+HOUR_DRAW = 5
 FIRST_NEED_DRAW = 16
 """Index of the draw of the first need; the others follow."""
+ARRIVAL_JOB_CHANCE = 0.5
+MOVES_FROM, MOVES_TO = 540, 1139
+"""Minutes of the day at which residents move away."""
 
 
 @kernel
@@ -98,8 +106,39 @@ def take_embedding(t: Tables, s: TownState, b: int) -> int:
 
 
 @kernel
-def create(t: Tables, s: TownState, j: Journal, b: int, i: int, home: int, flat: int, reason: int) -> None:
-    """Create a resident of a home tile in the dead slot i, on a free tile (flat index)."""
+def moving_day(t: Tables, s: TownState, b: int, r: Record, reason: int) -> int:
+    """Return the tick in which a resident moves away: by day, after some months.
+
+    Those who live in town at its start have lived there before.
+    """
+    params, seed = t.params[0], s.towns[b].seed
+    least = params.founders_stay_least if reason == ARRIVED_START else params.stay_least
+    days = draws.integer(least, params.stay_most, seed, draws.LIFECYCLE, r.birth, r.serial, STAY_DRAW)
+    minute = draws.integer(MOVES_FROM, MOVES_TO, seed, draws.LIFECYCLE, r.birth, r.serial, HOUR_DRAW)
+    return (day_of(r.birth, params.start_tod) + days) * TICKS_PER_DAY + minute - params.start_tod
+
+
+@kernel
+def first_job(t: Tables, s: TownState, b: int, r: Record, reason: int) -> int:
+    """Return the job with which a resident comes, -1 for none: half of those who follow have one."""
+    if reason == ARRIVED_REPLACEMENT:
+        drawn = draws.unit(s.towns[b].seed, draws.LIFECYCLE, r.birth, r.serial, JOB_DRAW)
+        if drawn >= ARRIVAL_JOB_CHANCE:
+            return NOBODY
+    elif reason == ARRIVED_CONSOLE:
+        return NOBODY
+    return employment.vacancy(t, s, b, r.district)
+
+
+@kernel
+def create(
+    t: Tables, s: TownState, j: Journal, b: int, i: int, home: int, flat: int, reason: int,
+    wallet: int, profile: int, job: int,
+) -> None:  # fmt: skip
+    """Create a resident of a home tile in the dead slot i, on a free tile (flat index).
+
+    Wallet, profile and job are -1 for those that the rules choose.
+    """
     town = s.towns[b]
     r = s.residents[b, i]
     r.alive = True
@@ -121,6 +160,9 @@ def create(t: Tables, s: TownState, j: Journal, b: int, i: int, home: int, flat:
     r.last_target = NOBODY
     r.review_since = NOBODY
     r.lost_job_day = NOBODY
+    r.owed_since = NOBODY
+    r.jobless_since = r.birth
+    r.moves = moving_day(t, s, b, r, reason)
     r.attendance = 1.0
     r.ctx_reset = True
     r.embedding = take_embedding(t, s, b)
@@ -128,15 +170,17 @@ def create(t: Tables, s: TownState, j: Journal, b: int, i: int, home: int, flat:
     r.behind = NOBODY
     queues.clear_claim(r)
     choose_name(t, s, b, r)
-    r.profile = choose_profile(t, s, b, r)
+    r.profile = profile if profile >= 0 else choose_profile(t, s, b, r)
     count(s, b, 0, r.profile, 1)
     width = t.passable.shape[1]
     movement.put(s, t.params[0].margin, b, i, flat % width, flat // width)
     s.roster[b, town.population] = i
     town.population += 1
     town.next_serial += 1
-    economy.grant(s, b, i, t.params[0].start_wallet)
-    job = employment.vacancy(t, s, b, r.district) if reason == ARRIVED_START else NOBODY
+    economy.grant(s, b, i, wallet if wallet >= 0 else t.params[0].start_wallet)
+    given = job >= 0
+    if not given:
+        job = first_job(t, s, b, r, reason)
     journal.write(j, b, EV_ARRIVE, r.serial, -1, -1, reason, i, flat, job)
     if journal.is_kept(j, b):
         row = journal.last(j, b)
@@ -146,12 +190,18 @@ def create(t: Tables, s: TownState, j: Journal, b: int, i: int, home: int, flat:
         row.g = r.profile
         row.h = r.district
     if job >= 0:
-        employment.hire(t, s, j, b, i, job, HIRED_START, town.tick)
+        how = HIRED_START if reason == ARRIVED_START else HIRED_ARRIVAL
+        employment.hire(t, s, j, b, i, job, HIRED_CONSOLE if given else how, town.tick)
 
 
 @kernel
-def admit(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, home: int, reason: int) -> int:
-    """Create a resident in the lowest dead slot, as near to a home tile as there is room.
+def admit(
+    t: Tables, s: TownState, j: Journal, w: Scratch, b: int, home: int, x: int, y: int, reason: int,
+    wallet: int, profile: int, job: int,
+) -> int:  # fmt: skip
+    """Create a resident of a home tile in the lowest dead slot, as near to a tile as there is room.
+
+    Wallet, profile and job are -1 for those that the rules choose.
 
     Returns:
         ``EXECUTED``, or why there is no arrival: ``NO_SLOT`` or ``BLOCKED_TILE``.
@@ -161,10 +211,10 @@ def admit(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, home: int, re
         slot += 1
     if slot == s.residents.shape[1]:
         return NO_SLOT
-    flat = movement.nearest_free(t, s, w, b, t.homes[home].x, t.homes[home].y)
+    flat = movement.nearest_free(t, s, w, b, x, y)
     if flat < 0:
         return BLOCKED_TILE
-    create(t, s, j, b, slot, home, flat, reason)
+    create(t, s, j, b, slot, home, flat, reason, wallet, profile, job)
     return EXECUTED
 
 
@@ -213,19 +263,3 @@ def free(t: Tables, s: TownState, b: int, i: int) -> None:
     strike_off(s, b, i)
     forget(s, b, i)
     s.residents[b, i] = _DEAD[0]
-
-
-@kernel
-def remove(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, i: int, reason: int, now: int) -> bool:
-    """End a resident's claim and ties, record its exit and free its slot.
-
-    Returns:
-        Whether it is done; if not, a hook must be called first.
-    """
-    if not affordances.end_claim(t, s, j, w.cursor[0], b, i, AGENT_EXIT, now):
-        return False
-    ties.sever(t, s, j, b, i)
-    r = s.residents[b, i]
-    journal.write(j, b, EV_EXIT, r.serial, -1, -1, reason, i, now - r.birth, r.wallet)
-    free(t, s, b, i)
-    return True

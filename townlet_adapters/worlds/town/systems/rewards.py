@@ -9,7 +9,7 @@ import numpy.typing as npt
 from townlet_adapters.kernels.compiler import entry_kernel, inlined
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
-    EXIT_KILLED,
+    EXIT_AGE_OUT,
     PART_AVOIDANCE,
     PART_DAY_CLIP,
     PART_DEBT,
@@ -88,7 +88,7 @@ def reward(t: Tables, s: TownState, out: TownArrays, b: int, now: int) -> None:
             squared += weighted * deficit
             most = max(most, deficit)
         leaves = r.leaving > 0
-        ended = leaves and r.leaving - 1 != EXIT_KILLED
+        ended = leaves and r.leaving - 1 < EXIT_AGE_OUT
         before = r.potential
         r.potential = 0.0 if ended else -(params.reward_shaping * unmet)
         parts[PART_HOMEOSTASIS] = -(params.reward_homeostasis * squared)

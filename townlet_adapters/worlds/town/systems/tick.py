@@ -20,6 +20,7 @@ from townlet_adapters.worlds.town.systems import (
     intents,
     interventions,
     journal,
+    lifecycle,
     movement,
     needs,
     queues,
@@ -27,7 +28,13 @@ from townlet_adapters.worlds.town.systems import (
     rewards,
     ties,
 )
-from townlet_adapters.worlds.town.systems.observe import TownArrays, blank, observe
+from townlet_adapters.worlds.town.systems.observe import (
+    TownArrays,
+    blank,
+    blank_leavers,
+    observe,
+    observe_leavers,
+)
 
 
 class Intents(NamedTuple):
@@ -66,19 +73,20 @@ def open_tick(t: Tables, s: TownState, j: Journal, wants: Intents, b: int, now: 
         if new_day:
             r.late_ticks_today = 0
             r.day_reward = 0.0
+            r.low_ticks_today = 0
     if new_day:
         for district in range(s.districts.shape[1]):
             s.districts[b, district].losses_today = 0
+            s.districts[b, district].exits_today = 0
         for flow in range(s.flows.shape[1]):
             s.flows[b, flow] = 0
 
 
 @kernel
 def end_day(t: Tables, s: TownState, j: Journal, b: int, now: int) -> None:
-    """Phase 9 in the last tick of a day; for a day within which the town started, no rent falls due."""
+    """Phase 9 in the last tick of a day."""
     economy.pay_stipends(t, s, b)
-    if now + 1 >= TICKS_PER_DAY:
-        economy.collect_rent(t, s, j, b)
+    economy.collect_rent(t, s, j, b, now)
     economy.sweep_tills(t, s, b)
     economy.restock(t, s, j, b)
     employment.open_job_board(t, s, j, b, now)
@@ -100,8 +108,6 @@ def tick_towns(
 ) -> bool:
     """Execute one tick of every town, one after the other.
 
-    Phases 2 and 10 belong to rules that do not exist yet.
-
     Returns:
         True when the tick is not finished: the cursor holds a request to a hook. Call again with the answer
         in the cursor and the same arguments.
@@ -111,10 +117,13 @@ def tick_towns(
         now = s.towns[b].tick
         if c.phase == 0:
             open_tick(t, s, j, wants, b, now)  # 0
+            blank_leavers(out, b)
             hook_requests.enter(c, 1)
         if c.phase == 1:
             if orders.shape[0] > 0 and interventions.intervene_all(t, s, j, w, b, orders, now):  # 1
                 return True
+            if s.towns[b].arrivals > 0:
+                lifecycle.welcome(t, s, j, w, b, now)  # 2
             if now >= s.towns[b].effects_end:
                 effects.expire(s, b, now)  # 3
             hook_requests.enter(c, 3)
@@ -128,17 +137,26 @@ def tick_towns(
             movement.clean_up_ghosts(t, s, j, w, b)  # 4b
             queues.upkeep(t, s, j, b, now)  # 5a
             hook_requests.enter(c, 5)
-        if affordances.progress_uses(t, s, j, c, b, now):  # 5b
+        if c.phase == 5:
+            if affordances.progress_uses(t, s, j, c, b, now):  # 5b
+                return True
+            hook_requests.enter(c, 10)
+            queues.grant_free_objects(t, s, j, b, now)  # 5c
+            needs.decay(t, s, b)  # 6
+            employment.employ(t, s, j, b, now)  # 7
+            if (now + 1) % ties.TICKS_OF_DECAY == 0:
+                ties.fade(t, s, j, b)  # 8
+            if time_of_day(now + 1, t.params[0].start_tod) == 0:
+                end_day(t, s, j, b, now)  # 9
+            lifecycle.judge(t, s, j, b, now)  # 10
+        leavers = s.towns[b].leavers > 0
+        if leavers and lifecycle.end_claims(t, s, j, w, b, now):  # 10
             return True
         hook_requests.enter(c, 0)
-        queues.grant_free_objects(t, s, j, b, now)  # 5c
-        needs.decay(t, s, b)  # 6
-        employment.employ(t, s, j, b, now)  # 7
-        if (now + 1) % ties.TICKS_OF_DECAY == 0:
-            ties.fade(t, s, j, b)  # 8
-        if time_of_day(now + 1, t.params[0].start_tod) == 0:
-            end_day(t, s, j, b, now)  # 9
         rewards.reward(t, s, out, b, now)  # 11
+        if leavers:
+            observe_leavers(t, s, out, b, now + 1)  # 12
+            lifecycle.part(t, s, j, b, now)  # 13
         close_tick(s, b)  # 13 before 12: an observation describes the next instant
         observe(t, s, out, b, now + 1)  # 12
     return False
@@ -152,8 +170,12 @@ def found_town(
     margin = t.params[0].margin
     journal.clear(j, b)
     s.towns[b].seed = seed
+    s.towns[b].mortality = 1
+    s.towns[b].exit_cap = t.params[0].daily_exit_cap
+    s.towns[b].exit_spacing = t.params[0].exit_spacing
     s.occupant[b] = NOBODY
     for district in range(s.districts.shape[1]):
+        s.districts[b, district].last_exit = lifecycle.LONG_AGO
         for key in range(s.price.shape[2]):
             s.price[b, district, key].normal = t.start_price[district, key]
     effects.derive(s, b)
@@ -170,7 +192,7 @@ def found_town(
     for k in range(t.params[0].population):
         home = k % t.homes.shape[0]
         flat = movement.nearest_free(t, s, w, b, t.homes[home].x, t.homes[home].y)
-        residents.create(t, s, j, b, k, home, flat, ARRIVED_START)
+        residents.create(t, s, j, b, k, home, flat, ARRIVED_START, -1, -1, NOBODY)
     observe(t, s, out, b, 0)
 
 
