@@ -42,6 +42,9 @@ def test_an_entry_with_a_form_of_its_own_replaces_the_one_that_the_world_brings(
 def test_nothing_is_watched_when_it_is_not_enabled():
     assert merged("stability", {"enabled": False}).active == {}
     assert merged("narration", {"enabled": False}).told == {}
+    shown = watching_of(Document({"stability": {"enabled": False}}, "x"), BROUGHT).shown()
+    assert shown["stability"] == {"enabled": False, "alerts": {}}
+    assert watching_of(Document(shown, "x"), BROUGHT).shown() == shown
 
 
 def test_what_is_shown_gives_the_same_again_on_top_of_what_the_world_brings():

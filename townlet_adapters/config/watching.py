@@ -37,7 +37,10 @@ class Watching(Section):
     """what is narrated in sentences, and how often"""
 
     def shown(self) -> dict[str, JsonValue]:
-        """Return the sections with every default filled in; what an entry leaves out is left out."""
+        """Return the sections with every default filled in.
+
+        What an entry leaves out is left out, and so are the entries of a section that is not enabled.
+        """
         return {name: _pruned(section) for name, section in self.model_dump(mode="json").items()}
 
     @property
@@ -84,8 +87,9 @@ def _pruned(section: JsonValue) -> JsonValue:
     """Leave out what the named entries of a section do not say."""
     if not isinstance(section, Mapping):
         return section
+    enabled = section.get("enabled") is True
     return {
-        key: {name: _without_nothing(entry) for name, entry in value.items()}
+        key: {name: _without_nothing(entry) for name, entry in value.items() if enabled}
         if key in _WHOLE and isinstance(value, Mapping)
         else value
         for key, value in section.items()
