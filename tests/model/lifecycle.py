@@ -52,7 +52,7 @@ def leave(town, leaver):
         reason="killed",
         age=town.tick - leaver.born,
         wallet=leaver.wallet,
-        terminal=0.0,
+        terminal=town.options.rewards.terminal.killed,
     )
     money.estate(town, leaver)
     movement.leave_tile(town, leaver)

@@ -4,6 +4,7 @@ from tests.model.conventions import clamp
 
 CHATS, AVOIDANCES = ("C1", "C2", "C3"), ("C2", "C3")
 """Stages in which they count."""
+STARVING = 0.03
 
 
 def unmet(town, resident):
@@ -73,14 +74,23 @@ def parts(town, resident):
         "debt": -(rules.debt * min(resident.rent_owed, rules.debt_days)),
     }
     raw = added(given)
-    given["guard_adjustment"] = 0.0
+    given["guard_adjustment"] = min(raw, 0.0) - raw if guarded(town, resident) else 0.0
     kept = raw + given["guard_adjustment"]
     given["tick_clip"] = clamp(kept, -rules.tick_clip, rules.tick_clip) - kept
     day = resident.day_reward + (kept + given["tick_clip"])
     given["day_clip"] = clamp(day, -rules.day_clip, rules.day_clip) - day
     resident.day_reward = day + given["day_clip"]
-    given["terminal"] = 0.0
+    given["terminal"] = rules.terminal.killed if resident.leaving else 0.0
     return {**given, "total": added(given)}
+
+
+def guarded(town, resident):
+    """Whether the resident starves, or did in the last ticks."""
+    if resident.needs.get("hunger", 1.0) <= STARVING:
+        resident.guard = town.options.rewards.guard_ticks
+        return True
+    resident.guard -= 1
+    return resident.guard >= 0
 
 
 def added(given):

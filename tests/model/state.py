@@ -150,6 +150,8 @@ class Resident:
     """avoidances of this tick"""
     potential: float = 0.0
     """after the last tick"""
+    guard: int = 0
+    """ticks for which nothing is gained after starving"""
     day_reward: float = 0.0
     """sum of the day's rewards, within limits"""
     parts: dict[str, float] = field(default_factory=dict)
