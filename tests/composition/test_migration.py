@@ -37,6 +37,8 @@ GOLDEN = Path(__file__).resolve().parents[1] / "town" / "golden"
 SAVED = {schema: GOLDEN / f"hamlet-500-schema-{schema}.json.gz" for schema in range(1, SCHEMA_VERSION)}
 """The hamlet with seed 7 at tick 500, saved by the last version with each schema."""
 OLD = SAVED[1]
+LAST_OF_ITS_RULES = {**dict.fromkeys(range(1, 7), 6), 7: 7}
+"""The hamlet of schema 7 is another map than those before."""
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_a_run_of_a_version_before_goes_on_and_its_version_makes_no_difference(t
     old = shutil.copy(SAVED[schema], tmp_path / "snapshot-500.json.gz")
     assert read_snapshot(old).snapshot.schema_version == schema
     notices: list[str] = []
-    assert world_after(old, 300, notices) == world_after(SAVED[SCHEMA_VERSION - 1], 300)
+    assert world_after(old, 300, notices) == world_after(SAVED[LAST_OF_ITS_RULES[schema]], 300)
     (told,) = [notice for notice in notices if "migrated" in notice]
     assert f"migrated from schema {schema} to {SCHEMA_VERSION} in memory" in told
     assert "`townlet snapshot migrate` writes it anew" in told
@@ -144,6 +146,7 @@ def test_a_migrated_run_accepts_the_config_that_it_had(old):
         "affordances": {"extend": "schema_6/core"},
         "lifecycle": {"training_mode": True},
         "economy": {"rent_per_day": 1300},
+        "features": {"perturbations": False},
     }
     overrides = tuple(
         Override(("world", "options", section, *([key] if key else [])), value, "test")
@@ -478,6 +481,36 @@ def test_a_damaged_part_of_schema_5_is_refused(value):
         from_schema_5(replace(stored, part={**stored.part, "residents": value}))
 
 
+def test_a_town_of_before_has_no_events_and_keeps_all_that_it_had():
+    stored = stored_world(7)
+    migrated = from_schema_7(stored)
+    assert migrated.options["features"]["perturbations"] is False
+    for name, value in stored.part.items():
+        kept = migrated.part[name]
+        assert {field: kept[field] for field in value if name != "effects"} == (
+            value if name != "effects" else {}
+        )
+    assert migrated.part.keys() - stored.part.keys() >= {"perturbations", "spec_ready", "starts"}
+    added = migrated.part["residents"].keys() - stored.part["residents"].keys()
+    assert added >= {"invite", "invite_place", "invite_until", "meet_ready", "meets"}
+    rows = {array["shape"][1] for array in migrated.part["effects"].values()}
+    assert rows == {stored.part["effects"]["kind"]["shape"][1] + 8 * 6}
+
+
+@pytest.mark.parametrize("name", ["residents", "districts", "objects", "price", "towns", "effects"])
+def test_a_damaged_part_of_schema_7_is_refused(name):
+    stored = stored_world(7)
+    with pytest.raises(SnapshotError, match=rf"world\.{name}(\.\w+)? is (damaged|not an array)"):
+        from_schema_7(replace(stored, part={**stored.part, name: None}))
+
+
+def test_more_effects_than_a_town_of_schema_7_had_room_for_are_refused():
+    stored = stored_world(7)
+    effects = {name: encode_array(np.zeros((1, 999), np.int64)) for name in stored.part["effects"]}
+    with pytest.raises(SnapshotError, match=r"world\.effects\.kind is damaged"):
+        from_schema_7(replace(stored, part={**stored.part, "effects": effects}))
+
+
 def test_what_the_hooks_kept_is_left_as_it_is():
     kept = {"dtype": "mine:theirs", "shape": [], "data": "?"}
     stored = stored_world()
@@ -503,15 +536,17 @@ def test_from_a_town_of_before_no_resident_leaves():
     migrated = from_schema_7(stored)
     assert migrated.options["lifecycle"] == {"training_mode": True}
     for name, value in stored.part.items():
+        if name == "effects":  # there is room for more of them
+            continue
         kept = migrated.part[name]
         assert {field: kept[field] for field in value} == value
-    assert migrated.part.keys() - stored.part.keys() == {"arrivals"}
+    assert migrated.part.keys() - stored.part.keys() >= {"arrivals"}
     model = TownModel.build(migrated.options)
     assert int(model.tables.params[0].exits) == 0
 
 
 @pytest.mark.parametrize("name", ["residents", "districts", "towns"])
-def test_a_damaged_part_of_schema_7_is_refused(name):
+def test_a_damaged_list_of_schema_7_is_refused(name):
     stored = stored_world(7)
     with pytest.raises(SnapshotError):
         from_schema_7(replace(stored, part={**stored.part, name: None}))

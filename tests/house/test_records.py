@@ -7,6 +7,7 @@ from tests.house.sources import PACKAGES, modules, tree
 WRITTEN_TO = {
     "Canaries",
     "Ladder",
+    "LifeTally",
     "Look",
     "NeedTally",
     "OptionTally",

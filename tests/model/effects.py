@@ -8,6 +8,7 @@ OFF, CLOSED, SCALED = "off", "closed", "scaled"
 WHOLE = 1000
 MOST_PRICE = 10**12
 ROOM_PER_DISTRICT = 16
+EVENTS_PER_DISTRICT, TARGETS = 8, 4
 UTILITIES = ("power", "water")
 
 
@@ -19,9 +20,9 @@ class Effect(NamedTuple):
 
 
 def room(town):
-    """One for each object closed, each utility off, and 16 more for each district."""
-    districts = len(town.power)
-    return len(town.things) + len(UTILITIES) * districts + ROOM_PER_DISTRICT * districts
+    """One for each object closed, each utility off, 16 more for each district, and those of its events."""
+    events = EVENTS_PER_DISTRICT * max(len(town.base_prices[0]), TARGETS)
+    return len(town.things) + len(town.power) * (len(UTILITIES) + ROOM_PER_DISTRICT + events)
 
 
 def impose(town, kind, thing, source, effect):
@@ -92,7 +93,9 @@ def scale(town, district, key, permille, source=0, until=0):  # noqa: PLR0913, P
 
 
 def set_price(town, district, key, mills):
-    """An edit changes the base price."""
+    """An edit changes the base price, and is told."""
     town.base_prices[district][key] = mills
     follow(town)
+    price = town.prices[district][key]
+    town.emit("economy.price", district=district, key=key, base=mills, price=price, reason="edit")
     return "executed"

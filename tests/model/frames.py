@@ -11,7 +11,7 @@ def rounded(x):
 def frame(town):
     """Everything that a frame shows, for the tick that was executed last.
 
-    Events are not part of the rules yet: their place is here, and it is empty.
+    The cases have no events: their place is here, and it is empty.
     """
     town.tick -= 1
     clock = residents.clock(town)

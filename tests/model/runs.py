@@ -114,6 +114,7 @@ class Case:
     """A town to run, compiled, and loaded once more for the model.
 
     Nobody leaves by the rules: the model does not predict yet who does, and who follows (section 14).
+    The model does not know the events of section 13 yet, so the scheduler of every case is off.
 
     Attributes:
         options: its options.
@@ -122,7 +123,11 @@ class Case:
     """
 
     def __init__(self, options: Mapping[str, Any], folder: Path = Path()) -> None:
-        given = {**options, "lifecycle": {"training_mode": True}}
+        given = {
+            **options,
+            "lifecycle": {"training_mode": True},
+            "features": {**options.get("features", {}), "perturbations": False},
+        }
         self.options = validate(Document(given, "case.yaml"), TownOptions)
         self.compiled = TownModel.build(self.options, Access(folder), HookAnswers().runner)
         self.plan = load_town(self.options, Access(folder), HookAnswers().runner.active)

@@ -67,7 +67,7 @@ def test_spikes_beyond_what_a_price_holds_and_a_full_list_are_as_predicted(hasty
     wishes = next(scripted(pair, 1))
     spikes = [("scale", 0, "home.meal", 10_000, source, 40 + source) for source in range(11)]
     spikes += [("scale", 0, "home.meal", 7, 11, 20), ("scale", 0, "home.meal", 7, 8, 30)]
-    outages = [("switch", 0, "power", False, source, 9) for source in range(pair.plan.districts * 60)]
+    outages = [("switch", 0, "power", False, source, 9) for source in range(pair.plan.districts * 99)]
     for strokes in (spikes, outages, [("close", 0, False, 0, 0), ("close", 0, True, 0, 0)]):
         difference = pair.step(wishes._replace(interventions=tuple(strokes)))
         assert difference is None, str(difference)

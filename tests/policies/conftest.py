@@ -84,7 +84,7 @@ COLUMNS = (
     "home_place", "duty_place", "refusal", "resident_value", "object_refusal", "object_value",
     "option", "goal", "commit_remaining", "occupants",
     "tie_other", "tie_trust", "tie_familiarity", "tie_rivalry", "tie_avoided", "tie_quiet_until",
-    "talk_ready",
+    "talk_ready", "invite", "invite_place",
     "object_open", "object_powered", "object_holder", "object_queue", "object_wait",
     "object_stock", "object_price",
 )  # fmt: skip
@@ -266,8 +266,7 @@ class SmallTown:
         self.home_field = np.arange(objects + len(PLACES), objects + len(PLACES) + slots, dtype=np.int32)
         self.extroversion = np.arange(slots) / 10 - 1
         self.departure_lead = 20 + np.arange(slots, dtype=np.int32)
-        self.claim_object = np.full(slots, -1, dtype=np.int32)
-        self.claim_affordance = np.full(slots, -1, dtype=np.int32)
+        self.claim_object, self.claim_affordance = (np.full(slots, -1, dtype=np.int32) for _ in range(2))
         self.claim_stage = np.zeros(slots, dtype=np.int8)
         self.blocked = np.zeros(slots, dtype=np.int32)
         self.ctx_reset = np.zeros(slots, dtype=np.uint8)
@@ -285,7 +284,8 @@ class SmallTown:
         self.tie_trust, self.tie_familiarity, self.tie_rivalry = (np.zeros((slots, 3)) for _ in range(3))
         self.tie_avoided = np.zeros((slots, 3), dtype=np.uint8)
         self.tie_quiet_until = np.zeros((slots, 3), dtype=np.int64)
-        self.talk_ready = np.zeros(slots, dtype=np.int64)
+        self.talk_ready, self.invite = (np.zeros(slots, dtype=np.int64) for _ in range(2))
+        self.invite_place = np.full(slots, -1, dtype=np.int32)
         self.talkers: set[int] = set()
         self.occupants = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
         self.object_open = np.ones(objects, dtype=np.uint8)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.policies.conftest import ACTIONS, BARISTA, OPTIONS, SmallTown
+from tests.policies.conftest import ACTIONS, BARISTA, OBJECTS, OPTIONS, SmallTown, Vocabulary
 from townlet_adapters.policies.scripted.options import ScriptedOptions
 from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_core import seeding
@@ -142,6 +142,83 @@ def test_liking_makes_up_for_steps():
     town.option[:], town.commit_remaining[:] = -1, 0
     town.tie(0, 2, regard=0.1)
     assert decide(town, tick)[0] == "move_north"
+
+
+# Invitations.
+
+PARK, BY_CAFE = 2, 3
+"""Numbers of places."""
+
+
+def invite(town, *slots, place=BY_CAFE, event=7):
+    for i in slots:
+        town.invite[i], town.invite_place[i] = event, place
+
+
+@pytest.fixture
+def guests():
+    """Two residents who are invited to the cafe; the first stands in the park, east of the gym."""
+    town = SmallTown(residents=3)
+    town.extroversion[:] = 0.5
+    town.xy[:3] = (7, 3), (12, 2), (13, 1)
+    invite(town, 0, 1)
+    return town
+
+
+def test_who_is_invited_goes_there_and_socialises(guests):
+    assert decide(guests, 600)[0] == "move_north"
+    assert option(guests) == "socialise"
+    assert guests.goal[0] == len(OBJECTS) + BY_CAFE
+    assert guests.commit_remaining[0] == 14
+
+
+@pytest.mark.parametrize(
+    ("change", "tick"),
+    [
+        (lambda town: town.needs.__setitem__((0, 0), 0.24), 600),
+        (lambda town: town.job.__setitem__(0, BARISTA), 600),
+        (lambda town: town.needs.fill(1), 100),
+        (lambda town: town.invite.__setitem__(0, 0), 600),
+    ],
+    ids=["a need is critical", "it is time for work", "it is night", "the event is over"],
+)
+def test_who_is_needed_elsewhere_or_sleeps_at_that_time_does_not(guests, change, tick):
+    change(guests)
+    decide(guests, tick)
+    assert guests.goal[0] != len(OBJECTS) + BY_CAFE or guests.job[0] == BARISTA
+    if guests.job[0] == BARISTA:
+        assert option(guests) == "go_to_work"
+
+
+def test_a_low_need_that_is_not_critical_waits_for_the_end(guests):
+    guests.needs[0, 0] = 0.3
+    decide(guests, 600)
+    assert option(guests) == "socialise"
+
+
+def test_at_the_place_company_is_who_has_the_same_invitation(guests):
+    guests.xy[:3] = (13, 2), (12, 3), (14, 2)
+    assert decide(guests, 600)[0] in {"move_west", "move_south"}  # the nearest one is not invited
+    guests.talkers = {0}
+    assert decide(guests, 600)[0] == "talk"
+
+
+def test_when_it_is_over_a_resident_chooses_anew(guests):
+    guests.xy[0] = (13, 2)
+    decide(guests, 600)
+    assert guests.commit_remaining[0] > 0
+    guests.invite[:] = 0
+    decide(guests, 601)
+    assert guests.goal[0] != len(OBJECTS) + BY_CAFE
+
+
+def test_a_world_without_an_option_for_company_has_no_guests():
+    options = ("get_fed", "get_clean", "rest", "go_to_work", "shop", "avoid_rival", "idle")
+    town = SmallTown(words=Vocabulary(options=options))
+    town.xy[0] = (7, 3)
+    invite(town, 0)
+    decide(town, 600)
+    assert town.goal[0] != len(OBJECTS) + BY_CAFE
 
 
 # Keeping out of the way.

@@ -24,6 +24,7 @@ from townlet_adapters.worlds.town.events.employment import (
     EmploymentShiftCovered,
 )
 from townlet_adapters.worlds.town.events.lifecycle import LifecycleExit, LifecycleExitPending
+from townlet_adapters.worlds.town.events.perturbation import PerturbationStarted
 from townlet_adapters.worlds.town.events.queue import QueueHandover, QueueLeave
 from townlet_adapters.worlds.town.events.social import (
     SocialAvoidance,
@@ -382,6 +383,15 @@ def test_a_meal_is_shared_by_both():
     script = town().at("12:00", SocialSharedMeal((IRIS, KARL), "cafe"))
     assert told(script) == ["12:00 Shared a meal with Karl."]
     assert told(script, KARL) == ["12:00 Shared a meal with Iris."]
+
+
+def test_a_meeting_is_in_the_diaries_of_those_who_are_invited_and_an_outage_in_none():
+    meeting = PerturbationStarted("evt_1", "meet", 0, (IRIS, KARL, "cafe"), None, 760, "scheduler")
+    outage = PerturbationStarted("evt_2", "blackout", 0, ("power",), None, 800, "scheduler")
+    script = town().at("12:00", meeting).at("13:00", outage)
+    assert told(script) == ["12:00 Was asked to meet Karl at the cafe."]
+    assert told(script, KARL) == ["12:00 Was asked to meet Iris at the cafe."]
+    assert told(script, UMA) == []
 
 
 def test_who_is_avoided_does_not_notice():

@@ -59,6 +59,7 @@ def check_invariants(batch: TownBatch) -> None:
     check_jobs(model, s)
     check_effects(s)
     check_lives(model, s)
+    check_events(model, s)
     check_ties(model, s)
     check_arrays(batch)
     check_rows(batch)
@@ -261,6 +262,33 @@ def check_lives(model: TownModel, s: TownState) -> None:
     require(listed == (s.arrivals["due"] > 0), "who is on its way is listed", s)
     require(~listed[:, 1:] | (np.diff(s.arrivals["due"], axis=1) >= 0), "the next arrival is first", s)
     require(s.arrivals["due"] <= now + 20, "arrivals are due within 20 ticks", s)
+
+
+def check_events(model: TownModel, s: TownState) -> None:
+    """Events are in order and under way in time, and what they do ends with them."""
+    events, tick = s.perturbations, s.towns["tick"][:, None]
+    real = np.arange(events.shape[1]) < s.towns["perturbations"][:, None]
+    blank = events[~real]
+    require([blank.tobytes().count(0) == blank.nbytes], "an event that there is not is all zero", s)
+    number, active = events["number"], events["active"] != 0
+    require(~real | ((number >= 1) & (number <= s.towns["last_event"][:, None])), "events are counted", s)
+    require((np.diff(number, axis=1) > 0) | ~real[:, 1:], "events are in the order of their numbers", s)
+    begun = (events["starts_at"] < tick) & (events["ends_at"] >= tick)
+    require(~real | np.where(active, begun, events["starts_at"] >= tick), "an event is under way in time", s)
+    own = np.isin(s.effects["source"], (0, 1, 2)) | (s.effects["source"][..., None] == np.where(
+        active, number, -1)[:, None]).any(2)  # fmt: skip
+    require((s.effects["kind"] == 0) | own, "an effect of an event ends with it", s)
+    r, alive = s.residents, living(s)
+    invited = alive & (r["invite"] != 0)
+    by = (r["invite"][..., None] == np.where(active, number, -1)[:, None]).any(2)
+    require(~invited | by, "an invitation is to an event that is under way", s)
+    effect = model.tables.specs["effect"][events["spec"]]
+    festive = real & active & (effect == codes.MEETING)
+    meets = (r["invite"][..., None] == np.where(festive, number, -1)[:, None]).any(2)
+    require(~alive | ((r["meets"] != 0) == meets), "who meets is invited to a meeting", s)
+    busy = (real & active & (events["source"] == codes.BY_SCHEDULER)).sum(1)
+    most = int(model.tables.params[0].max_concurrent) * s.districts.shape[1]
+    require(busy <= most, "the scheduler keeps its cap", s)
 
 
 def check_nobody_keeps_an_object_idle(model: TownModel, s: TownState) -> None:

@@ -295,6 +295,9 @@ def test_limits_of_a_map_are_those_of_the_page():
         "post-shift ticks": employment.POST_SHIFT_TICKS,
         "days a stamp counts": codes.ABSENCE_MEMORY // codes.TICKS_PER_DAY,
         "times of impatience": queues.IMPATIENT_TIMES,
+        "specs of events": codes.MAX_SPECS,
+        "events of a district": codes.EVENTS_PER_DISTRICT,
+        "targets of an event": codes.EVENT_TARGETS,
     }
 
 
@@ -401,6 +404,23 @@ def test_conflicts_are_those_of_the_page():
     ]  # fmt: skip
 
 
+# Events.
+
+
+def test_specs_of_events_are_those_of_the_page():
+    rows = table("spec", "effect", "a day", "cooldown", "ticks", "permille", "targets")
+    specs = TownModel.build().plan.specs
+    assert [words(row["spec"])[0] for row in rows] == [spec.name for spec in specs]
+    for row, spec in zip(rows, specs, strict=True):
+        assert words(row["effect"]) == [codes.SPEC_EFFECTS[spec.effect]]
+        assert (float(row["a day"]), int(row["cooldown"])) == (spec.chance, spec.cooldown)
+        assert row["ticks"] == "{} to {}".format(*spec.duration)
+        assert row["permille"] == ("{} to {}".format(*spec.magnitude) if spec.effect == codes.SPIKE else "")
+        assert words(row["targets"]) == list(spec.targets)
+    effects = table("what events do", "targets", "while it is under way")
+    assert [words(row["what events do"])[0] for row in effects] == list(codes.SPEC_EFFECTS)
+
+
 # Ties.
 
 
@@ -496,7 +516,8 @@ def test_numbers_of_society_are_those_of_the_page():
 def test_the_formulas_of_a_chat_are_those_of_the_page():
     page = plain_page()
     chance = (
-        f"clamp({chat.CHANCE} x (1 + {chat.CHANCE_PER_TRUST} x t) x (1 + {chat.CHANCE_PER_FAMILIARITY} x f), "
+        f"clamp({chat.CHANCE} x (1 + {chat.CHANCE_PER_TRUST} x t) x (1 + {chat.CHANCE_PER_FAMILIARITY} x f)"
+        f" + {chat.AT_FESTIVAL} if both are in the place of a festival, "
         f"{chat.LEAST_CHANCE}, {chat.MOST_CHANCE})"
     )
     quality = (

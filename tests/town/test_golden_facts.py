@@ -14,8 +14,8 @@ from townlet_plugins.catalogue import load_catalogue
 
 DAYS = 7
 GOLDEN = {
-    "configs/town.yaml": "9284bd57eb8d7f711b5510a6ab14438e79f8e2a22cc6683a89693b8bc6e70a00",
-    "configs/hamlet.yaml": "7f5fa0dd4010a80e7edaabc17ab61b2419afa7ca8d13c39b297e7b98c682a5c1",
+    "configs/town.yaml": "87293e4ae17ca39c7b506b3158bf7f4ef5328ed4bf967040fd0258be22f29749",
+    "configs/hamlet.yaml": "39894260de974dc54c9f83786071ad8a82cfc824f9c365fdcc4a92f57f79adbb",
 }
 
 

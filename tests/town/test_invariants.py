@@ -63,6 +63,27 @@ def hasty() -> TownModel:
     )
 
 
+@pytest.fixture(scope="module")
+def eventful() -> TownModel:
+    """The crowd in a town in which something happens all the time."""
+    names = ("price_spike", "blackout", "outage", "arranged_meet", "closure", "festival")
+    specs = {name: {"chance": 60, "cooldown": 5, "duration": [1, 30]} for name in names}
+    rules = {
+        "max_concurrent": 2,
+        "global_cooldown_ticks": 3,
+        "agent_cooldown_ticks": 9,
+        "max_per_window": 100,
+    }
+    return build_model(
+        ROWS,
+        RESIDENTS,
+        jobs=JOBS,
+        population={"capacity": 14},
+        features={"perturbations": True},
+        perturbations={**rules, "specs": specs},
+    )
+
+
 class Chaos:
     """Random intents, allowed and not, and random strokes of fate, from one generator."""
 
@@ -99,7 +120,8 @@ class Chaos:
         self.needs_set = False
         for b in np.flatnonzero(self._random.random(self._batch.towns) < self._fate).tolist():
             wild = self._wild > 0 and self._random.random() < self._wild
-            order = self._wild_stroke(b) if wild else self._stroke(b)
+            strokes = (self._wild_stroke, self._wild_stroke, self._event) if wild else (self._stroke,)
+            order = strokes[int(self._random.integers(len(strokes)))](b)
             self.needs_set |= order.what == codes.SET_NEED
             self._batch.intervene(order)
 
@@ -143,6 +165,21 @@ class Chaos:
                 key = int(draw(state.price.shape[2]))
                 return Intervention(b, codes.SET_PRICE, 0, key, int(draw(500)))
 
+    def _event(self, b: int) -> Intervention:
+        """Schedule an event, as its spec says or otherwise; or cancel one."""
+        draw, model, state = self._random.integers, self._batch.model, self._batch.state
+        if draw(3) == 0:
+            return Intervention(b, codes.CANCEL, 0, int(draw(state.towns["last_event"][b] + 2)))
+        spec, starts_in, none = int(draw(len(model.plan.specs))), int(draw(20)), [codes.NOBODY] * 4
+        if draw(2):
+            return Intervention(b, codes.PERTURB, 0, spec, starts_in, -1, -1, -1, *none)
+        most = (len(model.tables.price_targets), 2, state.objects.shape[1], 20, 0)
+        known = most[model.plan.specs[spec].effect]
+        targets = draw(known, size=2).tolist() + none[:2] if known else none
+        place = int(draw(-1, len(model.plan.places)))
+        sizes = int(draw(1, 40)), int(draw(0, 10_001))
+        return Intervention(b, codes.PERTURB, 0, spec, starts_in, *sizes, place, *targets)
+
 
 def live(batch: TownBatch, chaos: Chaos, ticks: int, *, looks_every: int = 1) -> list[Chronicle]:
     """Let a batch live in chaos, checking every rule, and give each town's chronicle."""
@@ -174,6 +211,7 @@ class Trial(NamedTuple):
     aimed: float
     fate: float
     wild: float
+    eventful: bool
     ticks: int
 
 
@@ -185,24 +223,30 @@ TRIALS = st.builds(
     aimed=st.sampled_from((0.0, 0.3)),
     fate=st.sampled_from((0.0, 0.05, 0.5)),
     wild=st.sampled_from((0.0, 0.5)),
+    eventful=st.booleans(),
     ticks=st.integers(1, 250),
 )
 
 
 @settings(max_examples=12, deadline=None)
 @given(trial=TRIALS)
-def test_every_rule_holds_whatever_residents_want_and_fate_does(crowd, trial):
-    batch = TownBatch(crowd, 3, journal=True)
+def test_every_rule_holds_whatever_residents_want_and_fate_does(crowd, eventful, trial):
+    batch = TownBatch(eventful if trial.eventful else crowd, 3, journal=True)
     batch.reset(trial.seed)
     check_invariants(batch)
     chances = {"legal": trial.legal, "aimed": trial.aimed, "fate": trial.fate, "wild": trial.wild}
     live(batch, Chaos(batch, trial.chance, **chances), trial.ticks)
 
 
-def test_ten_thousand_ticks_of_a_crowd_keep_every_rule_and_meet_every_trouble(crowd, hasty):
-    """Six crowded towns for 2,500 ticks: what the rules are about must have happened, too."""
+def test_ten_thousand_ticks_of_a_crowd_keep_every_rule_and_meet_every_trouble(crowd, hasty, eventful):
+    """Eight crowded towns for 2,500 ticks: what the rules are about must have happened, too."""
     kinds, reasons = set(), set()
-    for model, fate, wild in ((crowd, 0.03, 0.0), (hasty, 0.03, 0.0), (crowd, 0.2, 0.5)):
+    for model, fate, wild in (
+        (crowd, 0.03, 0.0),
+        (hasty, 0.03, 0.0),
+        (crowd, 0.2, 0.5),
+        (eventful, 0.2, 0.5),
+    ):
         batch = TownBatch(model, 2, journal=True)
         batch.reset(8)
         for chronicle in live(batch, Chaos(batch, 6, legal=0.95, aimed=0.1, fate=fate, wild=wild), 2500):
@@ -216,6 +260,8 @@ def test_ten_thousand_ticks_of_a_crowd_keep_every_rule_and_meet_every_trouble(cr
         "employment.job_loss", "employment.hired",
         "economy.restock", "economy.rent", "economy.day",
         "lifecycle.arrive", "lifecycle.moved", "lifecycle.exit",
+        "perturbation.scheduled", "perturbation.started", "perturbation.ended", "perturbation.cancelled",
+        "economy.price",
     }  # fmt: skip
     quarrelled = {reason for kind, reason in reasons if kind == "queue.conflict"}
     assert quarrelled == {"ghost_step", "jostle", "waiting"}
@@ -296,6 +342,9 @@ DAMAGE = {
     "who is avoided is counted": lambda s: spoil(s.residents[EVERYBODY], "avoided", 7),
     "every portrait is up to date": lambda s: spoil(s.residents[EVERYBODY], "portrayed", 0),
     "a portrait shows the fiercest rivalry": lambda s: spoil(s.portraits, np.s_[:, :RESIDENTS, 0], 0.01),
+    "events are counted": lambda s: spoil(s.towns, "perturbations", 1),
+    "an invitation is to an event": lambda s: spoil(s.residents[EVERYBODY], "invite", 1),
+    "who meets is invited": lambda s: spoil(s.residents[EVERYBODY], "meets", 1),
     "jobs know how many hold them": lambda s: spoil(s.job_holders, ..., 0),
     "wages are paid within the shift": lambda s: spoil(s.residents[EVERYBODY], "paid_ticks", 181),
     "districts know their pending reviews": lambda s: spoil(s.districts, "reviews", 1),

@@ -9,6 +9,7 @@ from tests.town.towns import Town, affordance
 from tests.town.words import PROFILES
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.limits import DISABLED, PRECONDITION
+from townlet_adapters.worlds.town.compiled.model import FIGURES
 from townlet_adapters.worlds.town.seam.view import allocate_view, fill_view, view_of
 
 ROWS = [
@@ -55,7 +56,7 @@ class Watched(Town):
         ]
         super().__init__(ROWS, at=[(2, 2), (7, 2)], jobs=JOBS, manifest=manifest, affordances=affordances)
         self._columns = allocate_view(self.model.spec, self.model.tables, self.model.limits, 6)
-        self._totals = np.zeros(6, np.int64)
+        self._totals = np.zeros(2 + len(FIGURES), np.int64)
         view = view_of(self.model.constants, self._columns.columns, self.state)
         self.columns = {name: np.asarray(column) for name, column in view.columns.items()}
         self.constants = view.constants
@@ -164,7 +165,7 @@ def test_an_object_refuses_only_what_it_offers():
     rows = ["#######", "#rNrFr#", "#HrrrH#", "##+####", "E======"]
     town = Town(rows, at=[(1, 2)], manifest=[*manifest, affordance("eat", "fridge")])
     view = allocate_view(town.model.spec, town.model.tables, town.model.limits, 6)
-    fill_view(town.model.tables, town.state, view, np.zeros(6, np.int64), 0)
+    fill_view(town.model.tables, town.state, view, np.zeros(2 + len(FIGURES), np.int64), 0)
     bench = town.number_of("bench_1")
     assert view.columns.object_refusal.sum() == PRECONDITION
     assert view.columns.object_refusal[bench, 0] == PRECONDITION

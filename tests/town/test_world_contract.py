@@ -77,11 +77,11 @@ def test_a_command_that_the_town_does_not_know_is_answered_and_changes_nothing()
         world.reset(3)
     slots = plain.spec.capacity
     expected = plain.step(nothing(slots))
-    found = asked.step(nothing(slots), [Command("spawn", {"name": "Ada"}, cmd_id="7")])
+    found = asked.step(nothing(slots), [Command("dance", {"name": "Ada"}, cmd_id="7")])
     (result,) = found.command_results
     assert (result.status, result.cmd_id, result.tick) == ("error", "7", 0)
     assert result.error.code == "unknown_command"
-    assert "spawn" in result.error.message
+    assert "dance" in result.error.message
     assert expected.events == found.events
     assert asked.snapshot() == plain.snapshot()
 
@@ -108,6 +108,7 @@ def test_the_summary_adds_up_what_the_town_holds():
     assert summary.alive == 3
     assert summary.figures == {
         "queued": 0, "wallets": 6000, "tills": 0, "treasury": -6000, "reviews_pending": 0,
+        "perturbations_active": 0, "perturbations_pending": 0,
     }  # fmt: skip
     assert summary.actions == {"wait": 3}
     assert summary.failures == {}
@@ -137,4 +138,7 @@ def test_the_town_names_its_needs_items_options_and_figures_in_its_spec():
     columns = [f"option_{option.name}" for option in spec.options]
     assert [name for name in spec.feature_names if name.startswith("option_")] == columns
     figures = [figure.name for figure in spec.figures]
-    assert figures == ["queued", "wallets", "tills", "treasury", "reviews_pending"]
+    assert figures == [
+        "queued", "wallets", "tills", "treasury", "reviews_pending", "perturbations_active",
+        "perturbations_pending",
+    ]  # fmt: skip

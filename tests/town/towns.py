@@ -89,12 +89,14 @@ def build_model(
     """Make a model of a drawn town; ``options`` are sections of ``world.options``.
 
     Nobody leaves by the rules unless a section ``lifecycle`` is given.
+    Nothing happens by itself unless ``features.perturbations`` says so.
     """
     given: dict[str, object] = {"town": town_map(rows, jobs), **options}
     given["time"] = {"start_tod": 0, **options.get("time", {})}
     given["population"] = {"target": residents, "start_spread": 0, **options.get("population", {})}
     given["economy"] = {"balance_check": "off", "rent_per_day": 1300, **options.get("economy", {})}
     given.setdefault("lifecycle", {"training_mode": True})
+    given["features"] = {"perturbations": False, **options.get("features", {})}
     if manifest is not None:
         given["affordances"] = {"extend": None, "add": list(manifest), **options.get("affordances", {})}
     return TownModel.build(validate(Document(given, "test.yaml"), TownOptions), hooks=hooks)

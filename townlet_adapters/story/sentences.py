@@ -330,6 +330,17 @@ def _hold_back(scene: Scene) -> None:
     scene.person().diary.remark(remark)
 
 
+def _invite(scene: Scene) -> None:
+    """Note an event that names residents: a meeting. What others mean for a resident has its own sentence."""
+    known, targets = scene.named(), scene.texts("targets")
+    people = [each for each in targets if each in known]
+    at = "".join(f" at the {english.noun(each)}" for each in targets if each not in known)
+    for each in people:
+        others = tuple(other for other in people if other != each)
+        if others:
+            known[each].diary.remark(Remark(scene.at, f"was asked to meet {{who}}{at}", others, _A_FAILURE))
+
+
 def _plain(scene: Scene) -> None:
     """Note an event of a kind that has no sentence, by its name and its fields."""
     if is_diagnostic(scene.kind):
@@ -375,6 +386,7 @@ SENTENCES: Final[Mapping[str, Recorder]] = MappingProxyType(
         "lifecycle.arrive": _arrive,
         "lifecycle.exit": _leave_town,
         "lifecycle.exit_pending": _wait_to_leave,
+        "perturbation.started": _invite,
         "policy.guardrail": _hold_back,
         "policy.possession": _possess,
         "queue.conflict": _conflict,
@@ -394,10 +406,14 @@ SENTENCES: Final[Mapping[str, Recorder]] = MappingProxyType(
 SILENT: Final[Mapping[str, str]] = MappingProxyType(
     {
         "economy.day": "the accounts of the whole town",
+        "economy.price": "about the whole town",
         "economy.restock": "about an object",
         "lifecycle.moved": "a step aside, or what a command did, which has its own sentence",
         "loop.tick": "the summary of a tick",
         "narration": "a sentence already, about what the other kinds say",
+        "perturbation.cancelled": "about the whole town",
+        "perturbation.ended": "about the whole town",
+        "perturbation.scheduled": "about the whole town; its start has its own sentence",
         "policy.metadata": "about the program",
         "promotion.state": "about the program",
         "stability.alert": "about the whole town",

@@ -36,14 +36,14 @@ ErrorCode: TypeAlias = Literal[
 ]
 ERROR_CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode))
 
-ArgumentType: TypeAlias = Literal["text", "int", "real", "bool", "xy", "reals"]
+ArgumentType: TypeAlias = Literal["text", "int", "real", "bool", "xy", "reals", "texts"]
 """The type of an argument: printable text, a whole number of 64 bits, a finite number, true or false, a tile
-``[x, y]``, or finite numbers by name."""
+``[x, y]``, finite numbers by name, or a list of printable texts."""
 
 LONGEST_TEXT: Final = 1000
 """Most characters of a text in an argument."""
 MOST_NUMBERS: Final = 64
-"""Most entries of ``reals``."""
+"""Most entries of ``reals`` and ``texts``."""
 _INT_LIMIT: Final = 2**63
 
 
@@ -209,6 +209,15 @@ def _read_reals(value: JsonValue) -> JsonValue:
     return read
 
 
+def _read_texts(value: JsonValue) -> JsonValue:
+    if not (type(value) is list or type(value) is tuple) or not 0 < len(value) <= MOST_NUMBERS:
+        raise ValueError(f"must be a list of 1 to {MOST_NUMBERS} texts")
+    try:
+        return [_read_text(each) for each in value]
+    except ValueError as error:
+        raise ValueError(f"has an entry that {error}") from error
+
+
 _READERS: Final[Mapping[ArgumentType, Callable[[JsonValue], JsonValue]]] = {
     "text": _read_text,
     "int": _read_int,
@@ -216,4 +225,5 @@ _READERS: Final[Mapping[ArgumentType, Callable[[JsonValue], JsonValue]]] = {
     "bool": _read_bool,
     "xy": _read_tile,
     "reals": _read_reals,
+    "texts": _read_texts,
 }

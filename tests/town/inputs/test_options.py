@@ -92,7 +92,7 @@ def test_options_survive_being_spelled_as_json():
             "o.yaml:1: relationships.max_ties: 2; a whole number from 3 up to 16",
         ),
         ("chat: {}", "o.yaml:1: chat: unknown key; "),
-        ("perturbations: {}", "o.yaml:1: perturbations: unknown key; "),
+        ("weather: {}", "o.yaml:1: weather: unknown key; "),
         ("lifecycle: {}", "o.yaml:1: lifecycle: unknown key; "),
         ("rewards: {gamma: 1.1}", "o.yaml:1: rewards.gamma: 1.1; a number from 0 up to 1"),
         ("rewards: {terminal: {collapse: 1}}", "o.yaml:1: rewards.terminal.collapse: 1; "),

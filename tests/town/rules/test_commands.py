@@ -235,6 +235,104 @@ def test_operators_set_whether_and_how_residents_leave():
     assert not town.resident(1).alive or int(town.resident(1).serial) > 1
 
 
+def perturb(spec: str, cmd_id: str = "1", **args: object) -> Command:
+    return Command("perturb", {"spec": spec, **args}, cmd_id, "ada")
+
+
+def test_an_event_is_scheduled_with_what_the_command_says_and_its_id_is_the_answer():
+    town = town_of((1, 1), (4, 3))
+    spike = perturb("price_spike", starts_in=2, duration=3, magnitude=1500, targets=["home.shower"])
+    scheduled, edited = give(town, spike, Command("set_price", {"key": "cafe.meal", "mills": 500}, "2"))
+    assert scheduled.result == {"event_id": "evt_1", **spike.args}
+    assert edited.result == {"key": "cafe.meal", "mills": 500}
+    prices = []
+    for _ in range(6):
+        prices.append(town.price("home.shower"))
+        town.step()
+    assert prices == [200, 200, 300, 300, 300, 200]
+    assert town.price("cafe.meal") == 500
+
+
+def test_an_event_that_was_scheduled_is_cancelled_once():
+    town = town_of((1, 1), (4, 3))
+    (scheduled,) = give(town, perturb("blackout", starts_in=5))
+    cancel = Command("perturb_cancel", {"event_id": scheduled.result["event_id"]}, "2")
+    first, second = give(town, cancel, cancel)
+    assert (first.status, first.result) == ("ok", {"event_id": "evt_1"})
+    assert (second.status, second.error.code) == ("error", "not_found")
+
+
+def test_a_closure_and_a_meeting_are_about_what_the_command_names():
+    town = town_of((1, 1), (4, 3))
+    closed, met = give(
+        town,
+        perturb("closure", duration=5, targets=["shower_1"]),
+        perturb("arranged_meet", targets=[agent(1), agent(0)], location="room"),
+    )
+    assert (closed.status, met.status) == ("ok", "ok")
+    events = town.world.frame().perturbations
+    assert [event["targets"] for event in events.values()] == [["shower_1"], [agent(1), agent(0), "room"]]
+    assert bool(town.thing("shower_1").closed)
+
+
+def test_a_price_is_edited_in_one_district_or_in_all():
+    grid = {"town": {"grid": {"district": "hamlet_24", "rows": 1, "cols": 2}}}
+    world = TownWorld(TownModel.build(TownOptions.model_validate(grid)))
+    world.reset(1)
+    slots = world.spec.capacity
+    nothing = ActionBatch(np.zeros(slots, np.int16).data, np.full(slots, -1, np.int32).data)
+    one = Command("set_price", {"key": "home.meal", "mills": 7, "district": 1}, "1")
+    every = Command("set_price", {"key": "home.shower", "mills": 9}, "2")
+    world.step(nothing, (one, every, perturb("outage", district=1)))
+    frame = world.frame()
+    assert [frame.prices[d]["home.meal"] for d in "01"] == [400, 7]
+    assert [frame.prices[d]["home.shower"] for d in "01"] == [9, 9]
+    assert [frame.utilities[d]["water"] for d in "01"] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "told"),
+    [
+        (perturb("rain"), "invalid_args", "unknown spec 'rain'"),
+        (perturb("outage", starts_in=-1), "invalid_args", "starts_in -1 is out of range (0 to 1000000)"),
+        (perturb("outage", duration=0), "invalid_args", "duration 0 is out of range (1 to 10000)"),
+        (perturb("outage", magnitude=1500), "invalid_args", "outage takes no magnitude"),
+        (perturb("price_spike", magnitude=10_001), "invalid_args", "out of range (0 to 10000)"),
+        (perturb("outage", district=1), "invalid_args", "district 1 is out of range (0 to 0)"),
+        (perturb("outage", targets=["gas"]), "invalid_args", "unknown target 'gas'"),
+        (perturb("outage", targets=["power", "power"]), "invalid_args", "different names"),
+        (perturb("outage", location="room"), "invalid_args", "takes no location"),
+        (perturb("price_spike", targets=["home.meals"]), "invalid_args", "home.meal"),
+        (perturb("closure", targets=["shower_9"]), "not_found", "unknown target 'shower_9'"),
+        (perturb("closure", targets="shower_1"), "invalid_args", "must be a list"),
+        (perturb("festival"), "not_found", "district 0 has nothing that festival could be about"),
+        (perturb("festival", location="moon"), "not_found", "no place 'moon'"),
+        (perturb("festival", targets=["room"]), "invalid_args", "takes no targets"),
+        (perturb("arranged_meet", location="room", targets=[agent(0)]), "invalid_args", "two residents"),
+        (perturb("arranged_meet", location="room", targets=[agent(0), agent(7)]), "not_found", agent(7)),
+        (Command("perturb_cancel", {"event_id": "evt_1"}), "not_found", "no such event"),
+        (Command("perturb_cancel", {"event_id": "evt_01"}), "not_found", "no event 'evt_01'"),
+        (Command("set_price", {"key": "moon.meal", "mills": 5}), "invalid_args", "unknown price key"),
+        (Command("set_price", {"key": "cafe.meal", "mills": 90_001}), "invalid_args", "(0 to 90000)"),
+        (Command("set_price", {"key": "cafe.meal", "mills": 1.5}), "invalid_args", "whole number"),
+    ],
+)
+def test_an_event_or_price_that_cannot_be_is_answered_with_its_code_and_changes_nothing(command, code, told):
+    town, plain = town_of((1, 1)), town_of((1, 1))
+    (result,) = give(town, command)
+    give(plain)
+    assert (result.status, result.error.code) == ("error", code)
+    assert told in result.error.message
+    assert town.world.snapshot() == plain.world.snapshot()
+
+
+def test_more_events_than_the_town_has_room_for_are_a_conflict():
+    town = town_of((1, 1))
+    *taken, refused = give(town, *(perturb("blackout", starts_in=9) for _ in range(9)))
+    assert [result.result["event_id"] for result in taken] == [f"evt_{n}" for n in range(1, 9)]
+    assert (refused.error.code, "cancel one" in refused.error.message) == ("conflict", True)
+
+
 def test_a_command_ends_a_claim_and_lets_the_policy_plan_anew():
     town = town_of((2, 2), (4, 2))
     town.step({0: "use:it"})
@@ -306,6 +404,14 @@ ORDERS = st.one_of(
     st.builds(teleport, st.integers(0, 3), st.integers(-1, 24), st.integers(-1, 24)),
     st.builds(set_need, st.integers(0, 3), hunger=st.floats(0, 1)),
     st.just(Command("test.rest")),
+    st.builds(
+        perturb,
+        st.sampled_from(("price_spike", "blackout", "outage", "closure", "festival", "arranged_meet")),
+        starts_in=st.integers(0, 9),
+        duration=st.integers(1, 9),
+    ),
+    st.builds(lambda n: Command("perturb_cancel", {"event_id": f"evt_{n}"}), st.integers(1, 9)),
+    st.builds(lambda mills: Command("set_price", {"key": "home.meal", "mills": mills}), st.integers(0, 900)),
 )
 
 

@@ -103,8 +103,8 @@ def wants_of(spec: WorldSpec) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int
     return meaning, own
 
 
-def jobs_of(constants: Constants) -> tuple[Records, npt.NDArray[np.int32]]:
-    """Return every job, as JOB[J], and the passable tiles of each place, row-major."""
+def jobs_of(constants: Constants) -> tuple[Records, npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Return every job, as JOB[J], the passable tiles of each place, row-major, and where each begins."""
     place_at = np.where(np.asarray(constants["passable"]) != 0, np.asarray(constants["place_at"]), -1).ravel()
     tiles = np.argsort(place_at, kind="stable").astype(np.int32)
     place = np.asarray(constants["job_place"])
@@ -112,9 +112,8 @@ def jobs_of(constants: Constants) -> tuple[Records, npt.NDArray[np.int32]]:
     jobs["field"] = len(constants["object_type"]) + place
     jobs["start"] = constants["job_start"]
     jobs["length"] = (np.asarray(constants["job_end"]) - np.asarray(constants["job_start"])) % TICKS_PER_DAY
-    jobs["first_tile"] = np.searchsorted(place_at[tiles], place, side="left")
-    jobs["last_tile"] = np.searchsorted(place_at[tiles], place, side="right") - 1
-    return jobs, tiles
+    places = np.arange(len(constants["place_kinds"]) + 1)
+    return jobs, tiles, np.searchsorted(place_at[tiles], places).astype(np.int64)
 
 
 def fields_of(constants: Constants) -> Records:
@@ -151,7 +150,7 @@ def resting_of(constants: Constants) -> npt.NDArray[np.int32]:
 def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, seed: int) -> Chart:
     """Compute the facts that the rules need about a world."""
     purposes = purposes_of(constants)
-    jobs, tiles = jobs_of(constants)
+    jobs, tiles, place_tiles = jobs_of(constants)
     meaning, own = wants_of(spec)
     return Chart(
         field_steps=np.asarray(constants["field_steps"]),
@@ -171,6 +170,7 @@ def chart_of(constants: Constants, spec: WorldSpec, options: ScriptedOptions, se
         place_at=np.asarray(constants["place_at"]),
         talk=spec.action_names.index(TALK) if TALK in spec.action_names else NONE,
         tiles=tiles,
+        place_tiles=place_tiles,
         seed=np.uint64(seed),
         start_tod=spec.start_tod,
         commit_ticks=options.commit_ticks,

@@ -20,11 +20,12 @@ NONE = -1
 """No option, no object, no claim, no job."""
 
 # What a resident can want. CARE is for one need; the others are this policy's own behaviours.
-CARE, WORK, SHOP, SOCIALISE, IDLE, AVOID = 0, 1, 2, 3, 4, 5
+CARE, WORK, SHOP, SOCIALISE, IDLE, AVOID, ATTEND = 0, 1, 2, 3, 4, 5, 6
 OWN_OPTIONS = {
     "go_to_work": WORK, "shop": SHOP, "socialise": SOCIALISE, "idle": IDLE, "avoid_rival": AVOID,
 }  # fmt: skip
-"""The options of the policy's own behaviours; a world that lacks one never gets that behaviour from it."""
+"""The options of the policy's own behaviours; a world that lacks one never gets that behaviour from it.
+ATTEND, to follow an invitation, is a form of SOCIALISE."""
 MAX_NEEDS, MAX_ITEMS, MAX_ACTIONS = 8, 16, 64
 """Capacities of the records: a world within them needs no rule compiled anew."""
 # Stages of a claim.
@@ -82,10 +83,8 @@ JOB = record(
     ("field", "i8"),
     ("start", "i8"),
     ("length", "i8"),
-    ("first_tile", "i8"),
-    ("last_tile", "i8"),
 )
-"""One job: the field that leads to its workplace, its shift, and the workplace's rows of ``Chart.tiles``."""
+"""One job: the field that leads to its workplace, and its shift."""
 
 RESIDENT = record(
     ("serial", "i8"),
@@ -107,6 +106,8 @@ RESIDENT = record(
     ("claim_affordance", "i8"),
     ("claim_stage", "i8"),
     ("avoided", "i8"),
+    ("invite", "i8"),
+    ("invite_place", "i8"),
     # The context: as the world returned it, then as the policy sets it.
     ("option", "i8"),
     ("goal", "i8"),
@@ -115,7 +116,7 @@ RESIDENT = record(
     ("bound_to", "i8"),
 )
 """One living resident; ``mask`` has one bit per action, ``avoided`` is the number of those that it avoids,
-``bound_to`` is the only object for plans, -1 any.
+``invite`` the event to which it is invited, 0 for none, ``bound_to`` is the only object for plans, -1 any.
 
 Integers are 64 bits wide throughout: a kernel is compiled once for each combination of its arguments' types.
 """
@@ -149,6 +150,7 @@ class Chart(NamedTuple):
         place_at: int32[H, W], place of each tile.
         talk: the action ``talk``, -1 without one.
         tiles: int32[...], flat indices of the passable tiles of each place, place by place.
+        place_tiles: int64[P + 1], start of a place's row in ``tiles``.
         seed: the run's seed, uint64.
         start_tod: minute of day 0 at which the world starts.
         commit_ticks: option ``commit_ticks``.
@@ -173,6 +175,7 @@ class Chart(NamedTuple):
     place_at: npt.NDArray[np.int32]
     talk: int
     tiles: npt.NDArray[np.int32]
+    place_tiles: npt.NDArray[np.int64]
     seed: np.uint64
     start_tod: int
     commit_ticks: int
@@ -213,6 +216,8 @@ class Columns(NamedTuple):
     tie_avoided: npt.NDArray[np.uint8]
     tie_quiet_until: npt.NDArray[np.int64]
     talk_ready: npt.NDArray[np.int64]
+    invite: npt.NDArray[np.int64]
+    invite_place: npt.NDArray[np.int32]
     occupants: npt.NDArray[np.uint8]
     object_open: npt.NDArray[np.uint8]
     object_powered: npt.NDArray[np.uint8]
@@ -255,6 +260,7 @@ class Scene(NamedTuple):
         tie_avoided: uint8[N, T], 1 for those that a resident avoids.
         tie_quiet_until: int64[N, T], tick from which a step away is an avoidance again.
         talk_ready: int64[N], tick from which a resident talks and listens again.
+        invite: int64[N], number of the event to which each resident is invited, 0 for none.
     """
 
     tick: int
@@ -278,6 +284,7 @@ class Scene(NamedTuple):
     tie_avoided: npt.NDArray[np.uint8]
     tie_quiet_until: npt.NDArray[np.int64]
     talk_ready: npt.NDArray[np.int64]
+    invite: npt.NDArray[np.int64]
 
 
 def look(observation: ObservationBatch, view: View) -> Columns:
@@ -314,6 +321,8 @@ def gather_resident(c: Columns, i: int, r: Record) -> None:
             break
         avoided += c.tie_avoided[i, k]
     r.avoided = avoided
+    r.invite = c.invite[i]
+    r.invite_place = c.invite_place[i]
     for n in range(c.needs.shape[1]):
         r.need[n] = c.needs[i, n]
     for item in range(c.inventory.shape[1]):

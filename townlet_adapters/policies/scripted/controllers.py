@@ -13,7 +13,7 @@ from townlet_adapters.policies.scripted.columns import (
     allows,
 )
 from townlet_adapters.policies.scripted.planning import steps
-from townlet_adapters.policies.scripted.society import TALK_AT_WORK, talk_or
+from townlet_adapters.policies.scripted.society import TALK_AT_WORK, mingle, talk_or
 
 PATIENCE = 2
 """Blocked moves after which a resident pushes forward instead of stepping aside."""
@@ -95,10 +95,11 @@ def go_home(c: Chart, s: Scene, r: Record) -> int:
 
 
 @kernel
-def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
-    """Walk within the workplace towards the tile drawn at the last choice, without leaving it or pushing."""
-    job = c.jobs[r.job]
-    row = integer(job.first_tile, job.last_tile, c.seed, POLICY, chosen_at, r.serial, STROLL)
+def stroll(c: Chart, s: Scene, r: Record, place: int, chosen_at: int) -> int:
+    """Walk within a place towards the tile drawn at the last choice, without leaving it or pushing."""
+    first, last = c.place_tiles[place], c.place_tiles[place + 1] - 1
+    row = integer(first, last, c.seed, POLICY, chosen_at, r.serial, STROLL)
+    field = c.object_place.shape[0] + place
     width = s.occupants.shape[1]
     to_x = c.tiles[row] % width
     to_y = c.tiles[row] // width
@@ -109,7 +110,7 @@ def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
         x = r.x + DX[d]
         y = r.y + DY[d]
         nearer = abs(to_x - x) + abs(to_y - y) < here
-        if nearer and steps_to(c.field_steps, c.fields, job.field, x, y) == 0 and s.occupants[y, x] == 0:
+        if nearer and steps_to(c.field_steps, c.fields, field, x, y) == 0 and s.occupants[y, x] == 0:
             return MOVE_NORTH + d
     return WAIT
 
@@ -117,9 +118,21 @@ def stroll(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
 @kernel
 def work(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
     """Walk to the workplace; inside it, stroll, and talk now and then."""
-    if steps(c, r, c.jobs[r.job].field) == 0:
-        return talk_or(c, s, r, stroll(c, s, r, chosen_at), TALK_AT_WORK)
-    return walk(c, s, r, c.jobs[r.job].field)
+    field = c.jobs[r.job].field
+    if steps(c, r, field) == 0:
+        strolled = stroll(c, s, r, field - c.object_place.shape[0], chosen_at)
+        return talk_or(c, s, r, strolled, TALK_AT_WORK)
+    return walk(c, s, r, field)
+
+
+@kernel
+def attend(c: Chart, s: Scene, r: Record, chosen_at: int) -> int:
+    """Walk to the place of the event; there, talk to others who are invited, walk up to them, or stroll."""
+    field = c.object_place.shape[0] + r.invite_place
+    if steps(c, r, field) > 0:
+        return walk(c, s, r, field)
+    action = mingle(c, s, r, r.invite)
+    return action if action != WAIT else stroll(c, s, r, r.invite_place, chosen_at)
 
 
 @kernel

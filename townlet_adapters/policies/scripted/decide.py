@@ -6,6 +6,7 @@ import numpy.typing as npt
 from townlet_adapters.kernels.compiler import entry_kernel, kernel
 from townlet_adapters.kernels.records import Record, Records
 from townlet_adapters.policies.scripted.columns import (
+    ATTEND,
     AVOID,
     CARE,
     HELD,
@@ -24,12 +25,13 @@ from townlet_adapters.policies.scripted.columns import (
     gather_resident,
     gather_things,
 )
-from townlet_adapters.policies.scripted.controllers import go_home, pursue_claim, use, work
+from townlet_adapters.policies.scripted.controllers import attend, go_home, pursue_claim, use, work
 from townlet_adapters.policies.scripted.planning import LEISURE_WAIT, NO_PLAN, REST_WAIT, plan, price, steps
 from townlet_adapters.policies.scripted.refusals import refused
 from townlet_adapters.policies.scripted.rules import (
     NO_CHOICE,
     Choice,
+    attends,
     choose,
     critical_choice,
     option_of,
@@ -60,6 +62,8 @@ def adopt(c: Chart, r: Record, choice: Choice, commit: int) -> None:
         r.goal = c.jobs[r.job].field
     elif want == IDLE:
         r.goal = r.home_field
+    elif want == ATTEND:
+        r.goal = c.object_place.shape[0] + r.invite_place
 
 
 @kernel
@@ -87,8 +91,10 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
         return (WORK, NONE, NONE, NONE) if work_calls(c, s, r) else NO_CHOICE
     if want == AVOID:
         return (AVOID, NONE, NONE, NONE) if still_near(c, s, r) else NO_CHOICE
-    if want == NONE:
-        return NO_CHOICE
+    if want == SOCIALISE and attends(c, s, r):
+        return ATTEND, NONE, NONE, NONE
+    if want == NONE or (want == SOCIALISE and r.goal >= s.things.shape[0]):
+        return NO_CHOICE  # an event to which the resident went is over
     need = need_of(c, r, r.option) if want == CARE else NONE
     needs = 1 << need if want == CARE else ALL_NEEDS
     ticks, o, a = NO_PLAN
@@ -164,8 +170,10 @@ def act(c: Chart, s: Scene, r: Record) -> None:
             r.action = keep_company(c, s, r)
     elif want == AVOID:
         r.action = step_aside(s, r)
+    elif want == ATTEND:
+        r.action = attend(c, s, r, max(s.tick + left - c.commit_ticks, 0))
     elif want == SOCIALISE:
-        r.action = mingle(c, s, r)
+        r.action = mingle(c, s, r, 0)
         if r.action == WAIT:
             r.action = use(c, s, r, o, a)
         else:
@@ -237,6 +245,7 @@ def decide_all(
         columns.tie_avoided,
         columns.tie_quiet_until,
         columns.talk_ready,
+        columns.invite,
     )
     for i in range(columns.alive.shape[0]):
         r = residents[i]

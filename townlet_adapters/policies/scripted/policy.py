@@ -28,7 +28,7 @@ from townlet_core.dto.observation import ObservationBatch, View
 from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import ConfigError, PolicyError, Problem
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Raised by hand whenever the same input would give another answer."""
 VERBS = ("wait", "move_north", "move_south", "move_east", "move_west", "leave")
 """The first actions of every world that this policy can act in."""

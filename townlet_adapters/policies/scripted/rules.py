@@ -8,6 +8,7 @@ from townlet_adapters.kernels.draws import POLICY, integer, unit
 from townlet_adapters.kernels.fields import UNREACHABLE
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.policies.scripted.columns import (
+    ATTEND,
     AVOID,
     CARE,
     IDLE,
@@ -20,7 +21,7 @@ from townlet_adapters.policies.scripted.columns import (
 )
 from townlet_adapters.policies.scripted.planning import MAKE, SERVE, plan, steps, supplied, ticks_to_shift
 from townlet_adapters.policies.scripted.refusals import unserved
-from townlet_adapters.policies.scripted.society import must_step_aside
+from townlet_adapters.policies.scripted.society import has_need_below, must_step_aside
 
 Choice: TypeAlias = tuple[int, int, int, int]
 """What is wanted, the need that CARE is for, and the object and affordance to carry it out with; -1 for those
@@ -78,6 +79,8 @@ def option_of(c: Chart, choice: Choice) -> int:
     want, need, _, _ = choice
     if want == CARE:
         return int(c.needs[need].option)
+    if want == ATTEND:
+        return int(c.own[SOCIALISE])
     return int(c.own[want]) if want != NONE else NONE
 
 
@@ -176,7 +179,7 @@ def prepares_for_night(c: Chart, s: Scene, r: Record) -> bool:
 
 @kernel
 def need_choice(c: Chart, s: Scene, r: Record, sooner: float) -> Choice:
-    """Rule 4: a need is low, and a plan for it exists; the lowest need first.
+    """Rule 5: a need is low, and a plan for it exists; the lowest need first.
 
     Before the night, what is done at home comes last: a resident that is out comes home once.
 
@@ -208,10 +211,23 @@ def need_choice(c: Chart, s: Scene, r: Record, sooner: float) -> Choice:
 
 
 @kernel
+def is_night(c: Chart, s: Scene, r: Record) -> bool:
+    """Return whether it is a resident's night."""
+    return not NIGHT_TO <= time_of_day(s.tick, c.start_tod) < end_of_evening(c, s, r)
+
+
+@kernel
+def attends(c: Chart, s: Scene, r: Record) -> bool:
+    """Return whether a resident follows an invitation: it is not its night, and no need is critical."""
+    if r.invite == 0 or c.own[SOCIALISE] == NONE or is_night(c, s, r):
+        return False
+    return not has_need_below(c, r, c.critical)
+
+
+@kernel
 def night_choice(c: Chart, s: Scene, r: Record) -> Choice:
-    """Rule 5: at night, a need is below its level for the night, and a plan for it exists."""
-    time = time_of_day(s.tick, c.start_tod)
-    if NIGHT_TO <= time < end_of_evening(c, s, r):
+    """Rule 6: at night, a need is below its level for the night, and a plan for it exists."""
+    if not is_night(c, s, r):
         return NO_CHOICE
     tried = 0
     for n in range(c.needs.shape[0]):
@@ -249,7 +265,7 @@ def to_shop_for(c: Chart, s: Scene, r: Record) -> int:
 
 @kernel
 def feels_sociable(c: Chart, s: Scene, r: Record, ahead: int) -> bool:
-    """Rule 7: the town has other residents, and this one goes out in the part of the day some ticks ahead."""
+    """Rule 8: the town has other residents, and this one goes out in the part of the day some ticks ahead."""
     if s.living <= 1 or r.extroversion < OUT_FROM:
         return False
     chance = SOCIABLE + SOCIABLE_PER_EXTROVERSION * r.extroversion
@@ -268,7 +284,7 @@ def ends_in_time(c: Chart, s: Scene, r: Record, o: int, a: int) -> bool:
 
 @kernel
 def errand_choice(c: Chart, s: Scene, r: Record) -> Choice:
-    """Rules 6 and 7, by day: shop, or seek company."""
+    """Rules 7 and 8, by day: shop, or seek company."""
     if not ERRANDS_FROM <= time_of_day(s.tick, c.start_tod) < ERRANDS_TO:
         return NO_CHOICE
     needs = to_shop_for(c, s, r) if c.own[SHOP] != NONE else 0
@@ -303,6 +319,8 @@ def choose(c: Chart, s: Scene, r: Record) -> Choice:
         return WORK, NONE, NONE, NONE
     if must_step_aside(c, s, r):
         return AVOID, NONE, NONE, NONE
+    if attends(c, s, r):
+        return ATTEND, NONE, NONE, NONE
     choice = need_choice(c, s, r, 0.0)
     if choice[0] != NONE:
         return choice

@@ -131,10 +131,16 @@ def regard(s: Scene, r: Record, other: int) -> float:
 
 
 @kernel
-def companion(c: Chart, s: Scene, r: Record) -> int:
+def companion(c: Chart, s: Scene, r: Record, event: int) -> int:
     """Return the slot of the resident to walk up to for a talk, in the same place; -1 for none.
 
     The nearest one that would listen, where liking makes up for steps; ties go to the lower slot.
+
+    Args:
+        c: the world's constants.
+        s: the instant.
+        r: the resident.
+        event: the event to which it must be invited, 0 for any resident.
     """
     if c.talk == NONE or s.talk_ready[r.slot] > s.tick:
         return NONE
@@ -142,6 +148,8 @@ def companion(c: Chart, s: Scene, r: Record) -> int:
     best, least = NONE, float(NOBODY_NEAR)
     for other in range(s.alive.shape[0]):
         if other == r.slot or s.alive[other] == 0 or s.claim_stage[other] == RUNNING:
+            continue
+        if event != 0 and s.invite[other] != event:
             continue
         x, y = s.xy[other, 0], s.xy[other, 1]
         steps = abs(x - r.x) + abs(y - r.y)
@@ -177,12 +185,15 @@ def talk_or(c: Chart, s: Scene, r: Record, action: int, chance: float) -> int:
 
 
 @kernel
-def mingle(c: Chart, s: Scene, r: Record) -> int:
-    """Talk if possible, else walk up to company; wait when there is none, which leaves room for leisure."""
+def mingle(c: Chart, s: Scene, r: Record, event: int) -> int:
+    """Talk if possible, else walk up to company; wait when there is none, which leaves room for leisure.
+
+    Company is that of an event, 0 for any.
+    """
     action = talk_or(c, s, r, WAIT, 1.0)
     if action != WAIT:
         return action
-    other = companion(c, s, r)
+    other = companion(c, s, r, event)
     return walk_up_to(s, r, other) if other != NONE else WAIT
 
 
@@ -191,4 +202,4 @@ def keep_company(c: Chart, s: Scene, r: Record) -> int:
     """Talk, or walk up to company, at times at which an idle resident feels like it; wait otherwise."""
     if unit(c.seed, POLICY, s.tick // COMPANY_TICKS, r.serial, COMPANY_DRAW) >= KEEPS_COMPANY:
         return WAIT
-    return mingle(c, s, r)
+    return mingle(c, s, r, 0)

@@ -112,7 +112,8 @@ DISTURBANCES: Final = 3
     EV_ARRIVE, EV_MOVED, EV_EXIT,
     EV_CHAT, EV_MEAL, EV_AVOIDANCE, EV_TIE, EV_THRESHOLD,
     EV_EXIT_PENDING,
-) = range(30)  # fmt: skip
+    EV_SCHEDULED, EV_STARTED, EV_ENDED, EV_CANCELLED, EV_PRICE,
+) = range(35)  # fmt: skip
 
 # Why a tie changed, then why one was removed (domain.md, section 12).
 (
@@ -135,8 +136,11 @@ MOST_TIES: Final = 16
 (
     TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT, SPAWN, REMOVE, SET_PRICE, SCALE_PRICE, INTERRUPT,
     REVIEW, SET_EXITS,
-) = range(11)  # fmt: skip
-NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE, NO_SLOT, NO_ROOM, NO_REVIEW, NO_VACANCY = 0, 1, 2, 3, 4, 5, 6, 7
+    PERTURB, CANCEL,
+) = range(13)  # fmt: skip
+(
+    NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE, NO_SLOT, NO_ROOM, NO_REVIEW, NO_VACANCY, NO_EVENT,
+) = range(9)  # fmt: skip
 MORTALITY, EXIT_CAP, EXIT_SPACING = 0, 1, 2
 """What ``SET_EXITS`` sets."""
 MOST_EXITS: Final = 50
@@ -154,6 +158,21 @@ MOST_SCALE: Final = 10_000
 MOST_PRICE: Final = 10**12
 MOST_BASE: Final = 100
 """A base price may be edited up to so many times what the config says."""
+
+# What a spec of events does (domain.md, section 13), who scheduled an event, and why a price changed.
+SPIKE, OUTAGE, CLOSURE, MEETING, FESTIVAL = 0, 1, 2, 3, 4
+SPEC_EFFECTS: Final = ("prices", "utility", "closure", "meeting", "festival")
+BY_SCHEDULER, BY_HAND = 0, 1
+EVENT_SOURCES: Final = ("scheduler", "manual")
+PRICE_EDIT, SPIKE_START, SPIKE_END = 0, 1, 2
+PRICE_REASONS: Final = ("edit", "spike_start", "spike_end")
+MAX_SPECS: Final = 64
+"""Also what a district's number is multiplied by in the draws of the scheduler."""
+EVENTS_PER_DISTRICT: Final = 8
+"""Events that wait or are under way."""
+EVENT_TARGETS: Final = 4
+NO_EVENT_NUMBER: Final = 0
+"""Events are counted from 1."""
 
 # Names that preconditions may read (domain.md, section 8.1). Names of the vocabulary follow their base: a
 # need by its own name, an item as ``inventory.<item>`` or ``stock.<item>``.

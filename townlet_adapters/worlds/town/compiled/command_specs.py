@@ -66,4 +66,30 @@ COMMANDS: Final = (
         "Sets the fewest ticks between two residents who leave a district by the rules.",
         (Argument("value", "int"),),
     ),
+    CommandSpec(
+        "set_price",
+        "admin",
+        "Edits a base price, in one district or in all; spikes apply to it.",
+        (Argument("key", "text"), Argument("mills", "int"), Argument("district", "int", required=False)),
+    ),
+    CommandSpec(
+        "perturb",
+        "admin",
+        "Schedules an event of a spec, whatever the caps and cooldowns of the scheduler.",
+        (
+            Argument("spec", "text"),
+            Argument("starts_in", "int", required=False),
+            Argument("duration", "int", required=False),
+            Argument("targets", "texts", required=False),
+            Argument("magnitude", "int", required=False),
+            Argument("location", "text", required=False),
+            Argument("district", "int", required=False),
+        ),
+    ),
+    CommandSpec(
+        "perturb_cancel",
+        "admin",
+        "Cancels an event that waits, or ends one that is under way.",
+        (Argument("event_id", "text"),),
+    ),
 )

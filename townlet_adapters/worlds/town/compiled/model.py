@@ -28,9 +28,11 @@ from townlet_adapters.worlds.town.compiled.tables import (
     PLACE,
     PLACED_OBJECT,
     PROFILE,
+    SPEC,
     Tables,
 )
 from townlet_adapters.worlds.town.inputs.manifest import Affordance, Condition, Name
+from townlet_adapters.worlds.town.inputs.perturbations import price_targets, target_names
 from townlet_adapters.worlds.town.inputs.plan import TownPlan, load_town
 from townlet_adapters.worlds.town.inputs.rewards import SOCIAL_REWARDS
 from townlet_adapters.worlds.town.inputs.texts import (
@@ -63,6 +65,8 @@ FIGURES = (
     FigureSpec("tills", "mills", "Sum of the tills."),
     FigureSpec("treasury", "mills", "The treasury."),
     FigureSpec("reviews_pending", "reviews", "Reviews of absences that wait for a decision."),
+    FigureSpec("perturbations_active", "events", "Events that are under way."),
+    FigureSpec("perturbations_pending", "events", "Events that were scheduled and have not started."),
 )
 """The numbers of every tick, in the order in which ``fill_view`` adds them up behind the population."""
 
@@ -132,7 +136,17 @@ class TownModel:
     @property
     def effect_rows(self) -> int:
         """The most effects that can be active at the same time."""
-        return most_effects(len(self.plan.objects), self.tables.start_price.shape[0])
+        return most_effects(len(self.plan.objects), *self.tables.start_price.shape)
+
+    @property
+    def event_rows(self) -> int:
+        """The most events that can wait or be under way at the same time."""
+        return most_events(self.plan.districts)
+
+    @property
+    def spec_names(self) -> tuple[str, ...]:
+        """Names of the specs of events."""
+        return tuple(spec.name for spec in self.plan.specs)
 
     @property
     def portrait(self) -> int:
@@ -195,9 +209,18 @@ def most_cooldowns(objects: int, durations: Iterable[int]) -> int:
     return max(1, min(objects, math.ceil(MAX_COOLDOWN_TICKS / min(durations))))
 
 
-def most_effects(objects: int, districts: int) -> int:
-    """Return the length of the list of effects: each object closed, each utility off, and more for events."""
-    return objects + districts * (len(codes.UTILITIES) + codes.EFFECTS_PER_DISTRICT)
+def most_events(districts: int) -> int:
+    """Return the most events that can wait or be under way in a town."""
+    return districts * codes.EVENTS_PER_DISTRICT
+
+
+def most_effects(objects: int, districts: int, prices: int) -> int:
+    """Return the length of the list of effects: each object closed, each utility off, more, and for events.
+
+    An event has an effect on each price key, or on each of its targets.
+    """
+    of_events = most_events(districts) * max(prices, codes.EVENT_TARGETS)
+    return objects + districts * (len(codes.UTILITIES) + codes.EFFECTS_PER_DISTRICT) + of_events
 
 
 def _validated(options: TownOptions | Mapping[str, JsonValue]) -> TownOptions:
@@ -230,6 +253,8 @@ def _sizes(plan: TownPlan, options: TownOptions) -> Sizes:
         ties=options.relationships.max_ties,
         flows=len(codes.FLOWS),
         orders=0,
+        events=most_events(plan.districts),
+        prices=len(plan.prices),
     )
 
 
@@ -298,6 +323,13 @@ def _params(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Reco
         **options.lifecycle.model_dump(exclude={"training_mode", *REASONS_TO_LEAVE}),
         "hunger": list(vocabulary.needs).index(STARVING) if STARVING in vocabulary.needs else -1,
         "exits": _exits(options.lifecycle),
+        "perturbations": options.features.perturbations,
+        "max_concurrent": options.perturbations.max_concurrent,
+        "event_pause": options.perturbations.global_cooldown_ticks,
+        "agent_pause": options.perturbations.agent_cooldown_ticks,
+        "event_grace": options.perturbations.grace_ticks,
+        "event_window": options.perturbations.window_ticks,
+        "max_per_window": options.perturbations.max_per_window,
     }
     for key, value in values.items():
         params[0][key] = value
@@ -511,6 +543,54 @@ def _name_profile(plan: TownPlan, options: TownOptions) -> npt.NDArray[np.int64]
     return table
 
 
+def _specs(plan: TownPlan) -> Records:
+    """Compile the specs; only targets of prices and utilities are numbers."""
+    known = target_names(plan.vocabulary)
+    rows = np.zeros(len(plan.specs), SPEC)
+    for row, spec in zip(rows, plan.specs, strict=True):
+        row.effect, row.cooldown = spec.effect, spec.cooldown
+        row.chance = min(1.0, spec.chance / codes.TICKS_PER_DAY)
+        row.least, row.most = spec.duration
+        row.weakest, row.strongest = spec.magnitude
+        named = spec.effect in (codes.SPIKE, codes.OUTAGE)
+        numbers = [known[spec.effect].index(target) for target in spec.targets if named]
+        row.targets[:] = [*numbers, *[codes.NOBODY] * (codes.EVENT_TARGETS - len(numbers))]
+    return rows
+
+
+def _spec_places(plan: TownPlan) -> npt.NDArray[np.int64]:
+    """Return the place to which each spec invites, in each district: of the first kind that there is."""
+    found = np.full((plan.districts, len(plan.specs)), codes.NOBODY, np.int64)
+    for number, spec in enumerate(plan.specs):
+        if spec.effect not in (codes.MEETING, codes.FESTIVAL):
+            continue
+        ranked = [
+            (place.district, spec.targets.index(place.kind), at)
+            for at, place in enumerate(plan.places)
+            if place.kind in spec.targets
+        ]
+        for district, _, at in sorted(ranked, reverse=True):
+            found[district, number] = at
+    return found
+
+
+def _spec_objects(plan: TownPlan) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the objects that each spec may close in each district."""
+    groups: list[list[int]] = [[] for _ in range(plan.districts * len(plan.specs))]
+    for at, placed in enumerate(plan.objects):
+        for number, spec in enumerate(plan.specs):
+            if spec.effect == codes.CLOSURE and placed.type in spec.targets:
+                groups[placed.district * len(plan.specs) + number].append(at)
+    return _rows(groups)
+
+
+def _price_targets(plan: TownPlan) -> npt.NDArray[np.uint8]:
+    """Mark the price keys that each target of a spike covers."""
+    keys = tuple(plan.prices)
+    marks = [[key in covered for key in keys] for covered in price_targets(plan.vocabulary).values()]
+    return np.array(marks, np.uint8).reshape(len(marks), len(keys))
+
+
 def _tables(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Tables:
     passable = _passable(plan)
     params = _params(plan, options, starts)
@@ -523,6 +603,7 @@ def _tables(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Tabl
     reach_start, reach = _reach(plan)
     mark, near = _object_marks(plan, int(params[0].margin))
     affordances, charges, priced, conditions = _affordances(plan)
+    spec_start, spec_objects = _spec_objects(plan)
     enabled = [a for a, spec in enumerate(plan.affordances.affordances) if spec.enabled]
     use_start, uses = _rows(
         [[a for a in enabled if affordances[a].type == kind] for kind in range(len(types))]
@@ -556,6 +637,11 @@ def _tables(plan: TownPlan, options: TownOptions, starts: layout.Starts) -> Tabl
         uses=uses,
         name_profile=_name_profile(plan, options),
         start_price=np.array([list(plan.prices.values())] * plan.districts, np.int64),
+        specs=_specs(plan),
+        spec_place=_spec_places(plan),
+        spec_start=spec_start,
+        spec_objects=spec_objects,
+        price_targets=_price_targets(plan),
         time_wave=np.array([(math.sin(angle), math.cos(angle)) for angle in wave]),
     )
 

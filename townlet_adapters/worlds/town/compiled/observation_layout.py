@@ -40,8 +40,7 @@ NEARBY: Final = (
 ) = range(len(NEARBY))  # fmt: skip
 
 TOWN: Final = ("commit", "power_on", "water_on", "price_level", "invited")
-"""Features of rules that do not exist yet, such as ``invited``, are zero."""
-COMMIT, POWER_ON, WATER_ON, PRICE_LEVEL, _INVITED = range(len(TOWN))
+COMMIT, POWER_ON, WATER_ON, PRICE_LEVEL, INVITED = range(len(TOWN))
 
 PERSONALITY: Final = ("extroversion", "forgiveness", "ambition")
 TIE: Final = ("trust", "familiarity", "rivalry")

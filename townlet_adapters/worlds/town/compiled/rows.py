@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from townlet_adapters.worlds.town import codes
-from townlet_adapters.worlds.town.events import affordance, economy, employment, lifecycle, queue, social
+from townlet_adapters.worlds.town.events import (
+    affordance,
+    economy,
+    employment,
+    lifecycle,
+    perturbation,
+    queue,
+    social,
+)
 from townlet_core.events.base import Event
 
 
@@ -21,8 +29,8 @@ class Row(NamedTuple):
         other: serial of another resident, -1 none.
         kind: number of the kind.
         reason: number of a word; which words depends on the kind.
-        object: number of an object, -1 none.
-        affordance: number of an affordance, -1 none.
+        object: number of an object, -1 none; of a place in rows about events.
+        affordance: number of an affordance, -1 none; of a spec in rows about events.
         a: whole number; a to h depend on the kind.
         b: whole number.
         c: whole number.
@@ -66,6 +74,10 @@ class Names(NamedTuple):
         profiles: names of the profiles.
         places: ids of the places.
         residents: display names, without the number of a repeated one.
+        prices: price keys.
+        specs: names of the specs of events.
+        spec_effects: what each spec does.
+        price_targets: what a spike can be about.
         effects: effects of each affordance by effect key.
         width: width of the map in tiles.
     """
@@ -77,6 +89,10 @@ class Names(NamedTuple):
     profiles: tuple[str, ...]
     places: tuple[str, ...]
     residents: tuple[str, ...]
+    prices: tuple[str, ...]
+    specs: tuple[str, ...]
+    spec_effects: tuple[int, ...]
+    price_targets: tuple[str, ...]
     effects: tuple[Mapping[str, float], ...]
     width: int
 
@@ -98,6 +114,8 @@ class Sizes(NamedTuple):
         ties: most ties of one resident.
         flows: kinds of money flows.
         orders: orders of a tick.
+        events: events that can wait or be under way.
+        prices: price keys.
     """
 
     residents: int
@@ -107,6 +125,8 @@ class Sizes(NamedTuple):
     ties: int
     flows: int
     orders: int
+    events: int
+    prices: int
 
 
 class Bound(NamedTuple):
@@ -120,6 +140,9 @@ class Bound(NamedTuple):
         tie: for each tie of each resident.
         flow: for each kind of money flow.
         order: for each order.
+        event: for each event.
+        price: for each price key of each event.
+        ordered_price: for each price key of each order.
     """
 
     resident: int = 0
@@ -129,6 +152,9 @@ class Bound(NamedTuple):
     tie: int = 0
     flow: int = 0
     order: int = 0
+    event: int = 0
+    price: int = 0
+    ordered_price: int = 0
 
     def rows(self, sizes: Sizes) -> int:
         """Return the most rows in a town of these sizes."""
@@ -140,6 +166,9 @@ class Bound(NamedTuple):
             + self.tie * sizes.residents * sizes.ties
             + self.flow * sizes.flows
             + self.order * sizes.orders
+            + self.event * sizes.events
+            + self.price * sizes.events * sizes.prices
+            + self.ordered_price * sizes.orders * sizes.prices
         )
 
 
@@ -166,6 +195,11 @@ class RowKind:
 def agent_id(serial: int) -> str:
     """Return the id of the resident with a serial."""
     return f"a{serial:05d}"
+
+
+def event_id(number: int) -> str:
+    """Return the id of the event with a number."""
+    return f"evt_{number}"
 
 
 def serial_of(agent: str) -> int:
@@ -240,6 +274,7 @@ def _flows(_names: Names) -> ReadAll:
 _OBJECT: Final = _named("object", lambda names: names.objects)
 _AFFORDANCE: Final = _named("affordance", lambda names: names.affordances)
 _JOB: Final = _named("a", lambda names: names.jobs)
+_SPEC: Final = _named("affordance", lambda names: names.specs)
 _USE: Final = (_agent(), _OBJECT, _AFFORDANCE)
 _SHIFT: Final = (_agent(), _JOB)
 _PAIR: Final = (_agent(), _agent("other"))
@@ -247,6 +282,36 @@ _PAIR: Final = (_agent(), _agent("other"))
 
 def _pair(_names: Names) -> Read:
     return lambda row: (agent_id(row.agent), agent_id(row.other))
+
+
+def _event(_names: Names) -> Read:
+    return lambda row: event_id(row.a)
+
+
+def _magnitude(names: Names) -> Read:
+    return lambda row: row.c if names.spec_effects[row.affordance] == codes.SPIKE else None
+
+
+def _targets(names: Names) -> Read:
+    """Read what an event is about: names by its effect, then the place to which it invites."""
+
+    def read(row: Row) -> tuple[str, ...]:
+        numbers = (row.e, row.f, row.g, row.h)
+        return targets_of(names, names.spec_effects[row.affordance], numbers, row.object)
+
+    return read
+
+
+def targets_of(names: Names, effect: int, numbers: Sequence[int], place: int) -> tuple[str, ...]:
+    """Return the names of what an event is about; -1 among the numbers, and as the place, is nothing."""
+    known: Mapping[int, Sequence[str]] = {
+        codes.SPIKE: names.price_targets,
+        codes.OUTAGE: codes.UTILITIES,
+        codes.CLOSURE: names.objects,
+    }
+    found = [number for number in numbers if number >= 0]
+    named = [known[effect][n] for n in found] if effect in known else [agent_id(n) for n in found]
+    return (*named, *([names.places[place]] if place >= 0 else []))
 
 
 def _flag(column: str) -> Field:
@@ -440,6 +505,47 @@ KINDS: Final = (
         lifecycle.LifecycleExitPending,
         (_agent(), _word("reason", codes.EXITS), _word("a", codes.KEPT)),
         Bound(resident=1),
+    ),
+    RowKind(
+        codes.EV_SCHEDULED,
+        perturbation.PerturbationScheduled,
+        (_event, _SPEC, _number("b")),
+        Bound(order=1),
+    ),
+    # A row of the list is free for another event as soon as its event has ended.
+    RowKind(
+        codes.EV_STARTED,
+        perturbation.PerturbationStarted,
+        (
+            _event,
+            _SPEC,
+            _number("b"),
+            _targets,
+            _magnitude,
+            _number("d"),
+            _word("reason", codes.EVENT_SOURCES),
+        ),
+        Bound(event=1),
+    ),
+    RowKind(codes.EV_ENDED, perturbation.PerturbationEnded, (_event, _SPEC), Bound(event=1, order=1)),
+    RowKind(
+        codes.EV_CANCELLED,
+        perturbation.PerturbationCancelled,
+        (_event, _SPEC, _flag("b")),
+        Bound(event=1, order=1),
+    ),
+    RowKind(
+        codes.EV_PRICE,
+        economy.EconomyPrice,
+        (
+            _number("d"),
+            _named("a", lambda names: names.prices),
+            _number("b"),
+            _number("c"),
+            _word("reason", codes.PRICE_REASONS),
+        ),
+        # A spike ends and another starts; an order edits one price, or ends a spike.
+        Bound(price=2, order=1, ordered_price=1),
     ),
 )
 """Every kind of row, in the order of the numbers."""

@@ -101,6 +101,13 @@ RESIDENT = record(
     ("guard_until", "i8"),
     ("potential", "f8"),
     ("day_reward", "f8"),
+    # The invitation (domain.md, section 13): the event, 0 for none, its place and end; the first tick in
+    # which the resident may be chosen for a meeting.
+    ("invite", "i8"),
+    ("invite_place", "i8"),
+    ("invite_until", "i8"),
+    ("meet_ready", "i8"),
+    ("meets", "i8"),
     ("alive", "?"),
     ("ghost", "?"),
     ("moved", "?"),
@@ -111,7 +118,8 @@ RESIDENT = record(
     ("review_refused", "?"),
 )
 """One slot. A dead slot is all zero, as are needs and items beyond those of the vocabulary; ``portrayed``
-is 1 while the slot's row of ``portraits`` is that of its ties."""
+is 1 while the slot's row of ``portraits`` is that of its ties, ``meets``
+is 1 while the invitation is to a meeting."""
 
 OBJECT = record(
     ("paid", "i8"),
@@ -149,19 +157,23 @@ TOWN = record(
     ("exit_spacing", "i8"),
     ("arrivals", "i8"),
     ("leavers", "i8"),
+    ("perturbations", "i8"),
+    ("last_event", "i8"),
 )
 """The town itself; ``tick`` is the number of finished ticks, ``embeddings`` that of the embedding slots that
 were ever used, ``forced_reuses`` that of the residents whose embedding slot had not cooled down, ``effects``
 that of the active effects; ``effects_end`` is the first tick in which one of them is over. ``mortality``
 is 0 while no resident may leave, ``arrivals`` the number of those who are on their way, ``leavers`` that of
-those who leave in this tick."""
+those who leave in this tick, ``perturbations`` that of the events that wait or are under way, ``last_event``
+that of the event scheduled last."""
 
 DISTRICT = record(
-    ("losses_today", "i8"), ("reviews", "i8"), ("utility", "u1", (2,)),
+    ("losses_today", "i8"), ("reviews", "i8"), ("quiet_until", "i8"), ("utility", "u1", (2,)),
     ("exits_today", "i8"), ("last_exit", "i8"), ("calm", "i8", (codes.DISTURBANCES,)),
 )  # fmt: skip
-"""One district: job losses of the day, pending reviews, (power, water) on or off, exits of the day, the tick
-of the last exit, and for each disturbance the first tick in which it keeps no resident in town any more."""
+"""One district: job losses of the day, pending reviews, the first tick in which its scheduler may start an
+event again, (power, water) on or off, exits of the day, the tick of the last exit, and for each disturbance
+the first tick in which it keeps no resident in town any more."""
 
 ARRIVAL = record(("due", "i8"), ("district", "i8"), ("follows", "i8"))
 """A resident on its way to a district, who arrives in the tick ``due`` or when there is room; ``follows`` is
@@ -175,6 +187,14 @@ EFFECT = record(
 )  # fmt: skip
 """One active effect: ``who`` is a district or an object, ``key`` a utility or a price key, ``scale`` in
 permille, ``until`` the first tick without it (``NO_END`` for none), ``source`` an event or ``MANUAL``."""
+
+PERTURBATION = record(
+    ("number", "i8"), ("spec", "i8"), ("district", "i8"), ("starts_at", "i8"), ("ends_at", "i8"),
+    ("magnitude", "i8"), ("source", "i8"), ("place", "i8"), ("targets", "i8", (codes.EVENT_TARGETS,)),
+    ("active", "i8"),
+)  # fmt: skip
+"""One event that waits or, ``active`` being 1, is under way: ``magnitude`` in permille, ``place`` -1 for
+none; ``targets`` are targets of prices, utilities, objects or serials, by the effect of the spec, or -1."""
 
 TIE = record(
     ("other", "i8"), ("changed", "i8"), ("quiet_until", "i8"), ("reported", "i8"),
@@ -224,6 +244,9 @@ class TownState(NamedTuple):
         price: PRICE[B, D, K], by price key.
         effects: EFFECT[B, E], the active effects in the order of their sources, then empty rows.
         arrivals: ARRIVAL[B, N], who is on its way, the next one first, then empty rows.
+        perturbations: PERTURBATION[B, M], events in the order of their numbers, then empty rows.
+        spec_ready: int64[B, D, S], the first tick in which the scheduler may start a spec again.
+        starts: int64[B, D, W], 1 + the ticks of the scheduler's last starts, the latest last, 0 for none.
         flows: int64[B, kinds], mills moved today.
         job_holders: int64[B, J].
     """
@@ -245,6 +268,9 @@ class TownState(NamedTuple):
     price: Records
     effects: Records
     arrivals: Records
+    perturbations: Records
+    spec_ready: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
     flows: npt.NDArray[np.int64]
     job_holders: npt.NDArray[np.int64]
 

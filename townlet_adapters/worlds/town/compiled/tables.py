@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from townlet_adapters.kernels.records import Records, outline, record
-from townlet_adapters.worlds.town.codes import EXITS, MAX_ITEMS, MAX_NEEDS
+from townlet_adapters.worlds.town.codes import EVENT_TARGETS, EXITS, MAX_ITEMS, MAX_NEEDS
 
 REWARD_NUMBERS: Final = (
     "gamma", "homeostasis", "shaping", "survival", "wage", "punctuality", "chat", "chat_trust",
@@ -79,6 +79,13 @@ PARAMS = record(
     *((f"reward_{name}", "f8") for name in REWARD_NUMBERS),
     *((f"reward_{name}", "i8") for name in REWARD_TICKS),
     ("reward_terminal", "f8", (len(EXITS),)),
+    ("perturbations", "?"),
+    ("max_concurrent", "i8"),
+    ("event_pause", "i8"),
+    ("agent_pause", "i8"),
+    ("event_grace", "i8"),
+    ("event_window", "i8"),
+    ("max_per_window", "i8"),
 )
 """Every scalar key of the configuration that a rule reads; ``needs``, ``items`` and ``options`` are numbers
 of entries, ``carry`` is the most that a resident carries, ``*_at`` are feature columns, -1 when off,
@@ -136,6 +143,14 @@ from which another resident is avoided, ``chat_factor`` that of the quality of a
 ticks between two chats, ``reward_*`` factors of rewards."""
 
 
+SPEC = record(
+    ("effect", "i8"), ("chance", "f8"), ("cooldown", "i8"), ("least", "i8"), ("most", "i8"),
+    ("weakest", "i8"), ("strongest", "i8"), ("targets", "i8", (EVENT_TARGETS,)),
+)  # fmt: skip
+"""One spec of events: its chance in a tick, its ranges of ticks and of permille; ``targets`` are targets of
+prices or utilities, -1 for none."""
+
+
 class Tables(NamedTuple):
     """The constants of a town.
 
@@ -165,6 +180,11 @@ class Tables(NamedTuple):
         uses: int64[...], affordances that a type of object offers.
         name_profile: int64[rounds, names], profile configured for a display name, -1 none.
         start_price: int64[D, K], mills.
+        specs: SPEC[S].
+        spec_place: int64[D, S], the place to which a spec invites in a district, -1 none.
+        spec_start: int64[D * S + 1], start of a row of a district and spec in ``spec_objects``.
+        spec_objects: int64[...], objects that a spec may close.
+        price_targets: uint8[targets, K], 1 for each price key that a target covers.
         time_wave: float64[1440, 2], sine and cosine of the time of day.
     """
 
@@ -193,6 +213,11 @@ class Tables(NamedTuple):
     uses: npt.NDArray[np.int64]
     name_profile: npt.NDArray[np.int64]
     start_price: npt.NDArray[np.int64]
+    specs: Records
+    spec_place: npt.NDArray[np.int64]
+    spec_start: npt.NDArray[np.int64]
+    spec_objects: npt.NDArray[np.int64]
+    price_targets: npt.NDArray[np.uint8]
     time_wave: npt.NDArray[np.float64]
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ The modules hold plain dataclasses: they are imported in every run, and import n
 from typing import Final
 
 from townlet_adapters.worlds.town.events.affordance import AffordanceFail, AffordanceFinish, AffordanceStart
-from townlet_adapters.worlds.town.events.economy import EconomyDay, EconomyRent, EconomyRestock
+from townlet_adapters.worlds.town.events.economy import EconomyDay, EconomyPrice, EconomyRent, EconomyRestock
 from townlet_adapters.worlds.town.events.employment import (
     EmploymentAbsent,
     EmploymentArrived,
@@ -24,6 +24,12 @@ from townlet_adapters.worlds.town.events.lifecycle import (
     LifecycleExit,
     LifecycleExitPending,
     LifecycleMoved,
+)
+from townlet_adapters.worlds.town.events.perturbation import (
+    PerturbationCancelled,
+    PerturbationEnded,
+    PerturbationScheduled,
+    PerturbationStarted,
 )
 from townlet_adapters.worlds.town.events.queue import (
     QueueConflict,
@@ -47,6 +53,7 @@ TOWN_EVENTS: Final[tuple[type[Event], ...]] = (
     AffordanceFinish,
     AffordanceStart,
     EconomyDay,
+    EconomyPrice,
     EconomyRent,
     EconomyRestock,
     EmploymentAbsent,
@@ -63,6 +70,10 @@ TOWN_EVENTS: Final[tuple[type[Event], ...]] = (
     LifecycleExit,
     LifecycleExitPending,
     LifecycleMoved,
+    PerturbationCancelled,
+    PerturbationEnded,
+    PerturbationScheduled,
+    PerturbationStarted,
     QueueConflict,
     QueueGrant,
     QueueHandover,
@@ -80,11 +91,6 @@ TOWN_EVENTS: Final[tuple[type[Event], ...]] = (
 LATER_KINDS: Final = frozenset(
     {
         "economy.band",
-        "economy.price",
-        "perturbation.cancelled",
-        "perturbation.ended",
-        "perturbation.scheduled",
-        "perturbation.started",
     }
 )
 """Kinds of rules that do not exist yet."""

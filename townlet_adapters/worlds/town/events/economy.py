@@ -28,6 +28,24 @@ class EconomyRent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EconomyPrice(Event):
+    """A price of a district changed; ``reason`` is edit, spike_start or spike_end.
+
+    Attributes:
+        key: the price key.
+        base: the base price in mills.
+        price: the price in mills under all spikes that are active now.
+    """
+
+    kind: ClassVar[str] = "economy.price"
+    district: int
+    key: str
+    base: int
+    price: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class EconomyDay(Event):
     """The accounts of a day: flows by kind, then the totals of wallets, tills and treasury."""
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from townlet_adapters.documents import KeyPath, spell_key
 from townlet_adapters.worlds.town.codes import TICKS_PER_DAY
 from townlet_adapters.worlds.town.inputs.manifest import Manifest
+from townlet_adapters.worlds.town.inputs.perturbations import Spec, read_specs
 from townlet_adapters.worlds.town.inputs.prices import (
     LEAST_PAY,
     MOST_PAY,
@@ -141,6 +142,7 @@ class TownPlan:
         prices: base price in mills by price key.
         affordances: the manifest; each affordance is enabled or not.
         names: names for residents.
+        specs: the specs of events.
         vocabulary: the needs, items, kinds of place, types of object, prices and profiles of the town.
         warnings: shortages of the town, as sentences.
         notices: what the vocabulary makes the town leave out, as sentences.
@@ -168,6 +170,7 @@ class TownPlan:
     prices: Mapping[str, int]
     affordances: Manifest
     names: tuple[str, ...]
+    specs: tuple[Spec, ...]
     vocabulary: Vocabulary
     warnings: tuple[str, ...]
     notices: tuple[str, ...]
@@ -192,8 +195,7 @@ def load_town(
         hooks: active hooks with the stages that they handle, in the order of the calls.
 
     Raises:
-        ConfigError: a mistake in the options has a key relative to them; a mistake in a file has that file,
-            its line and a key relative to it.
+        ConfigError: with a key relative to the options, or with a file, its line and a key relative to it.
     """
     vocabulary = read_vocabulary(options.vocabulary, access)
     found = find_map(options, access)
@@ -235,6 +237,7 @@ def load_town(
         prices=prices,
         affordances=manifest,
         names=names,
+        specs=read_specs(options.perturbations, vocabulary),
         vocabulary=vocabulary,
         warnings=warnings,
         notices=manifest.dropped,

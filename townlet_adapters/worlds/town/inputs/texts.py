@@ -18,6 +18,7 @@ from townlet_adapters.worlds.town.codes import (
     MOST_TIES,
     TICKS_PER_DAY,
 )
+from townlet_adapters.worlds.town.inputs.perturbations import PerturbationsOptions
 from townlet_adapters.worlds.town.inputs.rewards import RewardsOptions, SocialRewards
 from townlet_adapters.worlds.town.inputs.section import MAX_MILLS, Mills, Name, Section
 from townlet_adapters.worlds.town.inputs.tiles import Tile
@@ -473,6 +474,8 @@ class FeaturesOptions(Section):
     """`OFF`, `C1` (chats), `C2` (also avoidances), `C3` (chats by regard)"""
     reward_bias: bool = False
     """whether profiles change what a resident is rewarded for"""
+    perturbations: bool = True
+    """whether the scheduler starts events; the command `perturb` does so in any case"""
 
 
 class TownOptions(Section):
@@ -504,6 +507,8 @@ class TownOptions(Section):
     """what residents are rewarded for"""
     lifecycle: LifecycleOptions = LifecycleOptions()
     """residents that leave, and those that follow"""
+    perturbations: PerturbationsOptions = PerturbationsOptions()
+    """events that happen to the town"""
     observations: ObservationsOptions = ObservationsOptions()
     """the observations of residents"""
     embeddings: EmbeddingsOptions = EmbeddingsOptions()

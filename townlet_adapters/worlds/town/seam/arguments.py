@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.model import TownModel
+from townlet_adapters.worlds.town.inputs.perturbations import MAX_EVENT_COOLDOWN, MAX_EVENT_TICKS
 from townlet_adapters.worlds.town.systems.observe import TownArrays
 from townlet_core.errors import ArgumentError
 
@@ -41,18 +42,24 @@ class Intervention:
             on which it stands, ``c`` its mills, ``d`` its profile, ``e`` its job, ``f`` the district in which
             a home is chosen), ``codes.REMOVE`` (``who`` a slot, ``a`` 1 when a newcomer follows, else 0),
             ``codes.INTERRUPT`` (``who`` a slot, ``a`` 1 when it is idle: a running use goes on then, else
-            0), ``codes.REVIEW`` (``who`` a slot, ``a`` 1 to approve its review, 0 to defer it) or
+            0), ``codes.REVIEW`` (``who`` a slot, ``a`` 1 to approve its review, 0 to defer it),
             ``codes.SET_EXITS`` (``who`` what is set: ``codes.MORTALITY``, ``EXIT_CAP`` or ``EXIT_SPACING``,
-            ``a`` the number). What switches, closes or scales has a source (``c``, ``codes.MANUAL`` or the
-            number of an event), ends only what is of the same source, and ends by itself in the tick ``d``
-            unless that is 0.
+            ``a`` the number), ``codes.PERTURB`` (``who`` a district, ``a`` a spec of events, ``b`` ticks
+            until it starts, ``c`` its duration, ``d`` permille of prices, ``e`` the place to which it
+            invites, ``f`` to ``i`` targets by number, -1 for what the spec says) or ``codes.CANCEL`` (``a``
+            the number of an event). What switches, closes or scales has a source (``c``, ``codes.MANUAL`` or
+            the number of an event), ends only what is of the same source, and ends by itself in the tick
+            ``d`` unless that is 0.
         who: see ``what``.
-        a: whole number, see ``what``; so are ``b`` to ``f``.
+        a: whole number, see ``what``; so are ``b`` to ``i``.
         b: whole number.
         c: whole number.
         d: whole number.
         e: whole number.
         f: whole number.
+        g: whole number.
+        h: whole number.
+        i: whole number.
         x: real number, see ``what``; so are ``y`` and ``z``.
         y: real number.
         z: real number.
@@ -70,6 +77,9 @@ class Intervention:
     d: int = 0
     e: int = 0
     f: int = 0
+    g: int = 0
+    h: int = 0
+    i: int = 0
     x: float = 0.0
     y: float = 0.0
     z: float = 0.0
@@ -217,6 +227,8 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
         codes.INTERRUPT: {"who": slots, "a": 2},
         codes.REVIEW: {"who": slots, "a": 2},
         codes.SET_EXITS: {"who": 3, "a": codes.MOST_SPACING + 1},
+        codes.PERTURB: {"who": districts, "a": len(model.plan.specs), "b": MAX_EVENT_COOLDOWN + 1},
+        codes.CANCEL: {"a": _LAST_NUMBER},
     }
     if order.what not in kinds:
         known = ", ".join(map(str, sorted(kinds)))
@@ -225,6 +237,8 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
         found = getattr(order, name)
         if not 0 <= found < count:
             raise ArgumentError(f"{name} is {found} in {order}; expected 0 to {count - 1}")
+    if order.what == codes.PERTURB:
+        _check_event(order, model)
     if order.what == codes.SET_PRICE:
         most = codes.MOST_BASE * int(tables.start_price[order.who, order.a])
         if not 0 <= order.b <= most:
@@ -243,3 +257,19 @@ def _check_newcomer(order: Intervention, model: TownModel) -> None:
         raise ArgumentError(f"who is {order.who} in {order}; expected -1 to {homes - 1}")
     if len(order.level) != codes.MAX_NEEDS or not all(0.0 <= level <= 1.0 for level in order.level):
         raise ArgumentError(f"level is {order.level}; expected {codes.MAX_NEEDS} numbers in [0, 1]")
+
+
+def _check_event(order: Intervention, model: TownModel) -> None:
+    """Refuse an event whose numbers its spec cannot have; -1 is for what the spec says."""
+    effect = model.plan.specs[order.a].effect
+    targets = {
+        codes.SPIKE: model.tables.price_targets.shape[0],
+        codes.OUTAGE: len(codes.UTILITIES),
+        codes.CLOSURE: model.tables.objects.shape[0],
+        codes.MEETING: _LAST_NUMBER,
+    }.get(effect, 0)
+    counts = {"c": MAX_EVENT_TICKS + 1, "d": codes.MOST_SCALE + 1, "e": model.tables.places.shape[0]}
+    for name, count in {**counts, **dict.fromkeys("fghi", targets)}.items():
+        found = getattr(order, name)
+        if not -1 <= found < count or (name == "c" and found == 0):
+            raise ArgumentError(f"{name} is {found} in {order}; expected -1 to {count - 1}")

@@ -61,6 +61,7 @@ class TownBatch:
         answers: int64[...], what became of the interventions of the last tick, in the order of ``intervene``:
             ``codes.EXECUTED``, or why it was not done.
         serials: int64[...], the residents that they were about: for ``codes.SPAWN`` the newcomer.
+        events: int64[...], in the same order, the numbers of the events that they scheduled, else 0.
         founded: whether ``reset`` or a restored snapshot has given the towns a state.
     """
 
@@ -101,7 +102,7 @@ class TownBatch:
         self.journal = allocate_journal(model, towns, journal_rows(model.sizes) if journal else 0)
         self._scratch = allocate_scratch(model)
         self._orders: list[Intervention] = []
-        self.answers = self.serials = _NO_ANSWERS
+        self.answers = self.serials = self.events = _NO_ANSWERS
         self._calls: HookCalls | None = None
         if model.hooked:
             asked = _askable(model, towns, hooks)
@@ -188,6 +189,7 @@ class TownBatch:
         given = orders is not _NO_ORDERS
         self.answers = orders["answer"] if given else _NO_ANSWERS
         self.serials = orders["serial"] if given else _NO_ANSWERS
+        self.events = orders["event"] if given else _NO_ANSWERS
         if self.journal.rows.shape[1] or orders.shape[0]:
             self._check_journal()
         return self.arrays

@@ -12,6 +12,7 @@ from townlet_adapters.worlds.town.compiled.state import (
     EVENT,
     OBJECT,
     OUTCOME,
+    PERTURBATION,
     PRICE,
     RESIDENT,
     TIE,
@@ -64,6 +65,9 @@ def allocate_state(model: TownModel, towns: int) -> TownState:
         price=np.zeros((b, districts, keys), PRICE),
         effects=np.zeros((b, model.effect_rows), EFFECT),
         arrivals=np.zeros((b, n), ARRIVAL),
+        perturbations=np.zeros((b, model.event_rows), PERTURBATION),
+        spec_ready=np.zeros((b, *t.spec_place.shape), np.int64),
+        starts=np.zeros((b, districts, max(1, int(t.params[0].max_per_window))), np.int64),
         flows=np.zeros((b, len(codes.FLOWS)), np.int64),
         job_holders=np.zeros((b, t.jobs.shape[0]), np.int64),
     )

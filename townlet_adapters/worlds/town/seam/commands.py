@@ -7,9 +7,11 @@ from typing import Final, cast
 from townlet_adapters.worlds.town import codes
 from townlet_adapters.worlds.town.compiled.command_specs import COMMANDS
 from townlet_adapters.worlds.town.compiled.model import TownModel
-from townlet_adapters.worlds.town.compiled.rows import agent_id, serial_of
+from townlet_adapters.worlds.town.compiled.rows import agent_id, event_id, serial_of
 from townlet_adapters.worlds.town.inputs.section import MAX_MILLS
 from townlet_adapters.worlds.town.seam.arguments import Intervention
+from townlet_adapters.worlds.town.seam.event_commands import cancellation_of, event_of, prices_of
+from townlet_adapters.worlds.town.seam.wrong import WrongError
 from townlet_core.dto.command import Command, CommandResult, CommandSpec, ErrorCode
 from townlet_core.jsonvalue import JsonObject
 from townlet_core.suggestions import nearest
@@ -24,6 +26,8 @@ _FAULTS: Final[Mapping[int, tuple[ErrorCode, str]]] = {
     codes.NO_SLOT: ("conflict", "the town is full: all slots of population.capacity have a resident"),
     codes.NO_REVIEW: ("conflict", "no review of the resident's absences is pending"),
     codes.NO_VACANCY: ("conflict", "the job has no vacancy"),
+    codes.NO_EVENT: ("not_found", "no such event waits or is under way"),
+    codes.NO_ROOM: ("conflict", "too many events wait or are under way; cancel one, or try again later"),
 }
 _SPECS: Final[Mapping[str, CommandSpec]] = {spec.name: spec for spec in COMMANDS}
 
@@ -43,14 +47,6 @@ class Order:
     interventions: tuple[Intervention, ...] = ()
 
 
-class _WrongError(Exception):
-    """A command requests something impossible. Never leaves this module."""
-
-    def __init__(self, code: ErrorCode, message: str) -> None:
-        self.code, self.message = code, message
-        super().__init__(message)
-
-
 def order_of(command: Command, agent_ids: Sequence[str], model: TownModel, tick: int) -> Order:
     """Translate a command to interventions, or refuse it.
 
@@ -62,18 +58,19 @@ def order_of(command: Command, agent_ids: Sequence[str], model: TownModel, tick:
     """
     try:
         return Order(command, None, _interventions(command, agent_ids, model))
-    except _WrongError as wrong:
+    except WrongError as wrong:
         return Order(command, command.refused(tick, wrong.code, wrong.message))
 
 
 def results_of(
-    orders: Sequence[Order], answers: Sequence[tuple[int, int]], tick: int
+    orders: Sequence[Order], answers: Sequence[tuple[int, int, int]], tick: int
 ) -> tuple[CommandResult, ...]:
     """Return the results of all orders of a tick.
 
     Args:
         orders: the town's orders, in order.
-        answers: what became of their interventions, one after the other, and the serials of the residents.
+        answers: what became of their interventions, one after the other, with the serials of the residents
+            and the numbers of the events.
         tick: the executed tick.
     """
     given = iter(answers)
@@ -81,12 +78,14 @@ def results_of(
     for order in orders:
         command = order.command
         own = [answer for _, answer in zip(order.interventions, given, strict=False)]
-        fault = next((_FAULTS[answer] for answer, _ in own if answer != codes.EXECUTED), None)
+        fault = next((_FAULTS[answer] for answer, *_ in own if answer != codes.EXECUTED), None)
         if order.refused is not None:
             results.append(order.refused)
         elif fault is not None:
             about = command.args if fault[0] == "blocked_tile" else None
             results.append(command.refused(tick, *fault, about))
+        elif order.interventions and order.interventions[0].what == codes.PERTURB:
+            results.append(command.done(tick, {"event_id": event_id(own[0][2]), **command.args}))
         elif order.interventions and order.interventions[0].what == codes.SPAWN:
             results.append(command.done(tick, {"agent_id": agent_id(own[0][1]), **command.args}))
         else:
@@ -98,21 +97,23 @@ def _interventions(command: Command, agent_ids: Sequence[str], model: TownModel)
     spec = _SPECS.get(command.name)
     if spec is None:
         known = nearest(command.name, _SPECS)
-        raise _WrongError("unknown_command", f"unknown command {command.name!r}; {known}")
+        raise WrongError("unknown_command", f"unknown command {command.name!r}; {known}")
     try:
         args = spec.read(command.args)
     except ValueError as error:
-        raise _WrongError("invalid_args", str(error)) from error
+        raise WrongError("invalid_args", str(error)) from error
     if spec.name in _OF_RESIDENTS:
         slot = _slot_of(str(args["agent_id"]), agent_ids)
         orders = _OF_RESIDENTS[spec.name](args, slot, model)
         return tuple(replace(order, serial=serial_of(agent_ids[slot])) for order in orders)
+    if spec.name == "perturb":
+        return event_of(args, model, agent_ids)
     return _OF_THE_TOWN[spec.name](args, model)
 
 
 def _slot_of(agent_id: str, agent_ids: Sequence[str]) -> int:
     if not agent_id or agent_id not in agent_ids:
-        raise _WrongError("not_found", f"no resident {agent_id!r:.80} lives in town")
+        raise WrongError("not_found", f"no resident {agent_id!r:.80} lives in town")
     return agent_ids.index(agent_id)
 
 
@@ -138,7 +139,7 @@ def _kill(args: JsonObject, slot: int, _model: TownModel) -> list[Intervention]:
 def _review(args: JsonObject, slot: int, _model: TownModel) -> list[Intervention]:
     decision = str(args["decision"])
     if decision not in _DECISIONS:
-        raise _WrongError(
+        raise WrongError(
             "invalid_args", f"unknown decision {decision!r:.80}; {nearest(decision, _DECISIONS)}"
         )
     return [Intervention(0, codes.REVIEW, slot, int(decision == "approve"))]
@@ -148,16 +149,16 @@ def _spawn(args: JsonObject, model: TownModel) -> tuple[Intervention, ...]:
     """Return the arrival that arguments describe; what they leave out is left to the rules."""
     x, y = cast("Sequence[int]", args.get("position", (-1, -1)))
     if "position" in args and not (0 <= x < model.plan.width and 0 <= y < model.plan.height):
-        raise _WrongError("blocked_tile", _FAULTS[codes.BLOCKED_TILE][1])
+        raise WrongError("blocked_tile", _FAULTS[codes.BLOCKED_TILE][1])
     home = _home_of(args, model) if "home" in args else -1
     job = _number_of(args, "job_id", model.job_ids)
     tables = model.tables
     district = int(tables.jobs["district"][job]) if job >= 0 else -1
     if job >= 0 and home >= 0 and int(tables.homes["district"][home]) != district:
-        raise _WrongError("invalid_args", "spawn: job_id and home are in different districts")
+        raise WrongError("invalid_args", "spawn: job_id and home are in different districts")
     wallet = cast("int", args.get("wallet", -1))
     if "wallet" in args and not 0 <= wallet <= MAX_MILLS:
-        raise _WrongError("invalid_args", f"spawn: wallet {wallet} is out of range (0 to {MAX_MILLS} mills)")
+        raise WrongError("invalid_args", f"spawn: wallet {wallet} is out of range (0 to {MAX_MILLS} mills)")
     needs, level = 0, [0.0] * codes.MAX_NEEDS
     given = cast("Mapping[str, float]", args.get("needs", {}))
     for need, value in _levels(given, tuple(model.vocabulary.needs)):
@@ -176,7 +177,7 @@ def _home_of(args: JsonObject, model: TownModel) -> int:
     x, y = cast("Sequence[int]", args["home"])
     homes = [(each.x, each.y) for each in model.plan.home_tiles]
     if (x, y) not in homes:
-        raise _WrongError("not_found", f"spawn: home [{x}, {y}] is not a home tile of the map")
+        raise WrongError("not_found", f"spawn: home [{x}, {y}] is not a home tile of the map")
     return homes.index((x, y))
 
 
@@ -186,7 +187,7 @@ def _number_of(args: JsonObject, key: str, known: Sequence[str]) -> int:
         return -1
     name = str(args[key])
     if name not in known:
-        raise _WrongError("invalid_args", f"spawn: unknown {key} {name!r:.80}; {nearest(name, known)}")
+        raise WrongError("invalid_args", f"spawn: unknown {key} {name!r:.80}; {nearest(name, known)}")
     return known.index(name)
 
 
@@ -205,7 +206,7 @@ def _set_exit_spacing(args: JsonObject, _model: TownModel) -> tuple[Intervention
 def _set_exits(args: JsonObject, what: int, most: int) -> tuple[Intervention, ...]:
     value = cast("int", args["value"])
     if not 0 <= value <= most:
-        raise _WrongError("invalid_args", f"value {value} is out of range (0 to {most})")
+        raise WrongError("invalid_args", f"value {value} is out of range (0 to {most})")
     return (Intervention(0, codes.SET_EXITS, what, value),)
 
 
@@ -213,9 +214,9 @@ def _levels(levels: Mapping[str, float], known: Sequence[str]) -> list[tuple[int
     """Return the numbers of needs with their levels."""
     for need, value in levels.items():
         if need not in known:
-            raise _WrongError("invalid_args", f"unknown need {need!r:.80}; {nearest(need, known)}")
+            raise WrongError("invalid_args", f"unknown need {need!r:.80}; {nearest(need, known)}")
         if not 0.0 <= value <= 1.0:
-            raise _WrongError("invalid_args", f"{need} {value} is out of range (0 to 1, 1 is satisfied)")
+            raise WrongError("invalid_args", f"{need} {value} is out of range (0 to 1, 1 is satisfied)")
     return [(known.index(need), value) for need, value in levels.items()]
 
 
@@ -232,4 +233,6 @@ _OF_THE_TOWN: Final[Mapping[str, Callable[[JsonObject, TownModel], tuple[Interve
     "toggle_mortality": _toggle_mortality,
     "set_exit_cap": _set_exit_cap,
     "set_exit_spacing": _set_exit_spacing,
+    "set_price": prices_of,
+    "perturb_cancel": cancellation_of,
 }

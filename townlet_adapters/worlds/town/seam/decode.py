@@ -19,9 +19,12 @@ from townlet_adapters.worlds.town.compiled.rows import (
     RowKind,
     agent_id,
     display_name,
+    event_id,
+    targets_of,
 )
-from townlet_adapters.worlds.town.compiled.state import Journal, TownState, waiting_for
+from townlet_adapters.worlds.town.compiled.state import PERTURBATION, Journal, TownState, waiting_for
 from townlet_adapters.worlds.town.events import affordance, queue
+from townlet_adapters.worlds.town.inputs.perturbations import price_targets
 from townlet_core.dto.frame import FRAME_DECIMALS, TownFrame
 from townlet_core.events.base import Event
 from townlet_core.jsonvalue import JsonObject, JsonValue
@@ -63,7 +66,7 @@ class Decoder:
         self._tiles: dict[tuple[int, int], JsonValue] = {}
         self._sections: dict[str, tuple[object, dict[str, JsonObject]]] = {}
         self._objects: list[tuple[object, JsonObject] | None] = [None] * len(model.object_ids)
-        names = Names(
+        self._names = names = Names(
             objects=model.object_ids,
             affordances=model.affordance_ids,
             jobs=model.job_ids,
@@ -71,6 +74,10 @@ class Decoder:
             profiles=model.profile_names,
             places=tuple(place.id for place in model.plan.places),
             residents=model.names,
+            prices=model.price_keys,
+            specs=model.spec_names,
+            spec_effects=tuple(spec.effect for spec in model.plan.specs),
+            price_targets=tuple(price_targets(vocabulary)),
             effects=model.effects,
             width=model.width,
         )
@@ -143,6 +150,7 @@ class Decoder:
             objects=self._frame_objects(state, b, agents),
             utilities=self._kept("utilities", state.districts["utility"][b].tolist(), _frame_utilities),
             prices=self._kept("prices", state.price["now"][b].tolist(), self._frame_prices),
+            perturbations=self._kept("perturbations", _events_of(state, b), self._frame_events),
             employment=self._kept("employment", state.job_holders[b].tolist(), self._frame_employment),
             rewards=_frame_rewards(rewards[living], list(agents.values())),
         )
@@ -158,6 +166,35 @@ class Decoder:
 
     def _frame_prices(self, prices: list[list[int]]) -> dict[str, JsonObject]:
         return {str(d): dict(zip(self._model.price_keys, each, strict=True)) for d, each in enumerate(prices)}
+
+    def _frame_events(self, events: list[tuple[Any, ...]]) -> dict[str, JsonObject]:
+        return {event_id(number): self._frame_event(*row) for number, *row in events}
+
+    def _frame_event(  # noqa: PLR0913, PLR0917 - a row of the list
+        self,
+        spec: int,
+        district: int,
+        starts_at: int,
+        ends_at: int,
+        magnitude: int,
+        source: int,
+        place: int,
+        targets: list[int],
+        active: int,
+    ) -> JsonObject:
+        effect = self._names.spec_effects[spec]
+        entry: dict[str, JsonValue] = {
+            "kind": self._names.specs[spec],
+            "district": district,
+            "state": "active" if active else "pending",
+            "starts_at": starts_at,
+            "ends_at": ends_at,
+            "targets": list(targets_of(self._names, effect, targets, place)),
+            "source": codes.EVENT_SOURCES[source],
+        }
+        if effect == codes.SPIKE:
+            entry["magnitude"] = magnitude
+        return entry
 
     def _frame_employment(self, holders: list[int]) -> dict[str, JsonObject]:
         capacities = self._model.tables.jobs["capacity"].tolist()
@@ -287,6 +324,11 @@ def _frame_rewards(rewards: npt.NDArray[np.float64], agents: Sequence[str]) -> d
         parts = {name: part for name, part in zip(codes.REWARD_PARTS, row, strict=True) if part}
         shown[agent] = {"total": 0.0, **parts}
     return shown
+
+
+def _events_of(state: TownState, b: int) -> list[tuple[Any, ...]]:
+    count = int(state.towns["perturbations"][b])
+    return _columns(state.perturbations[b, :count], PERTURBATION.names or ()) if count else []
 
 
 def _frame_utilities(utilities: list[list[int]]) -> dict[str, JsonObject]:

@@ -16,13 +16,16 @@ from townlet_adapters.worlds.town.codes import (
     DISTURBANCES,
     EFFECT_CLOSED,
     EFFECT_OFF,
+    EFFECTS_PER_DISTRICT,
     EV_ARRIVE,
     FLOWS,
     NOBODY,
     TICKS_PER_DAY,
+    UTILITIES,
 )
-from townlet_adapters.worlds.town.compiled.model import most_cooldowns, most_effects
-from townlet_adapters.worlds.town.compiled.state import ARRIVAL, EFFECT, EVENT, TIE
+from townlet_adapters.worlds.town.compiled.model import most_cooldowns, most_effects, most_events
+from townlet_adapters.worlds.town.compiled.state import ARRIVAL, EFFECT, EVENT, PERTURBATION, TIE
+from townlet_adapters.worlds.town.inputs.perturbations import PerturbationsOptions, shipped_specs
 from townlet_adapters.worlds.town.inputs.plan import default_embedding_slots
 from townlet_adapters.worlds.town.inputs.rewards import RewardsOptions
 from townlet_adapters.worlds.town.inputs.shipped import BEFORE, SHIPPED_MAPS, shipped_file
@@ -116,7 +119,7 @@ def from_schema_3(stored: StoredWorld) -> StoredWorld:
     closed = decode_array("objects.closed", objects.get("closed"), np.zeros(number, np.bool_))[0]
     off = [(EFFECT_OFF, who, key) for who, key in np.argwhere(utility == 0).tolist()]
     shut = [(EFFECT_CLOSED, who, 0) for who in np.flatnonzero(closed).tolist()]
-    effects = np.zeros((1, most_effects(len(closed), len(utility))), EFFECT)
+    effects = np.zeros((1, _effects_of_schema_4(len(closed), len(utility))), EFFECT)
     for row, (kind, who, key) in zip(effects[0], off + shut, strict=False):
         row.kind, row.who, row.key = kind, who, key
     count = encode_array(np.array([len(off) + len(shut)]))
@@ -179,11 +182,16 @@ def from_schema_6(stored: StoredWorld) -> StoredWorld:
     return StoredWorld(options, part, {**stored.identity, "manifest_digest": _manifest_digest(options)})
 
 
+def _effects_of_schema_4(objects: int, districts: int) -> int:
+    """Return the length of the list of effects before there were events."""
+    return objects + districts * (len(UTILITIES) + EFFECTS_PER_DISTRICT)
+
+
 def from_schema_7(stored: StoredWorld) -> StoredWorld:
-    """Bring a town of schema 7 to schema 8, in which residents are rewarded and leave by themselves.
+    """Bring a town of schema 7 to schema 8, in which residents are rewarded and leave, and events happen.
 
     The potential of each resident is that of its needs. Vocabularies say what profiles are rewarded for. No
-    resident had left by itself, so the town goes on as one for training.
+    resident had left by itself, so the town goes on as one for training; no event happens by itself, either.
 
     Raises:
         SnapshotError: when the part or the options are damaged.
@@ -211,8 +219,10 @@ def _with_rewards(stored: StoredWorld) -> StoredWorld:
         "potential": encode_array(np.where(alive, -(RewardsOptions().shaping * unmet), 0.0)),
         "day_reward": encode_array(np.zeros(shape)),
     }
+    _add_events(part)
     identity = {**stored.identity, "vocabulary_digest": vocabulary.digest}
-    return StoredWorld(stored.options, part, identity)
+    features = {**_section(stored.options, "features"), "perturbations": False}
+    return StoredWorld({**stored.options, "features": features}, part, identity)
 
 
 def _vocabulary_of(options: JsonObject) -> Vocabulary:
@@ -257,6 +267,33 @@ def _with_exits(stored: StoredWorld) -> StoredWorld:
     part["arrivals"] = {name: encode_array(arrivals[name]) for name in arrivals.dtype.names or ()}
     options = {**stored.options, "lifecycle": {"training_mode": True}}
     return StoredWorld(options, part, stored.identity)
+
+
+def _add_events(part: dict[str, JsonValue]) -> None:
+    """Add an empty list of events and what belongs to it; the list of effects has room for theirs."""
+    residents, districts = _records(part, "residents"), _records(part, "districts")
+    slots = _whole("residents.serial", residents.get("serial"), 2).shape
+    objects = _whole("objects.holder", _records(part, "objects").get("holder"), 2).shape[1]
+    _, number, keys = _whole("price.normal", _records(part, "price").get("normal"), 3).shape
+    none = encode_array(np.zeros(slots, np.int64))
+    invitation = dict.fromkeys(("invite", "invite_place", "invite_until", "meet_ready", "meets"), none)
+    part["residents"] = {**residents, **invitation}
+    part["districts"] = {**districts, "quiet_until": encode_array(np.zeros((1, number), np.int64))}
+    counts = dict.fromkeys(("perturbations", "last_event"), encode_array(np.zeros(1, np.int64)))
+    part["towns"] = {**_records(part, "towns"), **counts}
+    events = np.zeros((1, most_events(number)), PERTURBATION)
+    part["perturbations"] = {name: encode_array(events[name]) for name in events.dtype.names or ()}
+    starts = max(1, PerturbationsOptions().max_per_window)
+    part["spec_ready"] = encode_array(np.zeros((1, number, len(shipped_specs())), np.int64))
+    part["starts"] = encode_array(np.zeros((1, number, starts), np.int64))
+    effects = {}
+    for name, value in _records(part, "effects").items():
+        rows = _whole(f"effects.{name}", value, 2)
+        missing = most_effects(objects, number, keys) - rows.shape[1]
+        if missing < 0:
+            raise SnapshotError("snapshot_corrupt", f"world.effects.{name} is damaged")
+        effects[name] = encode_array(np.pad(rows, ((0, 0), (0, missing))))
+    part["effects"] = effects
 
 
 def _options_of_schema_7(options: JsonObject) -> JsonObject:

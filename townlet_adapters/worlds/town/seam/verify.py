@@ -45,6 +45,8 @@ def verify_state(model: TownModel, saved: TownState, pending: Records, tick: int
         _embeddings(saved),
         _effects(model, saved, tick),
         _lives(saved),
+        _events(model, saved, tick),
+        _invitations(saved),
         _ties(model, saved),
         _pending(model, saved, pending),
     ):
@@ -110,6 +112,7 @@ def _resident_limits(model: TownModel, saved: TownState) -> Mapping[str, tuple[f
                 "low_ticks_today",
                 "moves",
                 "due_since",
+                "meet_ready",
             ),
             (0, _NO_LIMIT),
         ),
@@ -279,6 +282,62 @@ def _lives(saved: TownState) -> Iterator[Finding]:
     yield "arrivals.due", bool((due > 0).all() and (np.diff(due) >= 0).all())
     yield "arrivals.district", _within(rows["district"], 0, saved.districts.shape[1] - 1)
     yield "arrivals.follows", _within(rows["follows"], 0, len(codes.EXITS) - 1)
+
+
+def _events(model: TownModel, saved: TownState, tick: int) -> Iterator[Finding]:
+    """The rows of events are of specs and things that exist, in the order of their numbers."""
+    events, count = saved.perturbations[0], int(saved.towns["perturbations"][0])
+    yield "towns.perturbations", 0 <= count <= len(events)
+    yield "an empty event", _is_blank(events[count:])
+    rows, t = events[:count], model.tables
+    last = int(saved.towns["last_event"][0])
+    yield "towns.last_event", last >= 0
+    yield (
+        "perturbations.number",
+        _within(rows["number"], 1, last) and bool((np.diff(rows["number"]) > 0).all()),
+    )
+    yield "perturbations.spec", _within(rows["spec"], 0, len(t.specs) - 1)
+    yield "perturbations.district", _within(rows["district"], 0, saved.districts.shape[1] - 1)
+    yield "perturbations.place", _within(rows["place"], -1, len(t.places) - 1)
+    yield "perturbations.source", _within(rows["source"], 0, len(codes.EVENT_SOURCES) - 1)
+    yield "perturbations.magnitude", _within(rows["magnitude"], 0, codes.MOST_SCALE)
+    yield "perturbations.ends_at", bool((rows["ends_at"] > rows["starts_at"]).all())
+    yield "perturbations.active", _within(rows["active"], 0, 1)
+    active = rows["active"] != 0
+    yield "perturbations.ends_at", bool((rows["ends_at"][active] >= tick).all())
+    yield "perturbations.starts_at", _within(rows["starts_at"][active], 0, max(0, tick - 1))
+    yield "perturbations.starts_at", bool((rows["starts_at"][~active] >= tick).all())
+    counts = {
+        codes.SPIKE: len(t.price_targets),
+        codes.OUTAGE: len(codes.UTILITIES),
+        codes.CLOSURE: len(t.objects),
+        codes.MEETING: int(saved.towns["next_serial"][0]),
+    }
+    for row in rows:
+        targets = row["targets"]
+        most = counts.get(int(t.specs["effect"][row["spec"]]), 0)
+        yield "perturbations.targets", _within(targets, -1, most - 1)
+        yield "perturbations.targets", bool((np.diff((targets >= 0).astype(int)) <= 0).all())
+    yield "spec_ready", _within(saved.spec_ready, 0, _NO_LIMIT)
+    yield "districts.quiet_until", _within(saved.districts["quiet_until"], 0, _NO_LIMIT)
+    starts = saved.starts
+    yield "starts", _within(starts, 0, max(0, tick)) and bool((starts[..., 1:] >= starts[..., :-1]).all())
+
+
+def _invitations(saved: TownState) -> Iterator[Finding]:
+    """Every invitation is to an event that is under way."""
+    count = int(saved.towns["perturbations"][0])
+    events = {int(row["number"]): row for row in saved.perturbations[0, :count] if row["active"]}
+    for r in _living(saved):
+        if r["invite"] == codes.NO_EVENT_NUMBER:
+            blank = r["invite_place"] == r["invite_until"] == 0 and not r["meets"]
+            yield "residents.invite", bool(blank)
+            continue
+        event = events.get(int(r["invite"]))
+        yield "residents.invite", event is not None
+        if event is not None:
+            yield "residents.invite_place", bool(r["invite_place"] == event["place"] >= 0)
+            yield "residents.invite_until", bool(r["invite_until"] == event["ends_at"])
 
 
 def _ties(model: TownModel, saved: TownState) -> Iterator[Finding]:

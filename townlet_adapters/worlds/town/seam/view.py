@@ -12,7 +12,7 @@ from townlet_adapters.worlds.town.compiled.columns import COLUMNS, DTYPES
 from townlet_adapters.worlds.town.compiled.limits import DISABLED, Limits
 from townlet_adapters.worlds.town.compiled.state import TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import queues, refusals
+from townlet_adapters.worlds.town.systems import queues, refusals, ties
 from townlet_core.dto.observation import Constants, View
 from townlet_core.dto.spec import WorldSpec
 
@@ -47,6 +47,9 @@ class ViewColumns(NamedTuple):
     tie_avoided: npt.NDArray[np.uint8]
     tie_quiet_until: npt.NDArray[np.int64]
     talk_ready: npt.NDArray[np.int64]
+    invite: npt.NDArray[np.int64]
+    invite_place: npt.NDArray[np.int32]
+    invite_until: npt.NDArray[np.int64]
     occupants: npt.NDArray[np.uint8]
     object_open: npt.NDArray[np.uint8]
     object_powered: npt.NDArray[np.uint8]
@@ -74,7 +77,7 @@ class Shown(NamedTuple):
 _DESCRIBED: Final = {each.name: each for each in COLUMNS}
 _NONE: Final = -1
 _WITHOUT: Final = frozenset(
-    {"job", "claim_object", "claim_affordance", "option", "goal", "duty_place", "tie_other"}
+    {"job", "claim_object", "claim_affordance", "option", "goal", "duty_place", "tie_other", "invite_place"}
 )
 """Columns of residents in which ``_NONE`` says that there is none, as in the rows of dead slots."""
 
@@ -162,6 +165,9 @@ def show_resident(t: Tables, s: TownState, shown: Shown, b: int, i: int) -> None
     v.home_place[i] = t.homes[r.home].place
     v.duty_place[i] = refusals.place_on_duty(t, r)
     v.talk_ready[i] = r.talk_ready
+    v.invite[i] = r.invite
+    v.invite_place[i] = r.invite_place if r.invite != 0 else -1
+    v.invite_until[i] = r.invite_until
     show_ties(t, s, shown, b, i)
     refusals.refuse_resident(t, limits, r, now, v.refusal[i])
     for value in range(limits.resident_values.shape[0]):
@@ -181,7 +187,8 @@ def show_ties(t: Tables, s: TownState, shown: Shown, b: int, i: int) -> None:
         v.tie_familiarity[i, k] = tie.familiarity
         v.tie_rivalry[i, k] = tie.rivalry
         v.tie_quiet_until[i, k] = tie.quiet_until
-        v.tie_avoided[i, k] = k < r.ties and tie.rivalry >= avoids_from
+        avoided = k < r.ties and tie.rivalry >= avoids_from
+        v.tie_avoided[i, k] = avoided and not ties.meet(s, b, i, tie.other)
 
 
 @inlined
@@ -213,8 +220,8 @@ def fill_view(t: Tables, s: TownState, shown: Shown, totals: npt.NDArray[np.int6
         t: the town's tables.
         s: the state.
         shown: the columns to fill.
-        totals: int64[7], filled with population, residents in queues, wallets, tills, treasury (mills),
-            pending reviews, and the serial of the next resident.
+        totals: int64[9], filled with population, residents in queues, wallets, tills, treasury (mills),
+            pending reviews, events under way, events that wait, and the serial of the next resident.
         b: which town.
     """
     v = shown.columns
@@ -224,7 +231,9 @@ def fill_view(t: Tables, s: TownState, shown: Shown, totals: npt.NDArray[np.int6
     totals[:] = 0
     totals[0] = s.towns[b].population
     totals[4] = s.towns[b].treasury
-    totals[6] = s.towns[b].next_serial
+    totals[8] = s.towns[b].next_serial
+    for k in range(s.towns[b].perturbations):
+        totals[6 if s.perturbations[b, k].active != 0 else 7] += 1
     for d in range(s.districts.shape[1]):
         totals[5] += s.districts[b, d].reviews
     for place in range(s.tills.shape[1]):

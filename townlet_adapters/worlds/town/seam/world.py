@@ -166,11 +166,11 @@ class TownWorld:
         places = self.engine.intervene(*(each for order in orders for each in order.interventions))
         return orders, places
 
-    def _answers(self, places: range) -> list[tuple[int, int]]:
-        """Return answers and serials of the interventions for commands; others may stand before them."""
-        answers, serials = self.engine.answers, self.engine.serials
-        own = slice(places.start, places.stop)
-        return list(zip(answers[own].tolist(), serials[own].tolist(), strict=True))
+    def _answers(self, places: range) -> list[tuple[int, int, int]]:
+        """Return answers, serials and events of the interventions for commands; others may stand before."""
+        engine, own = self.engine, slice(places.start, places.stop)
+        rows = (engine.answers[own].tolist(), engine.serials[own].tolist(), engine.events[own].tolist())
+        return list(zip(*rows, strict=True))
 
     def _awake(self, *, pending: bool) -> ObservationBatch:
         self._tick = int(self.engine.state.towns["tick"][0])

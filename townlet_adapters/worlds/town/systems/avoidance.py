@@ -4,7 +4,7 @@ from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.worlds.town.codes import EV_AVOIDANCE
 from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
-from townlet_adapters.worlds.town.systems import journal
+from townlet_adapters.worlds.town.systems import journal, ties
 
 KEPT_DISTANCE = 3
 QUIET_TICKS = 120
@@ -18,6 +18,8 @@ def notice(t: Tables, s: TownState, j: Journal, b: int, i: int, from_x: int, fro
     for k in range(r.ties):
         tie = s.ties[b, i, k]
         if tie.rivalry < t.profiles[r.profile].avoids_from or tie.quiet_until > now:
+            continue
+        if ties.meet(s, b, i, tie.other):
             continue
         other = s.residents[b, tie.other]
         before = max(abs(from_x - other.x), abs(from_y - other.y))

@@ -7,6 +7,7 @@ from townlet_adapters.worlds.town.codes import (
     CHAT_FAILURE,
     CHAT_SUCCESS,
     EV_CHAT,
+    FESTIVAL,
     NO_LISTENER,
     NOBODY,
     OK,
@@ -23,6 +24,8 @@ LEAST_CHANCE, MOST_CHANCE = 0.05, 0.98
 QUALITY, QUALITY_PER_EXTROVERSION = 0.5, 0.3
 QUALITY_PER_TRUST, QUALITY_PER_FAMILIARITY, QUALITY_PER_RIVALRY = 0.2, 0.1, 0.2
 LEAST_QUALITY, MOST_QUALITY = 0.1, 1.0
+AT_FESTIVAL = 0.10
+"""Added to the chance where both are in the place of a festival."""
 GOOD_TRUST, GOOD_FAMILIARITY = 0.05, 0.10
 BAD_FAMILIARITY, BAD_RIVALRY = -0.05, 0.05
 
@@ -79,6 +82,20 @@ def is_beside(s: TownState, b: int, i: int, other: int) -> bool:
 
 
 @kernel
+def is_festive(t: Tables, s: TownState, b: int, i: int, other: int) -> bool:
+    """Return whether two residents are both in the place of a festival."""
+    one, two = s.residents[b, i], s.residents[b, other]
+    place = t.place_at[one.y, one.x]
+    if place < 0 or place != t.place_at[two.y, two.x]:
+        return False
+    for k in range(s.towns[b].perturbations):
+        event = s.perturbations[b, k]
+        if event.active != 0 and event.place == place and t.specs[event.spec].effect == FESTIVAL:
+            return True
+    return False
+
+
+@kernel
 def converse(t: Tables, s: TownState, j: Journal, b: int, i: int, other: int, now: int) -> None:
     """Hold a chat that goes well or badly; both residents then rest from talking."""
     r = s.residents[b, i]
@@ -89,6 +106,8 @@ def converse(t: Tables, s: TownState, j: Journal, b: int, i: int, other: int, no
         tie = s.ties[b, i, k]
         trust, familiarity, rivalry = tie.trust, tie.familiarity, tie.rivalry
     chance = CHANCE * (1 + CHANCE_PER_TRUST * trust) * (1 + CHANCE_PER_FAMILIARITY * familiarity)
+    if is_festive(t, s, b, i, other):
+        chance += AT_FESTIVAL
     chance = min(MOST_CHANCE, max(LEAST_CHANCE, chance))
     quality = QUALITY + QUALITY_PER_EXTROVERSION * profile.extroversion + QUALITY_PER_TRUST * trust
     quality = quality + QUALITY_PER_FAMILIARITY * familiarity - QUALITY_PER_RIVALRY * rivalry

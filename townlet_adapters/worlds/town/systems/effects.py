@@ -103,6 +103,15 @@ def lift(s: TownState, b: int, kind: int, who: int, key: int, source: int) -> No
 
 
 @kernel
+def lift_all(s: TownState, b: int, source: int) -> None:
+    """Take all effects of a source away."""
+    for k in range(s.towns[b].effects - 1, -1, -1):
+        if s.effects[b, k].source == source:
+            drop(s, b, k)
+    derive(s, b)
+
+
+@kernel
 def expire(s: TownState, b: int, now: int) -> None:
     """Phase 3: take away all effects that are over."""
     for k in range(s.towns[b].effects - 1, -1, -1):

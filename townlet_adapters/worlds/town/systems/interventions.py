@@ -5,8 +5,8 @@ from townlet_adapters.kernels.records import Record, Records, record
 from townlet_adapters.worlds.town.codes import (
     ARRIVED_CONSOLE,
     BLOCKED_TILE,
+    CANCEL,
     CLOSE_OBJECT,
-    CLOSED,
     EFFECT_CLOSED,
     EFFECT_OFF,
     EFFECT_SCALED,
@@ -18,9 +18,13 @@ from townlet_adapters.worlds.town.codes import (
     INTERRUPTED,
     MAX_NEEDS,
     MORTALITY,
+    NO_EVENT,
+    NO_EVENT_NUMBER,
     NO_REVIEW,
     NO_ROOM,
     NO_VACANCY,
+    PERTURB,
+    PRICE_EDIT,
     REMOVE,
     REVIEW,
     SCALE_PRICE,
@@ -43,6 +47,7 @@ from townlet_adapters.worlds.town.systems import (
     hook_requests,
     lifecycle,
     movement,
+    perturbations,
     queues,
     residents,
 )
@@ -51,36 +56,18 @@ INTERVENTION = record(
     ("town", "i8"),
     ("what", "i8"),
     ("who", "i8"),
-    *((name, "i8") for name in "abcdef"),
+    *((name, "i8") for name in "abcdefghi"),
     *((name, "f8") for name in "xyz"),
     ("needs", "i8"),
     ("level", "f8", (MAX_NEEDS,)),
     ("serial", "i8"),
     ("answer", "i8"),
+    ("event", "i8"),
 )
-"""One intervention: ``who`` is a slot, district, object or home tile; ``a`` to ``f`` and ``x`` to ``z``
+"""One intervention: ``who`` is a slot, district, object or home tile; ``a`` to ``i`` and ``x`` to ``z``
 depend on ``what``; ``needs`` has one bit for each need that a newcomer has at a ``level``; ``serial`` is that
-of the resident that is meant, -1 for any in the slot, and becomes that of a newcomer; the kernel writes what
-became of it into ``answer``."""
-
-
-@kernel
-def reset_context(r: Record) -> None:
-    """Make the policy discard its plan for a resident."""
-    r.ctx_reset = True
-    r.option = -1
-    r.goal = -1
-    r.commit = 0
-
-
-@kernel
-def dismiss(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
-    """Dismiss the queue and an idle holder of an object that was closed; a running use finishes."""
-    target = s.objects[b, o]
-    while target.queue_length > 0:
-        queues.leave(t, s, j, b, s.objects[b, o].first, CLOSED, now)
-    if target.holder >= 0 and not target.running:
-        queues.leave(t, s, j, b, target.holder, CLOSED, now)
+of the resident that is meant, -1 for any in the slot, and becomes that of a newcomer. The kernel writes what
+became of it into ``answer``, and the number of an event that it scheduled into ``event``."""
 
 
 @kernel
@@ -88,6 +75,7 @@ def change_effects(t: Tables, s: TownState, j: Journal, b: int, order: Record, n
     """Switch a utility, close or open an object, or set or scale a price; returns the answer."""
     if order.what == SET_PRICE:
         effects.set_base(s, b, order.who, order.a, order.b)
+        perturbations.record_price(s, j, b, order.who, order.a, PRICE_EDIT)
         return EXECUTED
     kind, key, scale, imposed = EFFECT_OFF, order.a, 0, order.b == 0
     if order.what == CLOSE_OBJECT:
@@ -99,7 +87,7 @@ def change_effects(t: Tables, s: TownState, j: Journal, b: int, order: Record, n
     elif not effects.impose(s, b, kind, order.who, key, scale, order.d, order.c):
         return NO_ROOM
     elif kind == EFFECT_CLOSED:
-        dismiss(t, s, j, b, order.who, now)
+        queues.dismiss(t, s, j, b, order.who, now)
     return EXECUTED
 
 
@@ -152,6 +140,13 @@ def intervene(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Re
     if what == SWITCH_UTILITY or what == CLOSE_OBJECT or what == SET_PRICE or what == SCALE_PRICE:
         order.answer = change_effects(t, s, j, b, order, now)
         return True
+    if what == PERTURB:
+        order.event = perturbations.schedule(t, s, j, b, order, now)
+        order.answer = EXECUTED if order.event != NO_EVENT_NUMBER else NO_ROOM
+        return True
+    if what == CANCEL:
+        order.answer = EXECUTED if perturbations.cancel(t, s, j, b, order.a) else NO_EVENT
+        return True
     if order.what == SPAWN:
         order.answer = spawn(t, s, j, w, b, order)
         return True
@@ -168,20 +163,20 @@ def intervene(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Re
             order.answer = NO_REVIEW
     elif order.what == SET_NEED:
         r.need[order.a] = min(1.0, max(0.0, order.x))
-        reset_context(r)
+        residents.reset_context(r)
     elif order.what == TELEPORT:
         if c.asked == 0 and not movement.teleport(t, s, j, b, order.who, order.a, order.b):
             order.answer = BLOCKED_TILE
             return True
         if not affordances.end_claim(t, s, j, c, b, order.who, INTERRUPTED, now):
             return False
-        reset_context(r)
+        residents.reset_context(r)
     elif order.what == INTERRUPT:
         idle = order.a != 0
         if not (idle and r.claim_stage == STAGE_RUNNING):
             if not affordances.end_claim(t, s, j, c, b, order.who, UNUSED if idle else INTERRUPTED, now):
                 return False
-        reset_context(r)
+        residents.reset_context(r)
     return True
 
 

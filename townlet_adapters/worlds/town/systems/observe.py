@@ -377,6 +377,7 @@ def describe(t: Tables, s: TownState, b: int, i: int, features: np.ndarray, now:
     town[layout.POWER_ON] = district.utility[POWER]
     town[layout.WATER_ON] = district.utility[WATER]
     town[layout.PRICE_LEVEL] = price_level(s, b, r.district)
+    town[layout.INVITED] = r.invite != 0
     describe_targets(t, r, features)
     describe_ties(t, s, b, i, status, features)
     column = t.params[0].personality_at

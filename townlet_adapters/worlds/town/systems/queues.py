@@ -7,6 +7,7 @@ from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.fields import steps_to
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
+    CLOSED,
     EV_GRANT,
     EV_HANDOVER,
     EV_JOIN,
@@ -372,3 +373,13 @@ def expected_wait(t: Tables, s: TownState, b: int, o: int) -> int:
         wait += t.affordances[s.residents[b, i].claim_affordance].duration
         i = s.residents[b, i].behind
     return wait
+
+
+@kernel
+def dismiss(t: Tables, s: TownState, j: Journal, b: int, o: int, now: int) -> None:
+    """Dismiss the queue and an idle holder of an object that was closed; a running use finishes."""
+    target = s.objects[b, o]
+    while target.queue_length > 0:
+        leave(t, s, j, b, s.objects[b, o].first, CLOSED, now)
+    if target.holder >= 0 and not target.running:
+        leave(t, s, j, b, target.holder, CLOSED, now)

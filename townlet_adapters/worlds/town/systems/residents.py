@@ -106,6 +106,15 @@ def take_embedding(t: Tables, s: TownState, b: int) -> int:
 
 
 @kernel
+def reset_context(r: Record) -> None:
+    """Make the policy discard its plan for a resident."""
+    r.ctx_reset = True
+    r.option = -1
+    r.goal = -1
+    r.commit = 0
+
+
+@kernel
 def moving_day(t: Tables, s: TownState, b: int, r: Record, reason: int) -> int:
     """Return the tick in which a resident moves away: by day, after some months.
 

@@ -23,6 +23,7 @@ from townlet_adapters.worlds.town.systems import (
     lifecycle,
     movement,
     needs,
+    perturbations,
     queues,
     residents,
     rewards,
@@ -124,6 +125,7 @@ def tick_towns(
                 return True
             if s.towns[b].arrivals > 0:
                 lifecycle.welcome(t, s, j, w, b, now)  # 2
+            perturbations.happen(t, s, j, b, now)  # 2
             if now >= s.towns[b].effects_end:
                 effects.expire(s, b, now)  # 3
             hook_requests.enter(c, 3)

@@ -56,13 +56,22 @@ def regard(s: TownState, b: int, owner: int, other: int) -> float:
 
 
 @inlined
+def meet(s: TownState, b: int, one: int, other: int) -> bool:
+    """Return whether two residents are invited to the same meeting, where they do not avoid each other."""
+    r = s.residents[b, one]
+    return r.meets != 0 and r.invite == s.residents[b, other].invite
+
+
+@inlined
 def avoids(t: Tables, s: TownState, b: int, owner: int, other: int) -> bool:
     """Return whether the owner avoids another resident."""
     r = s.residents[b, owner]
     if r.avoided == 0:
         return False
     k = find(s, b, owner, other)
-    return k >= 0 and s.ties[b, owner, k].rivalry >= t.profiles[r.profile].avoids_from
+    if k < 0 or s.ties[b, owner, k].rivalry < t.profiles[r.profile].avoids_from:
+        return False
+    return not meet(s, b, owner, other)
 
 
 @inlined
