@@ -19,7 +19,7 @@ def validator():
     return jsonschema.Draft202012Validator(schema)
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SHIPPED.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_config_fits_the_schema(validator, path):
     assert list(validator.iter_errors(read_document(path).value)) == []
 

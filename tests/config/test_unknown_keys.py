@@ -73,6 +73,7 @@ CONFIGS = {
     "plugins": {**BASE, "plugins": {"allow": [{"distribution": "a-b", "entry_point": "b", "version": "1"}]}},
     "observers": {**BASE, "observers": {"extra": [{"use": "no_such", "options": {}}]}},
     "stages": {**BASE, "stages": [{"use": "no_such", "options": {}}]},
+    "timeline": {**BASE, "commands": [{"tick": 1, "name": "teleport", "args": {}}]},
     "random": completed({**BASE, "policy": {"use": "random"}}, "policy"),
     "map": with_town(town=MAP),
     "grid": with_town(town={"grid": {"rows": 1, "cols": 1, "district": MAP}}),

@@ -31,7 +31,8 @@ def test_residents_read_and_have_fun_for_a_week(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_nobody_reads_and_fun_runs_out_where_there_are_no_shelves(seed):
     """What keeps fun up is the library, not something else."""
-    life = live(LIBRARY, seed, 3, {"world.options.town": "town_48"})
+    staying = {"world.options.lifecycle": {"training_mode": True}}
+    life = live(LIBRARY, seed, 3, {"world.options.town": "town_48", **staying})
     assert "read_book" not in life.uses
     assert life.need("fun")[-1].max() == 0
 

@@ -28,7 +28,8 @@ def wheel(tmp_path_factory):
 
 
 def test_a_wheel_ships_the_configurations_as_real_files(wheel):
-    configs = {path.name: path.read_bytes() for path in (ROOT / "configs").iterdir()}
+    files = [path for path in (ROOT / "configs").rglob("*") if path.is_file()]
+    configs = {path.relative_to(ROOT / "configs").as_posix(): path.read_bytes() for path in files}
     shipped = {
         name.removeprefix(SHIPPED): wheel.read(name) for name in wheel.namelist() if name.startswith(SHIPPED)
     }

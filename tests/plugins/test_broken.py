@@ -70,7 +70,7 @@ def offering(spec: str, function: str = "print", *, twice: bool = False) -> str:
         (MARKED + "def townlet_sinks(): return (Factory('x', int, print),)", "its options are not a model"),
         (SINK.replace("Factory(NAME,", "Factory('../x',"), "its name is not valid"),
         (SINK.replace("Factory(NAME,", "Factory(7,"), "its name is not valid"),
-        (SINK.replace("Options, build,", "Options, 'build',"), "its build or embed is not callable"),
+        (SINK.replace("Options, build,", "Options, 'build',"), "its build, embed or watch is not callable"),
         (SINK.replace('"keeps messages in memory"', "7"), "is not a text"),
         (SINK.replace("Factory(NAME,", "Factory('file',"), "the sink 'file' is offered twice"),
         (SINK.replace('memory"),)', 'memory"),) * 2'), "is offered twice"),

@@ -97,14 +97,14 @@ def test_any_state_of_the_small_town_leads_to_the_recorded_decisions(options, se
 @pytest.mark.parametrize(
     ("name", "seed", "days", "options", "recorded"),
     [
-        ("town_48", 1, 7, {}, "8d2d8f0294ad37ae"),
+        ("town_48", 1, 7, {}, "42525af9ac40b3f4"),
         ("hamlet_24", 1, 7, {}, "e55753fa54e371be"),
         (
             "town_48",
             6,
             20,
             {"population": {"start_wallet": 300}, "lifecycle": {"training_mode": True}},
-            "31f87a0fd2d7c2d2",
+            "d6441b9b8a0ef087",
         ),
     ],
 )

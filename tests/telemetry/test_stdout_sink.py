@@ -115,6 +115,18 @@ def test_a_reader_that_left_fails_the_sink_with_counts(pipe, open_sink):
     assert status.last_error == "broken_pipe: Broken pipe"
 
 
+def test_a_reader_that_left_lines_unread_fails_a_write_of_a_long_line(pipe):
+    """What it left stays in the pipe for ever, and a long line would wait for an empty one."""
+    reader, writer = pipe
+    transport = StdoutTransport(writer)
+    transport.open()
+    assert transport.write(batch([b"x" * 100])) == 1
+    os.close(reader)
+    with pytest.raises(TransportError, match="Broken pipe"):
+        transport.write(batch([b"y" * 6000]))
+    transport.close()
+
+
 def test_a_reader_that_leaves_after_three_lines_ends_no_process_and_logs_nothing():
     code = textwrap.dedent("""
         import json, sys

@@ -154,7 +154,7 @@ def send_away(world: TownWorld, tile: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("district", ["town_48", "hamlet_24"])
 def test_the_hints_lead_from_every_corner_to_every_kind_of_goal(district):
-    model = TownModel.build(grid(district, 6, 5, population={"target": 1}))
+    model = TownModel.build(grid(district, 6, 5, population={"target": 1}, lifecycle={"training_mode": True}))
     plan, names, t = model.plan, model.spec.feature_names, model.tables
     world = TownWorld(model)
     world.reset(1)

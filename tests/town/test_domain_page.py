@@ -598,7 +598,7 @@ def test_numbers_of_the_scripted_policy_are_those_of_the_page():
         "ticks from the beginning of the night to an early shift": rules.SLEEP_BEFORE,
         "leisure ends before the night by": rules.HOME_BY,
         "added to the threshold before going home": rules.SOON,
-        "stays at a busy object unless it saves more than": decide.STAY,
+        "leaves a busy object for another place to save more than": decide.STAY,
         "by day, what can wait for the night below": rules.NAP_BELOW,
         "least ticks of a use that wakes before the shift": planning.LEAST_REST,
         "longest wait for such a use": planning.REST_WAIT,

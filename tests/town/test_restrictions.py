@@ -41,7 +41,12 @@ class Life:
     """Days of a town under the scripted policy, and what came of its residents' plans."""
 
     def __init__(self, options: Mapping[str, object], *, days: int = 3, seed: int = 3) -> None:
-        self.model = TownModel.build({"town": "town_48", "economy": {"balance_check": "off"}, **options})
+        always = {
+            "town": "town_48",
+            "economy": {"balance_check": "off"},
+            "lifecycle": {"training_mode": True},
+        }
+        self.model = TownModel.build({**always, **options})
         self.world, policy = TownWorld(self.model), ScriptedPolicy(ScriptedOptions())
         policy.begin(self.model.spec, seed)
         self.observation = self.world.reset(seed)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -83,6 +83,12 @@ class Report:
     help="Sink, instead of the config's sinks; can be repeated.",
 )
 @click.option(
+    "--commands",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Commands to give at set ticks, beside the config's: {tick, name, args} on each line.",
+)
+@click.option(
     "--speed", type=click.Choice(["max", "1x", "10x", "100x"]), help="Speed; 1x is four ticks a second."
 )
 @OVERRIDES
@@ -133,6 +139,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     seed: int | None,
     policy: str | None,
     sinks: tuple[str, ...],
+    commands: Path | None,
     speed: str | None,
     overrides: tuple[str, ...],
     allow_env: tuple[str, ...],
@@ -159,6 +166,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
       townlet run --sink stdout --no-out | head
       townlet run --snapshot-every 500 --out runs/mine
       townlet run --resume runs/mine --ticks 500
+      townlet run configs/stories/first-clash.yaml
+      townlet run configs/hamlet.yaml --commands timeline.ndjson
       townlet run --ticks 100000 --speed 10x --metrics 127.0.0.1:9464
     """
     if no_out and out is not None:
@@ -170,12 +179,9 @@ def command(  # noqa: PLR0913 - one parameter for each option
         config=find_config(config) if config is not None else None,
         seed=seed,
         policy=policy,
-        overrides=(
-            *to_overrides(overrides),
-            *_override(("runner", "speed"), speed, "--speed"),
-            *_override(("runner", "snapshot_every"), snapshot_every, "--snapshot-every"),
-        ),
+        overrides=(*to_overrides(overrides), *_pace(speed, snapshot_every)),
         sinks=tuple(map(_sink, sinks)) or None,
+        commands=commands,
         output=Output(keep=not no_out, path=out, summary=json_summary),
         resume=resume,
         allowed=Allowed(allow_env, allow_path),
@@ -243,8 +249,11 @@ def _ignore(_news: object) -> None:
     """Print nothing, for ``--quiet``."""
 
 
-def _override(path: tuple[str, ...], value: str | int | None, origin: str) -> tuple[Override, ...]:
-    return () if value is None else (Override(path, value, origin),)
+def _pace(speed: str | None, snapshot_every: int | None) -> Iterator[Override]:
+    if speed is not None:
+        yield Override(("runner", "speed"), speed, "--speed")
+    if snapshot_every is not None:
+        yield Override(("runner", "snapshot_every"), snapshot_every, "--snapshot-every")
 
 
 def _sink(text: str) -> SinkRequest:

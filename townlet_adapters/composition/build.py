@@ -50,6 +50,7 @@ from townlet_core.observers.recent import RecentFacts
 from townlet_core.pacing import Pacer
 from townlet_core.plugged import Plugged
 from townlet_core.ports import WARNING, Remark
+from townlet_core.timeline import follow
 from townlet_core.vitals import no_hooks
 from townlet_plugins.factory import BuildContext
 
@@ -137,6 +138,8 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
             )
             # Only a run that can go on takes anything away from the one before it.
             cut = _start(loop, config, origin)
+            with config.located(()):
+                follow(loop, [each.timed() for each in config.run.commands])
             start_sinks(config, sinks, stack)
             _report_plugins(config, loop)
             write_record(folder, config, context, origin, cut)

@@ -6,6 +6,7 @@ from pathlib import Path
 from townlet_adapters.config.model import RunConfig
 from townlet_adapters.config.resolve import ResolvedConfig, SinkRequest, allowlist_of, resolve
 from townlet_adapters.config.source import Override, Source, read_source, with_overrides
+from townlet_adapters.config.timeline import with_commands
 from townlet_adapters.documents import plain_document
 from townlet_core.jsonvalue import JsonValue
 from townlet_plugins.access import NOTHING_ELSE, Access, Allowed
@@ -33,6 +34,7 @@ def load_config(
 
 def validated(source: Source, sinks: Sequence[SinkRequest] | None = None) -> ResolvedConfig:
     """Load the plugins that a config allows and validate the whole config."""
+    source = with_commands(source)
     return resolve(source, load_catalogue(allowlist_of(source)), sinks)
 
 

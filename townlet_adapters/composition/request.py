@@ -41,6 +41,7 @@ class RunRequest:
         policy: name of the policy instead of the config's.
         overrides: values instead of the config's.
         sinks: sinks instead of the config's.
+        commands: a file with further commands of the timeline.
         output: where the run leaves its files.
         resume: a snapshot file, or a folder for the newest valid one in it.
         allowed: variables and folders that the config may read in addition.
@@ -55,6 +56,7 @@ class RunRequest:
     policy: str | None = None
     overrides: tuple[Override, ...] = ()
     sinks: tuple[SinkRequest, ...] | None = None
+    commands: Path | None = None
     output: Output = Output(keep=False)
     resume: Path | None = None
     allowed: Allowed = NOTHING_ELSE

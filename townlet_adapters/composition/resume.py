@@ -11,6 +11,7 @@ from townlet_adapters.composition.request import Output, RunRequest
 from townlet_adapters.config.model import DEFAULT_SINK
 from townlet_adapters.config.resolve import ResolvedConfig, with_policy
 from townlet_adapters.config.source import Override, default_config, with_overrides
+from townlet_adapters.config.timeline import with_commands
 from townlet_adapters.eventfiles import list_parts
 from townlet_adapters.storage.cut import cut_events, last_fact
 from townlet_adapters.storage.folder import RunFolder, read_record, reopen_folder, run_folder_of
@@ -117,6 +118,8 @@ def resolve_request(request: RunRequest, origin: Origin | None) -> ResolvedConfi
         source = source_of(request.config or default_config(), overrides, request.allowed)
     if request.policy is not None:
         source = with_policy(source, request.policy, f"{request.prefix}policy")
+    if request.commands is not None:
+        source = with_commands(source, request.commands)
     config = validated(source, request.sinks)
     if origin is not None and origin.stored.snapshot.identity["sim_digest"] != config.sim_digest:
         stored = origin.stored

@@ -10,12 +10,15 @@ from townlet_core.isolation import DEFAULT_BUDGET
 from townlet_core.observers.recent import RecentSettings
 from townlet_core.pacing import Speed
 from townlet_core.seeding import SEED_LIMIT
+from townlet_core.timeline import TimedCommand
 from townlet_plugins.allowlist import ENTRY_POINT, Allowlist, Permit
 from townlet_plugins.listing import OWN_DISTRIBUTION
 
 DEFAULT_WORLD: Final = "town"
 DEFAULT_POLICY: Final = "scripted"
 DEFAULT_SINK: Final = "file"
+MOST_COMMANDS: Final = 10_000
+"""Most commands of a timeline."""
 
 
 class Part(Section):
@@ -172,6 +175,23 @@ class ObserversSection(Section):
     """observers of plugins, in the order of their facts"""
 
 
+class TimedCommandSection(Section):
+    """A command that the run gives itself."""
+
+    tick: Annotated[int, Field(ge=0)]
+    """index of the tick that executes it"""
+
+    name: Text
+    """name of the command"""
+
+    args: Annotated[dict[str, JsonValue], Field(default_factory=dict)]
+    """its arguments"""
+
+    def timed(self) -> TimedCommand:
+        """Return the command of a timeline."""
+        return TimedCommand(self.tick, self.name, self.args)
+
+
 def part_of_name(source: JsonValue) -> JsonValue:
     """Complete a name to a part; any other value stays unchanged."""
     return {"use": source} if isinstance(source, str) else source
@@ -201,6 +221,9 @@ class RunConfig(Section):
 
     stages: tuple[NamedPart, ...] = ()
     """stages between the policy and the world, in order: a name, or a name and its options"""
+
+    commands: Annotated[tuple[TimedCommandSection, ...], Field(max_length=MOST_COMMANDS)] = ()
+    """the timeline: commands that the run gives itself, or the name of a file with one a line"""
 
     telemetry: TelemetrySection = TelemetrySection()
     """where messages are sent"""

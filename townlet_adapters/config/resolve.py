@@ -113,7 +113,8 @@ class ResolvedConfig:
         hooks: the active hooks, in the order in which they are called.
         catalogue: everything that the config can name.
         shown: the whole config with every default filled in, without values of the environment.
-        simulation: what determines the events in the town: seed, world, policy, observers, names of hooks.
+        simulation: what determines the events in the town: seed, world, policy, observers, timeline, names of
+            hooks.
         config_digest: digest of ``shown``.
         sim_digest: digest of ``simulation``.
     """
@@ -536,6 +537,8 @@ def simulation_of(shown: JsonObject) -> dict[str, JsonValue]:
     simulation = {
         key: shown[key] for key in ("seed", "world", "policy", "stages", "observers") if key in shown
     }
+    if shown.get("commands"):
+        simulation["commands"] = shown["commands"]
     match shown.get("plugins"):
         case {"hooks": hooks}:
             simulation["plugins"] = {"hooks": hooks}

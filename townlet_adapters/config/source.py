@@ -106,11 +106,11 @@ def find_config(name: str) -> Path:
     path = Path(name)
     if path.exists():
         return path
-    if path.suffix == ".yaml" and path.parent == Path("configs"):
-        shipped = SHIPPED / path.name
+    if path.suffix == ".yaml" and path.parts[:1] == ("configs",) and ".." not in path.parts:
+        shipped = SHIPPED.joinpath(*path.parts[1:])
         if shipped.exists():
             return shipped
-    names = ", ".join(sorted(f"configs/{entry.name}" for entry in SHIPPED.glob("*.yaml")))
+    names = ", ".join(sorted(f"configs/{each.relative_to(SHIPPED)}" for each in SHIPPED.rglob("*.yaml")))
     found = "there is no such file"
     raise ConfigError(Problem("", found, f"name a YAML file or a shipped one: {names}", name))
 

@@ -31,6 +31,7 @@ RESIDENT_FIELDS: Final = frozenset(
         "resident",
         "residents",
         "rival",
+        "targets",
         "speaker",
         "to",
         "with",

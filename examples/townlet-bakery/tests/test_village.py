@@ -10,7 +10,7 @@ from townlet import open_simulation
 from townlet_core.dto.command import Command
 
 ALLOW = [{"distribution": "townlet-bakery", "entry_point": "bakery", "allow_editable": True}]
-MORNING = 720
+MORNING = 1440
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def test_options_survive_being_spelled_as_json():
         ),
         ("chat: {}", "o.yaml:1: chat: unknown key; "),
         ("weather: {}", "o.yaml:1: weather: unknown key; "),
-        ("lifecycle: {}", "o.yaml:1: lifecycle: unknown key; "),
+        ("lifecycles: {}", "o.yaml:1: lifecycles: unknown key; "),
         ("rewards: {gamma: 1.1}", "o.yaml:1: rewards.gamma: 1.1; a number from 0 up to 1"),
         ("rewards: {terminal: {collapse: 1}}", "o.yaml:1: rewards.terminal.collapse: 1; "),
         ("features: {social_rewards: C4}", 'o.yaml:1: features.social_rewards: "C4"; '),

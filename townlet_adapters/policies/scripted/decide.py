@@ -46,7 +46,7 @@ from townlet_adapters.policies.scripted.society import (
 )
 
 STAY = 20
-"""A resident that reached a busy object goes on to another one only to save more than so many ticks."""
+"""A resident that reached a busy object goes to one in another place only to save more than so many ticks."""
 ALL_NEEDS = 0xFF
 """One bit for each need that there can be."""
 
@@ -74,6 +74,14 @@ def need_of(c: Chart, r: Record, option: int) -> int:
         if c.needs[n].option == option and (found == NONE or r.need[n] < r.need[found]):
             found = n
     return found
+
+
+@kernel
+def leaving(c: Chart, o: int, other: int) -> int:
+    """Return how many ticks an object in another place must save; 0 in the same one, or without a choice."""
+    if o < 0 or other < 0 or c.object_place[o] == c.object_place[other]:
+        return 0
+    return STAY
 
 
 @kernel
@@ -105,7 +113,7 @@ def carried_on(c: Chart, s: Scene, r: Record) -> Choice:
         if o >= 0 and (s.things[o].wait == 0 or steps(c, r, o) > 0):
             return want, need, o, a
     found = plan(c, s, r, want, needs)
-    if found[0] + STAY < ticks:
+    if found[0] + leaving(c, o, found[1]) < ticks:
         _, o, a = found
     return (want, need, o, a) if o >= 0 else NO_CHOICE
 

@@ -123,8 +123,12 @@ class StdoutTransport:
         """Return how many bytes are taken at once, for a line of which ``size`` are left; 0 if none."""
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
-        if not poll.poll(_PATIENCE * 1000):
+        ready = poll.poll(_PATIENCE * 1000)
+        if not ready:
             return 0
+        if ready[0][1] & select.POLLERR:
+            # The reader has left: what it did not read stays in the pipe, and a write raises the error.
+            return select.PIPE_BUF
         if not (self._is_pipe and _LINUX):
             return select.PIPE_BUF
         capacity = self._capacity(size)
