@@ -10,7 +10,9 @@ from townlet import open_simulation
 from townlet_core.dto.command import Command
 
 ALLOW = [{"distribution": "townlet-bakery", "entry_point": "bakery", "allow_editable": True}]
-MORNING = 1440
+MORNING = 720
+SEED = 10
+"""The seed of a morning on which more want bread than is baked."""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,8 @@ def village():
 def morning(village, tmp_path_factory):
     """What happened in one morning."""
     out = tmp_path_factory.mktemp("village") / "run"
-    with open_simulation(village / "village.yaml", overrides={"plugins.allow": ALLOW}, out=out) as simulation:
+    allowed = {"plugins.allow": ALLOW}
+    with open_simulation(village / "village.yaml", seed=SEED, overrides=allowed, out=out) as simulation:
         simulation.run_for(MORNING)
     with (out / "events.ndjson").open() as lines:
         return [json.loads(line) for line in lines]
