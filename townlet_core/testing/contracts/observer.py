@@ -2,23 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
-from townlet_core.command_handlers import CommandHandlers
 from townlet_core.dto.command import Command
-from townlet_core.dto.observation import ObservationBatch
-from townlet_core.dto.spec import WorldSpec
-from townlet_core.errors import ContractError
 from townlet_core.events.schema import EventRegistry, event_data
 from townlet_core.jsonvalue import JsonValue, canonical_json
 from townlet_core.observers.port import Observer, SupportsStanding
 from townlet_core.ports.policy import PolicyPort
-from townlet_core.ports.stage import SupportsCommands
 from townlet_core.ports.state import SupportsState
 from townlet_core.ports.world import WorldPort
-from townlet_core.records import record_to_json
 from townlet_core.testing.contracts.arrays import require
+from townlet_core.testing.contracts.parts import ask, compare
 from townlet_core.testing.fakes import FakePolicy, FakeWorld
 
 
@@ -56,7 +50,8 @@ def check_observer(  # noqa: PLR0913 - what the observer works with, each with a
             if halfway is not None and tick == ticks // 2:
                 observer = halfway(observer)
                 halfway = None
-            answers = [_ask(observer, each, observation, world.spec) for each in requests.get(tick, ())]
+            asked = requests.get(tick, ())
+            answers = [ask(observer, "observer", each, observation, world.spec) for each in asked]
             outcome = world.step(policy.decide(observation).actions)
             seen.append(
                 canonical_json([*answers, *_facts(observer.observe(outcome, tick), events), _shown(observer)])
@@ -74,13 +69,13 @@ def check_observer(  # noqa: PLR0913 - what the observer works with, each with a
     observer = make_observer()
     require(observer.name, "name is empty; the snapshot part of the observer is named after it")
     first = play(observer)
-    _compare(first, play(make_observer()), "a second observer of the same run")
-    _compare(
-        first, play(observer), "the same observer after another begin(); it must forget every earlier run"
-    )
-    _compare(
-        first, play(make_observer(), take_over), "an observer that took over halfway; implement SupportsState"
-    )
+    runs = {
+        "a second observer of the same run": play(make_observer()),
+        "the same observer after another begin(); it must forget every earlier run": play(observer),
+        "an observer that took over halfway; implement SupportsState": play(make_observer(), take_over),
+    }
+    for other, found in runs.items():
+        compare("an observer", first, found, other)
 
 
 def _facts(found: object, events: EventRegistry | None) -> list[JsonValue]:
@@ -96,32 +91,3 @@ def _facts(found: object, events: EventRegistry | None) -> list[JsonValue]:
 def _shown(observer: Observer) -> JsonValue:
     shown: list[JsonValue] = [dict(observer.kpis())]
     return [*shown, dict(observer.standing())] if isinstance(observer, SupportsStanding) else shown
-
-
-def _ask(observer: Observer, request: Command, observation: ObservationBatch, spec: WorldSpec) -> JsonValue:
-    """Call an observer to answer a request and to do what it granted; returns the answer."""
-    where = f"{request.name} at tick {observation.tick}"
-    if not isinstance(observer, SupportsCommands):
-        raise ContractError(f"{where}: the observer answers no commands; implement SupportsCommands")
-    handlers = CommandHandlers(stages=(observer,))
-    require(request.name in handlers.specs, f"{where}: the observer has no such command")
-    asked = replace(request, args=handlers.specs[request.name].read(request.args))
-    before = _state(observer)
-    observer.answer(asked, observation)
-    require(
-        _state(observer) == before, f"{where}: answer() changed the observer; obey() does what was granted"
-    )
-    answer = handlers.ask_stage(request, observation, {each.name: each for each in spec.commands})
-    for rejected in handlers.take_rejections():
-        raise ContractError(f"{where}: {rejected.problem}")
-    return record_to_json(answer)
-
-
-def _state(observer: object) -> JsonValue:
-    return observer.export_state() if isinstance(observer, SupportsState) else None
-
-
-def _compare(expected: list[bytes], found: list[bytes], other: str) -> None:
-    for tick, (left, right) in enumerate(zip(expected, found, strict=True)):
-        if left != right:
-            raise ContractError(f"tick {tick} differs between an observer and {other}")

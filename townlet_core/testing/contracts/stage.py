@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from townlet_core.command_handlers import CommandHandlers
 from townlet_core.dto.action import ActionBatch, Decision
 from townlet_core.dto.command import Command
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.spec import WorldSpec
-from townlet_core.errors import ContractError
 from townlet_core.events.schema import event_data
 from townlet_core.jsonvalue import JsonValue, canonical_json
 from townlet_core.ports.policy import PolicyPort
@@ -19,6 +17,7 @@ from townlet_core.ports.state import SupportsState
 from townlet_core.ports.world import WorldPort
 from townlet_core.records import record_to_json
 from townlet_core.testing.contracts.arrays import ArrayRule, require
+from townlet_core.testing.contracts.parts import ask, compare
 from townlet_core.testing.fakes import FakePolicy, FakeWorld
 from townlet_core.tick import orders_of
 
@@ -56,11 +55,11 @@ def check_stage(  # noqa: PLR0913 - what the stage works with, each with a defau
             if halfway is not None and tick == ticks // 2:
                 stage = halfway(stage)
                 halfway = None
-            answers = [_ask(stage, request, observation, world.spec) for request in requests.get(tick, ())]
+            asked = requests.get(tick, ())
+            answers = [ask(stage, "stage", each, observation, world.spec) for each in asked]
             actions, shown = _apply(stage, observation, policy.decide(observation), world.spec)
             orders = orders_of(stage, stage.name, world.spec) if isinstance(stage, SupportsOrders) else []
-            told: list[JsonValue] = [*answers, *map(record_to_json, orders)]
-            seen.append(shown + canonical_json(told))
+            seen.append(shown + canonical_json([*answers, *map(record_to_json, orders)]))
             observation = world.step(actions, orders).observation
         return seen
 
@@ -78,31 +77,11 @@ def check_stage(  # noqa: PLR0913 - what the stage works with, each with a defau
         unasked = {spec.name for spec in stage.commands} - asked
         require(not unasked, f"no request for {', '.join(sorted(unasked))}: give one for each command")
     first = play(stage)
-    _compare(first, play(make_stage()), "a second stage with the same seed")
-    _compare(first, play(stage), "the same stage after another begin(); it must forget every earlier run")
-    _compare(first, play(make_stage(), take_over), "a stage that took over halfway; implement SupportsState")
-
-
-def _ask(stage: ActionStage, request: Command, observation: ObservationBatch, spec: WorldSpec) -> JsonValue:
-    """Call a stage to answer a request and to do what it granted; returns the answer."""
-    where = f"{request.name} at tick {observation.tick}"
-    if not isinstance(stage, SupportsCommands):
-        raise ContractError(f"{where}: the stage answers no commands; implement SupportsCommands")
-    handlers = CommandHandlers(stages=(stage,))
-    require(request.name in handlers.specs, f"{where}: the stage has no such command")
-    before = _state(stage)
-    asked = replace(request, args=handlers.specs[request.name].read(request.args))
-    first = stage.answer(asked, observation)
-    require(_state(stage) == before, f"{where}: answer() changed the stage; obey() does what was granted")
-    answer = handlers.ask_stage(request, observation, {each.name: each for each in spec.commands})
-    for rejected in handlers.take_rejections():
-        raise ContractError(f"{where}: {rejected.problem}")
-    require(answer == first, f"{where}: the answer was {first}, and then {answer}")
-    return record_to_json(answer)
-
-
-def _state(stage: object) -> JsonValue:
-    return stage.export_state() if isinstance(stage, SupportsState) else None
+    again = "the same stage after another begin(); it must forget every earlier run"
+    heir = "a stage that took over halfway; implement SupportsState"
+    compare("a stage", first, play(make_stage()), "a second stage with the same seed")
+    compare("a stage", first, play(stage), again)
+    compare("a stage", first, play(make_stage(), take_over), heir)
 
 
 def _apply(
@@ -121,9 +100,3 @@ def _apply(
         require(known, f"slot {slot} got action {action}; the world has {len(spec.action_names)} actions")
     told: list[JsonValue] = [[event.kind, event_data(event)] for event in events]
     return actions, actions.action.tobytes() + actions.target.tobytes() + canonical_json(told)
-
-
-def _compare(expected: list[bytes], found: list[bytes], other: str) -> None:
-    for tick, (left, right) in enumerate(zip(expected, found, strict=True)):
-        if left != right:
-            raise ContractError(f"tick {tick} differs between a stage and {other}")
