@@ -26,7 +26,7 @@ def test_the_first_run_compiles_for_every_policy_and_says_how_far_it_is(tmp_path
     short = ("run", "--ticks", "2", "--no-out")
     first = run(tmp_path, *short, **cache)
     assert first.stderr.splitlines() == [
-        "compiling the town's rules, once for this version on this machine: two to four minutes",
+        "compiling the town's rules, once for this version on this machine: one to two minutes",
         "compiling: 25%",
         "compiling: 50%",
         "compiling: 75%",

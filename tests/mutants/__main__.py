@@ -25,6 +25,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.metadata import Distribution, distributions
 from itertools import islice
 from pathlib import Path
@@ -66,7 +67,11 @@ KERNELS = (
     "townlet_adapters/policies/scripted/",
     "townlet_adapters/worlds/town/",
 )
-"""Compiled sources: mutants of them run as plain Python, which takes less time than compiling them anew."""
+"""Compiled sources: the tests nearest to them run as plain Python, which takes less time than compiling anew;
+the tests of their folder run compiled, because as plain Python they take many minutes."""
+
+WARM_UP = 600
+"""Seconds in which the kernels of a mutant must be compiled, and two ticks run."""
 
 SLOW_INTERPRETED = ["tests/test_determinism.py", "tests/town/test_invariants.py"]
 """Tests that take many minutes as plain Python."""
@@ -130,11 +135,21 @@ class Copy:
         }
 
     def compile(self) -> None:
-        """Compile the kernels of the copy; a test that did it would run into its time limit."""
+        """Compile the kernels of the copy; a test that did it would run into its time limit.
+
+        Should they not compile, or not end the ticks that a warm-up runs, the tests that need them say so.
+        """
         if (self.folder / "townlet_adapters" / "kernels").is_dir():
             command = [self._python, "-m", "townlet", "warmup"]
-            subprocess.run(command, cwd=self.folder, env=self._environment, check=False, capture_output=True)
-            # Should they not compile, the tests that need them fail without a change and say why.
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    command,
+                    cwd=self.folder,
+                    env=self._environment,
+                    check=False,
+                    capture_output=True,
+                    timeout=WARM_UP,
+                )
 
     def test(self, tests: Sequence[str], *, interpreted: bool, limit: float) -> Outcome:
         """Run tests until the first failure, for at most ``limit`` seconds."""
@@ -189,11 +204,17 @@ class Copy:
         """
         path = self.folder / mutant.path
         source = path.read_text(encoding="utf-8")
-        interpreted = mutant.path.startswith(KERNELS)
-        for tests in groups_of_tests(self.folder, mutant.path):
+        kernels = mutant.path.startswith(KERNELS)
+        *nearest, last = groups_of_tests(self.folder, mutant.path)
+        for tests in (*nearest, last):
+            interpreted = kernels and tests is not last
+            if kernels and tests is last:
+                self.compile()
             usual = self.seconds_of(tests, interpreted=interpreted, limit=limit)
             path.write_text(mutant.place.applied(source), encoding="utf-8")
             try:
+                if kernels and tests is last:
+                    self.compile()
                 outcome = self.test(tests, interpreted=interpreted, limit=30 + 3 * usual)
             finally:
                 path.write_text(source, encoding="utf-8")

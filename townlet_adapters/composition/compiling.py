@@ -15,7 +15,7 @@ from townlet_core.loop import SimulationLoop
 from townlet_plugins.catalogue import load_catalogue
 from townlet_plugins.factory import BuildContext
 
-COMPILING: Final = "compiling the town's rules, once for this version on this machine: two to four minutes"
+COMPILING: Final = "compiling the town's rules, once for this version on this machine: one to two minutes"
 """What a person reads before a run that compiles."""
 
 

@@ -23,6 +23,7 @@ from numba import types
 from numba.core.registry import CPUDispatcher
 from platformdirs import user_cache_path
 
+from townlet_adapters.kernels.linking import EntryCompiler, PartCompiler
 from townlet_adapters.kernels.private import complaint, make_private
 
 P = ParamSpec("P")
@@ -183,7 +184,8 @@ def _compile(dispatcher: type[_ByType], function: Callable[P, R], **options: boo
     if INTERPRETED:
         return function
     targetoptions = {"nopython": True, "boundscheck": None, "error_model": "numpy", "_nrt": False, **options}
-    compiled = dispatcher(py_func=function, targetoptions=targetoptions)
+    pipeline = PartCompiler if dispatcher is _Inner else EntryCompiler
+    compiled = dispatcher(py_func=function, targetoptions=targetoptions, pipeline_class=pipeline)
     _KERNEL_NAMES.add(f"{function.__module__}.{function.__qualname__}")
     if dispatcher is not _Inner:
         home = family_of(Path(inspect.getfile(function)).resolve())

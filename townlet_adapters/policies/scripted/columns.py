@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.bundles import bundle
 from townlet_adapters.kernels.compiler import kernel
 from townlet_adapters.kernels.records import Record, Records, record
 from townlet_core.dto.observation import ObservationBatch, View
@@ -128,6 +129,7 @@ THING = record(
 """One object; (x, y) is its tile, for the whole run. ``usable``: it is open and has its utilities."""
 
 
+@bundle
 class Chart(NamedTuple):
     """The constants of a run: facts derived from the view's constants (``chart.py``), and the options.
 
@@ -183,6 +185,7 @@ class Chart(NamedTuple):
     threshold: float
 
 
+@bundle
 class Columns(NamedTuple):
     """The columns of the observation and of the view that the rules read; the world owns the memory."""
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.bundles import bundle
 from townlet_adapters.kernels.records import Records, record
 from townlet_adapters.worlds.town.codes import (
     NAME_AT_HOME,
@@ -47,6 +48,7 @@ LIMIT = record(("affordance", "i8"), ("first", "i8"), ("end", "i8"))
 """An affordance and the range of those of its conditions that are about the same side."""
 
 
+@bundle
 class Limits(NamedTuple):
     """The preconditions of a manifest, sorted by what they are about.
 

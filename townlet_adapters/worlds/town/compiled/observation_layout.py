@@ -6,6 +6,7 @@ item or option of the vocabulary: needs, ``STATUS``, items, ``NEARBY``, options,
 
 from typing import Final, NamedTuple
 
+from townlet_adapters.kernels.bundles import bundle
 from townlet_adapters.worlds.town.inputs.texts import ObservationsOptions
 from townlet_adapters.worlds.town.inputs.vocabulary import Vocabulary
 
@@ -52,6 +53,7 @@ HYBRID_CHANNELS: Final = ("self", "agents", "objects", "reservations")
 SELF, AGENTS, OBJECTS, RESERVATIONS = 0, 1, 2, 3
 
 
+@bundle
 class Starts(NamedTuple):
     """The first column of each part of the features.
 

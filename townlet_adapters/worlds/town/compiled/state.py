@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.bundles import bundle
 from townlet_adapters.kernels.records import Records, outline, record
 from townlet_adapters.worlds.town import codes
 
@@ -216,6 +217,7 @@ OUTCOME = record(("tick", "i8"), ("affordance", "i8"), ("object", "i8"), ("reaso
 """One entry of a resident's outcome history."""
 
 
+@bundle
 class TownState(NamedTuple):
     """The whole state of B towns with N slots, O objects, P places, J jobs, D districts, A actions.
 
@@ -305,6 +307,7 @@ EVENT = record(
 """One row of the journal; ``rows.py`` has the meaning of the columns of each kind."""
 
 
+@bundle
 class Journal(NamedTuple):
     """The records of one tick; cleared when the next tick opens.
 
@@ -349,6 +352,7 @@ CURSOR = record(
 """The position within a tick while a hook is called (``systems/hook_requests.py``)."""
 
 
+@bundle
 class Scratch(NamedTuple):
     """Working memory for one town within a phase; keeps nothing from tick to tick.
 

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.bundles import bundle
 from townlet_adapters.kernels.records import Records, outline, record
 from townlet_adapters.worlds.town.codes import EVENT_TARGETS, EXITS, MAX_ITEMS, MAX_NEEDS
 
@@ -151,6 +152,7 @@ SPEC = record(
 prices or utilities, -1 for none."""
 
 
+@bundle
 class Tables(NamedTuple):
     """The constants of a town.
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.bundles import bundle
 from townlet_adapters.kernels.compiler import entry_kernel, inlined
 from townlet_adapters.worlds.town.codes import STAGE_QUEUED
 from townlet_adapters.worlds.town.compiled.columns import COLUMNS, DTYPES
@@ -17,6 +18,7 @@ from townlet_core.dto.observation import Constants, View
 from townlet_core.dto.spec import WorldSpec
 
 
+@bundle
 class ViewColumns(NamedTuple):
     """The writable columns behind a view; ``COLUMNS`` describes them, and ``cooldowns`` as well."""
 
@@ -62,6 +64,7 @@ class ViewColumns(NamedTuple):
     object_value: npt.NDArray[np.float64]
 
 
+@bundle
 class Shown(NamedTuple):
     """What a world's view is filled into, and what its refusals are read from.
 

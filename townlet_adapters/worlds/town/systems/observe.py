@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.bundles import bundle
 from townlet_adapters.kernels.clock import since, time_of_day
 from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.fields import DX, DY, UNREACHABLE, steps_to, way_to
@@ -51,6 +52,7 @@ USUAL_SIDE = 11
 """Side of the windows for which the code is fastest: the default of ``observations.window``."""
 
 
+@bundle
 class TownArrays(NamedTuple):
     """The arrays that a step writes for learning programs: contiguous, owned by the caller.
 

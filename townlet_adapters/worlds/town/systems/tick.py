@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from townlet_adapters.kernels.bundles import bundle
 from townlet_adapters.kernels.clock import day_of, time_of_day
 from townlet_adapters.kernels.compiler import entry_kernel, inlined, kernel
 from townlet_adapters.kernels.records import Records, outline
@@ -38,6 +39,7 @@ from townlet_adapters.worlds.town.systems.observe import (
 )
 
 
+@bundle
 class Intents(NamedTuple):
     """The intents of every slot of every town, and the contexts of their policies.
 
