@@ -99,7 +99,7 @@ def test_an_exception_of_an_inner_kernel_reaches_python() -> None:
 @compiled
 def test_other_types_of_the_fields_are_another_bundle() -> None:
     """Code for int64 prices is not used for int32 ones."""
-    small = Shop(0.5, Basket(np.array([300, 700], dtype=np.int32), np.zeros(2)), 18)  # type: ignore[arg-type]
+    small = Shop(0.5, Basket(np.array([300, 700], dtype=np.int32), np.zeros(2)), 18)  # type: ignore[arg-type]  # on purpose
     assert pay(small) == 18
     assert small.basket.total.tolist() == [650, 700]
 
@@ -107,9 +107,9 @@ def test_other_types_of_the_fields_are_another_bundle() -> None:
 @compiled
 def test_a_field_that_is_not_of_its_type_is_refused() -> None:
     """A bound call with a bundle that does not fit would read memory that is not its own."""
-    call = bound(pay, shop(100)).func  # type: ignore[attr-defined]
+    call = bound(pay, shop(100)).func  # type: ignore[attr-defined]  # a partial call
     with pytest.raises(TypeError, match=r"(?i)array|arguments"):
-        call(shop(100)._replace(basket=Basket("no array", np.zeros(2))))  # type: ignore[arg-type]
+        call(shop(100)._replace(basket=Basket("no array", np.zeros(2))))  # type: ignore[arg-type]  # on purpose
 
 
 @compiled

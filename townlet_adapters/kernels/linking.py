@@ -5,7 +5,6 @@ and makes machine code of it, so that Python can call it. Python cannot call mos
 and made machine code only as parts of the entry kernels that reach them.
 """
 
-from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from numba.core.codegen import CPUCodegen, JITCodeLibrary
@@ -26,12 +25,32 @@ class _NoMachineCode:
         """Leave it to the entry kernels."""
 
 
-class _Part(JITCodeLibrary):  # type: ignore[misc]  # numba carries no types
-    """The code of one kernel that only kernels call, and the libraries that it needs."""
+class _Deep(JITCodeLibrary):  # type: ignore[misc]  # numba carries no types
+    """Code that knows all libraries that it needs, not only those that it calls itself."""
 
     def add_linking_library(self, library: JITCodeLibrary) -> None:
-        """Note a library that this code calls, and what that needs."""
-        _add(self, library)
+        """Note a library that this code calls, and what that needs, callers first."""
+        library._ensure_finalized()  # noqa: SLF001 - as numba's own libraries do
+        needed = library.needs() if isinstance(library, _Part) else []
+        self._linking_libraries.extend(
+            each for each in (library, *needed) if each not in self._linking_libraries
+        )
+
+    def _link(self, module: _Numba) -> None:
+        """Link what this code needs into a module, callers first: LLVM leaves out what nothing calls yet."""
+        for each in self._linking_libraries:
+            self._reload_init.update(each._reload_init)  # noqa: SLF001 - as numba's own libraries do
+            alone = isinstance(each, _Part)
+            code = each.own_module() if alone else each._get_module_for_linking()  # noqa: SLF001 - the same
+            module.link_in(code, preserve=True)
+
+
+class _Part(_Deep):
+    """The code of one kernel that only kernels call."""
+
+    def needs(self) -> list[JITCodeLibrary]:
+        """List the libraries that this code needs."""
+        return list(self._linking_libraries)
 
     def finalize(self) -> None:
         """Take the code as it is."""
@@ -43,9 +62,9 @@ class _Part(JITCodeLibrary):  # type: ignore[misc]  # numba carries no types
         return super()._get_module_for_linking()
 
     def _get_module_for_linking(self) -> _Numba:
-        """Return the code of this kernel and of all that it needs, for a caller that is no kernel of ours."""
+        """Return the code with all that it needs, for a caller that was compiled by numba alone."""
         module = self.own_module().clone()
-        _link(module, self._linking_libraries)
+        self._link(module)
         return module
 
     def get_pointer_to_function(self, _name: str) -> int:
@@ -58,12 +77,8 @@ class _Part(JITCodeLibrary):  # type: ignore[misc]  # numba carries no types
         return _NoMachineCode()
 
 
-class _Whole(JITCodeLibrary):  # type: ignore[misc]  # numba carries no types
+class _Whole(_Deep):
     """The code of an entry kernel and of every kernel that it reaches."""
-
-    def add_linking_library(self, library: JITCodeLibrary) -> None:
-        """Note a library that this code calls, and what that needs."""
-        _add(self, library)
 
     def finalize(self) -> None:
         """Link, optimise, make machine code, and point each kernel to its Python objects.
@@ -74,29 +89,13 @@ class _Whole(JITCodeLibrary):  # type: ignore[misc]  # numba carries no types
         for function in self._final_module.functions:
             if not function.is_declaration:
                 function.add_function_attribute("noinline")
-        _link(self._final_module, self._linking_libraries)
+        self._link(self._final_module)
         self._linking_libraries.clear()
         super().finalize()
         for variable in self._final_module.global_variables:
             environment = variable.name.startswith(_ENVIRONMENT) and lookup_environment(variable.name)
             if environment:
                 self._codegen.set_env(variable.name, environment)
-
-
-def _add(library: JITCodeLibrary, called: JITCodeLibrary) -> None:
-    """Add to a library's list another one and those that it needs, callers first."""
-    called._ensure_finalized()  # noqa: SLF001 - numba's own way to link, made deep
-    known = library._linking_libraries  # noqa: SLF001
-    needed = called._linking_libraries if isinstance(called, _Part) else []  # noqa: SLF001
-    known.extend(each for each in (called, *needed) if each not in known)
-    library._reload_init.update(called._reload_init)  # noqa: SLF001
-
-
-def _link(module: _Numba, libraries: Iterable[JITCodeLibrary]) -> None:
-    """Link libraries into a module, callers first: LLVM leaves out a function that nothing calls yet."""
-    for each in libraries:
-        code = each.own_module() if isinstance(each, _Part) else each._get_module_for_linking()  # noqa: SLF001
-        module.link_in(code, preserve=True)
 
 
 def _library(kind: type[JITCodeLibrary], codegen: CPUCodegen) -> JITCodeLibrary:
