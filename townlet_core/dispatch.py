@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from townlet_core.dto.frame import StateFrame
 from townlet_core.dto.health import SinkCounts, SinkStatus
+from townlet_core.dto.plan import PlanMessage
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.health import SinkAccount, SinkHealth, SinkState
@@ -61,6 +62,7 @@ class EventDispatcher:
         self._failures: Counter[str] = Counter()
         self._failure_count = 0
         self._counting = threading.Lock()
+        self._planned: set[str] = set()
         self._withheld: dict[str, Counter[str]] = {route.name: Counter() for route in self._routes}
 
     @property
@@ -103,11 +105,15 @@ class EventDispatcher:
         """Return whether a sink is due to receive the town's state at the end of this tick."""
         return any(_shows(route, tick) for route in self._routes)
 
-    def publish_state(self, state: StateFrame) -> None:
-        """Send the town's state to the sinks that are due."""
+    def publish_state(self, state: StateFrame, plan: PlanMessage | None = None) -> None:
+        """Send the town's state to the sinks that are due; each gets the plan, if there is one, before it."""
         for route in self._routes:
-            if _shows(route, state.tick):
-                self._send(route, state)
+            if not _shows(route, state.tick):
+                continue
+            if plan is not None and route.name not in self._planned:
+                self._planned.add(route.name)
+                self._send(route, replace(plan, tick=state.tick))
+            self._send(route, state)
 
     def wants_observations(self) -> bool:
         """Return whether a sink receives what the agents see."""

@@ -13,6 +13,7 @@ from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.health import LoopFigures
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
+from townlet_core.dto.plan import PlanMessage, TownPlan
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.dto.spec import WorldSpec
@@ -33,6 +34,7 @@ from townlet_core.kpis import collect_kpis, rounded, standings_of
 from townlet_core.ledger import Ledger
 from townlet_core.observers.port import Observer
 from townlet_core.pacing import Pacer
+from townlet_core.plans import plan_of
 from townlet_core.plugged import Plugged
 from townlet_core.ports.policy import PolicyPort
 from townlet_core.ports.stage import ActionStage
@@ -132,6 +134,8 @@ class SimulationLoop:
         self._standings = standings_of(observers)
         self._vitals = Vitals(self._dispatcher, plugged.counters, plugged.counts, self._standings)
         self._observation: ObservationBatch | None = None
+        self._plan: PlanMessage | None = None
+        self._plan_known = False
         self._stop_requested = self._stepping = False
         self._failure: str | None = None
 
@@ -174,6 +178,43 @@ class SimulationLoop:
     def digest(self) -> str | None:
         """Last link of the chain over all facts in hex, None when no digest is kept."""
         return self._ledger.digest
+
+    @property
+    def plan_message(self) -> PlanMessage | None:
+        """The plan of the world with its hash; None when it has none."""
+        if not self._plan_known:
+            self._plan, self._plan_known = plan_of(self._parts.world), True
+        return self._plan
+
+    def plan(self) -> TownPlan | None:
+        """Return the plan of the world, with which it can be drawn; None when it has none.
+
+        Raises:
+            ContractError: when the world cannot give it.
+        """
+        message = self.plan_message
+        return message.plan if message is not None else None
+
+    def frame(self) -> TownFrame:
+        """Return the frame of the world at the end of the last executed tick.
+
+        Raises:
+            WorldError: when no tick has been executed yet, or the world cannot give it.
+            LoopFailedError: when the loop failed earlier.
+        """
+        tick = self.begin().tick
+        if not tick:
+            raise WorldError("no tick has been executed yet, so there is no frame; call step() first", tick=0)
+        return self._frame(tick - 1)
+
+    def residents(self) -> tuple[JsonObject, ...]:
+        """Return a row for each resident: its id as ``agent_id``, and its entry in ``frame()``.
+
+        Raises:
+            WorldError: when no tick has been executed yet, or the world cannot give its frame.
+            LoopFailedError: when the loop failed earlier.
+        """
+        return tuple({"agent_id": agent_id, **entry} for agent_id, entry in self.frame().agents.items())
 
     def begin(self) -> ObservationBatch:
         """Start the town from its seed, unless it is started; the first step calls this if needed.
@@ -257,7 +298,9 @@ class SimulationLoop:
             dispatcher.publish_diagnostic(tick, event)
         published = self._clock()
         if dispatcher.wants_state(tick):
-            dispatcher.publish_state(StateFrame(tick, self._frame(tick)))
+            plan = self.plan_message
+            planhash = plan.planhash if plan is not None else ""
+            dispatcher.publish_state(StateFrame(tick, self._frame(tick), planhash), plan)
         if dispatcher.wants_observations():
             dispatcher.publish_observations(self._seen(tick, done.outcome))
         return published, self._clock()

@@ -55,10 +55,11 @@ def test_townlet_run_executes_its_ticks(tmp_path):
 
 @pytest.mark.slow
 def test_a_full_disk_costs_files_but_neither_the_run_nor_its_summary(small_disk):
-    # Without the words of a narration, run.json takes five pages and leaves two: some events fit, a city's
-    # snapshot (five) never does, however far the sink's worker is when the snapshot is due.
-    (small_disk / "ballast").write_bytes(bytes((64 - 28) << 10))
-    command = "run configs/city.yaml --ticks 15 --snapshot-every 10 --out r"
+    # Without the words of a narration, run.json takes five pages and plan.json two; two are left: some events
+    # fit, a snapshot of so many residents (five) never does, however far the sink's worker is when it is due.
+    (small_disk / "ballast").write_bytes(bytes((64 - 36) << 10))
+    command = "run configs/town.yaml --ticks 15 --snapshot-every 10 --out r"
+    command += " --set world.options.population.target=300"
     plain = "--set observers.narration.enabled=false --set observers.stability.enabled=false"
     plain += " --set observers.promotion.enabled=false"
     code, out, err = finish(start(*command.split(), *plain.split(), cwd=small_disk))
@@ -84,7 +85,7 @@ def test_without_a_name_the_run_folder_is_called_by_time_name_and_seed(townlet, 
     assert townlet("run", str(config), "--ticks", "3", "--seed", "5")[0] == 0
     (folder,) = (config.parent / "runs").iterdir()
     assert folder.name.endswith("Z-trial-s5")
-    kept = {"run.json", "summary.json", "events.ndjson", "snapshots", ".lock"}
+    kept = {"run.json", "plan.json", "summary.json", "events.ndjson", "snapshots", ".lock"}
     assert {entry.name for entry in folder.iterdir()} == kept
 
 

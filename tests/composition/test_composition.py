@@ -16,7 +16,11 @@ from townlet_adapters.config.source import parse_override
 from townlet_adapters.running import open_simulation
 from townlet_adapters.storage.snapshots import list_snapshots
 from townlet_adapters.worlds.town.inputs.shipped import shipped_file
+from townlet_core.dto.plan import TownPlan
 from townlet_core.errors import ConfigError, ContractError, OutputError, SnapshotError
+from townlet_core.events.schema import schema_id
+from townlet_core.plans import plan_hash
+from townlet_core.records import record_from_json
 
 CONFIG = {
     "townlet": 1,
@@ -84,7 +88,7 @@ def test_two_sinks_of_a_kind_are_told_apart_and_have_producers_of_their_own(tmp_
         opened.loop.run_for(3)
         first, second = opened.drain()
     assert (first.name, second.name) == ("file", "file-2")
-    assert second.delivered == first.delivered + 3
+    assert second.delivered == first.delivered + 1 + 3  # the plan, and three frames
     sources = {
         json.loads((tmp_path / "run" / name).read_text().splitlines()[0])["source"].rpartition(":")[2]
         for name in ("events.ndjson", "b.ndjson")
@@ -191,3 +195,21 @@ def test_living_briefly_uses_every_part_and_keeps_nothing(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     live_briefly(load_config(CONFIG))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_folder_holds_the_plan_that_the_events_name(tmp_path):
+    with open_run(kept(tmp_path / "run", "telemetry.stream.mode=diff")) as opened:
+        opened.loop.run_for(3)
+        opened.drain()
+        plan = opened.loop.plan()
+    stored = json.loads((tmp_path / "run/plan.json").read_text())
+    assert stored["planhash"] == plan_hash(plan)
+    assert stored["dataschema"] == schema_id("state.plan")
+    assert record_from_json(TownPlan, stored["data"]) == plan
+    lines = [json.loads(line) for line in (tmp_path / "run/events.ndjson").read_text().splitlines()]
+    states = [line for line in lines if line["type"].startswith("townlet.state.")]
+    kinds = [line["type"].removeprefix("townlet.state.") for line in states]
+    assert kinds == ["plan", "frame", "patch", "patch"]
+    assert (states[0]["data"], states[0]["tick"]) == (stored["data"], 0)
+    assert [line.get("planhash") for line in states] == [stored["planhash"], stored["planhash"], None, None]
+    assert "seq" not in states[0]

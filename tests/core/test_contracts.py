@@ -11,6 +11,7 @@ import pytest
 from townlet_core.dto.action import ActionBatch, PolicyIdentity
 from townlet_core.dto.command import CommandSpec
 from townlet_core.dto.frame import StateFrame, TownFrame
+from townlet_core.dto.plan import PlanMessage
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.dto.spec import OptionSpec
@@ -424,13 +425,13 @@ def restless(self, deadline_seconds):
 ANSWERS = {
     1: "after start()",
     2: "after 1 messages",
-    62: "after 61 messages",
-    63: "after an event that is not JSON",
+    63: "after 62 messages",
     64: "after an event that is not JSON",
-    65: "after stop()",
-    67: "after a message after stop()",
+    65: "after an event that is not JSON",
+    66: "after stop()",
+    68: "after a message after stop()",
 }
-"""When the contract asks a sink for its status; the 66th time is the second ``stop``."""
+"""When the contract asks a sink for its status; the 67th time is the second ``stop``."""
 
 
 def wrong_once(call):
@@ -490,7 +491,7 @@ def test_an_honest_sink_passes():
     sink = CollectingSink()
     check_sink(lambda: sink, ticks=20, observations=True)
     kinds = Counter(type(message) for message in sink.messages)
-    assert kinds == {Fact: 40, StateFrame: 20, ObservationMessage: 20, Diagnostic: 1}
+    assert kinds == {PlanMessage: 1, Fact: 40, StateFrame: 20, ObservationMessage: 20, Diagnostic: 1}
 
 
 def test_a_sink_is_checked_through_its_whole_life():
@@ -510,7 +511,7 @@ def test_a_sink_is_checked_through_its_whole_life():
             return super().stop(deadline_seconds)
 
     check_sink(Noting, ticks=3)
-    assert called == ["start", *["emit"] * (3 * 3 + 1 + 2), "stop", "stop", "emit"]
+    assert called == ["start", *["emit"] * (1 + 3 * 3 + 1 + 2), "stop", "stop", "emit"]
 
 
 @pytest.mark.parametrize(("sink", "message"), SINK_BREACHES.values(), ids=SINK_BREACHES)

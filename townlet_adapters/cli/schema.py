@@ -9,6 +9,7 @@ from townlet_adapters.cli.allowing import reads_plugins
 from townlet_adapters.cli.options import catalogue_of
 from townlet_adapters.telemetry.envelope import envelope_schema, event_type
 from townlet_adapters.telemetry.streams import state_schemas
+from townlet_core.dto.plan import PLAN_KIND, TownPlan
 from townlet_core.dto.seen import OBSERVATION_BATCH, AgentsSeen
 from townlet_core.events.reference import events_markdown
 from townlet_core.events.schema import EventRegistry, data_schema, schema_id
@@ -53,7 +54,10 @@ def events(
 def message_schema(registry: EventRegistry) -> JsonObject:
     """Return the schema of every message: an envelope with the data of its type."""
     states = state_schemas()
-    seen = {OBSERVATION_BATCH: data_schema(OBSERVATION_BATCH, AgentsSeen)}
+    seen = {
+        OBSERVATION_BATCH: data_schema(OBSERVATION_BATCH, AgentsSeen),
+        PLAN_KIND: data_schema(PLAN_KIND, TownPlan),
+    }
     kinds = {kind: registry.data_schema(kind) for kind in registry.classes} | states | seen
     envelope = envelope_schema()
     return {

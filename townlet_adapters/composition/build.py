@@ -20,7 +20,7 @@ from townlet_adapters.composition.parts import (
     remarks_of,
     run_identity,
 )
-from townlet_adapters.composition.record import write_record
+from townlet_adapters.composition.record import write_plan, write_record
 from townlet_adapters.composition.request import RunRequest
 from townlet_adapters.composition.resume import (
     Origin,
@@ -142,6 +142,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
                 follow(loop, [each.timed() for each in config.run.commands])
             start_sinks(config, sinks, stack)
             _report_plugins(config, loop)
+            write_plan(folder, loop)
             write_record(folder, config, context, origin, cut)
         yield OpenRun(loop, config, folder, context.run_id, routes, recent, origin)
 

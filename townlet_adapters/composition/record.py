@@ -11,7 +11,10 @@ import importlib_metadata
 from townlet_adapters.composition.resume import Origin
 from townlet_adapters.config.resolve import ResolvedConfig
 from townlet_adapters.storage.folder import RunFolder
+from townlet_core.dto.plan import PLAN_KIND
+from townlet_core.events.schema import schema_id
 from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.loop import SimulationLoop
 from townlet_core.records import record_to_json
 from townlet_plugins.factory import BuildContext
 
@@ -64,6 +67,25 @@ def write_record(
             "versions": _versions(plugins[0].version),
             "plugins": [record_to_json(row) for row in plugins],
             "config": config.shown,
+        }
+    )
+
+
+def write_plan(folder: RunFolder | None, loop: SimulationLoop) -> None:
+    """Write ``plan.json``, with the attributes that the message ``state.plan`` has.
+
+    Args:
+        folder: where it goes; nothing is written without one.
+        loop: the simulation; nothing is written when its world has no plan.
+    """
+    message = loop.plan_message if folder is not None else None
+    if folder is None or message is None:
+        return
+    folder.write_plan(
+        {
+            "dataschema": schema_id(PLAN_KIND),
+            "planhash": message.planhash,
+            "data": record_to_json(message.plan),
         }
     )
 

@@ -28,6 +28,7 @@ from townlet_adapters.config.source import Override, Source, with_overrides
 from townlet_adapters.config.watching import SECTIONS, Watching, watching_of
 from townlet_adapters.documents import Document, KeyPath, read_key
 from townlet_adapters.validation import validate
+from townlet_core.dto.plan import PLAN_KIND
 from townlet_core.dto.seen import OBSERVATION_BATCH
 from townlet_core.dto.stream import StreamSettings
 from townlet_core.errors import ConfigError, PluginError, Problem, UnknownNameError
@@ -398,7 +399,7 @@ class _Parts:
             raise PluginError("\n".join(problems))
 
     def _require_kinds(self, section: RedactSection, path: KeyPath) -> None:
-        known = {*self.catalogue.events.classes, FRAME_KIND, OBSERVATION_BATCH}
+        known = {*self.catalogue.events.classes, FRAME_KIND, PLAN_KIND, OBSERVATION_BATCH}
         unknown = [(at, kind) for at, kind in enumerate(section.kinds or ()) if kind not in known]
         problems = [
             self._problem((*path, at), f"unknown kind '{kind}'", nearest(kind, known)) for at, kind in unknown

@@ -15,14 +15,15 @@ from typing import Final
 
 from townlet_adapters.disk import DISK, Disk
 from townlet_adapters.files import read_regular
-from townlet_adapters.storage.atomic import write_json
+from townlet_adapters.storage.atomic import write_atomically, write_json
 from townlet_core.errors import OutputError
-from townlet_core.jsonvalue import JsonObject
+from townlet_core.jsonvalue import JsonObject, canonical_json
 
 RUNS: Final = Path("runs")
 """Parent of the run folders whose path was not chosen."""
 
 RECORD: Final = "run.json"
+PLAN: Final = "plan.json"
 SNAPSHOTS: Final = "snapshots"
 LOCK: Final = ".lock"
 
@@ -60,6 +61,10 @@ class RunFolder:
     def write_record(self, record: JsonObject, disk: Disk = DISK) -> None:
         """Write ``run.json``: what ran here, and when."""
         write_json(self.path / RECORD, record, disk)
+
+    def write_plan(self, plan: JsonObject, disk: Disk = DISK) -> None:
+        """Write ``plan.json``, what is needed to draw the run, in one line."""
+        write_atomically(self.path / PLAN, canonical_json(plan) + b"\n", disk)
 
     def discard(self) -> None:
         """Remove the folder of a run that could not be built; one that held a run before stays as it is."""

@@ -18,6 +18,7 @@ import orjson
 
 from townlet_adapters.telemetry.streams import STATE_FRAME, frame_data
 from townlet_core.dto.frame import StateFrame
+from townlet_core.dto.plan import PLAN_KIND, PlanMessage
 from townlet_core.dto.seen import OBSERVATION_BATCH, ObservationMessage
 from townlet_core.events.base import Event, Fact
 from townlet_core.events.schema import event_data, event_json, schema_id
@@ -88,6 +89,7 @@ class Record(NamedTuple):
         data: the payload.
         baseseq: number of the message that ``data`` is a patch of, None when it is whole.
         state: the consumer's state after the message, whose hash the envelope carries; None for no hash.
+        planhash: hash of the plan that the envelope carries, empty for none.
     """
 
     kind: str
@@ -95,6 +97,7 @@ class Record(NamedTuple):
     data: JsonObject
     baseseq: int | None = None
     state: "JsonObject | None" = None
+    planhash: str = ""
 
 
 def source_urn(run_id: str, producer: int) -> str:
@@ -129,8 +132,11 @@ class Encoder:
         if isinstance(message, Fact):
             seq = b',"seq":%d' % message.seq
         elif isinstance(message, StateFrame):
-            record = Record(STATE_FRAME, message.tick, frame_data(message.frame))
+            record = Record(STATE_FRAME, message.tick, frame_data(message.frame), planhash=message.planhash)
             return self.state_body(record, wall), Shedding.BULK
+        elif isinstance(message, PlanMessage):
+            record = Record(PLAN_KIND, message.tick, record_to_json(message.plan), planhash=message.planhash)
+            return self.state_body(record, wall), Shedding.NORMAL
         elif isinstance(message, ObservationMessage):
             record = Record(OBSERVATION_BATCH, message.tick, record_to_json(message.seen))
             return self.state_body(record, wall), Shedding.BULK
@@ -192,11 +198,11 @@ class Encoder:
 
 
 def _place(record: Record) -> bytes:
-    """Format the base and the hash of a state message; its data is known to be JSON at this point."""
-    base = b"" if record.baseseq is None else b',"baseseq":"%020d"' % record.baseseq
-    if record.state is None:
-        return base
-    return b'%b,"statehash":"%b"' % (base, state_hash(record.state).encode("ascii"))
+    """Format the base and the hashes of a state message; its data is known to be JSON at this point."""
+    place = b"" if record.baseseq is None else b',"baseseq":"%020d"' % record.baseseq
+    if record.state is not None:
+        place += b',"statehash":"%b"' % state_hash(record.state).encode("ascii")
+    return place + b',"planhash":"%b"' % record.planhash.encode("ascii") if record.planhash else place
 
 
 def state_hash(state: JsonObject) -> str:
@@ -331,9 +337,15 @@ def envelope_schema() -> JsonObject:
             "pattern": "^[0-9a-f]{64}$",
             "description": "SHA-256 of the canonical JSON of the state after a state message",
         },
+        "planhash": {
+            "type": "string",
+            "pattern": "^[0-9a-f]{64}$",
+            "description": "SHA-256 of the canonical JSON of the plan that a whole frame belongs to, and on "
+            "the plan itself",
+        },
         "data": {"type": "object"},
     }
-    optional = {"seq", "baseseq", "statehash"}
+    optional = {"seq", "baseseq", "statehash", "planhash"}
     required: Sequence[str] = tuple(name for name in properties if name not in optional)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

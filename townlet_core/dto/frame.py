@@ -56,7 +56,9 @@ class StateFrame:
     Attributes:
         tick: the executed tick.
         frame: the town at the end of the tick.
+        planhash: hash of the plan that the frame belongs to, empty in a world without a plan.
     """
 
     tick: int
     frame: TownFrame
+    planhash: str = ""

@@ -37,6 +37,7 @@ RESERVED_KINDS: Final = frozenset(
         "state.frame",
         "state.objects",
         "state.patch",
+        "state.plan",
         "state.social",
     }
 )

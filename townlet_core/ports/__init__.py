@@ -1,6 +1,7 @@
 """The ports of a simulation; the core owns them, and adapters implement them without inheritance."""
 
 from townlet_core.ports.description import WARNING, Remark, SupportsDescription
+from townlet_core.ports.plan import SupportsPlan
 from townlet_core.ports.policy import PolicyPort
 from townlet_core.ports.stage import ActionStage, SupportsCommands, SupportsOrders
 from townlet_core.ports.state import SupportsState
@@ -18,6 +19,7 @@ __all__ = [
     "SupportsDescription",
     "SupportsHealth",
     "SupportsOrders",
+    "SupportsPlan",
     "SupportsState",
     "TelemetrySinkProtocol",
     "Transport",

@@ -5,11 +5,12 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from townlet_core.dto.frame import StateFrame
 from townlet_core.dto.health import SinkCounts, SinkStatus
+from townlet_core.dto.plan import PlanMessage
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.health import SinkHealth, SinkState
 
-Message: TypeAlias = Fact | Diagnostic | StateFrame | ObservationMessage
+Message: TypeAlias = Fact | Diagnostic | StateFrame | PlanMessage | ObservationMessage
 """A message for a sink."""
 
 
@@ -32,6 +33,7 @@ class TelemetrySinkProtocol(Protocol):
     ``start`` is called first, ``stop`` last; both and ``emit`` are called from one thread. ``emit`` never
     raises and never blocks longer than the sink's configured back-pressure allows. A message is frozen and
     may be kept, but should be encoded early: a ``StateFrame`` is large, an ``ObservationMessage`` larger.
+    In a world with a plan, a ``PlanMessage`` comes before the first ``StateFrame``.
     """
 
     def start(self) -> None:

@@ -17,6 +17,16 @@ from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.health import SinkStatus
 from townlet_core.dto.observation import ObservationBatch, View
 from townlet_core.dto.outcome import StepOutcome, TickSummary
+from townlet_core.dto.plan import (
+    PlanDistrict,
+    PlanMessage,
+    PlanObject,
+    PlanPlace,
+    PlanUnit,
+    TileKind,
+    TownPlan,
+    encode_row,
+)
 from townlet_core.dto.seen import ObservationMessage
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.dto.spec import ColumnSpec, FigureSpec, NeedSpec, OptionSpec, WorldSpec
@@ -45,6 +55,8 @@ _CHANNELS: Final = ("self", "others")
 _WINDOW: Final = 3
 _GREATEST_CELL: Final = 251  # a prime: rows of cells do not repeat soon
 _FIELDS: Final = ("tent", "spring", "fire")
+_BANK: Final = 5  # tiles to stand on in each row of the plan
+_PLANNED: Final = ("spring", "fire")
 _REWARD_OF_NEED: Final = (0.5, 0.25, 0.125)
 _FEED: Final = CommandSpec(
     "feed",
@@ -292,6 +304,46 @@ class FakeWorld:
                 "busy": readonly(array("B", busy), capacity),
             },
         )
+
+
+class FakePlannedWorld(FakeWorld):
+    """A ``FakeWorld`` with ground: its agents walk to and fro on a bank beside water, each in a row."""
+
+    def plan(self) -> TownPlan:
+        """Return the plan: a row for each agent, water in the east, a spring and a fire in the west."""
+        rows = max(self._spec.capacity, len(_PLANNED))
+        last = _BANK - 1
+        return TownPlan(
+            name="fake",
+            width=_BANK + 1,
+            height=rows,
+            ticks_per_day=self._spec.ticks_per_day,
+            tile_kinds=(TileKind("sand", walkable=True), TileKind("sea", walkable=False)),
+            rows=(encode_row([0] * _BANK + [1]),) * rows,
+            places=(PlanPlace("bank", "shore", "the bank", tuple((1, y, last) for y in range(rows))),),
+            objects=tuple(PlanObject(f"{name}_1", name, (0, y)) for y, name in enumerate(_PLANNED)),
+            homes=tuple((last, y) for y in range(rows)),
+            entries=((last, 0),),
+            districts=(PlanDistrict("0", (0, 0), (_BANK + 1, rows)),),
+            units={"steps": PlanUnit("dozens", 12)},
+        )
+
+    def frame(self) -> TownFrame:
+        """Return the frame of the residents with the tiles where they stand."""
+        frame, tick = super().frame(), self._state.tick
+        agents: dict[str, JsonObject] = {
+            agent_id: {
+                **entry,
+                "name": f"Agent {slot}",
+                "steps": tick,
+                "pos": [1 + (tick + slot) % (_BANK - 1), slot],
+            }
+            for slot, (agent_id, entry) in enumerate(frame.agents.items())
+        }
+        objects: dict[str, JsonObject] = {
+            f"{name}_1": {"type": name, "pos": [0, y]} for y, name in enumerate(_PLANNED)
+        }
+        return replace(frame, agents=agents, objects=objects)
 
 
 class FakePolicy:
@@ -552,6 +604,8 @@ def _payload(message: Message) -> object:
             return message.frame
         case ObservationMessage():
             return message.seen
+        case PlanMessage():
+            return message.plan
     return message.event
 
 

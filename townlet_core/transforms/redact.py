@@ -12,6 +12,7 @@ from types import NoneType
 from typing import Final, Literal, TypeVar, get_args, get_origin
 
 from townlet_core.dto.frame import StateFrame
+from townlet_core.dto.plan import PLAN_KIND, PlanMessage
 from townlet_core.dto.seen import OBSERVATION_BATCH, ObservationMessage
 from townlet_core.ports.telemetry import Message
 from townlet_core.records import Hint, union_members
@@ -36,8 +37,8 @@ class Redact:
 
         Args:
             fields: names of fields in JSON; they are found at any depth.
-            kinds: kinds of events to remove them from, ``state.frame`` for frames, ``observation.batch`` for
-                observations; None for all.
+            kinds: kinds of events to remove them from, ``state.frame`` for frames, ``state.plan`` for the
+                plan, ``observation.batch`` for observations; None for all.
         """
         self._names = frozenset(fields)
         self._kinds = None if kinds is None else frozenset(kinds)
@@ -54,6 +55,8 @@ class Redact:
             return replace(message, frame=with_values(message.frame, sections))
         if isinstance(message, ObservationMessage):
             return replace(message, seen=self._record(message.seen))
+        if isinstance(message, PlanMessage):
+            return replace(message, plan=self._record(message.plan))
         event = self._record(message.event)
         return message if event is message.event else replace(message, event=event)
 
@@ -84,6 +87,8 @@ def _kind_of(message: Message) -> str:
             return FRAME_KIND
         case ObservationMessage():
             return OBSERVATION_BATCH
+        case PlanMessage():
+            return PLAN_KIND
     return message.event.kind
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Final, TypeAlias, TypeVar, get_args, get_origin
 
 from townlet_core.dto.frame import StateFrame, TownFrame
+from townlet_core.dto.plan import PlanMessage
 from townlet_core.dto.seen import AgentsSeen, ObservationMessage
 from townlet_core.events.schema import EventRegistry
 from townlet_core.ports.telemetry import Message
@@ -115,6 +116,8 @@ class RenameResidents:
                 return replace(message, frame=self._frame(message.frame))
             if isinstance(message, ObservationMessage):
                 return replace(message, seen=self._seen(message.seen))
+            if isinstance(message, PlanMessage):
+                return message  # it was made before any resident
             if message.event.kind not in self._registry.classes:
                 return UNKNOWN_KIND
             event = self._record(message.event, _NO_NAMES)

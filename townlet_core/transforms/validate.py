@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
 from townlet_core.dto.frame import StateFrame
+from townlet_core.dto.plan import PLAN_KIND, PlanMessage, TownPlan
 from townlet_core.dto.seen import OBSERVATION_BATCH, AgentsSeen, ObservationMessage
 from townlet_core.events.base import Diagnostic, Fact
 from townlet_core.events.schema import EventRegistry, data_schema
@@ -28,7 +29,8 @@ class Validate:
         """Take the registered kinds; the check of a kind is compiled at its first message."""
         self._registry = registry
         self._checks: dict[str, _Check] = {
-            OBSERVATION_BATCH: _compile(data_schema(OBSERVATION_BATCH, AgentsSeen))
+            OBSERVATION_BATCH: _compile(data_schema(OBSERVATION_BATCH, AgentsSeen)),
+            PLAN_KIND: _compile(data_schema(PLAN_KIND, TownPlan)),
         }
 
     def __call__(self, message: Message) -> Message | Withheld:
@@ -49,10 +51,12 @@ class Validate:
         return message if fits else SCHEMA_MISMATCH
 
 
-def _named(message: Fact | Diagnostic | ObservationMessage) -> tuple[str, object]:
+def _named(message: Fact | Diagnostic | PlanMessage | ObservationMessage) -> tuple[str, object]:
     """Return the kind of a message, and the record that its data is converted from."""
     if isinstance(message, ObservationMessage):
         return OBSERVATION_BATCH, message.seen
+    if isinstance(message, PlanMessage):
+        return PLAN_KIND, message.plan
     return message.event.kind, message.event
 
 

@@ -48,7 +48,8 @@ class Drafter:
         """Encode the next message of a strand; likewise."""
         try:
             each = strand.next(state.frame)
-            record = Record(each.kind, state.tick, each.data, each.baseseq, each.state)
+            planhash = state.planhash if each.baseseq is None else ""
+            record = Record(each.kind, state.tick, each.data, each.baseseq, each.state, planhash)
             body = self._encoder.state_body(record, self._clock.wall())
             self.tick = state.tick
         except Exception as error:  # noqa: BLE001 - as above

@@ -6,11 +6,13 @@ from typing import ClassVar, Final
 
 from townlet_core.dto.frame import StateFrame, TownFrame
 from townlet_core.dto.health import SinkStatus
+from townlet_core.dto.plan import PlanMessage, TileKind, TownPlan
 from townlet_core.dto.seen import AgentReward, AgentsSeen, ObservationMessage, SeenContext
 from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.errors import ContractError
 from townlet_core.events.base import Diagnostic, Event, Fact
 from townlet_core.events.loop import LoopFailure, LoopTick
+from townlet_core.plans import plan_hash
 from townlet_core.ports.telemetry import EmitResult, Message, TelemetrySinkProtocol
 from townlet_core.testing.contracts.arrays import require
 from townlet_core.testing.events import FakeStart
@@ -31,6 +33,8 @@ _SEEN: Final = AgentsSeen(
     reward=(AgentReward(0.0),),
     context=SeenContext(0, 0, TICKS_PER_DAY, 1),
 )
+
+_PLAN: Final = TownPlan("contract", 2, 1, TICKS_PER_DAY, (TileKind("sand", walkable=True),), ((0, 2),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def check_sink(
 
 def _messages(ticks: int, *, observations: bool) -> list[Message]:
     """Return the messages of a short run."""
-    messages: list[Message] = []
+    messages: list[Message] = [PlanMessage(0, _PLAN, plan_hash(_PLAN))]
     for tick in range(ticks):
         messages.append(Fact(2 * tick, tick, FakeStart("agent_1", "thing_1", f"use_{tick}")))
         numbers = LoopTick(0, tick, 2, 0, 0, {"wait": 2}, {}, 1, 0.0, {"seats": tick})

@@ -19,6 +19,7 @@ from townlet_core.ports.world import WorldPort
 from townlet_core.records import record_to_json
 from townlet_core.testing.contracts.arrays import ArrayRule, require
 from townlet_core.testing.contracts.driver import random_actions, same_action
+from townlet_core.testing.contracts.plan import check_plan, check_positions
 from townlet_core.testing.contracts.view import check_descriptions, check_view
 
 Fingerprint = dict[str, bytes]
@@ -44,6 +45,7 @@ def check_world(make_world: Callable[[], WorldPort], *, ticks: int = 60, seed: i
     """
     world = make_world()
     _check_spec(world.spec)
+    check_plan(make_world)
     first = _play(world, seed, ticks)
     _compare(first, _play(make_world(), seed, ticks), "a second world with the same seed")
     _compare(first, _play(world, seed, ticks), "the same world after another reset(seed); it kept state")
@@ -234,6 +236,7 @@ def _check_frame(world: WorldPort, tick: int) -> None:
     except (TypeError, ValueError) as error:
         raise ContractError(f"the frame of tick {tick} cannot be written as JSON: {error}") from error
     _refuse_null(data, "frame")
+    check_positions(world, frame)
 
 
 def _refuse_null(value: JsonValue, where: str) -> None:

@@ -14,6 +14,7 @@ from townlet_adapters.worlds.town.inputs.describe import describe
 from townlet_adapters.worlds.town.seam.batch import TownBatch
 from townlet_adapters.worlds.town.seam.commands import Order, order_of, results_of
 from townlet_adapters.worlds.town.seam.decode import Decoder
+from townlet_adapters.worlds.town.seam.drawn import drawn_plan
 from townlet_adapters.worlds.town.seam.snapshot import load_town, save_town
 from townlet_adapters.worlds.town.seam.view import allocate_view, blank_rows, fill_view, view_of
 from townlet_adapters.worlds.town.systems.rewards import mean_reward
@@ -22,6 +23,7 @@ from townlet_core.dto.command import Command
 from townlet_core.dto.frame import TownFrame
 from townlet_core.dto.observation import ObservationBatch
 from townlet_core.dto.outcome import StepOutcome, TickSummary
+from townlet_core.dto.plan import TownPlan
 from townlet_core.dto.snapshot import Snapshot
 from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import WorldError
@@ -87,6 +89,10 @@ class TownWorld:
     def describe(self) -> tuple[Remark, ...]:
         """Return what the options made of the town, for people."""
         return tuple(describe(self._model.plan, self._model.options.rewards))
+
+    def plan(self) -> TownPlan:
+        """Return the plan of this town."""
+        return drawn_plan(self._model.plan)
 
     def reset(self, seed: int) -> ObservationBatch:
         """Start the town anew from a seed in [0, 2**64)."""
