@@ -12,7 +12,6 @@ from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.errors import WorldError
 from townlet_core.events.base import Diagnostic
 from townlet_core.events.health import (
-    NO_PLUGINS,
     ErrorHealth,
     HookCounts,
     PluginCounts,
@@ -297,7 +296,7 @@ def test_what_became_of_plugins_is_in_every_report_and_is_no_illness():
     assert {report.event.plugins for report in town.reports} == {PluginCounts(2, 1, 1)}
     other = Town()
     other.live(60)
-    assert other.latest.plugins == NO_PLUGINS
+    assert other.latest.plugins == PluginCounts(0, 0, 0)
 
 
 def test_a_report_tells_every_field_of_a_sink_that_tells_its_health():

@@ -13,9 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.model.cases import HASTY, config, crowd, fleeting, grid, hooked, plenty, strange
+from tests.model.cases import HASTY, config, crowd, eventful, fleeting, grid, hooked, leaving, plenty
 from tests.model.conventions import DAY
-from tests.model.runs import Case, Chances, Driver, random_wishes, run, scripted
+from tests.model.drives import Chances, random_wishes, scripted
+from tests.model.runs import Case, Driver, run
+from tests.model.strange import strange
 
 TOWNS: Mapping[str, dict[str, Any]] = {
     "town": {"town": "town_48"},
@@ -26,12 +28,16 @@ TOWNS: Mapping[str, dict[str, Any]] = {
     "hasty": crowd(**HASTY),
     "hooked": hooked(),
     "fleeting": fleeting(),
+    "leaving": leaving(),
+    "few": leaving(3),
+    "eventful": eventful(),
 }
 DRIVERS: Mapping[str, Driver] = {
     "scripted": scripted,
     "random": random_wishes(Chances()),
     "wild": random_wishes(Chances(legal=0.85, aimed=0.4, fate=0.15)),
     "wilful": random_wishes(Chances(legal=0.9, aimed=0.4, fate=0.05, wilful=0.1)),
+    "calm": random_wishes(Chances(fate=0.004, wilful=0.03)),
 }
 
 

@@ -1,6 +1,5 @@
 """Towns for the model to be compared with: shipped ones, and small ones in which everything happens soon."""
 
-import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -159,81 +158,82 @@ def fleeting() -> dict[str, Any]:
     )
 
 
-def strange(seed: int) -> dict[str, Any]:
-    """The crowd under rules drawn at random from their ranges, mostly near the edge."""
-    dice = random.Random(seed)  # noqa: S311 - a test's choice
-    pick = dice.choice
-    residents = pick((1, 5, 12, 25))
-    return crowd(
-        residents,
-        affordances={"add": list(MANIFEST), "remove": pick(([], ["relax"], ["eat_meal", "work_out"]))},
-        time={"start_tod": pick((0, 360, 1000, 1439))},
-        population={
-            "start_wallet": pick((0, 300, 2000, 50000)),
-            "start_need": pick((0, 0.3, 0.7, 1)),
-            "start_spread": pick((0, 0.25, 1)),
+LEAVING: Mapping[str, Mapping[str, object]] = {
+    "population": {"start_wallet": 0, "start_need": 0.5},
+    "economy": {"rent_per_day": 5000},
+    "employment": {"max_absent_shifts": 1, "review_ticks": 30, "daily_loss_cap": 0},
+    "lifecycle": {
+        "stay_least": 2,
+        "stay_most": 5,
+        "founders_stay_least": 1,
+        "daily_exit_cap": 3,
+        "exit_spacing": 200,
+        "move_spacing": 700,
+    },
+    "embeddings": {"max_slots": 16, "cooldown_ticks": 500},
+}
+"""Poverty, short stays, lost jobs: residents leave for every reason, and wait for each other."""
+
+
+def leaving(residents: int = 8, **options: Mapping[str, object]) -> dict[str, Any]:
+    """A crowd in which nobody stays for long; needs fall slowly, and work is scarce."""
+    scarce = {name: {**job, "capacity": 1} for name, job in JOBS.items()}
+    slow = {"decay": {"hunger": 0.0004, "energy": 0.0003, "hygiene": 0.0001}}
+    return {**crowd(residents, needs=slow, **LEAVING, **options), "town": town_map(ROWS, scarce)}
+
+
+def doomed() -> dict[str, Any]:
+    """Four residents, two jobs, slow needs and a rent that no wage pays: life ends when a test says so."""
+    return {
+        **crowd(4, needs={"decay": dict.fromkeys(("hunger", "energy", "hygiene"), 0.0001)}, **DOOM),
+        "town": town_map(ROWS, {name: {**JOBS[name], "capacity": 1} for name in ("clerk", "keeper")}),
+    }
+
+
+DOOM: Mapping[str, Mapping[str, object]] = {
+    "economy": {"rent_per_day": 20_000},
+    "employment": {"max_absent_shifts": 20},
+    "lifecycle": {
+        "stay_least": 30,
+        "stay_most": 31,
+        "founders_stay_least": 2,
+        "daily_exit_cap": 3,
+        "exit_spacing": 100,
+        "move_spacing": 150,
+    },
+}
+"""Poverty, and short stays."""
+
+
+FREQUENT: Mapping[str, Mapping[str, object]] = {
+    "perturbations": {
+        "max_concurrent": 3,
+        "global_cooldown_ticks": 3,
+        "agent_cooldown_ticks": 20,
+        "grace_ticks": 7,
+        "window_ticks": 200,
+        "max_per_window": 9,
+        "specs": {
+            "price_spike": {"chance": 40, "cooldown": 10, "duration": [5, 40], "targets": ["home", "meal"]},
+            "blackout": {"chance": 15, "cooldown": 50, "duration": [1, 20]},
+            "outage": {"chance": 15, "cooldown": 0, "duration": [5, 25], "targets": ["water", "power"]},
+            "arranged_meet": {"chance": 90, "cooldown": 5, "duration": [10, 45]},
+            "closure": {"chance": 60, "cooldown": 10, "duration": [1, 60], "targets": ["bed", "counter"]},
+            "festival": {"chance": 20, "cooldown": 30, "duration": [10, 60]},
+            "sale": {
+                "effect": "prices",
+                "chance": 30,
+                "cooldown": 20,
+                "duration": [3, 70],
+                "magnitude": [0, 1000],
+                "targets": ["market", "gym.session", "global"],
+            },
         },
-        needs={"decay": pick(({}, {"hunger": 0.01, "energy": 0}))},
-        personalities={"weights": pick(({}, {"balanced": 0, "stoic": 1}))},
-        queues={
-            "cooldown_ticks": pick((0, 1, 60)),
-            "ghost_step_after": pick((0, 1, 2, 3)),
-            "age_weight": pick((0, 0.1, 1)),
-            "patience_ticks": pick((5, 7, 20)),
-            "hold_ticks": pick((1, 2, 5, 20)),
-            "drop_distance": pick((1, 2, 5)),
-            "drop_ticks": pick((1, 3, 10)),
-            "handover_spacing": pick((0, 10, 100)),
-            "handover_max_age": pick((0, 5, 60)),
-        },
-        employment={
-            "await_ticks": pick((0, 20, 240)),
-            "grace_ticks": pick((0, 5, 60)),
-            "absent_cutoff": pick((0, 3, 30, 600)),
-            "absence_slack": pick((0, 2, 20)),
-            "late_tick_fine": pick((0, 5, 1000)),
-            "absence_fine": pick((0, 200, 5000)),
-            "max_absent_shifts": pick((1, 1, 2, 3)),
-            "attendance_window": pick((1, 3, 14)),
-            "review_ticks": pick((1, 60, 1440)),
-            "daily_loss_cap": pick((0, 1, 2)),
-            "review_queue_limit": pick((1, 2, 8)),
-            "jobs": pick(({}, {"clerk": {"late_fine": 5000}})),
-        },
-        economy={
-            "rent_per_day": pick((0, 700, 1300, 9000)),
-            "stipend": pick((0, 500)),
-            "prices": pick(({}, {"home.meal": 0, "cafe.meal": 2000})),
-        },
-        features={
-            "need_multipliers": pick((True, False)),
-            "behaviour_biases": pick((True, False)),
-            "relationship_modifiers": pick((True, True, False)),
-            "social_rewards": pick(("OFF", "C1", "C2", "C3")),
-            "reward_bias": pick((True, False)),
-        },
-        rewards={
-            "gamma": pick((0, 0.9, 0.99, 1)),
-            "punctuality_ticks": pick((1, 30, 240)),
-            "chat_deficit": pick((0.2, 0.85)),
-            "chat_regard": pick((0.25, 10)),
-            "debt": pick((0.0, 0.0005, 0.3)),
-            "debt_days": pick((0, 3, 30)),
-            "guard_ticks": pick((0, 10, 200)),
-            "homeostasis": pick((0, 0.02)),
-            "terminal": pick(({}, {"killed": -1.0})),
-            "tick_clip": pick((0.01, 0.2)),
-            "day_clip": pick((0.5, 50)),
-        },
-        relationships={"max_ties": pick((3, 4, 6, 16))},
-        observations={
-            "window": pick((3, 5, 11)),
-            "targets": pick((True, False)),
-            "personality": pick((True, False)),
-            "top_friends": pick((0, 1, 2, 4)),
-            "top_rivals": pick((0, 1, 2, 4)),
-            "identity_dim": pick((1, 8, 9, 32)),
-        },
-        embeddings={"max_slots": pick((None, residents + 2)), "cooldown_ticks": pick((0, 2880))},
-        vocabulary={"extend": "town", "profiles": pick(({}, EXTREMES))},
-    )
+    },
+}
+"""Every event, many a day, one over the other."""
+
+
+def eventful(**options: Mapping[str, object]) -> dict[str, Any]:
+    """The hasty crowd, to which something happens all the time."""
+    return crowd(**HASTY, **FREQUENT, **options)

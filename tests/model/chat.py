@@ -1,10 +1,11 @@
 """Section 12, chat: who listens, whether it goes well, and shared meals."""
 
-from tests.model import draws, rewards, ties
+from tests.model import draws, happenings, rewards, ties
 from tests.model.conventions import clamp
 
 BESIDE = 1
 TOGETHER = 5
+AT_A_FESTIVAL = 0.1
 
 
 def listeners(town, speaker):
@@ -46,7 +47,10 @@ def chat(town, speaker, listener):
     tie = ties.tie_to(speaker, listener) or ties.Tie(listener)
     t, f, r = tie.trust, tie.familiarity, tie.rivalry
     extroversion = town.plan.vocabulary.profiles[speaker.profile].extroversion
-    chance = clamp(0.7 * (1 + 0.3 * t) * (1 + 0.2 * f), 0.05, 0.98)
+    chance = 0.7 * (1 + 0.3 * t) * (1 + 0.2 * f)
+    if happenings.are_at_a_festival(town, speaker, listener):
+        chance += AT_A_FESTIVAL
+    chance = clamp(chance, 0.05, 0.98)
     factor = ties.habits(town, speaker)[1]
     quality = clamp((0.5 + 0.3 * extroversion + 0.2 * t + 0.1 * f - 0.2 * r) * factor, 0.1, 1.0)
     success = draws.unit(town.seed, "social", town.tick, speaker.serial, 0) < chance

@@ -22,8 +22,10 @@ FACTS = {
     "employment.hired": "10. Employment: Hiring",
     "employment.": "10. Employment",
     "economy.price": "13. Events, and what is off, closed or dear",
+    "perturbation.": "13. Events, and what is off, closed or dear",
     "economy.": "11. Economy: Day end",
     "lifecycle.arrive": "5. Residents",
+    "lifecycle.exit_pending": "14. Arriving and leaving: When they leave",
     "lifecycle.exit": "14. Arriving and leaving: Leaving",
     "lifecycle.moved": "7. Movement and ghost steps",
 }
@@ -59,6 +61,11 @@ FIELDS = {
     "rewards": "15. Rewards",
     "reward_parts": "15. Rewards",
     "reward_mean": "15. Rewards",
+    "leaving": "14. Arriving and leaving: When they leave",
+    "left": "16. Observations",
+    "blank": "16. Observations",
+    "perturbations": "13. Events, and what is off, closed or dear",
+    "invite": "13. Events, and what is off, closed or dear: Meeting",
     "commands": "19. Commands",
     "hooks": "8. Affordances: Hooks",
 }

@@ -13,8 +13,9 @@ def open_day(town):
     if town.tod == 0 and town.tick > 0:
         town.flows.clear()
         town.lost_jobs.clear()
+        town.exits_today.clear()
         for each in town.residents:
-            each.lost_today, each.late_today, each.day_reward = False, 0, 0.0
+            each.lost_today, each.late_today, each.neglected, each.day_reward = False, 0, 0, 0.0
 
 
 def close_day(town):

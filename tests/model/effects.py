@@ -42,6 +42,13 @@ def lift(town, kind, thing, source):
     return "executed"
 
 
+def lift_all(town, source):
+    """All effects of a source end."""
+    for key in [each for each in town.effects if each[2] == source]:
+        del town.effects[key]
+    follow(town)
+
+
 def end(town):
     """Phase 3: effects that are over end."""
     over = [key for key, each in town.effects.items() if 0 < each.until <= town.tick]

@@ -244,7 +244,7 @@ def review(town, resident):
     elif town.tick - resident.review >= rules.review_ticks and (
         rules.daily_loss_cap == 0 or town.lost_jobs[district] < rules.daily_loss_cap
     ):
-        lose_job(town, resident)
+        lose_job(town, resident, "reviewed")
 
 
 def tell_review(town, resident, status):
@@ -258,14 +258,34 @@ def tell_review(town, resident, status):
     )
 
 
-def lose_job(town, resident):
+def decide_review(town, resident, *, approves):
+    """By hand: a pending review takes the job at once, or waits anew."""
+    if resident.job is None or resident.review is None:
+        return "no_review"
+    if approves:
+        job, resident.review = resident.job, None
+        town.emit(
+            "employment.review",
+            agent_id=resident.id,
+            job_id=job.id,
+            status="approved",
+            pending=pending(town, job.district),
+        )
+        lose_job(town, resident, "approved")
+    else:
+        resident.review = town.tick
+        tell_review(town, resident, "deferred")
+    return "executed"
+
+
+def lose_job(town, resident, reason):
     """The job is lost; what belonged to it is forgotten."""
     job = resident.job
     town.lost_jobs[job.district] += 1
-    town.emit("employment.job_loss", agent_id=resident.id, job_id=job.id, reason="reviewed")
+    town.emit("employment.job_loss", agent_id=resident.id, job_id=job.id, reason=reason)
     resident.job, resident.review, resident.refused = None, None, False
     resident.shift, resident.shift_state = Shift(), "pre_shift"
-    resident.lost_today = True
+    resident.lost_today, resident.jobless = True, town.tick
 
 
 def open_board(town):

@@ -1,6 +1,6 @@
 """Section 21, the frame: the whole town at the end of a tick."""
 
-from tests.model import employment, residents, rewards
+from tests.model import employment, happenings, residents, rewards
 
 
 def rounded(x):
@@ -9,10 +9,7 @@ def rounded(x):
 
 
 def frame(town):
-    """Everything that a frame shows, for the tick that was executed last.
-
-    The cases have no events: their place is here, and it is empty.
-    """
+    """Everything that a frame shows, for the tick that was executed last."""
     town.tick -= 1
     clock = residents.clock(town)
     town.tick += 1
@@ -27,7 +24,7 @@ def frame(town):
             job.id: {"holders": len(employment.holders(town, job)), "capacity": job.capacity}
             for job in town.plan.jobs
         },
-        "perturbations": {},
+        "perturbations": happenings.shown(town),
         "social": {},
         "rewards": {each.id: rewards.shown(each) for each in town.residents},
     }
@@ -55,6 +52,8 @@ def agent(resident):
     if resident.claim is not None:
         claim = resident.claim
         shown["claim"] = {"object": claim.thing.id, "affordance": claim.affordance.id, "stage": claim.stage}
+    if resident.due is not None:
+        shown["leaving"] = resident.due
     if resident.ties:
         shown["ties_top3"] = strongest(resident)
     return shown

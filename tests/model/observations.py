@@ -71,7 +71,7 @@ def _status(town, resident):
         "episode_progress": (town.tick - resident.born) % DAY / DAY,
         "rivalry_max": max((each.rivalry for each in resident.ties), default=0),
         "rivalry_avoid": min(
-            1, sum(ties.avoids(town, resident, each.other) for each in resident.ties) / MOST_AVOIDED
+            1, sum(ties.would_avoid(town, resident, each.other) for each in resident.ties) / MOST_AVOIDED
         ),
         **{f"last_{name}": last is not None and last in numbers for name, numbers in KINDS.items()},
         "last_success": resident.succeeded,
@@ -150,7 +150,7 @@ def _town(town, resident):
         "power_on": town.power[district]["power"],
         "water_on": town.power[district]["water"],
         "price_level": math.tanh(sum(levels) / len(levels) - 1) if levels else 0,
-        "invited": 0,
+        "invited": resident.invited is not None,
     }
 
 

@@ -1,10 +1,11 @@
 """Section 5, residents: who they are, where they start, and how their needs fall."""
 
 from tests.model import draws, employment, money, rewards
-from tests.model.conventions import clamp
+from tests.model.conventions import DAY, clamp
 from tests.model.movement import nearest_free, stand
 from tests.model.state import Resident
 
+MOVES_FROM, MOVES_UNTIL = 540, 1139
 BEHAVIOURS = ("go_to_work", "shop", "socialise", "avoid_rival", "idle")
 """Options that no need has."""
 
@@ -14,12 +15,13 @@ def found(town):
     homes = town.plan.home_tiles
     for slot in range(town.plan.target):
         newborn = create(town, slot, homes[slot % len(homes)])
+        newborn.moves_at = end_of_stay(town, newborn, town.options.lifecycle.founders_stay_least)
         employment.hire_at_start(town, newborn, lambda newborn=newborn: announce(town, newborn, "start"))
 
 
-def create(town, slot, home):
-    """A newborn, with the next serial."""
-    options, serial = town.options.population, town.born
+def create(town, slot, home, tile=None, wanted=None):
+    """A newborn, with the next serial; ``wanted`` says what is given of it."""
+    serial = town.born
     town.born += 1
     name = draw_name(town, serial)
     newborn = Resident(
@@ -27,20 +29,31 @@ def create(town, slot, home):
         slot=slot,
         born=town.tick,
         name=name,
-        profile=draw_profile(town, name, serial),
+        profile=(wanted and wanted.profile) or draw_profile(town, name, serial),
         home=home,
         x=0,
         y=0,
-        needs=draw_needs(town, serial),
+        needs=draw_needs(town, serial) | ((wanted and wanted.needs) or {}),
         inventory=dict.fromkeys(town.plan.vocabulary.items, 0),
         code=identity_code(town, serial),
         embedding=embedding_slot(town),
+        jobless=town.tick,
     )
     newborn.potential = rewards.potential(town, newborn)
-    stand(town, newborn, *nearest_free(town, home.x, home.y))
+    newborn.moves_at = end_of_stay(town, newborn, town.options.lifecycle.stay_least)
+    stand(town, newborn, *(tile or nearest_free(town, home.x, home.y)))
     town.residents.append(newborn)
-    money.grant(town, newborn, options.start_wallet)
+    is_given = wanted is not None and wanted.wallet is not None
+    money.grant(town, newborn, wanted.wallet if is_given else town.options.population.start_wallet)
     return newborn
+
+
+def end_of_stay(town, newborn, least):
+    """The tick in which a stay is over: so many days after the day of the arrival, at a minute of the day."""
+    drawn = town.seed, "lifecycle", newborn.born, newborn.serial
+    days = draws.integer(least, town.options.lifecycle.stay_most, *drawn, 3)
+    minute = draws.integer(MOVES_FROM, MOVES_UNTIL, *drawn, 5)
+    return (town.day + days) * DAY + minute - town.options.time.start_tod
 
 
 def announce(town, newborn, reason):

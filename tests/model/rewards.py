@@ -5,6 +5,8 @@ from tests.model.conventions import clamp
 CHATS, AVOIDANCES = ("C1", "C2", "C3"), ("C2", "C3")
 """Stages in which they count."""
 STARVING = 0.03
+FAILURES = ("collapse", "neglect", "eviction", "unemployment")
+"""Reasons of an exit with which a life in town fails."""
 
 
 def unmet(town, resident):
@@ -62,7 +64,8 @@ def reward(town):
 def parts(town, resident):
     """The parts in the order of the table; they are added up one after the other."""
     rules = town.options.rewards
-    before, resident.potential = resident.potential, potential(town, resident)
+    before = resident.potential
+    resident.potential = 0.0 if resident.leaving in FAILURES else potential(town, resident)
     given = {
         "homeostasis": -(rules.homeostasis * squared(town, resident)),
         "shaping": 0.0 if resident.reset else rules.gamma * resident.potential - before,
@@ -80,17 +83,17 @@ def parts(town, resident):
     day = resident.day_reward + (kept + given["tick_clip"])
     given["day_clip"] = clamp(day, -rules.day_clip, rules.day_clip) - day
     resident.day_reward = day + given["day_clip"]
-    given["terminal"] = rules.terminal.killed if resident.leaving else 0.0
+    given["terminal"] = getattr(rules.terminal, resident.leaving) if resident.leaving else 0.0
     return {**given, "total": added(given)}
 
 
 def guarded(town, resident):
-    """Whether the resident starves, or did in the last ticks."""
+    """Whether the resident starves, or did in the last ticks, or its life in town fails."""
     if resident.needs.get("hunger", 1.0) <= STARVING:
         resident.guard = town.options.rewards.guard_ticks
         return True
     resident.guard -= 1
-    return resident.guard >= 0
+    return resident.guard >= 0 or resident.leaving in FAILURES
 
 
 def added(given):

@@ -1,6 +1,5 @@
 """Runs a town and the model side by side, with the intents of the scripted policy or with random ones."""
 
-import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,12 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.model import actions as model_actions
-from tests.model import frames, observations, summaries, tick, view
+from tests.model import frames, observations, rewards, summaries, tick, view
 from tests.model.cases import HOOKS
 from tests.model.compare import Difference, compare, count, plain
 from townlet_adapters.documents import Document
-from townlet_adapters.policies.scripted.options import ScriptedOptions
-from townlet_adapters.policies.scripted.policy import ScriptedPolicy
 from townlet_adapters.validation import validate
 from townlet_adapters.worlds.town import TownModel, TownOptions, TownWorld, codes
 from townlet_adapters.worlds.town.inputs.plan import load_town
@@ -113,9 +110,6 @@ def key_of(effect: Any) -> str:
 class Case:
     """A town to run, compiled, and loaded once more for the model.
 
-    Nobody leaves by the rules: the model does not predict yet who does, and who follows (section 14).
-    The model does not know the events of section 13 yet, so the scheduler of every case is off.
-
     Attributes:
         options: its options.
         compiled: the town as the engine has it.
@@ -123,12 +117,7 @@ class Case:
     """
 
     def __init__(self, options: Mapping[str, Any], folder: Path = Path()) -> None:
-        given = {
-            **options,
-            "lifecycle": {"training_mode": True},
-            "features": {**options.get("features", {}), "perturbations": False},
-        }
-        self.options = validate(Document(given, "case.yaml"), TownOptions)
+        self.options = validate(Document(dict(options), "case.yaml"), TownOptions)
         self.compiled = TownModel.build(self.options, Access(folder), HookAnswers().runner)
         self.plan = load_town(self.options, Access(folder), HookAnswers().runner.active)
 
@@ -180,11 +169,14 @@ class Pair:
             "view": self._view(frame.agents),
             "summary": plain(summary),
             "reward_parts": self._rewards(outcome, frame.agents),
+            "left": self._left(outcome),
+            "blank": self._blank(outcome),
         }
         predicted = self._predict(wishes)
         self.seen.update(kind_of(each) for each in actual["facts"])
         self.seen.update(summary.failures)
         self.seen.update(actual["answers"])
+        self.seen.update(f"{each['name']} {code_of(each)}" for each in actual["commands"])
         self.compared += sum(map(count, actual.values()))
         return compare(executed, actual, predicted)
 
@@ -202,6 +194,40 @@ class Pair:
         return {
             name: dict(zip(names, rows[each["slot"]].tolist(), strict=True)) for name, each in agents.items()
         }
+
+    def _left(self, outcome: StepOutcome) -> dict[int, dict[str, Any]]:
+        """The last observations of those who left in this tick, by slot."""
+        seen, totals = outcome.observation, np.asarray(outcome.reward_parts)
+        ended, cut = np.asarray(outcome.terminated), np.asarray(outcome.truncated)
+        return {
+            slot: {
+                "serial": int(seen.serial[slot]),
+                "alive": int(seen.alive[slot]),
+                "terminated": int(ended[slot]),
+                "truncated": int(cut[slot]),
+                "mask": np.asarray(seen.mask)[slot].tolist(),
+                "features": dict(
+                    zip(self.spec.feature_names, np.asarray(seen.features)[slot].tolist(), strict=True)
+                ),
+                "map": np.asarray(seen.map)[slot].tobytes(),
+                "reward_parts": dict(zip(self.spec.reward_parts, totals[slot].tolist(), strict=True)),
+            }
+            for slot in np.flatnonzero(ended | cut).tolist()
+        }
+
+    def _blank(self, outcome: StepOutcome) -> list[int]:
+        """The dead slots whose rows are zero but for the action ``wait``."""
+        seen = outcome.observation
+        gone = np.asarray(outcome.terminated) | np.asarray(outcome.truncated)
+        dead = np.flatnonzero((np.asarray(seen.alive) == 0) & (gone == 0)).tolist()
+        rows = [np.asarray(each) for each in (seen.features, seen.map, outcome.reward_parts)]
+        mask, serial = np.asarray(seen.mask), np.asarray(seen.serial)
+        waits = [mask[slot, 0] == 1 and not mask[slot, 1:].any() and serial[slot] == 0 for slot in dead]
+        return [
+            slot
+            for slot, waiting in zip(dead, waits, strict=True)
+            if waiting and not any(row[slot].any() for row in rows)
+        ]
 
     def _maps(self, agents: Mapping[str, Any]) -> dict[str, bytes]:
         maps = np.asarray(self.observation.map)
@@ -251,7 +277,31 @@ class Pair:
             "view": view.view(self.model, self._names),
             "summary": summaries.summary(self.model),
             "reward_parts": {each.id: each.parts for each in self.model.residents},
+            "left": self._last_seen(),
+            "blank": self._dead(),
         }
+
+    def _last_seen(self) -> dict[int, dict[str, Any]]:
+        """What those saw last who left in this tick, by slot; they can do nothing but wait."""
+        count = len(model_actions.names(self.model))
+        return {
+            each.slot: {
+                "serial": each.serial,
+                "alive": 0,
+                "terminated": int(each.leaving in rewards.FAILURES),
+                "truncated": int(each.leaving not in rewards.FAILURES),
+                "mask": [1, *[0] * (count - 1)],
+                "features": single(each.last_seen[0]),
+                "map": each.last_seen[1],
+                "reward_parts": each.parts,
+            }
+            for each in sorted(self.model.left, key=lambda one: one.slot)
+        }
+
+    def _dead(self) -> list[int]:
+        """The slots in which nobody lives, and from which nobody left in this tick."""
+        taken = {each.slot for each in (*self.model.residents, *self.model.left)}
+        return [slot for slot in range(self.plan.capacity) if slot not in taken]
 
     def _batch(self, wishes: Wishes) -> ActionBatch:
         context = None
@@ -286,8 +336,8 @@ class Pair:
                 order = Intervention(0, codes.SET_PRICE, district, number, mills)
             case "spawn", (home,):
                 order = Intervention(0, codes.SPAWN, home)
-            case "remove", (slot,):
-                order = Intervention(0, codes.REMOVE, slot)
+            case "remove", (slot, replace):
+                order = Intervention(0, codes.REMOVE, slot, int(replace))
             case _:
                 raise ValueError(name)
         self.world.engine.intervene(order)
@@ -316,12 +366,19 @@ def answer(result: CommandResult) -> dict[str, Any]:
     return {**plain(replace(result, error=None)), "error": error}
 
 
+def code_of(result: dict[str, Any]) -> str:
+    """What came of a command: ``ok``, or the code of its error."""
+    return result["error"]["code"] if result["error"] else "ok"
+
+
 ANSWERS = {
     codes.EXECUTED: "executed",
     codes.BLOCKED_TILE: "blocked_tile",
     codes.GONE: "gone",
     codes.NO_SLOT: "no_slot",
     codes.NO_ROOM: "no_room",
+    codes.NO_VACANCY: "no_vacancy",
+    codes.NO_REVIEW: "no_review",
 }
 """What became of an intervention, in words."""
 
@@ -340,141 +397,6 @@ PARTS = (
 """Fields of a frame that the world fills."""
 
 Driver = Callable[[Pair, int], Iterator[Wishes]]
-
-
-def scripted(pair: Pair, seed: int) -> Iterator[Wishes]:
-    """What the scripted policy wants."""
-    policy = ScriptedPolicy(ScriptedOptions())
-    policy.begin(pair.spec, seed)
-    while True:
-        batch = policy.decide(pair.observation).actions
-        assert batch.context is not None
-        context = batch.context
-        yield Wishes(
-            batch.action.tolist(),
-            batch.target.tolist(),
-            (context.option.tolist(), context.goal.tolist(), context.commit_remaining.tolist()),
-        )
-
-
-class Chances(NamedTuple):
-    """How random residents choose."""
-
-    legal: float = 0.9
-    """how many actions are taken from the mask"""
-    aimed: float = 0.2
-    """how many have a target, half of them the object of the claim"""
-    fate: float = 0.0
-    """how many ticks have an intervention, and how many a command"""
-    wilful: float = 1.0
-    """how many intents are random; the others are those of the scripted policy"""
-
-
-def random_wishes(chances: Chances) -> Driver:
-    """A driver of random valid and invalid actions, interventions and commands."""
-
-    def drive(pair: Pair, seed: int) -> Iterator[Wishes]:
-        dice = random.Random(seed)  # noqa: S311 - a test's choice
-        for sensible in scripted(pair, seed):
-            mask, context = np.asarray(pair.observation.mask), sensible.context
-            claims = {each.slot: each.claim.thing.number for each in pair.model.residents if each.claim}
-            intents = list(zip(sensible.actions, sensible.targets, strict=True))
-            for slot in range(len(intents)):
-                if dice.random() < chances.wilful:
-                    intents[slot] = random_intent(pair, dice, chances, mask[slot], claims.get(slot, -1))
-            if dice.random() < chances.wilful:
-                context = random_context(pair, dice)
-            strokes = (random_stroke(pair, dice),) if dice.random() < chances.fate else ()
-            orders = (random_command(pair, dice),) if dice.random() < chances.fate else ()
-            yield Wishes(
-                [action for action, _ in intents], [target for _, target in intents], context, strokes, orders
-            )
-
-    return drive
-
-
-def random_context(pair: Pair, dice: random.Random) -> tuple[list[int], list[int], list[int]] | None:
-    """Any option, goal and commitment for each slot, or no context at all."""
-    if dice.random() < 0.5:
-        return None
-    slots = range(pair.spec.capacity)
-    return (
-        [dice.randrange(-1, len(pair.option_names)) for _ in slots],
-        [dice.randrange(-1, len(pair.spec.fields) + 1) for _ in slots],
-        [dice.randrange(20) for _ in slots],
-    )
-
-
-def random_intent(
-    pair: Pair, dice: random.Random, chances: Chances, mask: Any, claimed: int
-) -> tuple[int, int]:
-    """An action, mostly of the mask, seldom ``leave``, and a target now and then."""
-    actions, things = len(mask), max(len(pair.plan.objects), pair.spec.capacity)
-    if dice.random() < chances.legal:
-        allowed = np.flatnonzero(mask).tolist()
-        weights = [0.1 if each == 5 else 6.0 if each > 5 else 1.0 for each in allowed]
-        action = dice.choices(allowed, weights)[0]
-    else:
-        action = dice.randrange(-1, actions + 2)
-    if dice.random() >= chances.aimed:
-        return action, -1
-    return action, claimed if dice.random() < 0.5 else dice.randrange(-2, things + 2)
-
-
-def random_stroke(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
-    """A random intervention."""
-    plan, slots = pair.plan, pair.spec.capacity
-    match dice.randrange(9):
-        case 0:
-            return (
-                "teleport",
-                dice.randrange(slots),
-                dice.randrange(-1, plan.width + 1),
-                dice.randrange(-1, plan.height + 1),
-            )
-        case 1:
-            return "set_need", dice.randrange(slots), dice.choice(list(plan.vocabulary.needs)), dice.random()
-        case 2:
-            return "spawn", dice.randrange(len(plan.home_tiles))
-        case 3:
-            return "remove", dice.randrange(slots)
-        case 4:
-            return "interrupt", dice.randrange(slots), dice.random() < 0.5
-        case _:
-            return random_effect(pair, dice)
-
-
-def random_effect(pair: Pair, dice: random.Random) -> tuple[Any, ...]:
-    """Something is off, closed or dear, or no longer so, for a source; or a price is edited."""
-    plan = pair.plan
-    district, key = dice.randrange(plan.districts), dice.choice(list(plan.prices))
-    lasting = dice.randrange(4), dice.choice((0, pair.model.tick + dice.randrange(60)))
-    match dice.randrange(5):
-        case 0:
-            return "switch", district, dice.choice(("power", "water")), dice.random() < 0.7, *lasting
-        case 1:
-            return "scale", district, key, dice.choice((0, 333, 500, 1000, 1800, 10_000)), *lasting
-        case 2:
-            most = dice.choice((1, 2, 100)) * plan.prices[key]
-            return "set_price", district, key, dice.randrange(1 + most)
-        case drawn:
-            return "close", dice.randrange(len(plan.objects)), drawn % 2 == 1, *lasting
-
-
-def random_command(pair: Pair, dice: random.Random) -> Command:
-    """A random command, possible or not."""
-    agent, plan = f"a{dice.randrange(pair.spec.capacity):05d}", pair.plan
-    args: dict[str, Any] = {"agent_id": agent}
-    if dice.random() < 0.3:
-        if dice.random() < 0.7:
-            args["idle"] = dice.random() < 0.5
-        return Command("interrupt", args, str(dice.random()), "ada")
-    if dice.random() < 0.5:
-        args["position"] = [dice.randrange(-1, plan.width + 1), dice.randrange(-1, plan.height + 1)]
-        return Command("teleport", args, str(dice.random()), "ada")
-    needs = [*plan.vocabulary.needs, "glory"]
-    args["needs"] = {dice.choice(needs): dice.uniform(-0.1, 1.1) for _ in range(2)}
-    return Command("set_need", args, str(dice.random()), "ada")
 
 
 def run(

@@ -114,7 +114,25 @@ class Resident:
     rent_owed: int = 0
     waits: bool = False
     """whether it came or leaves in this tick, in which it waits whatever its slot is given"""
-    leaving: bool = False
+    leaving: str | None = None
+    """why it leaves in this tick"""
+    replaced: bool = True
+    """whether somebody follows it"""
+    moves_at: int = 0
+    """the tick in which its stay is over"""
+    starving: int = 0
+    """ticks in a row"""
+    neglected: int = 0
+    """ticks of the day"""
+    owing: int | None = None
+    """tick since which it has owed too much rent"""
+    jobless: int = 0
+    """tick since which it has had no job"""
+    due: str | None = None
+    """why it is due to leave"""
+    due_since: int = 0
+    told_causes: set[str] = field(default_factory=set)
+    """causes that were told for this reason"""
     action: str | None = "wait"
     target: int = -1
     option: str | None = None
@@ -156,6 +174,12 @@ class Resident:
     """sum of the day's rewards, within limits"""
     parts: dict[str, float] = field(default_factory=dict)
     """of the last reward"""
+    invited: Any = None
+    """the event to which it is invited"""
+    met_until: int | None = None
+    """end of its last meeting"""
+    last_seen: Any = None
+    """features and map of its last observation"""
 
     def forget(self):
         """Reset the context."""
@@ -183,6 +207,20 @@ class Town:
     """residents so far, the next serial"""
     arrivals: int = 0
     exits: int = 0
+    mortal: bool = True
+    """whether residents leave by the rules"""
+    exit_cap: int = 0
+    exit_spacing: int = 0
+    exits_today: Counter[int] = field(default_factory=Counter)
+    """district -> exits by the rules"""
+    last_exit: dict[int, int] = field(default_factory=dict)
+    """district -> tick of the last exit by the rules"""
+    disturbed: dict[tuple[int, str], int] = field(default_factory=dict)
+    """district and disturbance -> tick in which it was on last"""
+    expected: list[Any] = field(default_factory=list)
+    """newcomers on their way, in the order of the exits"""
+    left: list["Resident"] = field(default_factory=list)
+    """who left in the last tick"""
     rested: dict[int, int] = field(default_factory=dict)
     """embedding slot -> when it was released"""
     at: dict[tuple[int, int], list[Resident]] = field(default_factory=dict)
@@ -195,6 +233,8 @@ class Town:
     """district -> price key -> mills"""
     effects: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     """what is off, closed or dear, by (kind, thing, source)"""
+    calendar: Any = None
+    """the events over the town"""
     tills: dict[int, int] = field(default_factory=dict)
     """place -> mills"""
     treasury: int = 0

@@ -20,7 +20,7 @@ def summary(town):
             "queued": sum(len(each.queue) for each in town.things),
             **money.accounts(town),
             "reviews_pending": sum(employment.pending(town, number) for number in range(len(town.power))),
-            "perturbations_active": 0,
-            "perturbations_pending": 0,
+            "perturbations_active": sum(each.is_under_way for each in town.calendar.events),
+            "perturbations_pending": sum(not each.is_under_way for each in town.calendar.events),
         },
     }

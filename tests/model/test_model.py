@@ -4,13 +4,17 @@
 """
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.model import compare, draws, runs
-from tests.model.cases import HASTY, config, crowd, fleeting, grid, hooked, plenty, strange
-from tests.model.runs import Case, Chances, Pair, random_wishes, run, scripted
+from tests.model.cases import HASTY, config, crowd, doomed, eventful, fleeting, grid, hooked, plenty
+from tests.model.drives import Chances, random_wishes, scripted
+from tests.model.runs import Case, Pair, run
+from tests.model.strange import strange
+from townlet_core.dto.command import Command
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "domain.md"
 WILD = random_wishes(Chances(legal=0.8, aimed=0.3, fate=0.08))
@@ -24,6 +28,11 @@ def hamlet():
 @pytest.fixture(scope="module")
 def hasty():
     return Case(crowd(**HASTY))
+
+
+@pytest.fixture(scope="module")
+def busy():
+    return Case(eventful())
 
 
 def agree(case, seed, ticks, drive, at_least):
@@ -42,6 +51,38 @@ def test_a_morning_of_the_library_is_as_predicted():
 
 def test_random_actions_and_strokes_of_fate_are_as_predicted(hasty):
     agree(hasty, 2, 600, WILD, 600_000)
+
+
+def test_events_over_the_town_are_as_predicted(busy):
+    pair, difference = run(busy, 4, 500, WILD, cut=37)
+    assert difference is None, str(difference)
+    assert pair.seen["perturbation.started"] > 20
+    assert pair.seen["perturb ok"] > 1
+
+
+def doom(pair, seed):
+    """One resident starves, one is neglected, and a job becomes free; all else takes its time."""
+    for tick, wishes in enumerate(scripted(pair, seed)):
+        jobless = [each.id for each in pair.model.residents if each.job is None]
+        holders = [each.id for each in pair.model.residents if each.job is not None]
+        orders = ()
+        if 100 <= tick < 140 or 200 <= tick < 580:
+            needs = {"hunger": 0.0} if tick < 140 else {"hygiene": 0.05}
+            orders = (Command("set_need", {"agent_id": jobless[-1], "needs": needs}, str(tick), "ada"),)
+        elif tick == 2900:
+            orders = (Command("kill", {"agent_id": holders[0], "replace": False}, "kill", "ada"),)
+        yield wishes._replace(commands=orders)
+
+
+def test_who_leaves_for_which_reason_and_who_follows_is_as_predicted():
+    case, seen = Case(doomed()), Counter()
+    for seed in (1, 3):
+        pair, difference = run(case, seed, 4500, doom)
+        assert difference is None, str(difference)
+        seen += pair.seen
+    for reason in ("collapse", "neglect", "eviction", "unemployment", "age_out", "killed"):
+        assert seen[f"lifecycle.exit {reason}"] > 0, reason
+    assert seen["lifecycle.arrive replacement"] > 3
 
 
 def test_a_town_that_is_saved_and_resumed_is_as_predicted(hasty):
@@ -113,6 +154,33 @@ def test_a_fact_too_few_or_with_another_value_is_a_difference():
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_concurrent", 2),
+        ("global_cooldown_ticks", 4),
+        ("agent_cooldown_ticks", 300),
+        ("window_ticks", 199),
+        ("max_per_window", 8),
+    ],
+)
+def test_another_scheduler_is_noticed(busy, key, value):
+    assert differs(busy, 5, key, value), key
+
+
+def test_a_scheduler_that_starts_a_tick_later_is_noticed(busy):
+    assert differs(busy, 1, "grace_ticks", 8)
+
+
+def differs(case, seed, key, value):
+    """Whether a model with another number of the scheduler predicts another life."""
+    pair = Pair(case, seed)
+    rules = pair.model.options.perturbations.model_copy(update={key: value})
+    pair.model.options = pair.model.options.model_copy(update={"perturbations": rules})
+    wishes = WILD(pair, seed)
+    return any(pair.step(next(wishes)) is not None for _ in range(500))
+
+
+@pytest.mark.parametrize(
     ("section", "key", "value"),
     [
         ("queues", "cooldown_ticks", 2),
@@ -161,7 +229,7 @@ def test_the_draws_are_those_of_the_page():
 
 def test_the_model_imports_nothing_of_the_engine():
     folder = Path(runs.__file__).parent
-    beside = {"runs.py", "cases.py", "__main__.py", "test_model.py"}
+    beside = {"runs.py", "drives.py", "fate.py", "strange.py", "cases.py", "__main__.py", "test_model.py"}
     modules = [each for each in folder.glob("*.py") if each.name not in beside]
     assert len(modules) > 10
     for each in modules:

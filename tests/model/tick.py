@@ -10,8 +10,12 @@ from tests.model import (
     economy,
     effects,
     employment,
+    event_orders,
+    happenings,
     lifecycle,
     movement,
+    observations,
+    orders,
     queues,
     residents,
     rewards,
@@ -19,6 +23,8 @@ from tests.model import (
 )
 from tests.model.ground import Ground
 from tests.model.state import Thing, Town
+
+COMMANDS = {**orders.COMMANDS, **event_orders.COMMANDS}
 
 
 def found(plan, options, seed, ask=None):
@@ -29,6 +35,10 @@ def found(plan, options, seed, ask=None):
     town.base_prices = [dict(plan.prices) for _ in range(plan.districts)]
     effects.follow(town)
     town.tills = {number: 0 for number, place in enumerate(plan.places) if place.has_till}
+    town.calendar = happenings.Calendar()
+    rules = options.lifecycle
+    town.mortal, town.exit_cap = not rules.training_mode, rules.daily_exit_cap
+    town.exit_spacing = rules.exit_spacing
     residents.found(town)
     return town
 
@@ -54,11 +64,11 @@ def thing_of(plan, number):
     )
 
 
-def step(town, intents, context=None, orders=()):
+def step(town, intents, context=None, given=()):
     """Execute a tick; returns its facts, the answers of its interventions and the results of its commands.
 
     ``intents`` is slot -> (action, target), ``context`` slot -> (option name or none, goal,
-    commitment). ``orders`` are
+    commitment). ``given`` are
     interventions, as tuples of a name and arguments, and commands, in the order of acceptance.
     """
     known = len(actions.names(town))
@@ -72,11 +82,13 @@ def step(town, intents, context=None, orders=()):
     open_(town, context)
     known_by_id = {each.id: each for each in town.residents}
     answers, results = [], []
-    for order in orders:
+    for order in given:
         if isinstance(order, tuple):
             answers.append(commands.INTERVENTIONS[order[0]](town, *order[1:]))
         else:
-            results.append(commands.obey(town, order, known_by_id))
+            results.append(orders.obey(town, order, known_by_id, COMMANDS))
+    lifecycle.let_arrive(town)
+    happenings.pass_on(town)
     effects.end(town)
     end_powerless_uses(town)
     decide(town, intents, allowed)
@@ -85,8 +97,9 @@ def step(town, intents, context=None, orders=()):
     employment.work(town)
     ties.decay(town)
     economy.close_day(town)
-    lifecycle.end_claims(town)
+    lifecycle.decide(town)
     rewards.reward(town)
+    see_last(town)
     lifecycle.let_leave(town)
     conflicts.sum_up(town)
     town.tick += 1
@@ -100,6 +113,16 @@ def open_(town, context):
     for each in town.residents:
         each.option, each.goal, each.commit = context[each.slot] if context is not None else (None, -1, 0)
         each.reset = False
+
+
+def see_last(town):
+    """Phase 12: who leaves sees what there is at the end of the tick, while all who leave are still there."""
+    town.tick += 1
+    town.left = [each for each in town.residents if each.leaving]
+    shown = observations.maps(town)
+    for each in town.left:
+        each.last_seen = observations.features(town, each), shown[each.id]
+    town.tick -= 1
 
 
 def end_powerless_uses(town):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.model import happenings
 from tests.model.conventions import cheb, clamp
 
 HOUR = 60
@@ -63,7 +64,12 @@ def habits(town, resident):
 
 
 def avoids(town, owner, other):
-    """Whether an owner avoids another."""
+    """Whether an owner avoids another; not while both are at the same meeting."""
+    return not happenings.are_at_a_meeting(town, owner, other) and would_avoid(town, owner, other)
+
+
+def would_avoid(town, owner, other):
+    """Whether an owner avoids another, but for a meeting."""
     tie = tie_to(owner, other)
     return tie is not None and tie.rivalry >= habits(town, owner)[2]
 

@@ -297,16 +297,16 @@ def review(t: Tables, s: TownState, j: Journal, b: int, i: int, now: int) -> Non
     elif now - r.review_since >= params.review_ticks and (
         params.daily_loss_cap == 0 or district.losses_today < params.daily_loss_cap
     ):
+        district.reviews -= 1
         lose_job(t, s, j, b, i, LOST_REVIEWED, now)
 
 
 @kernel
 def lose_job(t: Tables, s: TownState, j: Journal, b: int, i: int, reason: int, now: int) -> None:
-    """Take the job from a resident whose review ended so."""
+    """Take the job from a resident whose review ended so; it is not counted among the reviews any more."""
     r = s.residents[b, i]
     district = s.districts[b, r.district]
     journal.write(j, b, EV_JOB_LOSS, r.serial, -1, -1, reason, r.job, 0, 0)
-    district.reviews -= 1
     district.losses_today += 1
     r.review_since = NOBODY
     r.lost_job_day = day_of(now, t.params[0].start_tod)
@@ -319,6 +319,8 @@ def settle_review(t: Tables, s: TownState, j: Journal, b: int, i: int, approved:
     r = s.residents[b, i]
     if r.review_since < 0:
         return False
+    if approved:
+        s.districts[b, r.district].reviews -= 1
     record_review(s, j, b, i, REVIEW_APPROVED if approved else REVIEW_DEFERRED)
     if approved:
         lose_job(t, s, j, b, i, LOST_APPROVED, now)
