@@ -36,9 +36,9 @@ def test_the_packages_form_one_chain():
 
 def test_the_families_of_adapters_do_not_know_each_other():
     layers = layers_of("townlet_adapters")
-    assert layers[:3] == ["cli", "running | story", "composition"]
-    assert {"config", "worlds", "policies", "telemetry"} <= set(layers[3].split(" | "))
-    assert {name for layer in layers[4:] for name in layer.split(" | ")} == {
+    assert layers[:4] == ["cli", "drawing", "running | story", "composition"]
+    assert {"config", "worlds", "policies", "telemetry"} <= set(layers[4].split(" | "))
+    assert {name for layer in layers[5:] for name in layer.split(" | ")} == {
         "validation",
         "kernels",
         "documents",

@@ -42,6 +42,7 @@ TESTS = {
     "townlet_adapters/cli/": ["tests/cli"],
     "townlet_adapters/composition/": ["tests/composition", "tests/plugins"],
     "townlet_adapters/config/": ["tests/config", "tests/composition"],
+    "townlet_adapters/drawing/": ["tests/drawing", "tests/cli/test_watch.py"],
     "townlet_adapters/kernels/": ["tests/kernels", "tests/town/rules"],
     "townlet_adapters/policies/": ["tests/policies"],
     "townlet_adapters/stages/": ["tests/stages"],

@@ -61,3 +61,19 @@ def test_amounts_read_well():
 
 def test_a_sentence_has_a_capital_a_stop_and_its_asides():
     assert english.sentence(["ate", "then slept"], ["Ivo came"]) == "Ate, then slept; Ivo came."
+
+
+@pytest.mark.parametrize(
+    ("words", "now"),
+    [
+        ("cook_meal", "cooking a meal"),
+        ("use_shower", "using the shower"),
+        ("rest_sleep", "sleeping"),
+        ("run", "running"),
+        ("see_film", "seeing a film"),
+        ("work_out", "working out"),
+        ("eat_meal", "eating a meal"),
+    ],
+)
+def test_what_lasts_is_said_in_the_present(words, now):
+    assert english.doing(words) == now

@@ -40,8 +40,10 @@ def test_districts_lie_row_by_row_and_their_places_have_names():
         ("0", (0, 0)), ("1", (24, 0)), ("2", (48, 0)), ("3", (0, 24)), ("4", (24, 24)), ("5", (48, 24)),
     ]  # fmt: skip
     assert {each.size for each in plan.districts} == {(24, 24)}
-    assert plan.places[0].name == plan.places[0].id.replace("_", " ").replace("@", " ")
-    assert "@" in plan.places[0].id
+    assert [(each.id, each.name) for each in plan.places[:2]] == [
+        ("home_1@r0c0", "home 1"),
+        ("washhouse@r0c0", "washhouse"),
+    ]
 
 
 def test_the_plan_of_a_city_fits_a_message():

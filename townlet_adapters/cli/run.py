@@ -16,7 +16,7 @@ from townlet_adapters.cli.allowing import reads_config
 from townlet_adapters.cli.console import configure_logs, note, stderr_console, stdout_console
 from townlet_adapters.cli.options import OVERRIDES, to_overrides
 from townlet_adapters.cli.progress import CompilationBar, progress_bar
-from townlet_adapters.cli.signals import interrupts
+from townlet_adapters.cli.signals import Interrupts, interrupts
 from townlet_adapters.cli.summary import print_summary
 from townlet_adapters.composition import OpenRun, Output, RunRequest
 from townlet_adapters.config.resolve import SinkRequest
@@ -31,6 +31,7 @@ from townlet_core.summary import RunSummary
 from townlet_core.words import clock
 from townlet_plugins.access import Allowed
 
+_WATCHED_SPEED: Final = "10x"
 _MOST_TOLD: Final = 3
 """Narrations that a summary shows, the latest ones."""
 
@@ -55,10 +56,12 @@ class Report:
     Attributes:
         quiet: whether nothing but the digest is printed.
         digest: whether ``--digest`` was given.
+        watched: whether the run is shown while it lasts.
     """
 
     quiet: bool
     digest: bool
+    watched: bool
 
 
 @click.command("run")
@@ -66,10 +69,8 @@ class Report:
 @click.option(
     "--ticks",
     type=click.IntRange(min=1),
-    default=TICKS_PER_DAY,
-    show_default=True,
     metavar="N",
-    help="Number of ticks to execute; 1440 ticks are a day.",
+    help="Number of ticks to execute; 1440 ticks are a day. Default: 1440; with --watch, without end.",
 )
 @click.option(
     "--seed", type=click.IntRange(0, SEED_LIMIT - 1), metavar="S", help="Seed instead of the config's."
@@ -90,6 +91,12 @@ class Report:
 )
 @click.option(
     "--speed", type=click.Choice(["max", "1x", "10x", "100x"]), help="Speed; 1x is four ticks a second."
+)
+@click.option(
+    "--watch",
+    "watched",
+    is_flag=True,
+    help="Show the town in the terminal, at the speed 10x unless --speed is given; lines without a terminal.",
 )
 @OVERRIDES
 @reads_config
@@ -135,12 +142,13 @@ class Report:
 def command(  # noqa: PLR0913 - one parameter for each option
     config: str | None,
     *,
-    ticks: int,
+    ticks: int | None,
     seed: int | None,
     policy: str | None,
     sinks: tuple[str, ...],
     commands: Path | None,
     speed: str | None,
+    watched: bool,
     overrides: tuple[str, ...],
     allow_env: tuple[str, ...],
     allow_path: tuple[Path, ...],
@@ -163,23 +171,23 @@ def command(  # noqa: PLR0913 - one parameter for each option
     Examples:
       townlet run --ticks 2880 --seed 3
       townlet run configs/hamlet.yaml --policy random --set world.options.population.target=5
+      townlet run --watch
       townlet run --sink stdout --no-out | head
       townlet run --snapshot-every 500 --out runs/mine
       townlet run --resume runs/mine --ticks 500
       townlet run configs/stories/first-clash.yaml
-      townlet run configs/hamlet.yaml --commands timeline.ndjson
       townlet run --ticks 100000 --speed 10x --metrics 127.0.0.1:9464
     """
-    if no_out and out is not None:
-        raise click.UsageError("--out and --no-out exclude each other; leave one of them out")
-    if no_out and snapshot_every is not None:
-        raise click.UsageError("--snapshot-every keeps snapshots in the run folder; leave --no-out out")
-    configure_logs(quiet=quiet)
+    _check_folder(out, snapshot_every, no_out=no_out)
+    _begin_output(quiet=quiet, watched=watched)
     request = RunRequest(
         config=find_config(config) if config is not None else None,
         seed=seed,
         policy=policy,
-        overrides=(*to_overrides(overrides), *_pace(speed, snapshot_every)),
+        overrides=(
+            *to_overrides(overrides),
+            *_pace(speed or (_WATCHED_SPEED if watched else None), snapshot_every),
+        ),
         sinks=tuple(map(_sink, sinks)) or None,
         commands=commands,
         output=Output(keep=not no_out, path=out, summary=json_summary),
@@ -190,24 +198,58 @@ def command(  # noqa: PLR0913 - one parameter for each option
         compiling=_ignore if quiet else CompilationBar(stderr_console()),
         prefix="--",
     )
-    return _run(request, ticks, Monitoring(listening, metrics_file), Report(quiet, digest))
+    return _run(request, ticks, Monitoring(listening, metrics_file), Report(quiet, digest, watched))
 
 
-def _run(request: RunRequest, ticks: int, monitoring: Monitoring, report: Report) -> int:
+def _check_folder(out: Path | None, snapshot_every: int | None, *, no_out: bool) -> None:
+    """Refuse options of a run folder for a run without one."""
+    if no_out and out is not None:
+        raise click.UsageError("--out and --no-out exclude each other; leave one of them out")
+    if no_out and snapshot_every is not None:
+        raise click.UsageError("--snapshot-every keeps snapshots in the run folder; leave --no-out out")
+
+
+def _begin_output(*, quiet: bool, watched: bool) -> None:
+    """Send logs to standard error; refuse a run that is to be shown and hidden."""
+    if watched and quiet:
+        raise click.UsageError("--watch shows the run and --quiet hides it; leave one of them out")
+    configure_logs(quiet=quiet)
+
+
+def _run(request: RunRequest, ticks: int | None, monitoring: Monitoring, report: Report) -> int:
     """Run a town with signals, metrics, progress and a report."""
     _check_writable(request.output.summary, "--json-summary")
     _check_writable(monitoring.file, "--metrics-file")
+    ticks = ticks or (sys.maxsize if report.watched else TICKS_PER_DAY)
+    watching = _Watching()
     with interrupts(quiet=report.quiet) as signals, _monitored(monitoring) as monitor:
 
         def watch(run: OpenRun) -> AbstractContextManager[object]:
             monitor(run.loop)
             signals.stop(run.loop)
+            if report.watched:
+                return watching.of(run, signals)
             if report.quiet or (_prints_events(run) and sys.stdout.isatty()):
                 return nullcontext()
             return progress_bar(stderr_console(), run.loop.dispatcher, ticks)
 
         summary = execute(request, ticks, watch=watch, report=partial(_report, report))
-    return errors.INTERRUPTED if summary.interrupted else errors.DONE
+    return errors.INTERRUPTED if summary.interrupted and not watching.ended() else errors.DONE
+
+
+class _Watching:
+    """How a run is watched, if it is."""
+
+    def __init__(self) -> None:
+        self.ended: Callable[[], bool] = lambda: False
+
+    def of(self, run: OpenRun, signals: Interrupts) -> AbstractContextManager[object]:
+        """Return the context in which a run is shown; standard output may belong to a sink."""
+        from townlet_adapters.cli.watching.choose import Watching  # noqa: PLC0415 - only a run that is watched needs it
+
+        watching = Watching()
+        self.ended = lambda: watching.ended
+        return watching.of(run, stderr_console() if _prints_events(run) else stdout_console(), signals)
 
 
 def _monitored(monitoring: Monitoring) -> AbstractContextManager[Callable[[SimulationLoop], object]]:

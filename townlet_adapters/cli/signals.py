@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -25,22 +25,29 @@ class Interrupts:
         self._quiet = quiet
         self._loop: SimulationLoop | None = None
         self._count = 0
+        self._leave: Callable[[], object] | None = None
 
     def stop(self, loop: SimulationLoop) -> None:
         """From now on, the first interrupt stops this loop after the tick being executed."""
         self._loop = loop
+
+    def show(self, leave: Callable[[], object]) -> None:
+        """Print nothing from now on, because a screen is shown, which ``leave`` takes off the terminal."""
+        self._leave = leave
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle one signal."""
         del number, frame
         self._count += 1
         if self._count > 1:
-            # Nothing may hold this up: no handler, no thread, no buffer.
+            if self._leave is not None:
+                self._leave()
+            # Nothing else may hold this up: no handler, no thread, no buffer.
             os._exit(INTERRUPTED)
         if self._loop is None:
             raise KeyboardInterrupt
         self._loop.request_stop()
-        if not self._quiet:
+        if not self._quiet and self._leave is None:
             # Not through a stream: the signal may have come while that stream was being written.
             os.write(2, _CLEARED + _FIRST if os.isatty(2) else _FIRST)
 

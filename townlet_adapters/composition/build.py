@@ -68,6 +68,7 @@ class OpenRun:
         run_id: id of the run.
         routes: where its messages go, every sink started.
         recent: the latest facts of some families, for queries.
+        pacer: sets the speed, pauses and resumes.
         origin: what it goes on from, None when it begins at tick 0.
     """
 
@@ -77,6 +78,7 @@ class OpenRun:
     run_id: str
     routes: tuple[SinkRoute, ...] = field(repr=False)
     recent: RecentFacts = field(repr=False)
+    pacer: Pacer = field(repr=False)
     origin: Origin | None = None
 
     def save_snapshot(self) -> Path:
@@ -124,6 +126,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
             if folder is not None:
                 log = PromotionLog(folder.path / HISTORY)
                 dispatcher.subscribe(PromotionState.kind, log.hear, name=HISTORY)
+            pacer = Pacer(config.run.runner.speed)
             loop = SimulationLoop(
                 world,
                 policy,
@@ -132,7 +135,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
                 stages=open_stages(config, context),
                 observers=observers,
                 digest=request.digest or folder is not None,
-                pacer=Pacer(config.run.runner.speed),
+                pacer=pacer,
                 snapshots=snapshot_schedule(config, folder, request.notify, world.spec.ticks_per_day),
                 plugged=_plugged(config, context),
             )
@@ -144,7 +147,7 @@ def open_run(request: RunRequest) -> Iterator[OpenRun]:
             _report_plugins(config, loop)
             write_plan(folder, loop)
             write_record(folder, config, context, origin, cut)
-        yield OpenRun(loop, config, folder, context.run_id, routes, recent, origin)
+        yield OpenRun(loop, config, folder, context.run_id, routes, recent, pacer, origin)
 
 
 def _plugged(config: ResolvedConfig, context: BuildContext) -> Plugged:

@@ -21,6 +21,7 @@ __all__ = [
     "amount",
     "clock",
     "coins",
+    "doing",
     "is_sleep",
     "lasting",
     "listing",
@@ -94,6 +95,16 @@ def phrase(words: str, *, past: bool, again: bool = False) -> str:
             article, once_more = "another", ""
         rest.insert(0, article)
     return " ".join(part for part in (shown, *rest) if part) + once_more
+
+
+def doing(words: str) -> str:
+    """Return what the id of an affordance is while it lasts: ``cook_meal`` is ``cooking a meal``."""
+    verb, space, rest = phrase(words, past=False).partition(" ")
+    if verb.endswith("e") and not verb.endswith("ee"):
+        verb = verb[:-1]
+    elif _SHORT_VERB.fullmatch(verb):
+        verb += verb[-1]
+    return f"{verb}ing{space}{rest}"
 
 
 def coins(mills: int) -> str:

@@ -60,5 +60,5 @@ def drawn_plan(plan: inputs.TownPlan) -> TownPlan:
 
 
 def _spelled(place: str) -> str:
-    """Return the name of a place for people: that of ``home_1@r0c2`` is ``home 1 r0c2``."""
-    return place.replace("_", " ").replace("@", " ")
+    """Return the name of a place for people, who see its district: that of ``home_1@r0c2`` is ``home 1``."""
+    return place.partition("@")[0].replace("_", " ")
