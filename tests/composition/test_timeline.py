@@ -83,6 +83,36 @@ def test_a_mistake_in_a_timeline_is_an_error_before_the_first_tick(tmp_path, tex
     assert message in str(caught.value)
 
 
+# Commands about two residents.
+
+
+def test_a_resumed_run_goes_on_with_ties_that_its_timeline_sets(tmp_path):
+    pair = {"owner": "a00000", "other": "a00001"}
+    talk = {"speaker": "a00000", "listener": "a00001"}
+    beside = [
+        {"tick": 8, "name": "teleport", "args": {"agent_id": "a00000", "position": [5, 15]}},
+        {"tick": 8, "name": "teleport", "args": {"agent_id": "a00001", "position": [5, 16]}},
+    ]
+    commands = [
+        {"tick": 1, "name": "set_rel", "args": {**pair, "trust": 0.75}},
+        *beside,
+        {"tick": 8, "name": "force_chat", "args": {**talk, "quality": 0.5}},
+    ]
+    config = {**CONFIG, "commands": commands}
+    whole = run(config, ticks=12, digest=True)
+    run(config, ticks=7, out=tmp_path / "run")
+    resumed = run(ticks=5, resume=tmp_path / "run", out=tmp_path / "run")
+    assert resumed.digest == whole.digest
+    results = []
+    with open_simulation(config) as loop:
+        loop.dispatcher.subscribe(ConsoleResult.kind, lambda fact: results.append(fact.event), name="test")
+        loop.run_for(12)
+    assert [(each.name, each.status) for each in results if each.name != "teleport"] == [
+        ("set_rel", "ok"),
+        ("force_chat", "ok"),
+    ]
+
+
 # The shipped story.
 
 

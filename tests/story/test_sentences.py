@@ -261,6 +261,16 @@ def test_a_newcomer_and_a_command_of_an_operator_are_noticed():
     assert told(town().at("10:00", result, refused)) == ["10:00 An operator intervened: set need."]
 
 
+def test_a_tie_that_an_operator_set_is_noticed_by_those_whose_tie_it_is():
+    ties = {"owner": "a00008", "other": IRIS, "trust": 0.5}
+    one_way = ConsoleResult("set_rel", "ok", {**ties, "both": False}, None, "c1", "ann", 600)
+    assert told(town().at("10:00", one_way)) == []
+    both = ConsoleResult("set_rel", "ok", ties, None, "c2", "ann", 600)
+    assert told(town().at("10:00", both)) == ["10:00 An operator intervened: set rel."]
+    chat = ConsoleResult("force_chat", "ok", {"speaker": IRIS, "listener": "a00008"}, None, "c3", "ann", 600)
+    assert told(town().at("10:00", chat)) == []
+
+
 def test_a_person_who_acts_for_a_resident_is_noticed_and_so_is_how_it_ended():
     script = town().at("10:00", PolicyPossession(IRIS, "acquire", "ann"))
     script.at("10:30", PolicyPossession(IRIS, "release", "ben"))

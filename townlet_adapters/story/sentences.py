@@ -303,11 +303,15 @@ def _wait_to_leave(scene: Scene) -> None:
 
 
 def _command(scene: Scene) -> None:
+    """Note a command that was about residents with each of them; a chat has its own sentence."""
     result = scene.fields.get("result")
-    resident = result.get("agent_id") if isinstance(result, Mapping) else None
-    if isinstance(resident, str) and scene.text("status") == "ok":
-        words = f"an operator intervened{{times}}: {scene.text('name').replace('_', ' ')}"
-        scene.of(resident).diary.remark(Remark(scene.at, words, weight=_A_BLOW, merges=True))
+    if not isinstance(result, Mapping) or scene.text("status") != "ok" or scene.text("name") == "force_chat":
+        return
+    words = f"an operator intervened{{times}}: {scene.text('name').replace('_', ' ')}"
+    for key in ("agent_id", "owner", "other"):
+        resident = result.get(key)
+        if isinstance(resident, str) and (key != "other" or result.get("both", True)):
+            scene.of(resident).diary.remark(Remark(scene.at, words, weight=_A_BLOW, merges=True))
 
 
 def _possess(scene: Scene) -> None:

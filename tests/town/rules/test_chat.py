@@ -4,6 +4,8 @@ import pytest
 
 from tests.town.towns import Town, affordance, agent
 from townlet_core import seeding
+from townlet_core.dto.action import ActionBatch
+from townlet_core.dto.command import Command
 
 ROOM = ["Ehrrrr", ".rNrrr", ".rrrrr"]
 SIDE_BY_SIDE = [(3, 0), (4, 0), (5, 0)]
@@ -259,3 +261,91 @@ def test_a_step_can_leave_several_behind():
     town.set_tie(0, 1, rivalry=0.8)
     town.step({0: "move_east"})
     assert [event.rival for event in town.heard("social.avoidance")] == [agent(2), agent(1)]
+
+
+# The command force_chat.
+
+
+def force(town: Town, *commands: dict[str, object]):
+    """Return the codes of commands and the facts of their tick, in which nobody wants anything."""
+    town.action[:] = 0
+    orders = [Command("force_chat", args, str(number), "ada") for number, args in enumerate(commands)]
+    outcome = town.world.step(ActionBatch(town.action.data, town.target.data), orders)
+    return [each.error.code if each.error else "ok" for each in outcome.command_results], outcome.events
+
+
+def pair(speaker: int, listener: int, **more: object) -> dict[str, object]:
+    return {"speaker": agent(speaker), "listener": agent(listener), **more}
+
+
+def test_a_chat_by_command_goes_well_whatever_the_draw_and_is_of_the_given_quality():
+    for quality in (1.0, 0.25):
+        town = lucky(room(), 0, below=1.0, least=0.98)
+        more = {} if quality == 1.0 else {"quality": quality}
+        codes, events = force(town, pair(0, 1, **more))
+        (chat,) = [event for event in events if event.kind == "social.chat"]
+        assert codes == ["ok"]
+        assert (chat.speaker, chat.listener, chat.success, chat.quality) == (
+            agent(0),
+            agent(1),
+            True,
+            quality,
+        )
+        assert town.tie(0, 1) == town.tie(1, 0) == (0.05 * quality, 0.10 * quality, 0.0)
+        reasons = [event.reason for event in events if event.kind == "social.tie"]
+        assert reasons == ["chat_success", "chat_success"]
+        rests = [int(town.resident(slot).talk_ready) for slot in (0, 1)]
+        assert all(rest > town.tick for rest in rests)
+
+
+def test_those_who_rest_from_talking_or_avoid_each_other_chat_by_command_all_the_same():
+    town = room()
+    town.set_tie(0, 1, rivalry=0.95)
+    assert force(town, pair(0, 1))[0] == ["ok"]
+    assert force(town, pair(1, 0))[0] == ["ok"]
+
+
+def test_a_resident_has_one_chat_by_command_in_a_tick():
+    town = room(3)
+    assert force(town, pair(0, 1), pair(1, 2), pair(2, 0), pair(2, 1))[0] == ["ok"] + ["conflict"] * 3
+
+
+def test_a_resident_that_runs_a_use_has_no_chat_by_command():
+    town = room()
+    town.step({0: "use:it"})
+    assert town.stage(0) == "running"
+    assert force(town, pair(0, 1), pair(1, 0))[0] == ["busy_target"] * 2
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (pair(0, 2), "conflict"),
+        (pair(0, 9), "not_found"),
+        (pair(9, 0), "not_found"),
+        (pair(0, 0), "invalid_args"),
+        (pair(0, 1, quality=0.09), "invalid_args"),
+        (pair(0, 1, quality=1.01), "invalid_args"),
+        ({"speaker": agent(0)}, "invalid_args"),
+    ],
+)
+def test_a_chat_that_cannot_be_is_answered_with_its_code_and_changes_nothing(args, code):
+    town, plain = room(3), room(3)
+    codes, _ = force(town, args)
+    plain.step()
+    assert codes == [code]
+    assert town.world.snapshot() == plain.world.snapshot()
+
+
+def test_no_chat_by_command_is_held_with_a_resident_that_leaves_in_the_tick():
+    town = room()
+    town.action[:] = 0
+    kill = Command("kill", {"agent_id": agent(1)}, "1", "ada")
+    orders = (
+        kill,
+        Command("force_chat", pair(0, 1), "2", "ada"),
+        Command("set_rel", {"owner": agent(0), "other": agent(1), "trust": 1.0}, "3", "ada"),
+    )
+    outcome = town.world.step(ActionBatch(town.action.data, town.target.data), orders)
+    assert [each.error.code for each in outcome.command_results[1:]] == ["not_found", "not_found"]
+    assert town.tie(0, 1) is None

@@ -361,6 +361,22 @@ def test_the_journal_has_room_for_whatever_is_ordered_in_one_tick():
     moves = [event.to for event in outcome.events if event.kind == "lifecycle.moved"]
     assert moves == [(0, 3), (1, 3)] * 400
 
+    both = {"owner": agent(0), "other": agent(1)}
+    feuds = [Command("set_rel", {**both, "rivalry": level}) for _ in range(400) for level in (1.0, 0.0)]
+    world = two_in_town()
+    outcome = world.step(nothing_for(world.spec.capacity), feuds)
+    assert sum(event.kind == "social.threshold" for event in outcome.events) == 400 * 2 * 2
+
+
+def two_in_town() -> TownWorld:
+    world = TownWorld(build_model(ROWS, 2, manifest=LONG))
+    world.reset(1)
+    return world
+
+
+def nothing_for(slots: int) -> ActionBatch:
+    return ActionBatch(np.zeros(slots, np.int16).data, np.full(slots, -1, np.int32).data)
+
 
 # In a run.
 
@@ -400,6 +416,7 @@ def test_a_plugins_command_sees_the_residents_as_they_are():
     assert loop.observation.view.columns["needs"][1, 2] == pytest.approx(0.9, abs=0.01)
 
 
+PAIRS = {"force_chat": ("speaker", "listener"), "set_rel": ("owner", "other")}
 ORDERS = st.one_of(
     st.builds(teleport, st.integers(0, 3), st.integers(-1, 24), st.integers(-1, 24)),
     st.builds(set_need, st.integers(0, 3), hunger=st.floats(0, 1)),
@@ -409,6 +426,18 @@ ORDERS = st.one_of(
         st.sampled_from(("price_spike", "blackout", "outage", "closure", "festival", "arranged_meet")),
         starts_in=st.integers(0, 9),
         duration=st.integers(1, 9),
+    ),
+    st.builds(
+        lambda name, pair, **args: Command(
+            name, dict(zip(PAIRS[name], map(agent, pair), strict=True)) | args
+        ),
+        st.just("set_rel"),
+        st.tuples(st.integers(0, 3), st.integers(0, 3)),
+        rivalry=st.floats(0, 1),
+    ),
+    st.builds(
+        lambda pair: Command("force_chat", dict(zip(PAIRS["force_chat"], map(agent, pair), strict=True))),
+        st.tuples(st.integers(0, 3), st.integers(0, 3)),
     ),
     st.builds(lambda n: Command("perturb_cancel", {"event_id": f"evt_{n}"}), st.integers(1, 9)),
     st.builds(lambda mills: Command("set_price", {"key": "home.meal", "mills": mills}), st.integers(0, 900)),

@@ -163,13 +163,16 @@ def test_every_intervention_is_answered_in_its_place():
         Intervention(0, codes.CLOSE_OBJECT, 0, 1),
         Intervention(0, codes.SWITCH_UTILITY, 0, 0, 0),
         Intervention(0, codes.SET_NEED, 2, 1, x=0.5),
+        Intervention(0, codes.SET_TIE, 0, 1, c=codes.TRUST_GIVEN, d=1, x=0.5),
+        Intervention(0, codes.SET_TIE, 0, 2, c=codes.TRUST_GIVEN, d=1, x=0.5),
+        Intervention(0, codes.FORCE_CHAT, 1, 2, x=0.5),
     )
-    assert places == range(7)
+    assert places == range(10)
     town.step()
     assert town.engine.answers.tolist() == [
         codes.EXECUTED, codes.BLOCKED_TILE, codes.BLOCKED_TILE,
         codes.EXECUTED, codes.EXECUTED, codes.EXECUTED,
-        codes.GONE,
+        codes.GONE, codes.EXECUTED, codes.GONE, codes.GONE,
     ]  # fmt: skip
     town.step()
     assert town.engine.answers.tolist() == []

@@ -4,6 +4,8 @@ import pytest
 
 from tests.town.towns import Town, affordance, agent
 from townlet_adapters.worlds.town.systems import ties
+from townlet_core.dto.action import ActionBatch
+from townlet_core.dto.command import Command
 
 ROOM = ["Ehrrr", ".rNrr", ".rrrr"]
 AT = [(1, 1), (3, 1), (2, 2), (2, 0), (1, 2), (3, 2), (3, 0), (4, 0), (4, 1)]
@@ -372,3 +374,95 @@ def test_the_rules_keep_a_tie_for_days():
         (ties.RIVALRY_LEFT, 34.3),
     ):
         assert left**hours == pytest.approx(0.5, rel=0.01)
+
+
+# Commands.
+
+
+def command(town: Town, name: str, **args: object):
+    town.action[:] = 0
+    outcome = town.world.step(
+        ActionBatch(town.action.data, town.target.data), (Command(name, args, "1", "ada"),)
+    )
+    (result,) = outcome.command_results
+    return result, outcome.events
+
+
+def set_rel(town: Town, owner: int, other: int, **numbers: object):
+    return command(town, "set_rel", owner=agent(owner), other=agent(other), **numbers)
+
+
+def test_a_command_sets_the_ties_of_both_whatever_their_traits():
+    town = room()
+    town.set_profile(0, "stoic")
+    result, events = set_rel(town, 0, 1, trust=-0.5, familiarity=0.25, rivalry=0.125)
+    assert (result.status, result.result["trust"]) == ("ok", -0.5)
+    assert town.tie(0, 1) == town.tie(1, 0) == (-0.5, 0.25, 0.125)
+    told = [(e.owner, e.other, e.status, e.reason, e.trust) for e in events if e.kind == "social.tie"]
+    assert told == [
+        (agent(0), agent(1), "added", "command", -0.5),
+        (agent(1), agent(0), "added", "command", -0.5),
+    ]
+
+
+def test_a_command_sets_only_the_numbers_that_are_given_and_only_one_tie_if_told_so():
+    town = room()
+    town.set_tie(0, 1, trust=0.5, familiarity=0.25, rivalry=0.125)
+    result, events = set_rel(town, 0, 1, familiarity=-1.0, both=False)
+    assert result.status == "ok"
+    assert (town.tie(0, 1), town.tie(1, 0)) == ((0.5, -1.0, 0.125), None)
+    assert [e.kind for e in events if e.kind == "social.tie"] == []
+    assert town.state.ties[0, 0, 0].changed == 0
+
+
+def test_a_tie_that_a_command_sets_passes_its_thresholds_and_is_avoided():
+    town = room()
+    _, events = set_rel(town, 0, 1, trust=0.6, rivalry=0.95)
+    passed = [(e.owner, e.threshold) for e in events if e.kind == "social.threshold"]
+    assert passed == [(agent(owner), kind) for owner in (0, 1) for kind in ("friend", "rival", "feud")]
+    assert (town.resident(0).avoided, town.resident(1).avoided) == (1, 1)
+    set_rel(town, 0, 1, rivalry=0.0)
+    assert town.tie(0, 1) == (0.6, 0.0, 0.0)
+    assert (town.resident(0).avoided, town.resident(1).avoided) == (0, 0)
+
+
+def test_the_weakest_tie_makes_room_for_one_that_a_command_sets():
+    town = room(5, relationships={"max_ties": 3})
+    for other, trust in ((1, 0.5), (2, 0.25), (3, 0.75)):
+        town.set_tie(0, other, trust=trust)
+    _, events = set_rel(town, 0, 4, trust=0.125, both=False)
+    told = [(e.other, e.status, e.reason) for e in events if e.kind == "social.tie"]
+    assert told == [(agent(2), "removed", "capacity"), (agent(4), "added", "command")]
+    assert [town.tie(0, other) is not None for other in range(1, 5)] == [True, False, True, True]
+
+
+def test_a_tie_to_a_rival_that_a_command_sets_leaves_the_last_friends():
+    town = room(5, relationships={"max_ties": 3})
+    town.set_tie(0, 1, trust=0.1)
+    town.set_tie(0, 2, trust=0.2)
+    town.set_tie(0, 3, rivalry=0.9)
+    _, events = set_rel(town, 0, 4, rivalry=0.5, both=False)
+    gone = next(e for e in events if e.kind == "social.tie")
+    assert (gone.other, gone.reason) == (agent(3), "capacity")
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        ({"owner": "a00009", "other": agent(1), "trust": 0.5}, "not_found"),
+        ({"owner": agent(0), "other": "a00009", "trust": 0.5}, "not_found"),
+        ({"owner": agent(0), "other": agent(0), "trust": 0.5}, "invalid_args"),
+        ({"owner": agent(0), "other": agent(1)}, "invalid_args"),
+        ({"owner": agent(0), "other": agent(1), "both": False}, "invalid_args"),
+        ({"owner": agent(0), "other": agent(1), "trust": 1.01}, "invalid_args"),
+        ({"owner": agent(0), "other": agent(1), "familiarity": -1.01}, "invalid_args"),
+        ({"owner": agent(0), "other": agent(1), "rivalry": -0.01}, "invalid_args"),
+        ({"owner": agent(0), "other": agent(1), "trust": "much"}, "invalid_args"),
+    ],
+)
+def test_a_tie_that_cannot_be_set_is_answered_with_its_code_and_changes_nothing(args, code):
+    town, plain = room(), room()
+    result, _ = command(town, "set_rel", **args)
+    plain.step()
+    assert (result.status, result.error.code) == ("error", code)
+    assert town.world.snapshot() == plain.world.snapshot()

@@ -115,14 +115,14 @@ DISTURBANCES: Final = 3
     EV_SCHEDULED, EV_STARTED, EV_ENDED, EV_CANCELLED, EV_PRICE,
 ) = range(35)  # fmt: skip
 
-# Why a tie changed, then why one was removed (domain.md, section 12).
+# Why a tie changed, then why one was removed, then a command that set it (domain.md, section 12).
 (
     CHAT_SUCCESS, CHAT_FAILURE, QUEUE_POLITE, SHARED_MEAL, NEARBY, EMPLOYMENT_HELP, SHIFT_COVERED, CONFLICT,
-    PLUGIN, TIE_DECAY, TIE_CAPACITY, TIE_EXIT,
-) = range(12)  # fmt: skip
+    PLUGIN, TIE_DECAY, TIE_CAPACITY, TIE_EXIT, TIE_COMMAND,
+) = range(13)  # fmt: skip
 TIE_REASONS: Final = (
     "chat_success", "chat_failure", "queue_polite", "shared_meal", "nearby", "employment_help",
-    "shift_covered", "conflict", "plugin", "decay", "capacity", "exit",
+    "shift_covered", "conflict", "plugin", "decay", "capacity", "exit", "command",
 )  # fmt: skip
 TIE_ADDED, TIE_REMOVED = 0, 1
 TIE_STATUSES: Final = ("added", "removed")
@@ -137,12 +137,16 @@ MOST_TIES: Final = 16
     TELEPORT, SWITCH_UTILITY, SET_NEED, CLOSE_OBJECT, SPAWN, REMOVE, SET_PRICE, SCALE_PRICE, INTERRUPT,
     REVIEW, SET_EXITS,
     PERTURB, CANCEL,
-) = range(13)  # fmt: skip
+    FORCE_CHAT, SET_TIE,
+) = range(15)  # fmt: skip
 (
     NOT_EXECUTED, EXECUTED, BLOCKED_TILE, GONE, NO_SLOT, NO_ROOM, NO_REVIEW, NO_VACANCY, NO_EVENT,
-) = range(9)  # fmt: skip
+    NOT_BESIDE, BUSY, HAS_TALKED,
+) = range(12)  # fmt: skip
 MORTALITY, EXIT_CAP, EXIT_SPACING = 0, 1, 2
 """What ``SET_EXITS`` sets."""
+TRUST_GIVEN, FAMILIARITY_GIVEN, RIVALRY_GIVEN = 1, 2, 4
+"""What ``SET_TIE`` sets, one bit for each number of a tie."""
 MOST_EXITS: Final = 50
 MOST_SPACING: Final = 100_000
 

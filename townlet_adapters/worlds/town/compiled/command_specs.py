@@ -92,4 +92,27 @@ COMMANDS: Final = (
         "Cancels an event that waits, or ends one that is under way.",
         (Argument("event_id", "text"),),
     ),
+    CommandSpec(
+        "force_chat",
+        "admin",
+        "Lets a resident have a chat that goes well with another one beside it, without a draw.",
+        (
+            Argument("speaker", "text"),
+            Argument("listener", "text"),
+            Argument("quality", "real", required=False),
+        ),
+    ),
+    CommandSpec(
+        "set_rel",
+        "admin",
+        "Sets numbers of the tie of a resident to another one, and of the tie back unless both is false.",
+        (
+            Argument("owner", "text"),
+            Argument("other", "text"),
+            Argument("trust", "real", required=False),
+            Argument("familiarity", "real", required=False),
+            Argument("rivalry", "real", required=False),
+            Argument("both", "bool", required=False),
+        ),
+    ),
 )

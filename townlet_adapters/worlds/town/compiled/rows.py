@@ -470,7 +470,7 @@ KINDS: Final = (
         ),
         Bound(resident=1),
     ),
-    RowKind(codes.EV_CHAT, social.SocialChat, (*_PAIR, _flag("a"), _number("x")), Bound(resident=1)),
+    RowKind(codes.EV_CHAT, social.SocialChat, (*_PAIR, _flag("a"), _number("x")), Bound(resident=1, order=1)),
     RowKind(
         codes.EV_MEAL,
         social.SocialSharedMeal,
@@ -491,14 +491,14 @@ KINDS: Final = (
             _number("y"),
             _number("z"),
         ),
-        _changes(4)._replace(tie=2),
+        _changes(4)._replace(tie=2, order=4),
     ),
     # Of two ties that change, each may pass every threshold.
     RowKind(
         codes.EV_THRESHOLD,
         social.SocialThreshold,
         (*_PAIR, _word("reason", codes.THRESHOLDS), _number("x")),
-        _changes(2 * len(codes.THRESHOLDS)),
+        _changes(2 * len(codes.THRESHOLDS))._replace(order=2 * len(codes.THRESHOLDS)),
     ),
     RowKind(
         codes.EV_EXIT_PENDING,

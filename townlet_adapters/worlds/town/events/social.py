@@ -40,7 +40,7 @@ class SocialAvoidance(Event):
 class SocialTie(Event):
     """A tie of ``owner`` to ``other`` began or ended; ``status`` is added or removed.
 
-    ``reason`` is what happened between the two, or decay, capacity or exit.
+    ``reason`` is what happened between the two, a command, or decay, capacity or exit.
     """
 
     kind: ClassVar[str] = "social.tie"

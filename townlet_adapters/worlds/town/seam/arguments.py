@@ -46,10 +46,15 @@ class Intervention:
             ``codes.SET_EXITS`` (``who`` what is set: ``codes.MORTALITY``, ``EXIT_CAP`` or ``EXIT_SPACING``,
             ``a`` the number), ``codes.PERTURB`` (``who`` a district, ``a`` a spec of events, ``b`` ticks
             until it starts, ``c`` its duration, ``d`` permille of prices, ``e`` the place to which it
-            invites, ``f`` to ``i`` targets by number, -1 for what the spec says) or ``codes.CANCEL`` (``a``
-            the number of an event). What switches, closes or scales has a source (``c``, ``codes.MANUAL`` or
-            the number of an event), ends only what is of the same source, and ends by itself in the tick
-            ``d`` unless that is 0.
+            invites, ``f`` to ``i`` targets by number, -1 for what the spec says), ``codes.CANCEL`` (``a``
+            the number of an event), ``codes.FORCE_CHAT`` (``who`` the slot of the speaker, ``a`` that of the
+            listener, ``b`` one more than the listener's serial, 0 for any in the slot, ``x`` the quality) or
+            ``codes.SET_TIE`` (``who`` the slot of the owner, ``a`` that of the other, ``b`` one more than the
+            other's serial or 0, ``c`` the sum of ``codes.TRUST_GIVEN``, ``FAMILIARITY_GIVEN`` and
+            ``RIVALRY_GIVEN`` for the numbers that are set, ``d`` 1 when both ties are set, else 0, ``x``,
+            ``y``, ``z`` trust, familiarity and rivalry, kept within their ranges). What switches, closes or
+            scales has a source (``c``, ``codes.MANUAL`` or the number of an event), ends only what is of the
+            same source, and ends by itself in the tick ``d`` unless that is 0.
         who: see ``what``.
         a: whole number, see ``what``; so are ``b`` to ``i``.
         b: whole number.
@@ -229,6 +234,8 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
         codes.SET_EXITS: {"who": 3, "a": codes.MOST_SPACING + 1},
         codes.PERTURB: {"who": districts, "a": len(model.plan.specs), "b": MAX_EVENT_COOLDOWN + 1},
         codes.CANCEL: {"a": _LAST_NUMBER},
+        codes.FORCE_CHAT: {"who": slots, "a": slots, "b": _LAST_NUMBER},
+        codes.SET_TIE: {"who": slots, "a": slots, "b": _LAST_NUMBER, "c": 8, "d": 2},
     }
     if order.what not in kinds:
         known = ", ".join(map(str, sorted(kinds)))
@@ -239,6 +246,7 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
             raise ArgumentError(f"{name} is {found} in {order}; expected 0 to {count - 1}")
     if order.what == codes.PERTURB:
         _check_event(order, model)
+    _check_pair(order)
     if order.what == codes.SET_PRICE:
         most = codes.MOST_BASE * int(tables.start_price[order.who, order.a])
         if not 0 <= order.b <= most:
@@ -248,6 +256,12 @@ def check_intervention(order: Intervention, model: TownModel, towns: int) -> Non
     for name in ("x", "y", "z"):
         if math.isnan(getattr(order, name)):
             raise ArgumentError(f"{name} is nan in {order}; expected a number")
+
+
+def _check_pair(order: Intervention) -> None:
+    """Refuse a chat of a resident with itself, and a tie to itself."""
+    if order.what in (codes.FORCE_CHAT, codes.SET_TIE) and order.who == order.a:
+        raise ArgumentError(f"who and a are {order.a} in {order}; expected two different slots")
 
 
 def _check_newcomer(order: Intervention, model: TownModel) -> None:

@@ -11,6 +11,7 @@ from townlet_adapters.worlds.town.compiled.rows import agent_id, event_id, seria
 from townlet_adapters.worlds.town.inputs.section import MAX_MILLS
 from townlet_adapters.worlds.town.seam.arguments import Intervention
 from townlet_adapters.worlds.town.seam.event_commands import cancellation_of, event_of, prices_of
+from townlet_adapters.worlds.town.seam.tie_commands import chat_of, tie_of
 from townlet_adapters.worlds.town.seam.wrong import WrongError
 from townlet_core.dto.command import Command, CommandResult, CommandSpec, ErrorCode
 from townlet_core.jsonvalue import JsonObject
@@ -27,6 +28,9 @@ _FAULTS: Final[Mapping[int, tuple[ErrorCode, str]]] = {
     codes.NO_REVIEW: ("conflict", "no review of the resident's absences is pending"),
     codes.NO_VACANCY: ("conflict", "the job has no vacancy"),
     codes.NO_EVENT: ("not_found", "no such event waits or is under way"),
+    codes.NOT_BESIDE: ("conflict", "the residents do not stand beside each other"),
+    codes.BUSY: ("busy_target", "one of the residents runs a use; interrupt ends it"),
+    codes.HAS_TALKED: ("conflict", "one of the residents has had a chat in this tick"),
     codes.NO_ROOM: ("conflict", "too many events wait or are under way; cancel one, or try again later"),
 }
 _SPECS: Final[Mapping[str, CommandSpec]] = {spec.name: spec for spec in COMMANDS}
@@ -106,6 +110,13 @@ def _interventions(command: Command, agent_ids: Sequence[str], model: TownModel)
         slot = _slot_of(str(args["agent_id"]), agent_ids)
         orders = _OF_RESIDENTS[spec.name](args, slot, model)
         return tuple(replace(order, serial=serial_of(agent_ids[slot])) for order in orders)
+    if spec.name in _OF_PAIRS:
+        who, to = (_slot_of(str(args[key]), agent_ids) for key in _OF_PAIRS[spec.name])
+        if who == to:
+            raise WrongError("invalid_args", f"{spec.name}: {' and '.join(_OF_PAIRS[spec.name])} must differ")
+        orders = [chat_of(args, who, to) if spec.name == "force_chat" else tie_of(args, who, to)]
+        serials = serial_of(agent_ids[who]), serial_of(agent_ids[to])
+        return tuple(replace(order, serial=serials[0], b=serials[1] + 1) for order in orders)
     if spec.name == "perturb":
         return event_of(args, model, agent_ids)
     return _OF_THE_TOWN[spec.name](args, model)
@@ -228,6 +239,7 @@ _OF_RESIDENTS: Final[Mapping[str, Callable[[JsonObject, int, TownModel], list[In
     "kill": _kill,
     "review": _review,
 }
+_OF_PAIRS: Final = {"force_chat": ("speaker", "listener"), "set_rel": ("owner", "other")}
 _OF_THE_TOWN: Final[Mapping[str, Callable[[JsonObject, TownModel], tuple[Intervention, ...]]]] = {
     "spawn": _spawn,
     "toggle_mortality": _toggle_mortality,

@@ -2,14 +2,19 @@
 
 from townlet_adapters.kernels import draws
 from townlet_adapters.kernels.compiler import inlined, kernel
+from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
     BAD_TARGET,
+    BUSY,
     CHAT_FAILURE,
     CHAT_SUCCESS,
     EV_CHAT,
+    EXECUTED,
     FESTIVAL,
+    HAS_TALKED,
     NO_LISTENER,
     NOBODY,
+    NOT_BESIDE,
     OK,
     STAGE_RUNNING,
     TALK_COOLDOWN,
@@ -113,6 +118,15 @@ def converse(t: Tables, s: TownState, j: Journal, b: int, i: int, other: int, no
     quality = quality + QUALITY_PER_FAMILIARITY * familiarity - QUALITY_PER_RIVALRY * rivalry
     quality = min(MOST_QUALITY, max(LEAST_QUALITY, quality * profile.chat_factor))
     well = draws.unit(s.towns[b].seed, draws.SOCIAL, now, r.serial, CHAT_DRAW) < chance
+    conclude(t, s, j, b, i, other, well, quality, now)
+
+
+@kernel
+def conclude(
+    t: Tables, s: TownState, j: Journal, b: int, i: int, other: int, well: bool, quality: float, now: int,
+) -> None:  # fmt: skip
+    """Record a chat and what follows from it; both residents then rest from talking."""
+    r = s.residents[b, i]
     journal.write(j, b, EV_CHAT, r.serial, -1, -1, 0, 1 if well else 0, 0, 0)
     if journal.is_kept(j, b):
         row = journal.last(j, b)
@@ -127,9 +141,29 @@ def converse(t: Tables, s: TownState, j: Journal, b: int, i: int, other: int, no
         ties.change(t, s, j, b, i, other, 0.0, BAD_FAMILIARITY, BAD_RIVALRY, CHAT_FAILURE, now)
         r.chat = -t.params[0].reward_chat_speaker
         s.residents[b, other].chat = -t.params[0].reward_chat_listener
-    r.talk_ready = now + profile.chat_cooldown
+    r.talk_ready = now + t.profiles[r.profile].chat_cooldown
     listener = s.residents[b, other]
     listener.talk_ready = now + t.profiles[listener.profile].chat_cooldown
+
+
+@inlined
+def has_talked(t: Tables, r: Record, now: int) -> bool:
+    """Return whether a resident's rest from talking began in this tick."""
+    return r.talk_ready == now + t.profiles[r.profile].chat_cooldown
+
+
+@kernel
+def force(t: Tables, s: TownState, j: Journal, b: int, i: int, other: int, quality: float, now: int) -> int:
+    """Hold a chat that goes well, whatever the two think of each other; returns the answer of a command."""
+    one, two = s.residents[b, i], s.residents[b, other]
+    if not is_beside(s, b, i, other):
+        return NOT_BESIDE
+    if one.claim_stage == STAGE_RUNNING or two.claim_stage == STAGE_RUNNING:
+        return BUSY
+    if has_talked(t, one, now) or has_talked(t, two, now):
+        return HAS_TALKED
+    conclude(t, s, j, b, i, other, True, min(MOST_QUALITY, max(LEAST_QUALITY, quality)), now)
+    return EXECUTED
 
 
 @kernel

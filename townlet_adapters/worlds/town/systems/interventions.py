@@ -13,6 +13,7 @@ from townlet_adapters.worlds.town.codes import (
     EXECUTED,
     EXIT_CAP,
     EXIT_KILLED,
+    FORCE_CHAT,
     GONE,
     INTERRUPT,
     INTERRUPTED,
@@ -31,6 +32,7 @@ from townlet_adapters.worlds.town.codes import (
     SET_EXITS,
     SET_NEED,
     SET_PRICE,
+    SET_TIE,
     SPAWN,
     STAGE_RUNNING,
     SWITCH_UTILITY,
@@ -42,6 +44,7 @@ from townlet_adapters.worlds.town.compiled.state import Journal, Scratch, TownSt
 from townlet_adapters.worlds.town.compiled.tables import Tables
 from townlet_adapters.worlds.town.systems import (
     affordances,
+    chat,
     effects,
     employment,
     hook_requests,
@@ -50,6 +53,7 @@ from townlet_adapters.worlds.town.systems import (
     perturbations,
     queues,
     residents,
+    ties,
 )
 
 INTERVENTION = record(
@@ -128,6 +132,21 @@ def set_exits(s: TownState, b: int, order: Record) -> int:
 
 
 @kernel
+def bring_together(t: Tables, s: TownState, j: Journal, b: int, order: Record, now: int) -> int:
+    """Make two residents chat, or set what they make of each other; returns the answer."""
+    one, two = order.who, order.a
+    r = s.residents[b, two]
+    if not r.alive or r.leaving > 0 or (order.b > 0 and r.serial != order.b - 1):
+        return GONE
+    if order.what == FORCE_CHAT:
+        return chat.force(t, s, j, b, one, two, order.x, now)
+    ties.put(t, s, j, b, one, two, order.c, order.x, order.y, order.z, now)
+    if order.d != 0:
+        ties.put(t, s, j, b, two, one, order.c, order.x, order.y, order.z, now)
+    return EXECUTED
+
+
+@kernel
 def intervene(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Record, now: int) -> bool:
     """Execute one intervention and write its answer; an impossible one changes nothing.
 
@@ -156,6 +175,8 @@ def intervene(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Re
     r = s.residents[b, order.who]
     if not r.alive or r.leaving > 0 or (order.serial >= 0 and r.serial != order.serial):
         order.answer = GONE
+    elif order.what == FORCE_CHAT or order.what == SET_TIE:
+        order.answer = bring_together(t, s, j, b, order, now)
     elif order.what == REMOVE:
         lifecycle.mark(s, b, order.who, EXIT_KILLED, order.a != 0)
     elif order.what == REVIEW:

@@ -12,15 +12,19 @@ from townlet_adapters.worlds.town.codes import (
     EMPLOYMENT_HELP,
     EV_THRESHOLD,
     EV_TIE,
+    FAMILIARITY_GIVEN,
     FRIEND,
     PLUGIN,
     RIVAL,
+    RIVALRY_GIVEN,
     SHIFT_COVERED,
     TIE_ADDED,
     TIE_CAPACITY,
+    TIE_COMMAND,
     TIE_DECAY,
     TIE_EXIT,
     TIE_REMOVED,
+    TRUST_GIVEN,
 )
 from townlet_adapters.worlds.town.compiled.state import Journal, TownState
 from townlet_adapters.worlds.town.compiled.tables import Tables
@@ -236,6 +240,37 @@ def move(
     tie.changed = now
     if begins:
         record_tie(s, j, b, owner, k, TIE_ADDED, reason)
+    watch(t, s, j, b, owner, k)
+    take_stock(t, s, b, owner)
+
+
+@kernel
+def put(
+    t: Tables, s: TownState, j: Journal, b: int, owner: int, other: int,
+    given: int, trust: float, familiarity: float, rivalry: float, now: int,
+) -> None:  # fmt: skip
+    """Set the given numbers of the owner's tie to another resident; without one, it begins at zero."""
+    r = s.residents[b, owner]
+    k = find(s, b, owner, other)
+    begins = k < 0
+    had_trust, had_familiarity, had_rivalry = 0.0, 0.0, 0.0
+    if not begins:
+        tie = s.ties[b, owner, k]
+        had_trust, had_familiarity, had_rivalry = tie.trust, tie.familiarity, tie.rivalry
+    trust = clamped(trust, -1.0) if given & TRUST_GIVEN else had_trust
+    familiarity = clamped(familiarity, -1.0) if given & FAMILIARITY_GIVEN else had_familiarity
+    rivalry = clamped(rivalry, 0.0) if given & RIVALRY_GIVEN else had_rivalry
+    if begins:
+        if r.ties == s.ties.shape[2]:
+            make_room(s, j, b, owner, rivalry > abs(trust + familiarity) / 2)
+        k = r.ties
+        r.ties += 1
+        s.ties[b, owner, k].other = other
+    tie = s.ties[b, owner, k]
+    tie.trust, tie.familiarity, tie.rivalry = trust, familiarity, rivalry
+    tie.changed = now
+    if begins:
+        record_tie(s, j, b, owner, k, TIE_ADDED, TIE_COMMAND)
     watch(t, s, j, b, owner, k)
     take_stock(t, s, b, owner)
 
