@@ -15,7 +15,7 @@ from townlet_core.jsonvalue import JsonObject
 from townlet_core.loop import SimulationLoop
 from townlet_core.suggestions import nearest
 
-__all__ = ["ISSUER", "KEY", "TimedCommand", "follow"]
+__all__ = ["ISSUER", "KEY", "TimedCommand", "check_timeline", "follow"]
 
 ISSUER: Final = "timeline"
 """The issuer of the commands of a timeline."""
@@ -38,6 +38,24 @@ class TimedCommand:
     args: JsonObject
 
 
+def check_timeline(entries: Sequence[TimedCommand], specs: Specs) -> None:
+    """Check the commands of a timeline against the commands that a run has.
+
+    Raises:
+        ConfigError: when a command is unknown or its arguments do not fit, or when there are more for a tick
+            than can wait.
+    """
+    problems = [
+        problem for number, entry in enumerate(entries) if (problem := _problem(number, entry, specs))
+    ]
+    for tick, most in Counter(entry.tick for entry in entries).most_common(1):
+        if most > MOST_WAITING:
+            found = f"there are {most} commands for tick {tick}"
+            problems.append(Problem(KEY, found, f"at most {MOST_WAITING} for a tick"))
+    if problems:
+        raise ConfigError(*problems)
+
+
 def follow(loop: SimulationLoop, entries: Sequence[TimedCommand]) -> None:
     """Submit the commands of a timeline to a loop that has begun, each in time for its tick.
 
@@ -51,17 +69,7 @@ def follow(loop: SimulationLoop, entries: Sequence[TimedCommand]) -> None:
     """
     if not entries:
         return
-    problems = [
-        problem
-        for number, entry in enumerate(entries)
-        if (problem := _problem(number, entry, loop.commands.specs))
-    ]
-    tick, most = Counter(entry.tick for entry in entries).most_common(1)[0]
-    if most > MOST_WAITING:
-        found = f"there are {most} commands for tick {tick}"
-        problems.append(Problem(KEY, found, f"at most {MOST_WAITING} for a tick"))
-    if problems:
-        raise ConfigError(*problems)
+    check_timeline(entries, loop.commands.specs)
     by_tick: dict[int, list[Command]] = {}
     for number, entry in enumerate(entries):
         command = Command(entry.name, entry.args, cmd_id=f"{KEY}[{number}]", issuer=ISSUER)

@@ -146,3 +146,26 @@ def test_a_world_of_a_plugin_describes_itself_in_the_same_way():
     for broken in (Talker(), Talker("a line"), Talker(3)):
         with pytest.raises(PluginError, match="the world 'town' is broken: it cannot describe itself: "):
             remarks_of(config, broken)
+
+
+# The timeline.
+
+ACQUIRE = "{tick: 5, name: possess, args: {agent_id: a00000, action: acquire}}"
+HURRIED = "{tick: 6, name: set_ned, args: {}}"
+UNFIT = "{tick: 7, name: set_need, args: {agent_id: 3}}"
+LOUD = "{tick: 8, name: announce, args: {message: Good morning}}"
+
+
+def test_the_commands_of_a_timeline_are_checked_with_those_of_stages_and_observers(townlet):
+    def checked(stages, *commands):
+        change = ("--set", f"stages={stages}", "--set", f"commands=[{', '.join(commands)}]")
+        return townlet("config", "check", "configs/hamlet.yaml", *change)
+
+    code, out, err = checked("[possession]", ACQUIRE, LOUD)
+    assert (code, err, out.splitlines()[0]) == (0, "", "configs/hamlet.yaml: ok")
+    code, out, _ = checked("[]", ACQUIRE, HURRIED, UNFIT)
+    assert code == 2
+    unknown, misspelt, unfit = out.splitlines()
+    assert "commands[0].name: unknown command 'possess'" in unknown
+    assert "commands[1].name: unknown command 'set_ned'" in misspelt
+    assert "commands[2].args: set_need: agent_id" in unfit

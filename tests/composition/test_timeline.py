@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.composition.test_running import CONFIG
+from tests.house.sources import ROOT
 from townlet import open_simulation, run
 from townlet_adapters.composition import Output, RunRequest
 from townlet_adapters.config.source import find_config
@@ -110,6 +112,27 @@ def test_a_resumed_run_goes_on_with_ties_that_its_timeline_sets(tmp_path):
     assert [(each.name, each.status) for each in results if each.name != "teleport"] == [
         ("set_rel", "ok"),
         ("force_chat", "ok"),
+    ]
+
+
+# The guide's example of possession.
+
+
+def test_every_command_of_the_guide_that_acts_for_a_resident_is_executed():
+    (example,) = (
+        block.partition("```")[0]
+        for block in (ROOT / "docs/guides/timelines.md").read_text().split("```yaml\n")[1:]
+        if block.startswith("stages")
+    )
+    results = []
+    with open_simulation({**CONFIG, **yaml.safe_load(example)}) as loop:
+        loop.dispatcher.subscribe(ConsoleResult.kind, lambda fact: results.append(fact.event), name="test")
+        loop.run_for(10)
+    assert [(each.name, each.status) for each in results] == [
+        ("possess", "ok"),
+        ("act", "ok"),
+        ("act", "ok"),
+        ("possess", "ok"),
     ]
 
 

@@ -42,6 +42,7 @@ from townlet_adapters.storage.history import HISTORY, PromotionLog
 from townlet_core.command_handlers import CommandHandlers
 from townlet_core.dispatch import EventDispatcher, SinkRoute
 from townlet_core.dto.health import SinkStatus
+from townlet_core.dto.spec import WorldSpec
 from townlet_core.errors import NoRunFolderError
 from townlet_core.events.plugin import PluginRefused
 from townlet_core.events.promotion import PromotionState
@@ -50,7 +51,7 @@ from townlet_core.observers.recent import RecentFacts
 from townlet_core.pacing import Pacer
 from townlet_core.plugged import Plugged
 from townlet_core.ports import WARNING, Remark
-from townlet_core.timeline import follow
+from townlet_core.timeline import check_timeline, follow
 from townlet_core.vitals import no_hooks
 from townlet_plugins.factory import BuildContext
 
@@ -164,6 +165,8 @@ def _plugged(config: ResolvedConfig, context: BuildContext) -> Plugged:
 def check_config(config: ResolvedConfig) -> tuple[Remark, ...]:
     """Build world, policy and observers of a config and discard them: only the world knows its map.
 
+    With a timeline, the stages and all observers are built as well, since they may answer commands.
+
     Returns:
         What the world has to say about itself.
 
@@ -175,8 +178,20 @@ def check_config(config: ResolvedConfig) -> tuple[Remark, ...]:
         world = open_world(config, context, stack)
         remarks = remarks_of(config, world)
         open_policy(config, context, stack)
-        open_watchers(config, world.spec)
+        if config.run.commands:
+            _check_timeline(config, context, world.spec)
+        else:
+            open_watchers(config, world.spec)
         return remarks
+
+
+def _check_timeline(config: ResolvedConfig, context: BuildContext, spec: WorldSpec) -> None:
+    """Check the timeline against the commands of the world, of the parts and of the plugins."""
+    parts = open_stages(config, context), open_observers(config, context, spec)
+    added = _plugged(config, context).with_parts(*parts).handlers.specs
+    with config.located(()):
+        specs = {**{each.name: each for each in spec.commands}, **added}
+        check_timeline([each.timed() for each in config.run.commands], specs)
 
 
 def _log_warnings(remarks: Iterable[Remark]) -> None:
