@@ -5,7 +5,12 @@ import os
 import re
 import signal
 import subprocess
-from contextlib import closing
+import sys
+from contextlib import closing, redirect_stderr
+from dataclasses import replace
+from io import StringIO
+from threading import Event
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -14,11 +19,15 @@ from tests.cli.terminals import PROGRAM, Terminal
 from townlet_adapters.cli.watching.map import TownMap
 from townlet_adapters.cli.watching.rows import Look, Span, fitted, plain, said
 from townlet_adapters.cli.watching.screen import Shown, Size, compose
+from townlet_adapters.cli.watching.watcher import Watcher, until_next
 from townlet_adapters.drawing.ground import Ground
 from townlet_adapters.drawing.scene import Scene
+from townlet_core.dispatch import EventDispatcher
 from townlet_core.dto.frame import TownFrame
-from townlet_core.dto.plan import TileKind, TownPlan
-from townlet_core.testing import FakePlannedWorld
+from townlet_core.dto.plan import PlanObject, PlanPlace, TileKind, TownPlan
+from townlet_core.loop import RunIdentity, SimulationLoop
+from townlet_core.pacing import Pacer
+from townlet_core.testing import FakePlannedWorld, FakePolicy
 
 HAMLET = ("run", "configs/hamlet.yaml", "--watch")
 FIELD = TownPlan("field", 100, 90, 1440, (TileKind("floor", walkable=True),), ((0, 100),) * 90)
@@ -57,9 +66,14 @@ def test_a_person_sees_the_town_and_steers_it(tmp_path):
         first = terminal.until_shown(r">\w (\w+)")[1]
         assert terminal.emulator.alternate
         assert terminal.emulator.painted
+        terminal.press("\x1bOQ\x1b[1;2Q")  # F2 and its like are no q
         terminal.press("n")
         second = terminal.until(lambda: (found := terminal.until_shown(r">\w (\w+)")[1]) != first and found)
         terminal.press("p")
+        terminal.until_shown(rf">\w {first}")
+        terminal.press("\x1b[C")
+        terminal.until_shown(rf">\w {second}")
+        terminal.press("\x1b[D")
         terminal.until_shown(rf">\w {first}")
         assert second != first
         terminal.press("+")
@@ -170,6 +184,67 @@ LONELY = {
 }
 
 
+def test_a_sink_on_the_same_terminal_is_refused(tmp_path):
+    with on(tmp_path, *HAMLET, "--no-out", "--sink", "stdout") as terminal:
+        assert terminal.until_over() == 2
+        assert "the sink stdout and --watch would write to the same terminal" in terminal.raw
+        assert "\x1b[?1049h" not in terminal.raw
+
+
+def test_stories_of_other_days_name_their_day(tmp_path):
+    with on(tmp_path, *HAMLET, "--no-out", "--speed", "max", rows=30) as terminal:
+        terminal.until_shown(r"(?m)^ day \d+ \d\d:\d\d  [A-Z\"]")
+
+
+class Kept(StringIO):
+    """A standard error that is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+class BrokenScreen:
+    """A screen that cannot be drawn on."""
+
+    has_keys = False
+    entered = False
+
+    def enter(self):
+        self.entered = True
+
+    def leave(self):
+        self.entered = False
+
+    def size(self):
+        raise OSError("no such terminal")
+
+
+def test_a_run_that_cannot_be_drawn_goes_on_and_its_terminal_is_given_back():
+    identity = RunIdentity(seed=7, run_id="r", config_digest="c0ffee")
+    loop = SimulationLoop(FakePlannedWorld(agents=3), FakePolicy(), identity, dispatcher=EventDispatcher([]))
+    screen, log = BrokenScreen(), Kept()
+    run = SimpleNamespace(
+        loop=loop, pacer=Pacer("max"), config=SimpleNamespace(run=SimpleNamespace(name="t"))
+    )
+    watcher = Watcher(run, screen, blocks=False)
+    with redirect_stderr(log), watcher.watching():
+        for _ in range(3):
+            loop.step()
+        end = Event()
+        while screen.entered or sys.stderr is not log:
+            end.wait(0.01)
+        sys.stderr.write("careful\n")
+        assert log.getvalue().endswith("careful\n")
+        loop.step()
+    assert loop.tick == 4
+    assert log.getvalue().count("careful") == 1
+
+
+def test_what_takes_long_is_done_seldom():
+    assert until_next(0.001) == until_next(0.0) == pytest.approx(0.08)
+    assert until_next(0.05) == pytest.approx(0.45)
+
+
 def test_without_colours_there_are_letters(tmp_path):
     with on(tmp_path, *HAMLET, "--no-out", env={"NO_COLOR": "1"}) as terminal:
         terminal.until_shown("####")
@@ -267,6 +342,16 @@ def test_a_name_is_text_and_commands_no_terminal():
         assert not {"\x1b", "\r", "\u202e"} & set(text)
     rows = screen(frame, blocks=True, title=EVIL, stories=[("00:01", f"{EVIL} laughed.")])
     assert any(r"[red]Eve\x1b[2J\r\n\u202e laughed." in row for row in rows)
+
+
+def test_names_in_a_plan_command_no_terminal():
+    place = PlanPlace("p", "park", "a\x1b[2Jb", ((2, 4, 20),))
+    plan = replace(FIELD, places=(place,), objects=(PlanObject("o", "\x1bcrate", (3, 5)),))
+    frame = TownFrame(1, agents={"a": person(0, 0)})
+    rows = screen(frame, plan)
+    assert r"a\x1b[2Jb" in rows[5]
+    assert rows[6][3] == "?"
+    assert "\x1b" not in "".join(rows)
 
 
 def test_the_last_stories_are_shown_in_order():

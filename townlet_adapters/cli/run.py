@@ -176,6 +176,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
       townlet run --snapshot-every 500 --out runs/mine
       townlet run --resume runs/mine --ticks 500
       townlet run configs/stories/first-clash.yaml
+      townlet run configs/hamlet.yaml --commands timeline.ndjson
       townlet run --ticks 100000 --speed 10x --metrics 127.0.0.1:9464
     """
     _check_folder(out, snapshot_every, no_out=no_out)
@@ -184,10 +185,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         config=find_config(config) if config is not None else None,
         seed=seed,
         policy=policy,
-        overrides=(
-            *to_overrides(overrides),
-            *_pace(speed or (_WATCHED_SPEED if watched else None), snapshot_every),
-        ),
+        overrides=(*to_overrides(overrides), *_pace(speed, snapshot_every, watched=watched)),
         sinks=tuple(map(_sink, sinks)) or None,
         commands=commands,
         output=Output(keep=not no_out, path=out, summary=json_summary),
@@ -245,11 +243,17 @@ class _Watching:
 
     def of(self, run: OpenRun, signals: Interrupts) -> AbstractContextManager[object]:
         """Return the context in which a run is shown; standard output may belong to a sink."""
+        taken = _prints_events(run)
+        if taken and sys.stdout.isatty() and sys.stderr.isatty():
+            raise OutputError(
+                "the sink stdout and --watch would write to the same terminal; "
+                "redirect standard output, or leave one of them out"
+            )
         from townlet_adapters.cli.watching.choose import Watching  # noqa: PLC0415 - only a run that is watched needs it
 
         watching = Watching()
         self.ended = lambda: watching.ended
-        return watching.of(run, stderr_console() if _prints_events(run) else stdout_console(), signals)
+        return watching.of(run, stderr_console() if taken else stdout_console(), signals)
 
 
 def _monitored(monitoring: Monitoring) -> AbstractContextManager[Callable[[SimulationLoop], object]]:
@@ -291,9 +295,9 @@ def _ignore(_news: object) -> None:
     """Print nothing, for ``--quiet``."""
 
 
-def _pace(speed: str | None, snapshot_every: int | None) -> Iterator[Override]:
-    if speed is not None:
-        yield Override(("runner", "speed"), speed, "--speed")
+def _pace(speed: str | None, snapshot_every: int | None, *, watched: bool) -> Iterator[Override]:
+    if speed is not None or watched:
+        yield Override(("runner", "speed"), speed or _WATCHED_SPEED, "--speed")
     if snapshot_every is not None:
         yield Override(("runner", "snapshot_every"), snapshot_every, "--snapshot-every")
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from rich.cells import cell_len
 
+from townlet_adapters.cli.errors import printable
 from townlet_adapters.cli.watching.rows import Look, Row, Span, joined
 from townlet_adapters.drawing.ground import Ground, Spot
 from townlet_adapters.drawing.palette import Colour, figure_colour, ground_colour, lit, object_colour
@@ -58,6 +59,8 @@ class TownMap:
     def __init__(self, ground: Ground) -> None:
         """Take the ground."""
         self._ground = ground
+        texts = [label._replace(text=printable(label.text)) for label in ground.labels]
+        self._labels = [label for label in texts if cell_len(label.text) == len(label.text)]
         self._colours: dict[tuple[int, int, bool, bool], Colour] = {}
         self._districts: dict[Spot, str | None] = {}
 
@@ -154,29 +157,39 @@ class TownMap:
         self, scene: Scene, followed: Figure | None, window: _Window, paper: Paper
     ) -> dict[Spot, Glyph]:
         """Return the letters by cell; what is written later covers what was before."""
-        glyphs: dict[Spot, Glyph] = {}
+        glyphs = self._names(scene, window, paper)
         columns = 2 if window.wide else 1
 
         def cell(x: int, y: int) -> Spot:
             return (x - window.left) * columns, (y - window.top) // window.tall
 
-        for label in self._ground.labels:
-            left, row = cell(label.x, label.y)
-            room = label.room * columns
-            if len(label.text) > room or cell_len(label.text) > len(label.text):
-                continue
-            look = Look(_LABEL, dim=scene.night) if paper.blocks else Look(dim=True)
-            for number, letter in enumerate(label.text):
-                glyphs[left + (room - len(label.text)) // 2 + number, row] = Glyph(letter, look)
+        def seen(x: int, y: int) -> bool:
+            column, row = cell(x, y)
+            return 0 <= column < paper.columns and 0 <= row < paper.rows
+
         if window.wide or not paper.blocks:
             for item in self._ground.plan.objects:
-                glyphs[cell(*item.at)] = Glyph(item.type[:1].lower(), self._thing_look(scene, item.id, paper))
+                if seen(*item.at):
+                    letter = _sign(item.type[:1].lower())
+                    glyphs[cell(*item.at)] = Glyph(letter, self._thing_look(scene, item.id, paper))
         for figure in sorted(scene.figures.values(), key=lambda each: each is followed):
-            if figure.at is not None:
+            if figure.at is not None and seen(*figure.at):
                 left, row = cell(*figure.at)
                 look = _figure_look(figure, paper, chosen=figure is followed)
                 for number, letter in enumerate(_signs(figure)[:columns]):
                     glyphs[left + number, row] = Glyph(letter, look)
+        return glyphs
+
+    def _names(self, scene: Scene, window: _Window, paper: Paper) -> dict[Spot, Glyph]:
+        """Return the letters of the names of places by cell."""
+        glyphs: dict[Spot, Glyph] = {}
+        look = Look(_LABEL, dim=scene.night) if paper.blocks else Look(dim=True)
+        columns = 2 if window.wide else 1
+        for label in self._labels:
+            room, row = label.room * columns, (label.y - window.top) // window.tall
+            if len(label.text) <= room and 0 <= row < paper.rows:
+                left = (label.x - window.left) * columns + (room - len(label.text)) // 2
+                glyphs |= {(left + at, row): Glyph(letter, look) for at, letter in enumerate(label.text)}
         return glyphs
 
     def _thing_look(self, scene: Scene, thing: str, paper: Paper) -> Look:
@@ -215,4 +228,9 @@ def _ink(figure: Figure) -> Colour:
 def _signs(figure: Figure) -> str:
     """Return the first two letters of a resident, each one cell wide; a name may begin with anything."""
     letters = (figure.letter, figure.name[1:2])
-    return "".join(each if each.isprintable() and cell_len(each) == 1 else "?" for each in letters if each)
+    return "".join(map(_sign, filter(None, letters)))
+
+
+def _sign(letter: str) -> str:
+    """Return a letter that takes one cell; a question mark for any other."""
+    return letter if letter.isprintable() and cell_len(letter) == 1 else "?"

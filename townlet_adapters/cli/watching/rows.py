@@ -1,15 +1,18 @@
 """Rows of text with colours, before a terminal gets them."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
-from rich.color import Color
+from rich.color import Color, ColorSystem
 from rich.style import Style
-from rich.text import Text
 
 from townlet_adapters.cli.errors import printable
 from townlet_adapters.drawing.palette import Colour
+
+_LOOKS: Final = 4096
+"""Looks whose codes are kept."""
 
 
 class Look(NamedTuple):
@@ -71,15 +74,18 @@ def plain(row: Row) -> str:
     return "".join(span.text for span in row)
 
 
-def as_text(row: Row) -> Text:
-    """Return a row for rich; its text is never read as markup."""
-    return Text.assemble(*((span.text, _style(span.look)) for span in row), end="")
+def rendered(row: Row, colours: ColorSystem, *, no_colour: bool) -> str:
+    """Return a row as a terminal with these colours takes it; its text is never read as markup."""
+    return "".join(
+        _style(span.look, no_colour=no_colour).render(span.text, color_system=colours) for span in row
+    )
 
 
-def _style(look: Look) -> Style:
+@lru_cache(_LOOKS)
+def _style(look: Look, *, no_colour: bool) -> Style:
     return Style(
-        color=Color.from_rgb(*look.ink) if look.ink else None,
-        bgcolor=Color.from_rgb(*look.paper) if look.paper else None,
+        color=Color.from_rgb(*look.ink) if look.ink and not no_colour else None,
+        bgcolor=Color.from_rgb(*look.paper) if look.paper and not no_colour else None,
         bold=look.bold or None,
         dim=look.dim or None,
         reverse=look.reverse or None,

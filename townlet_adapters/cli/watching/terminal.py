@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import COLOR_SYSTEMS, Console
 
-from townlet_adapters.cli.watching.rows import Row, as_text
+from townlet_adapters.cli.watching.rows import Row, rendered
 from townlet_adapters.cli.watching.screen import Size
 
 _ENTER: Final = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
@@ -34,13 +35,9 @@ class Screen:
         """Take the console that writes to the terminal; its keys come from standard input, if that is one."""
         self._out = console.file.fileno()
         self._keys = sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else -1
-        self._console = Console(
-            force_terminal=True,
-            color_system=console.color_system,  # type: ignore[arg-type]  # a property of rich returns any text
-            no_color=console.no_color,
-            highlight=False,
-            legacy_windows=False,
-        )
+        # A terminal without colours may still have bold letters.
+        self._colours = COLOR_SYSTEMS[console.color_system or "standard"]
+        self._no_colour = console.no_color or console.color_system is None
         self._lock = threading.RLock()
         self._modes: list[object] | None = None
         self._shown: list[Row] = []
@@ -87,7 +84,7 @@ class Screen:
             known = self._shown if len(self._shown) == len(rows) else []
             whole = not known or any(_width(old) != _width(new) for old, new in zip(known, rows, strict=True))
             changed = [
-                f"\x1b[{number + 1};1H\x1b[0m{self._rendered(row)}"
+                f"\x1b[{number + 1};1H\x1b[0m{rendered(row, self._colours, no_colour=self._no_colour)}"
                 for number, row in enumerate(rows)
                 if whole or row != known[number]
             ]
@@ -102,11 +99,6 @@ class Screen:
             return ""
         pressed = os.read(self._keys, _KEY_BYTES)
         return pressed.decode("utf-8", "replace") if pressed else None
-
-    def _rendered(self, row: Row) -> str:
-        with self._console.capture() as captured:
-            self._console.print(as_text(row), end="", soft_wrap=True, markup=False, emoji=False)
-        return captured.get()
 
     def _write(self, data: bytes) -> None:
         # A terminal that is gone takes nothing, and needs nothing back.
@@ -160,4 +152,4 @@ def shown_on(screen: Screen) -> Iterator[None]:
 
 
 def _width(row: Row) -> int:
-    return sum(len(span.text) for span in row)
+    return sum(cell_len(span.text) for span in row)

@@ -1,6 +1,7 @@
 """Watches a run: takes frames on the town's thread now and then, draws and takes keys on another one."""
 
 import logging
+import re
 import sys
 import threading
 import time
@@ -26,10 +27,15 @@ from townlet_core.pacing import SPEEDS
 _LOG = logging.getLogger(__name__)
 
 _FRAME_SECONDS: Final = 0.08
+_SHARE: Final = 10
+"""A frame of a large town, and a picture of it, are made so seldom that they take a tenth of the time."""
+_NEWS_SECONDS: Final = 20.0
 _STORIES: Final = 8
 _PATIENCE: Final = 2.0
 _BLOCK_COLOURS: Final = frozenset({"256", "truecolor"})
-_RIGHT, _LEFT, _TAB = "\x1b[C", "\x1b[D", "\t"
+_KEYS_THAT_FOLLOW: Final = (("\x1b[C", "n"), ("\x1b[D", "p"), ("\t", "n"))
+_SEQUENCE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
+"""What a key with a name sends, such as F2, and what colours a text: its letters mean nothing."""
 
 
 class Watcher:
@@ -52,10 +58,11 @@ class Watcher:
         self._map = TownMap(Ground.of(plan)) if plan is not None else None
         self._units = dict(plan.units) if plan is not None else {}
         self._frame: TownFrame | None = None
-        self._taken = 0.0
-        self._stories: deque[tuple[str, str]] = deque(maxlen=_STORIES)
+        self._next_frame = 0.0
+        self._stories: deque[tuple[int, str, str]] = deque(maxlen=_STORIES)
         self._followed = ""
-        self._log = StringIO()
+        self._log, self._errors = StringIO(), sys.stderr
+        self._news, self._news_until = "", 0.0
         self._over = threading.Event()
         self.ended = False
         dispatcher = run.loop.dispatcher
@@ -66,8 +73,8 @@ class Watcher:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Show the run; lines for people are kept, and printed when the terminal is given back."""
-        errors = sys.stderr
-        if errors.isatty():
+        self._errors = sys.stderr
+        if self._errors.isatty():
             sys.stderr = self._log
         drawing = threading.Thread(target=self._draw_until_over, name="watch", daemon=True)
         try:
@@ -79,23 +86,31 @@ class Watcher:
                     self._over.set()
                     drawing.join(_PATIENCE)
         finally:
-            sys.stderr = errors
-            errors.write(self._log.getvalue())
+            self._print_log()
+
+    def _print_log(self) -> None:
+        """Print the lines that were kept; the next ones go to standard error."""
+        sys.stderr, kept = self._errors, self._log
+        self._log = StringIO()
+        self._errors.write(kept.getvalue())
 
     # ---- on the town's thread
 
     def _see_tick(self, _message: Fact | Diagnostic) -> None:
-        now = time.monotonic()
-        if now - self._taken >= _FRAME_SECONDS:
+        if time.monotonic() >= self._next_frame:
             self._take_frame()
 
     def _take_frame(self) -> None:
-        self._frame, self._taken = self._run.loop.frame(), time.monotonic()
+        begun = time.monotonic()
+        self._frame = self._run.loop.frame()
+        ended = time.monotonic()
+        self._next_frame = ended + until_next(ended - begun)
 
     def _hear(self, message: Fact | Diagnostic) -> None:
         spec = self._run.loop.spec
-        _, tod = spec.clock(message.tick)
-        self._stories.append((clock_of(tod, spec.ticks_per_day), str(event_data(message.event)["message"])))
+        day, tod = spec.clock(message.tick)
+        text = str(event_data(message.event)["message"])
+        self._stories.append((day, clock_of(tod, spec.ticks_per_day), text))
 
     # ---- on the thread that draws
 
@@ -103,11 +118,13 @@ class Watcher:
         keys = self._screen.has_keys
         try:
             while not self._over.is_set():
+                begun = time.thread_time()
                 self._draw()
+                pause = until_next(time.thread_time() - begun)
                 if not keys:
-                    self._over.wait(_FRAME_SECONDS)
+                    self._over.wait(pause)
                     continue
-                pressed = self._screen.read_keys(_FRAME_SECONDS)
+                pressed = self._screen.read_keys(pause)
                 keys = pressed is not None
                 if pressed:
                     self._obey(pressed)
@@ -116,6 +133,7 @@ class Watcher:
         except Exception:  # noqa: BLE001 - as the comment says
             # The run is more important than its picture.
             self._screen.leave()
+            self._print_log()
             _LOG.exception("the run cannot be drawn; it goes on, and Ctrl-C ends it")
 
     def _draw(self) -> None:
@@ -128,14 +146,22 @@ class Watcher:
             scene=scene,
             followed=self._followed,
             pace="paused" if run.pacer.paused else run.pacer.speed,
-            stories=tuple(self._stories),
+            stories=[(_time_of(story, scene), story[2]) for story in tuple(self._stories)],
             ticks_per_day=run.loop.spec.ticks_per_day,
             units=self._units,
-            news=self._log.getvalue().rstrip().rpartition("\n")[2],
+            news=self._last_news(),
             blocks=self._blocks,
         )
         size = self._screen.size()
         self._screen.draw(compose(shown, self._map, size))
+
+    def _last_news(self) -> str:
+        """Return the last line that was kept, without its colours, for some seconds."""
+        now, kept = time.monotonic(), self._log.getvalue()
+        news = _SEQUENCE.sub("", kept.rstrip().rpartition("\n")[2])
+        if news != self._news:
+            self._news, self._news_until = news, now + _NEWS_SECONDS
+        return news if now < self._news_until else ""
 
     def _obey(self, pressed: str) -> None:
         """Do what the keys say, one after the other; others do nothing."""
@@ -150,9 +176,9 @@ class Watcher:
             "s": self._step,
             "q": self._end,
         }
-        for sequence, key in ((_RIGHT, "n"), (_LEFT, "p"), (_TAB, "n")):
+        for sequence, key in _KEYS_THAT_FOLLOW:
             pressed = pressed.replace(sequence, key)
-        for key in pressed:
+        for key in _SEQUENCE.sub("", pressed):
             deed = deeds.get(key.lower())
             if deed is not None:
                 deed()
@@ -179,6 +205,17 @@ class Watcher:
     def _end(self) -> None:
         self.ended = True
         self._run.loop.request_stop()
+
+
+def until_next(seconds: float) -> float:
+    """Return how long to wait after something that took so many seconds, before it is done again."""
+    return max(_FRAME_SECONDS, seconds * (_SHARE - 1))
+
+
+def _time_of(story: tuple[int, str, str], scene: Scene | None) -> str:
+    """Return the time of a story, with its day when that is over."""
+    day, time_of_day, _ = story
+    return time_of_day if scene is None or scene.day == day else f"day {day} {time_of_day}"
 
 
 def has_blocks(color_system: str | None, encoding: str, *, no_color: bool) -> bool:
