@@ -68,6 +68,20 @@ def bare_forks(module: ast.Module) -> Iterator[str]:
             yield f"line {node.lineno}: {ast.unparse(node.func)}()"
 
 
+def constants_made_twice(module: ast.Module) -> Iterator[str]:
+    """Constants that a later line gives another value, for those as well who mean the first one."""
+    known: set[str] = set()
+    for statement in module.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else ()
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets = (statement.target,)
+        for node in (node for target in targets for node in ast.walk(target)):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id.isupper():
+                if node.id in known:
+                    yield f"line {node.lineno}: {node.id}"
+                known.add(node.id)
+
+
 SILENT = re.compile(
     r"#\s*(?:type:\s*ignore(?:\[[a-z, -]+\])?|noqa(?::\s*[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?)\s*$"
 )
@@ -97,6 +111,10 @@ def test_no_attribute_is_guessed():
 
 def test_every_function_outside_kernels_fits_a_screen():
     assert findings(long_functions, modules(*PACKAGES)) == []
+
+
+def test_no_module_gives_a_constant_two_values():
+    assert findings(constants_made_twice, modules(*PACKAGES, "tests", "benchmarks", "examples")) == []
 
 
 def test_tests_replace_nothing_behind_the_programs_back():
@@ -141,6 +159,8 @@ def test_the_door_imports_pluggy_and_importlib_metadata_besides():
         (dangers, "subprocess.run(line, shell=True)"),
         (guesses, "getattr(sink, 'name', None)"),
         (long_functions, "def f():\n" + "    x = 1\n" * SCREEN),
+        (constants_made_twice, "TOO_FAR, BUSY = 8, 9\nGONE, BUSY = range(2)"),
+        (constants_made_twice, "LIMIT: Final = 1\nLIMIT: Final = 2"),
         (bare_forks, "child = os.fork()"),
         (stand_ins, "from unittest import mock"),
         (stand_ins, "from unittest.mock import patch"),

@@ -54,6 +54,11 @@ def chat(town, speaker, listener):
     factor = ties.habits(town, speaker)[1]
     quality = clamp((0.5 + 0.3 * extroversion + 0.2 * t + 0.1 * f - 0.2 * r) * factor, 0.1, 1.0)
     success = draws.unit(town.seed, "social", town.tick, speaker.serial, 0) < chance
+    conclude(town, speaker, listener, success, quality)
+
+
+def conclude(town, speaker, listener, success, quality):
+    """What comes of a chat."""
     town.emit("social.chat", speaker=speaker.id, listener=listener.id, success=success, quality=quality)
     if success:
         ties.change(town, speaker, listener, "chat_success", 0.05 * quality, 0.10 * quality)

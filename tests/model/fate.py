@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.model.conventions import cheb
 from tests.model.happenings import EFFECTS
 from tests.model.runs import Pair
 from townlet_core.dto.command import Command
@@ -65,6 +66,15 @@ def reviewed(pair: Pair, dice: random.Random) -> str:
     """The id of a resident, of one with a pending review if there is any."""
     pending = [each.id for each in pair.model.residents if each.review is not None]
     return dice.choice(pending) if pending and dice.random() < 0.9 else resident(pair, dice)
+
+
+def neighbours(pair: Pair, dice: random.Random) -> dict[str, str]:
+    """Two residents, mostly beside each other."""
+    living = pair.model.residents
+    beside = [(a.id, b.id) for a in living for b in living if a is not b and cheb(a.x, a.y, b.x, b.y) <= 1]
+    near = beside and dice.random() < 0.8
+    speaker, listener = dice.choice(beside) if near else (resident(pair, dice), resident(pair, dice))
+    return {"speaker": speaker, "listener": listener}
 
 
 def levels(pair: Pair, dice: random.Random) -> dict[str, float]:
@@ -151,6 +161,16 @@ MADE: Mapping[str, Callable[[Pair, random.Random], dict[str, Any]]] = {
     },
     "review": lambda pair, dice: {
         "agent_id": reviewed(pair, dice), "decision": dice.choice(("approve", "defer", "defer", "praise"))
+    },
+    "force_chat": lambda pair, dice: {
+        **neighbours(pair, dice), **maybe(dice, quality=dice.choice((0.1, 0.5, 1, 1.5))),
+    },
+    "set_rel": lambda pair, dice: {
+        "owner": resident(pair, dice), "other": resident(pair, dice),
+        **maybe(
+            dice, trust=dice.uniform(-1, 1), familiarity=dice.uniform(-1, 1.1), rivalry=dice.uniform(-0.1, 1),
+            both=dice.random() < 0.5,
+        ),
     },
     "toggle_mortality": lambda _, dice: {"value": dice.random() < 0.8},
     "set_exit_cap": lambda _, dice: {"value": dice.choice((-1, 0, 0, 1, 2, 50, 51))},

@@ -1,6 +1,6 @@
 """Section 19, commands: what each makes of its arguments, and what it answers."""
 
-from tests.model import commands, employment, lifecycle
+from tests.model import chat, commands, employment, lifecycle, ties
 
 MOST_MILLS = 1_000_000
 MOST_EXITS, MOST_SPACING = 50, 100_000
@@ -144,6 +144,43 @@ def wanted_of(town, args):
     return lifecycle.Wanted(position, home, args.get("needs"), args.get("wallet"), args.get("profile"), job)
 
 
+def pair_of(args, names, known):
+    """Two residents that a command means."""
+    for name in names:
+        require(args[name] in known, "not_found")
+    one, other = (known[args[name]] for name in names)
+    require(one is not other)
+    return one, other
+
+
+def _force_chat(town, args, known):
+    pair = pair_of(args, ("speaker", "listener"), known)
+    quality = args.get("quality", 1.0)
+    require(0.1 <= quality <= 1.0)
+    for each in pair:
+        require_life(town, each)
+    require(pair[1] in ties.beside(town, pair[0], chat.BESIDE), "conflict")
+    for each in pair:
+        require(each.claim is None or each.claim.stage != "running", "busy_target")
+    for each in pair:
+        require(each.ready != town.tick + ties.habits(town, each)[0], "conflict")
+    chat.conclude(town, *pair, success=True, quality=quality)
+    return dict(args)
+
+
+def _set_rel(town, args, known):
+    owner, other = pair_of(args, ("owner", "other"), known)
+    numbers = {name: args[name] for name in ("trust", "familiarity", "rivalry") if name in args}
+    require(all((0 if name == "rivalry" else -1) <= value <= 1 for name, value in numbers.items()))
+    require(bool(numbers))
+    for each in (owner, other):
+        require_life(town, each)
+    ties.write(town, owner, other, numbers)
+    if args.get("both", True):
+        ties.write(town, other, owner, numbers)
+    return dict(args)
+
+
 def _toggle_mortality(town, args, _known):
     town.mortal = args["value"]
     return dict(args)
@@ -168,6 +205,8 @@ COMMANDS = {
     "kill": _kill,
     "review": _review,
     "spawn": _spawn,
+    "force_chat": _force_chat,
+    "set_rel": _set_rel,
     "toggle_mortality": _toggle_mortality,
     "set_exit_cap": _set_exit_cap,
     "set_exit_spacing": _set_exit_spacing,

@@ -115,6 +115,22 @@ def change_one(town, owner, other, tag, changes):
     tie.trust = clamp(tie.trust + trust, -1.0, 1.0)
     tie.familiarity = clamp(tie.familiarity + familiarity, -1.0, 1.0)
     tie.rivalry = clamp(tie.rivalry + rivalry, 0.0, 1.0)
+    settle(town, owner, tie, tag, begins=begins)
+
+
+def write(town, owner, other, numbers):
+    """By hand: numbers replace those of a tie."""
+    tie = tie_to(owner, other)
+    begins = tie is None
+    if begins:
+        tie = Tie(other)
+    for name, value in numbers.items():
+        setattr(tie, name, value)
+    settle(town, owner, tie, "command", begins=begins)
+
+
+def settle(town, owner, tie, tag, *, begins):
+    """The rest of the steps 3 to 6: the tie has its new numbers."""
     tie.changed = town.tick
     if begins:
         if len(owner.ties) == town.options.relationships.max_ties:

@@ -29,7 +29,7 @@ _FAULTS: Final[Mapping[int, tuple[ErrorCode, str]]] = {
     codes.NO_VACANCY: ("conflict", "the job has no vacancy"),
     codes.NO_EVENT: ("not_found", "no such event waits or is under way"),
     codes.NOT_BESIDE: ("conflict", "the residents do not stand beside each other"),
-    codes.BUSY: ("busy_target", "one of the residents runs a use; interrupt ends it"),
+    codes.RUNS_A_USE: ("busy_target", "one of the residents runs a use; interrupt ends it"),
     codes.HAS_TALKED: ("conflict", "one of the residents has had a chat in this tick"),
     codes.NO_ROOM: ("conflict", "too many events wait or are under way; cancel one, or try again later"),
 }

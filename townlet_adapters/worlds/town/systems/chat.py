@@ -5,7 +5,6 @@ from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record
 from townlet_adapters.worlds.town.codes import (
     BAD_TARGET,
-    BUSY,
     CHAT_FAILURE,
     CHAT_SUCCESS,
     EV_CHAT,
@@ -16,6 +15,7 @@ from townlet_adapters.worlds.town.codes import (
     NOBODY,
     NOT_BESIDE,
     OK,
+    RUNS_A_USE,
     STAGE_RUNNING,
     TALK_COOLDOWN,
 )
@@ -159,7 +159,7 @@ def force(t: Tables, s: TownState, j: Journal, b: int, i: int, other: int, quali
     if not is_beside(s, b, i, other):
         return NOT_BESIDE
     if one.claim_stage == STAGE_RUNNING or two.claim_stage == STAGE_RUNNING:
-        return BUSY
+        return RUNS_A_USE
     if has_talked(t, one, now) or has_talked(t, two, now):
         return HAS_TALKED
     conclude(t, s, j, b, i, other, True, min(MOST_QUALITY, max(LEAST_QUALITY, quality)), now)
