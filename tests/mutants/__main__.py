@@ -24,7 +24,7 @@ import sysconfig
 import tempfile
 import time
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import Distribution, distributions
 from itertools import islice
@@ -68,14 +68,11 @@ KERNELS = (
     "townlet_adapters/policies/scripted/",
     "townlet_adapters/worlds/town/",
 )
-"""Compiled sources: the tests nearest to them run as plain Python, which takes less time than compiling anew;
-the tests of their folder run compiled, because as plain Python they take many minutes."""
+"""Compiled sources: the tests that are named after them run as plain Python, which takes less time than
+compiling anew; all others run compiled, because as plain Python they take many minutes."""
 
 WARM_UP = 600
 """Seconds in which the kernels of a mutant must be compiled, and two ticks run."""
-
-SLOW_INTERPRETED = ["tests/test_determinism.py", "tests/town/test_invariants.py"]
-"""Tests that take many minutes as plain Python."""
 
 KILLED, SURVIVED, NOT_JUDGED = "killed", "SURVIVED", "NOT JUDGED"
 
@@ -206,15 +203,15 @@ class Copy:
         path = self.folder / mutant.path
         source = path.read_text(encoding="utf-8")
         kernels = mutant.path.startswith(KERNELS)
-        *nearest, last = groups_of_tests(self.folder, mutant.path)
-        for tests in (*nearest, last):
-            interpreted = kernels and tests is not last
-            if kernels and tests is last:
+        for tests in groups_of_tests(self.folder, mutant.path):
+            interpreted = kernels and all(map(_is_named_after(mutant.path), tests))
+            compiled = kernels and not interpreted
+            if compiled:
                 self.compile()
             usual = self.seconds_of(tests, interpreted=interpreted, limit=limit)
             path.write_text(mutant.place.applied(source), encoding="utf-8")
             try:
-                if kernels and tests is last:
+                if compiled:
                     self.compile()
                 outcome = self.test(tests, interpreted=interpreted, limit=30 + 3 * usual)
             finally:
@@ -270,14 +267,17 @@ def _add_script(source: Path, scripts: Path) -> None:
 def groups_of_tests(project: Path, path: str) -> Iterator[list[str]]:
     """List the groups of tests that try a module, the nearest first."""
     importers = sorted(_importers(project, path))
-    if path.startswith(KERNELS):
-        importers = [test for test in importers if test not in SLOW_INTERPRETED]
-    named = [test for test in importers if Path(test).stem == f"test_{Path(path).stem}"]
+    named = [*filter(_is_named_after(path), importers)]
     others = [test for test in importers if test not in named]
     rules = [test for test in RULES if (project / test).exists()]
     yield from filter(None, (named, others, rules))
     start = max((start for start in TESTS if path.startswith(start)), key=len, default="")
     yield TESTS.get(start, EVERYTHING)
+
+
+def _is_named_after(path: str) -> Callable[[str], bool]:
+    """Build the question whether a test file has the name of a module."""
+    return lambda test: Path(test).stem == f"test_{Path(path).stem}"
 
 
 def _importers(project: Path, path: str) -> Iterator[str]:
