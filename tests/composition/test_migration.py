@@ -230,6 +230,13 @@ def stored_world(schema: int = 1, **options: object) -> StoredWorld:
     return StoredWorld(whole, document["state"]["world"], {})
 
 
+@pytest.mark.parametrize(("duration", "expected"), [(400, 2), (120, 5)])
+def test_the_durations_of_a_town_decide_how_many_objects_cool_down_at_once(duration, expected):
+    nap = {"id": "nap", "object_type": "bed", "duration": duration}
+    migrated = from_schema_1(stored_world(affordances={"manifest": [nap], "enabled": "all"}))
+    assert migrated.part["cooldowns"]["shape"][2] == expected
+
+
 def test_options_say_the_same_in_the_new_form():
     nap = {"id": "nap", "object_type": "bed", "duration": 5}
     decay = {"hunger": 0.002, "hygiene": 0.0005, "energy": 0.0007}

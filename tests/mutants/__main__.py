@@ -49,6 +49,8 @@ TESTS = {
     "townlet_adapters/story/": ["tests/story", "tests/cli/test_story.py"],
     "townlet_adapters/storage/": ["tests/storage", "tests/composition"],
     "townlet_adapters/telemetry/": ["tests/telemetry"],
+    "townlet_adapters/worlds/town/observers/": ["tests/town/test_key_figures.py", "tests/town/test_kpis.py"],
+    "townlet_adapters/worlds/town/seam/": ["tests/town", "tests/composition"],
     "townlet_adapters/worlds/town/": [
         "tests/town/inputs",
         "tests/town/rules",
