@@ -95,6 +95,7 @@ def embedding_slot(town):
     slot = next(unused, None)
     if slot is None:
         slot = min(town.rested, key=lambda each: (town.rested[each], each))
+        town.forced_reuses += town.tick - town.rested[slot] < town.options.embeddings.cooldown_ticks
         del town.rested[slot]
     return slot
 

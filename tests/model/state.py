@@ -223,6 +223,8 @@ class Town:
     """who left in the last tick"""
     rested: dict[int, int] = field(default_factory=dict)
     """embedding slot -> when it was released"""
+    forced_reuses: int = 0
+    """embedding slots that were given before they had rested"""
     at: dict[tuple[int, int], list[Resident]] = field(default_factory=dict)
     """tile -> who stands on it, in the order of coming"""
     power: list[dict[str, bool]] = field(default_factory=list)

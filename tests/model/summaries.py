@@ -22,5 +22,7 @@ def summary(town):
             "reviews_pending": sum(employment.pending(town, number) for number in range(len(town.power))),
             "perturbations_active": sum(each.is_under_way for each in town.calendar.events),
             "perturbations_pending": sum(not each.is_under_way for each in town.calendar.events),
+            "embedding_forced_reuses": town.forced_reuses,
+            "embedding_allocations": town.born,
         },
     }

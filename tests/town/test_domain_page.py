@@ -110,7 +110,8 @@ def test_the_alerts_are_those_that_the_town_brings():
     assert list(rows) == list(alerts)
     for name, alert in alerts.items():
         row = rows[name]
-        assert row["window"] == (str(alert.window) if alert.window else "run" if alert.fall else "now")
+        lasts = "run" if alert.fall or alert.ratio else "now"
+        assert row["window"] == (str(alert.window) if alert.window else lasts)
         limit = re.search(r"(above|at least) ([0-9.]+)", row["fires"])
         if limit is not None:
             found = alert.above if limit[1] == "above" else alert.at_least

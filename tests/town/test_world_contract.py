@@ -109,6 +109,7 @@ def test_the_summary_adds_up_what_the_town_holds():
     assert summary.figures == {
         "queued": 0, "wallets": 6000, "tills": 0, "treasury": -6000, "reviews_pending": 0,
         "perturbations_active": 0, "perturbations_pending": 0,
+        "embedding_forced_reuses": 0, "embedding_allocations": 3,
     }  # fmt: skip
     assert summary.actions == {"wait": 3}
     assert summary.failures == {}
@@ -140,5 +141,5 @@ def test_the_town_names_its_needs_items_options_and_figures_in_its_spec():
     figures = [figure.name for figure in spec.figures]
     assert figures == [
         "queued", "wallets", "tills", "treasury", "reviews_pending", "perturbations_active",
-        "perturbations_pending",
+        "perturbations_pending", "embedding_forced_reuses", "embedding_allocations",
     ]  # fmt: skip

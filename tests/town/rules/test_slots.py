@@ -256,6 +256,8 @@ def test_an_embedding_slot_rests_for_exactly_its_cool_down(rest, forced):
     town.spawn()
     town.step()
     assert (int(town.resident(0).embedding), int(town.state.towns[0].forced_reuses)) == (0, forced)
+    figures = town.summary.figures
+    assert (figures["embedding_forced_reuses"], figures["embedding_allocations"]) == (forced, 3)
 
 
 # Whoever comes and goes.

@@ -67,6 +67,8 @@ FIGURES = (
     FigureSpec("reviews_pending", "reviews", "Reviews of absences that wait for a decision."),
     FigureSpec("perturbations_active", "events", "Events that are under way."),
     FigureSpec("perturbations_pending", "events", "Events that were scheduled and have not started."),
+    FigureSpec("embedding_forced_reuses", "slots", "Embedding slots that were given before they had rested."),
+    FigureSpec("embedding_allocations", "slots", "Embedding slots that were given, one to each newborn."),
 )
 """The numbers of every tick, in the order in which ``fill_view`` adds them up behind the population."""
 
