@@ -59,28 +59,32 @@ class Lives:
     """The minutes of some days; a subscriber of a loop that starts to write at a tick.
 
     Attributes:
-        loop: the loop of the town, in which nobody comes or goes.
+        loop: the loop of the town.
         first: first tick that counts.
+        ids: for each tick, the id of the resident in each slot, empty for none.
         xy: int16[T, N, 2], tile after each tick.
         needs: float32[T, N, needs].
         acting: int16[T, N], affordance of the running use, -1 none.
         option: int8[T, N].
         job: int16[T, N], -1 none.
+        home: int32[T, N], the place where each lives.
         events: the facts that are counted.
         invalid: actions that the town called invalid.
-        wallets: tick -> wallets after it, at each midnight.
+        wallets: tick -> id of a resident -> its wallet after it, at each midnight.
     """
 
     loop: SimulationLoop
     first: int = 0
+    ids: list[tuple[str, ...]] = field(default_factory=list)
     xy: list[bytes] = field(default_factory=list)
     needs: list[bytes] = field(default_factory=list)
     acting: list[npt.NDArray[np.int16]] = field(default_factory=list)
     option: list[bytes] = field(default_factory=list)
     job: list[bytes] = field(default_factory=list)
+    home: list[bytes] = field(default_factory=list)
     events: list[Fact] = field(default_factory=list)
     invalid: int = 0
-    wallets: dict[int, list[int]] = field(default_factory=dict)
+    wallets: dict[int, dict[str, int]] = field(default_factory=dict)
 
     def subscribe(self) -> None:
         """Listen to everything that is counted."""
@@ -96,45 +100,55 @@ class Lives:
     def _see_tick(self, fact: Fact | Diagnostic) -> None:
         if not isinstance(fact.event, LoopTick):
             return
-        columns = view_of(self.loop).columns
+        columns, ids = view_of(self.loop).columns, self.loop.observation.agent_ids
         if fact.event.tod == DAY - 1:
-            self.wallets[fact.tick] = columns["wallet"].tolist()
+            wallets = zip(ids, columns["wallet"].tolist(), strict=True)
+            self.wallets[fact.tick] = {who: wallet for who, wallet in wallets if who}
         if fact.tick < self.first:
             return
         self.invalid += fact.event.failures.get("invalid", 0)
+        self.ids.append(ids)
         self.xy.append(columns["xy"].tobytes())
         self.needs.append(columns["needs"].tobytes())
         running = np.asarray(columns["claim_stage"]) == RUNNING
         self.acting.append(np.where(running, np.asarray(columns["claim_affordance"]), -1).astype(np.int16))
         self.option.append(columns["option"].tobytes())
         self.job.append(columns["job"].tobytes())
+        self.home.append(columns["home_place"].tobytes())
 
 
 class Figures:
-    """Computes key figures of what was written down."""
+    """Computes key figures of what was written down, for everyone who lived in town at some time of it."""
 
     def __init__(self, lives: Lives) -> None:
         """Put the minutes together."""
         loop, view = lives.loop, view_of(lives.loop)
-        living = np.flatnonzero(np.asarray(loop.observation.alive))
         slots, ticks = len(loop.observation.alive), len(lives.acting)
         self._lives, self._constants = lives, view.constants
         self._names = [str(name) for name in view.constants["affordance_names"]]
-        self._ids = {loop.observation.agent_ids[slot]: n for n, slot in enumerate(living.tolist())}
+        occupants = np.array(lives.ids)
+        known = {who: slot for slot in range(slots) for who in np.unique(occupants[:, slot]).tolist() if who}
+        self._ids, living = list(known), list(known.values())
+        self.present: Bools = occupants[:, living] == np.array(self._ids)
         self.ticks, self.residents = ticks, len(living)
         self.days = ticks / DAY
-        self.agent_days = self.days * self.residents
+        self.agent_days = self.present.sum() / DAY
         self.xy = np.frombuffer(b"".join(lives.xy), np.int32).reshape(ticks, slots, 2)[:, living]
         self.needs = np.frombuffer(b"".join(lives.needs)).reshape(ticks, slots, -1)[:, living]
-        self.acting = np.stack(lives.acting)[:, living]
-        self.option = np.frombuffer(b"".join(lives.option), np.int8).reshape(ticks, slots)[:, living]
+        self.needs = np.where(self.present[..., None], self.needs, 1.0)
+        self.acting = np.where(self.present, np.stack(lives.acting)[:, living], -1)
+        option = np.frombuffer(b"".join(lives.option), np.int8).reshape(ticks, slots)[:, living]
+        self.option = np.where(self.present, option, -1)
         self.job = np.frombuffer(b"".join(lives.job), np.int32).reshape(ticks, slots)[:, living]
         place_at = np.asarray(view.constants["place_at"])
         self.place = place_at[self.xy[..., 1], self.xy[..., 0]]
-        self.home = np.asarray(view.columns["home_place"])[living]
+        home = np.frombuffer(b"".join(lives.home), np.int32).reshape(ticks, slots)[:, living]
+        self.at_home: Bools = self.present & (self.place == home)
         day, self._start = loop.spec.clock(lives.first)
         self.tod = (self._start + np.arange(ticks)) % DAY
         self.day = day + (self._start + np.arange(ticks)) // DAY
+        whole = [int(each) for each in np.unique(self.day) if (self.day == each).sum() == DAY]
+        self._all_day = {each: self.present[self.day == each].all(axis=0) for each in whole}
         self._sleeps = np.asarray(view.constants["affordance_wakes_before"]) >= 0
         self.asleep: Bools = np.append(self._sleeps, False)[self.acting]
 
@@ -155,24 +169,28 @@ class Figures:
 
     def _sleep(self) -> dict[str, float]:
         longest = 0
-        for each in self.asleep.T:
+        for each in (asleep[there] for asleep, there in zip(self.asleep.T, self.present.T, strict=True)):
             edges = np.flatnonzero(np.diff(np.concatenate(([1], each.astype(np.int8), [1]))))
             longest = max(longest, int((edges[1::2] - edges[::2]).max(initial=0)))
         sleeping = [name for name, long in zip(self._names, self._sleeps, strict=True) if long]
         begun = [fact for fact in self._of(AffordanceStart) if fact.event.affordance_id in sleeping]
         return {
-            "asleep_at_night_share": self.asleep[self.tod < 5 * HOUR].mean(),
+            "asleep_at_night_share": self.asleep[self._while(self.tod < 5 * HOUR)].mean(),
             "sleep_hours_per_agent_day": self.asleep.sum() / HOUR / self.agent_days,
             "awake_longest_hours": longest / HOUR,
             "sleeps_per_agent_day": len(begun) / self.agent_days,
         }
+
+    def _while(self, ticks: Bools) -> Bools:
+        """Return which resident was in town in which of the ticks."""
+        return self.present & ticks[:, None]
 
     def _night(self) -> dict[str, float]:
         late = (self.tod >= 23 * HOUR) | (self.tod < 5 * HOUR)
         still = np.zeros(self.acting.shape, np.bool_)
         still[1:] = (self.xy[1:] == self.xy[:-1]).all(axis=2)
         idle = still & (self.acting < 0) & ~self._is_kind("home")
-        return {"standing_outdoors_at_night_share": idle[late].mean()}
+        return {"standing_outdoors_at_night_share": idle[self._while(late)].mean()}
 
     def _is_kind(self, kind: str) -> Bools:
         kinds = np.array([*(str(each) == kind for each in self._constants["place_kinds"]), False])
@@ -182,7 +200,7 @@ class Figures:
         if self._lives.first:
             return {}
         moved = (self.xy[1:5] != self.xy[:1]).any(axis=(0, 2)) | (self.acting[:5] >= 0).any(axis=0)
-        return {"acts_within_5_ticks_share": moved.mean()}
+        return {"acts_within_5_ticks_share": moved[self.present[0]].mean()}
 
     def _meals(self) -> dict[str, float]:
         meals = self._finished(*MEALS)
@@ -217,14 +235,13 @@ class Figures:
             "uses_waited_share": len(waits) / max(1, len(self._of(AffordanceStart))),
             "wait_mean": float(np.mean(waits)) if waits else 0.0,
             "wait_longest": max(waits, default=0),
-            "option_switch_rate": switches.sum() / self.acting.size,
+            "option_switch_rate": switches.sum() / self.present.sum(),
         }
 
     def _ways(self) -> dict[str, float]:
         """Home and out again within an hour."""
-        at_home = self.place == self.home
         brief = 0
-        for each in at_home.T:
+        for each in self.at_home.T:
             changes = np.flatnonzero(np.diff(each.astype(np.int8)))
             for begin, end in pairwise(changes):
                 brief += bool(each[begin + 1]) and end - begin <= HOUR
@@ -234,10 +251,12 @@ class Figures:
         """Minutes awake within two tiles of somebody awake who has another job, or none."""
         minutes = colleagues = 0
         for me in range(self.residents):
-            near = (np.abs(self.xy - self.xy[:, me : me + 1]).max(axis=2) <= NEAR) & ~self.asleep
+            near = (
+                (np.abs(self.xy - self.xy[:, me : me + 1]).max(axis=2) <= NEAR) & ~self.asleep & self.present
+            )
             near[:, me] = False
             same = (self.job == self.job[:, me : me + 1]) & (self.job[:, me : me + 1] >= 0)
-            awake = ~self.asleep[:, me]
+            awake = ~self.asleep[:, me] & self.present[:, me]
             minutes += int((awake & (near & ~same).any(axis=1)).sum())
             colleagues += int((awake & (near & same).any(axis=1)).sum())
         return {
@@ -296,8 +315,10 @@ class Figures:
     def _wellbeing(self) -> dict[str, float]:
         hungry = self.needs[..., 0]
         days = np.unique(self.day)
-        whole = [day for day in days if (self.day == day).sum() == DAY]
-        well = [(self.needs[self.day == day] > WELL).all(axis=(0, 2)).mean() for day in whole]
+        well = [
+            (self.needs[self.day == day][:, there] > WELL).all(axis=(0, 2)).mean()
+            for day, there in self._all_day.items()
+        ]
         neglected = np.zeros(self.residents, np.bool_)
         for day in days:
             neglected |= (self.needs[self.day == day] <= NEGLECTED).any(axis=2).sum(axis=0) >= NEGLECT_TICKS
@@ -315,31 +336,34 @@ class Figures:
         missed = sum(fact.event.owed_days > 0 for fact in self._of(EconomyRent))
         if len(ticks) < 2:  # noqa: PLR2004 - a change lies between two
             return {"rent_missed": missed}
-        begin, end = self._wallets(ticks[0]), self._wallets(ticks[-1])
-        change = (end - begin).mean() * DAY / (ticks[-1] - ticks[0])
+        begin, end = self._lives.wallets[ticks[0]], self._lives.wallets[ticks[-1]]
+        changes = [end[who] - begin[who] for who in end if who in begin]
+        median = float(np.median([*end.values()]))
         return {
             "rent_missed": missed,
-            "wallet_change_per_agent_day": change,
-            "wallet_median": float(np.median(end)),
-            "wallet_greatest_to_median": float(end.max() / max(1.0, float(np.median(end)))),
+            "wallet_change_per_agent_day": float(np.mean(changes)) * DAY / (ticks[-1] - ticks[0]),
+            "wallet_median": median,
+            "wallet_greatest_to_median": max(end.values()) / max(1.0, median),
         }
-
-    def _wallets(self, tick: int) -> Longs:
-        living = np.flatnonzero(np.asarray(self._lives.loop.observation.alive))
-        return np.asarray(self._lives.wallets[tick])[living]
 
     def _days_without(self) -> dict[str, float]:
         """Count days without a sleep, days with fewer than two meals, and pairs of days without a wash."""
-        whole = [int(day) for day in np.unique(self.day) if (self.day == day).sum() == DAY]
+        there = {
+            day: {who for who, all_day in zip(self._ids, each, strict=True) if all_day}
+            for day, each in self._all_day.items()
+        }
         eaten, washed = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
         for fact in self._of(AffordanceFinish):
             when = fact.event.agent_id, int(self.day[fact.tick - self._lives.first])
             eaten[when] += fact.event.affordance_id in MEALS
             washed[when] += fact.event.affordance_id == "use_shower"
-        slept = [self.asleep[self.day == day].sum(axis=0) >= SLEPT for day in whole]
-        pairs = [(who, day) for who in self._ids for day in whole if day + 1 in whole]
+        slept = [self.asleep[self.day == day].sum(axis=0) >= SLEPT for day in there]
+        pairs = [(who, day) for day in there for who in there[day] & there.get(day + 1, set())]
         return {
-            "days_without_sleep": sum(int((~each).sum()) for each in slept),
-            "days_with_under_2_meals": sum(eaten[who, day] < 2 for who in self._ids for day in whole),  # noqa: PLR2004
+            "days_without_sleep": sum(
+                int((~each & all_day).sum())
+                for each, all_day in zip(slept, self._all_day.values(), strict=True)
+            ),
+            "days_with_under_2_meals": sum(eaten[who, day] < 2 for day in there for who in there[day]),  # noqa: PLR2004
             "two_days_without_wash": sum(not washed[who, day] + washed[who, day + 1] for who, day in pairs),
         }
