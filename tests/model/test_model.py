@@ -164,7 +164,7 @@ def test_a_fact_too_few_or_with_another_value_is_a_difference():
     ],
 )
 def test_another_scheduler_is_noticed(busy, key, value):
-    assert differs(busy, 5, key, value), key
+    assert any(differs(busy, seed, key, value) for seed in range(1, 13)), key
 
 
 def test_a_scheduler_that_starts_a_tick_later_is_noticed(busy):
