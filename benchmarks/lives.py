@@ -36,6 +36,7 @@ NEAR: Final = 2
 RUNNING: Final = 3
 SLEPT: Final = 60
 """Minutes of sleep in a day that are a sleep."""
+FEW_MEALS: Final = 2
 MEALS: Final = ("eat_meal", "buy_meal")
 SEEN: Final = (
     AffordanceFinish, AffordanceStart, EconomyRent, EmploymentAbsent, EmploymentArrived, EmploymentJobLoss,
@@ -357,13 +358,14 @@ class Figures:
             when = fact.event.agent_id, int(self.day[fact.tick - self._lives.first])
             eaten[when] += fact.event.affordance_id in MEALS
             washed[when] += fact.event.affordance_id == "use_shower"
-        slept = [self.asleep[self.day == day].sum(axis=0) >= SLEPT for day in there]
         pairs = [(who, day) for day in there for who in there[day] & there.get(day + 1, set())]
         return {
             "days_without_sleep": sum(
-                int((~each & all_day).sum())
-                for each, all_day in zip(slept, self._all_day.values(), strict=True)
+                int((self.asleep[self.day == day][:, all_day].sum(axis=0) < SLEPT).sum())
+                for day, all_day in self._all_day.items()
             ),
-            "days_with_under_2_meals": sum(eaten[who, day] < 2 for day in there for who in there[day]),  # noqa: PLR2004
+            "days_with_under_2_meals": sum(
+                eaten[who, day] < FEW_MEALS for day in there for who in there[day]
+            ),
             "two_days_without_wash": sum(not washed[who, day] + washed[who, day + 1] for who, day in pairs),
         }

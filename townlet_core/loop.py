@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NoReturn
 
 from townlet_core.account import Mark, RunAccount, RunIdentity
@@ -134,8 +135,6 @@ class SimulationLoop:
         self._standings = standings_of(observers)
         self._vitals = Vitals(self._dispatcher, plugged.counters, plugged.counts, self._standings)
         self._observation: ObservationBatch | None = None
-        self._plan: PlanMessage | None = None
-        self._plan_known = False
         self._stop_requested = self._stepping = False
         self._failure: str | None = None
 
@@ -179,12 +178,10 @@ class SimulationLoop:
         """Last link of the chain over all facts in hex, None when no digest is kept."""
         return self._ledger.digest
 
-    @property
+    @cached_property
     def plan_message(self) -> PlanMessage | None:
         """The plan of the world with its hash; None when it has none."""
-        if not self._plan_known:
-            self._plan, self._plan_known = plan_of(self._parts.world), True
-        return self._plan
+        return plan_of(self._parts.world)
 
     def plan(self) -> TownPlan | None:
         """Return the plan of the world, with which it can be drawn; None when it has none.

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-Speed = Literal["max", "1x", "10x", "100x"]
+Speed = Literal["1x", "10x", "100x", "max"]
 
-SPEEDS: Final[tuple[Speed, ...]] = ("1x", "10x", "100x", "max")
+SPEEDS: Final[tuple[Speed, ...]] = get_args(Speed)
 """All speeds, from slow to fast."""
 
 TICK_SECONDS: Final = 0.25

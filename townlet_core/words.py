@@ -64,6 +64,6 @@ def clock(tod: int) -> str:
     return f"{hours:02}:{minutes:02}"
 
 
-def thousandths(number: int) -> str:
+def thousandths(number: float) -> str:
     """Format a number of thousandths: ``1,234.50``."""
     return f"{number / _THOUSAND:,.2f}"

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Final
 
 import click
+from rich.console import Console
 
 from townlet_adapters.cli import errors
 from townlet_adapters.cli.allowing import reads_config
 from townlet_adapters.cli.console import configure_logs, note, stderr_console, stdout_console
 from townlet_adapters.cli.options import OVERRIDES, to_overrides
 from townlet_adapters.cli.progress import CompilationBar, progress_bar
-from townlet_adapters.cli.signals import Interrupts, interrupts
+from townlet_adapters.cli.signals import interrupts
 from townlet_adapters.cli.summary import print_summary
 from townlet_adapters.composition import OpenRun, Output, RunRequest
 from townlet_adapters.config.resolve import SinkRequest
@@ -26,6 +27,7 @@ from townlet_core.dto.spec import TICKS_PER_DAY
 from townlet_core.errors import OutputError
 from townlet_core.events.schema import event_data
 from townlet_core.loop import SimulationLoop
+from townlet_core.pacing import SPEEDS
 from townlet_core.seeding import SEED_LIMIT
 from townlet_core.summary import RunSummary
 from townlet_core.words import clock
@@ -89,9 +91,7 @@ class Report:
     metavar="FILE",
     help="Commands to give at set ticks, beside the config's: {tick, name, args} on each line.",
 )
-@click.option(
-    "--speed", type=click.Choice(["max", "1x", "10x", "100x"]), help="Speed; 1x is four ticks a second."
-)
+@click.option("--speed", type=click.Choice(SPEEDS), help="Speed; 1x is four ticks a second.")
 @click.option(
     "--watch",
     "watched",
@@ -219,41 +219,36 @@ def _run(request: RunRequest, ticks: int | None, monitoring: Monitoring, report:
     _check_writable(request.output.summary, "--json-summary")
     _check_writable(monitoring.file, "--metrics-file")
     ticks = ticks or (sys.maxsize if report.watched else TICKS_PER_DAY)
-    watching = _Watching()
+    watching = None
+    if report.watched:
+        from townlet_adapters.cli.watching.choose import Watching  # noqa: PLC0415 - no other run needs it
+
+        watching = Watching()
     with interrupts(quiet=report.quiet) as signals, _monitored(monitoring) as monitor:
 
         def watch(run: OpenRun) -> AbstractContextManager[object]:
             monitor(run.loop)
             signals.stop(run.loop)
-            if report.watched:
-                return watching.of(run, signals)
+            if watching is not None:
+                return watching.of(run, _console_beside(run), signals)
             if report.quiet or (_prints_events(run) and sys.stdout.isatty()):
                 return nullcontext()
             return progress_bar(stderr_console(), run.loop.dispatcher, ticks)
 
         summary = execute(request, ticks, watch=watch, report=partial(_report, report))
-    return errors.INTERRUPTED if summary.interrupted and not watching.ended() else errors.DONE
+    ended = watching is not None and watching.ended
+    return errors.INTERRUPTED if summary.interrupted and not ended else errors.DONE
 
 
-class _Watching:
-    """How a run is watched, if it is."""
-
-    def __init__(self) -> None:
-        self.ended: Callable[[], bool] = lambda: False
-
-    def of(self, run: OpenRun, signals: Interrupts) -> AbstractContextManager[object]:
-        """Return the context in which a run is shown; standard output may belong to a sink."""
-        taken = _prints_events(run)
-        if taken and sys.stdout.isatty() and sys.stderr.isatty():
-            raise OutputError(
-                "the sink stdout and --watch would write to the same terminal; "
-                "redirect standard output, or leave one of them out"
-            )
-        from townlet_adapters.cli.watching.choose import Watching  # noqa: PLC0415 - only a run that is watched needs it
-
-        watching = Watching()
-        self.ended = lambda: watching.ended
-        return watching.of(run, stderr_console() if taken else stdout_console(), signals)
+def _console_beside(run: OpenRun) -> Console:
+    """Return the console that a run is shown on; standard output may belong to a sink."""
+    taken = _prints_events(run)
+    if taken and sys.stdout.isatty() and sys.stderr.isatty():
+        raise OutputError(
+            "the sink stdout and --watch would write to the same terminal; "
+            "redirect standard output, or leave one of them out"
+        )
+    return stderr_console() if taken else stdout_console()
 
 
 def _monitored(monitoring: Monitoring) -> AbstractContextManager[Callable[[SimulationLoop], object]]:

@@ -11,9 +11,9 @@ from rich.text import Text
 from townlet_core.dto.health import SinkStatus
 from townlet_core.jsonvalue import JsonObject, JsonValue
 from townlet_core.summary import RunSummary
+from townlet_core.words import thousandths
 
 _PERCENT: Final = 100
-_MILLS_OF_A_COIN: Final = 1000
 
 Row = tuple[str, str]
 
@@ -160,7 +160,7 @@ def _wages(kpis: JsonObject) -> str:
     paid = _number(kpis, "wages_paid")
     if paid is None:
         return ""
-    coins = f"{paid / _MILLS_OF_A_COIN:,.2f} coins"
+    coins = f"{thousandths(paid)} coins"
     return f"{coins} paid until the last midnight ({_count(paid, 'mill')}; 1,000 mills are a coin)"
 
 

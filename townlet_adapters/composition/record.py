@@ -78,8 +78,10 @@ def write_plan(folder: RunFolder | None, loop: SimulationLoop) -> None:
         folder: where it goes; nothing is written without one.
         loop: the simulation; nothing is written when its world has no plan.
     """
-    message = loop.plan_message if folder is not None else None
-    if folder is None or message is None:
+    if folder is None:
+        return
+    message = loop.plan_message
+    if message is None:
         return
     folder.write_plan(
         {

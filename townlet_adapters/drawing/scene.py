@@ -1,12 +1,13 @@
 """The part of a drawing that changes: who stands where and does what, made of one frame."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeGuard
+from typing import Literal
 
 from townlet_adapters.story import english
 from townlet_core.dto.frame import TownFrame
-from townlet_core.jsonvalue import JsonObject, JsonValue
+from townlet_core.dto.plan import is_tile
+from townlet_core.jsonvalue import JsonObject
 
 Condition = Literal["free", "used", "closed"]
 """The condition of an object."""
@@ -91,7 +92,7 @@ def _figure(agent_id: str, entry: JsonObject) -> Figure:
     return Figure(
         id=agent_id,
         name=str(entry.get("name") or agent_id),
-        at=(pos[0], pos[1]) if _is_tile(pos) else None,
+        at=(pos[0], pos[1]) if is_tile(pos) else None,
         doing=_doing(entry, claim),
         asleep=claim is not None and claim[2] == "running" and english.is_sleep(claim[1]),
         talking=entry.get("action") == "talk",
@@ -136,7 +137,3 @@ def _condition(entry: JsonObject) -> Condition:
     if entry.get("closed"):
         return "closed"
     return "used" if entry.get("running") or entry.get("holder") else "free"
-
-
-def _is_tile(pos: JsonValue) -> TypeGuard[Sequence[int]]:
-    return isinstance(pos, (tuple, list)) and [type(number) for number in pos] == [int, int]

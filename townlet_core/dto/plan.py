@@ -1,9 +1,11 @@
 """The plan of a world: the ground and what stands on it, for everything that draws the world."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Final
+from typing import Final, TypeGuard
+
+from townlet_core.jsonvalue import JsonValue
 
 PLAN_KIND: Final = "state.plan"
 """Kind of a ``PlanMessage``."""
@@ -135,6 +137,11 @@ class PlanMessage:
     tick: int
     plan: TownPlan
     planhash: str
+
+
+def is_tile(value: JsonValue) -> TypeGuard[Sequence[int]]:
+    """Return whether a value of a frame is a tile [x, y]."""
+    return isinstance(value, (tuple, list)) and [type(number) for number in value] == [int, int]
 
 
 def encode_row(kinds: Iterable[int]) -> tuple[int, ...]:

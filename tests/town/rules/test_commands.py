@@ -210,6 +210,7 @@ def test_a_review_is_approved_or_deferred():
         ("employment.review", agent(2), "approved"),
         ("employment.job_loss", agent(2), "approved"),
     ]
+    assert [event.pending for event in outcome.events[:2]] == [2, 1]
     assert (int(town.resident(0).review_since), int(town.resident(2).job)) == (420, -1)
     assert (int(town.state.districts[0, 0].losses_today), int(town.state.districts[0, 0].reviews)) == (1, 1)
     (again,) = give(town, approved)

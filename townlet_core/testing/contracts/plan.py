@@ -1,12 +1,10 @@
 """The contract of ``SupportsPlan``."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeGuard
+from collections.abc import Callable, Iterable
 
 from townlet_core.dto.frame import TownFrame
-from townlet_core.dto.plan import TownPlan
+from townlet_core.dto.plan import TownPlan, is_tile
 from townlet_core.errors import ContractError
-from townlet_core.jsonvalue import JsonValue
 from townlet_core.plans import plan_hash
 from townlet_core.ports.plan import SupportsPlan
 from townlet_core.ports.world import WorldPort
@@ -52,7 +50,7 @@ def check_positions(world: WorldPort, frame: TownFrame) -> None:
     for agent_id, agent in frame.agents.items():
         pos = agent.get("pos")
         require(
-            _is_tile(pos) and _is_on(plan, pos[0], pos[1]),
+            is_tile(pos) and _is_on(plan, pos[0], pos[1]),
             f"pos of {agent_id} is {pos!r}; an agent of a world with a plan stands on one of its "
             f"{plan.width} x {plan.height} tiles, [x, y]",
         )
@@ -61,7 +59,7 @@ def check_positions(world: WorldPort, frame: TownFrame) -> None:
         pos = item.get("pos")
         known = places.get(object_id)
         require(
-            known is None or (_is_tile(pos) and list(pos) == known),
+            known is None or (is_tile(pos) and list(pos) == known),
             f"pos of {object_id} is {pos!r}; the plan has it at {known}",
         )
 
@@ -126,7 +124,3 @@ def _require_on(plan: TownPlan, what: str, tiles: Iterable[tuple[int, int]]) -> 
 
 def _is_on(plan: TownPlan, x: int, y: int) -> bool:
     return 0 <= x < plan.width and 0 <= y < plan.height
-
-
-def _is_tile(pos: JsonValue) -> TypeGuard[Sequence[int]]:
-    return isinstance(pos, (tuple, list)) and [type(number) for number in pos] == [int, int]

@@ -111,12 +111,12 @@ def _interventions(command: Command, agent_ids: Sequence[str], model: TownModel)
         orders = _OF_RESIDENTS[spec.name](args, slot, model)
         return tuple(replace(order, serial=serial_of(agent_ids[slot])) for order in orders)
     if spec.name in _OF_PAIRS:
-        who, to = (_slot_of(str(args[key]), agent_ids) for key in _OF_PAIRS[spec.name])
+        keys, order_of_pair = _OF_PAIRS[spec.name]
+        who, to = (_slot_of(str(args[key]), agent_ids) for key in keys)
         if who == to:
-            raise WrongError("invalid_args", f"{spec.name}: {' and '.join(_OF_PAIRS[spec.name])} must differ")
-        orders = [chat_of(args, who, to) if spec.name == "force_chat" else tie_of(args, who, to)]
-        serials = serial_of(agent_ids[who]), serial_of(agent_ids[to])
-        return tuple(replace(order, serial=serials[0], b=serials[1] + 1) for order in orders)
+            raise WrongError("invalid_args", f"{spec.name}: {' and '.join(keys)} must differ")
+        order = order_of_pair(args, who, to)
+        return (replace(order, serial=serial_of(agent_ids[who]), b=serial_of(agent_ids[to]) + 1),)
     if spec.name == "perturb":
         return event_of(args, model, agent_ids)
     return _OF_THE_TOWN[spec.name](args, model)
@@ -239,7 +239,10 @@ _OF_RESIDENTS: Final[Mapping[str, Callable[[JsonObject, int, TownModel], list[In
     "kill": _kill,
     "review": _review,
 }
-_OF_PAIRS: Final = {"force_chat": ("speaker", "listener"), "set_rel": ("owner", "other")}
+_OF_PAIRS: Final[Mapping[str, tuple[tuple[str, str], Callable[[JsonObject, int, int], Intervention]]]] = {
+    "force_chat": (("speaker", "listener"), chat_of),
+    "set_rel": (("owner", "other"), tie_of),
+}
 _OF_THE_TOWN: Final[Mapping[str, Callable[[JsonObject, TownModel], tuple[Intervention, ...]]]] = {
     "spawn": _spawn,
     "toggle_mortality": _toggle_mortality,

@@ -223,9 +223,9 @@ def fill_view(t: Tables, s: TownState, shown: Shown, totals: npt.NDArray[np.int6
         t: the town's tables.
         s: the state.
         shown: the columns to fill.
-        totals: int64[11], filled with population, residents in queues, wallets, tills, treasury (mills),
-            pending reviews, events under way, events that wait, embedding slots that were given too
-            early and altogether, and the serial of the next resident.
+        totals: int64[10], filled with population, residents in queues, wallets, tills, treasury (mills),
+            pending reviews, events under way, events that wait, and embedding slots that were given too
+            early and altogether; the last number is also the serial of the next resident.
         b: which town.
     """
     v = shown.columns
@@ -238,7 +238,6 @@ def fill_view(t: Tables, s: TownState, shown: Shown, totals: npt.NDArray[np.int6
     totals[8] = s.towns[b].forced_reuses
     # Each newborn gets a serial and an embedding slot.
     totals[9] = s.towns[b].next_serial
-    totals[10] = s.towns[b].next_serial
     for k in range(s.towns[b].perturbations):
         totals[6 if s.perturbations[b, k].active != 0 else 7] += 1
     for d in range(s.districts.shape[1]):

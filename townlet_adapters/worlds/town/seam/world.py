@@ -57,7 +57,7 @@ class TownWorld:
         )
         self._view = view_of(model.constants, self._shown.columns, self.engine.state)
         # The population, the figures, and the serial of the next resident.
-        self._totals = np.zeros(2 + len(FIGURES), np.int64)
+        self._totals = np.zeros(1 + len(FIGURES), np.int64)
         self._fill_view: Callable[[], None] | None = None
         self._mean_reward: Callable[[], float] | None = None
         out = self.engine.arrays
@@ -221,9 +221,9 @@ class TownWorld:
     def _summary(self, tick: int, totals: list[int], before: tuple[int, int]) -> TickSummary:
         """Sum up a tick; ``before`` is the population and the next serial when it began."""
         day, tod = self.spec.clock(tick)
-        alive, *figures, next_serial = totals
+        alive, *figures = totals
         population, serial = before
-        arrivals = next_serial - serial
+        arrivals = totals[-1] - serial
         actions = self.engine.journal.actions[0].tolist()
         failures = self.engine.journal.failures[0].tolist()
         mean = self._mean_reward

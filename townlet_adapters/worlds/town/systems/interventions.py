@@ -1,6 +1,6 @@
 """Changes to a town from outside in phase 1, by tests and by commands."""
 
-from townlet_adapters.kernels.compiler import kernel
+from townlet_adapters.kernels.compiler import inlined, kernel
 from townlet_adapters.kernels.records import Record, Records, record
 from townlet_adapters.worlds.town.codes import (
     ARRIVED_CONSOLE,
@@ -131,12 +131,18 @@ def set_exits(s: TownState, b: int, order: Record) -> int:
     return EXECUTED
 
 
+@inlined
+def is_gone(s: TownState, b: int, i: int, serial: int) -> bool:
+    """Return whether nobody lives in a slot, or one who is about to leave, or not the one that is meant."""
+    r = s.residents[b, i]
+    return not r.alive or r.leaving > 0 or (serial >= 0 and r.serial != serial)
+
+
 @kernel
 def bring_together(t: Tables, s: TownState, j: Journal, b: int, order: Record, now: int) -> int:
     """Make two residents chat, or set what they make of each other; returns the answer."""
     one, two = order.who, order.a
-    r = s.residents[b, two]
-    if not r.alive or r.leaving > 0 or (order.b > 0 and r.serial != order.b - 1):
+    if is_gone(s, b, two, order.b - 1):
         return GONE
     if order.what == FORCE_CHAT:
         return chat.force(t, s, j, b, one, two, order.x, now)
@@ -173,7 +179,7 @@ def intervene(t: Tables, s: TownState, j: Journal, w: Scratch, b: int, order: Re
         order.answer = set_exits(s, b, order)
         return True
     r = s.residents[b, order.who]
-    if not r.alive or r.leaving > 0 or (order.serial >= 0 and r.serial != order.serial):
+    if is_gone(s, b, order.who, order.serial):
         order.answer = GONE
     elif order.what == FORCE_CHAT or order.what == SET_TIE:
         order.answer = bring_together(t, s, j, b, order, now)

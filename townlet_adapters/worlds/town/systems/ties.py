@@ -208,6 +208,30 @@ def clamped(value: float, low: float) -> float:
 
 
 @kernel
+def begin(s: TownState, j: Journal, b: int, owner: int, other: int, rival: bool) -> int:
+    """Add a tie of zeros, for which another one may have to end; returns its number."""
+    r = s.residents[b, owner]
+    if r.ties == s.ties.shape[2]:
+        make_room(s, j, b, owner, rival)
+    k = r.ties
+    r.ties += 1
+    s.ties[b, owner, k].other = other
+    return k
+
+
+@kernel
+def settle(
+    t: Tables, s: TownState, j: Journal, b: int, owner: int, k: int, begins: bool, reason: int, now: int,
+) -> None:  # fmt: skip
+    """Record what follows from a tie's new numbers."""
+    s.ties[b, owner, k].changed = now
+    if begins:
+        record_tie(s, j, b, owner, k, TIE_ADDED, reason)
+    watch(t, s, j, b, owner, k)
+    take_stock(t, s, b, owner)
+
+
+@kernel
 def move(
     t: Tables, s: TownState, j: Journal, b: int, owner: int, other: int,
     trust: float, familiarity: float, rivalry: float, reason: int, now: int,
@@ -228,20 +252,12 @@ def move(
     k = find(s, b, owner, other)
     begins = k < 0
     if begins:
-        if r.ties == s.ties.shape[2]:
-            make_room(s, j, b, owner, max(rivalry, 0.0) > abs(trust + familiarity) / 2)
-        k = r.ties
-        r.ties += 1
-        s.ties[b, owner, k].other = other
+        k = begin(s, j, b, owner, other, max(rivalry, 0.0) > abs(trust + familiarity) / 2)
     tie = s.ties[b, owner, k]
     tie.trust = clamped(tie.trust + trust, -1.0)
     tie.familiarity = clamped(tie.familiarity + familiarity, -1.0)
     tie.rivalry = clamped(tie.rivalry + rivalry, 0.0)
-    tie.changed = now
-    if begins:
-        record_tie(s, j, b, owner, k, TIE_ADDED, reason)
-    watch(t, s, j, b, owner, k)
-    take_stock(t, s, b, owner)
+    settle(t, s, j, b, owner, k, begins, reason, now)
 
 
 @kernel
@@ -250,7 +266,6 @@ def put(
     given: int, trust: float, familiarity: float, rivalry: float, now: int,
 ) -> None:  # fmt: skip
     """Set the given numbers of the owner's tie to another resident; without one, it begins at zero."""
-    r = s.residents[b, owner]
     k = find(s, b, owner, other)
     begins = k < 0
     had_trust, had_familiarity, had_rivalry = 0.0, 0.0, 0.0
@@ -261,18 +276,10 @@ def put(
     familiarity = clamped(familiarity, -1.0) if given & FAMILIARITY_GIVEN else had_familiarity
     rivalry = clamped(rivalry, 0.0) if given & RIVALRY_GIVEN else had_rivalry
     if begins:
-        if r.ties == s.ties.shape[2]:
-            make_room(s, j, b, owner, rivalry > abs(trust + familiarity) / 2)
-        k = r.ties
-        r.ties += 1
-        s.ties[b, owner, k].other = other
+        k = begin(s, j, b, owner, other, rivalry > abs(trust + familiarity) / 2)
     tie = s.ties[b, owner, k]
     tie.trust, tie.familiarity, tie.rivalry = trust, familiarity, rivalry
-    tie.changed = now
-    if begins:
-        record_tie(s, j, b, owner, k, TIE_ADDED, TIE_COMMAND)
-    watch(t, s, j, b, owner, k)
-    take_stock(t, s, b, owner)
+    settle(t, s, j, b, owner, k, begins, TIE_COMMAND, now)
 
 
 @kernel
