@@ -133,7 +133,7 @@ def set_exits(s: TownState, b: int, order: Record) -> int:
 
 @inlined
 def is_gone(s: TownState, b: int, i: int, serial: int) -> bool:
-    """Return whether nobody lives in a slot, or one who is about to leave, or not the one that is meant."""
+    """Return whether a slot is empty, or its resident leaves in this tick or is not the one that is meant."""
     r = s.residents[b, i]
     return not r.alive or r.leaving > 0 or (serial >= 0 and r.serial != serial)
 
