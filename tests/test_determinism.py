@@ -15,6 +15,7 @@ from townlet_adapters.storage.snapshots import read_snapshot
 from townlet_adapters.worlds.town.compiled.model import TownModel
 from townlet_adapters.worlds.town.inputs.texts import TownOptions
 from townlet_adapters.worlds.town.seam.batch import TownBatch
+from townlet_core.events.base import Fact
 from townlet_core.loop import SimulationLoop
 
 TOWNLET = Path(sys.executable).with_name("townlet")
@@ -175,6 +176,35 @@ def test_interpreted_kernels_tell_what_compiled_ones_tell_and_leave_the_same_sta
         *run, "--no-out", "--seed", "2", "--ticks", "40", "--policy", "random", NUMBA_DISABLE_JIT="1"
     )
     assert founded.strip() == digest_after(40, "configs/town.yaml", 2, **{"policy.use": "random"})
+
+
+def test_interpreted_kernels_tell_what_compiled_ones_tell_while_events_exits_and_arrivals_happen():
+    """200 ticks of the hamlet in which needs fall fast, exits need no pause and events come often."""
+    often = {"chance": 200, "cooldown": 0, "duration": [5, 20]}
+    busy = {
+        "population": {"target": 6, "capacity": 7, "start_need": 0.2},
+        "needs": {"decay": {"hunger": 0.02}},
+        "lifecycle": {"exit_spacing": 5, "daily_exit_cap": 0},
+        "perturbations": {
+            "grace_ticks": 0, "global_cooldown_ticks": 0, "max_per_window": 100,
+            "specs": dict.fromkeys(("price_spike", "outage", "closure", "festival", "arranged_meet"), often),
+        },
+    }  # fmt: skip
+    words = [f"--set=world.options.{name}={json.dumps(value)}" for name, value in busy.items()]
+    overrides = {f"world.options.{name}": value for name, value in busy.items()}
+    kinds = ("perturbation.started", "perturbation.ended", "lifecycle.exit", "lifecycle.arrive")
+    with open_simulation(HAMLET, seed=SEED, overrides=SILENT | overrides, digest=True) as loop:
+        heard: list[Fact] = []
+        for kind in kinds:
+            loop.dispatcher.subscribe(kind, heard.append, name=kind)
+        compiled = loop.run_for(200).digest
+    interpreted = townlet(
+        "run", "--quiet", "--digest", "--no-out", HAMLET, "--seed", str(SEED), "--ticks", "200", *words,
+        NUMBA_DISABLE_JIT="1",
+    )  # fmt: skip
+    counts = {kind: [fact.event.kind for fact in heard].count(kind) for kind in kinds}
+    assert min(counts.values()) > 2, counts
+    assert interpreted.strip() == compiled
 
 
 @settings(max_examples=12, deadline=None)
